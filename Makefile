@@ -1,0 +1,29 @@
+# Two commands do everything, set-up included: `make study` and `make test`.
+STUDY ?=
+PROFILE ?= default
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: study test lint clean
+
+study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
+	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
+
+test: .venv/.ready        ## check style, then run every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready
+	$(BIN)/snakemake --lint
+
+# One pip command with exact versions: a second one could silently downgrade Snakemake.
+.venv/.ready: pyproject.toml envs/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint envs/constraints.txt --editable '.[dev,slurm]'
+	$(BIN)/pip check
+	touch $@
+
+clean:                    ## remove the environment; results and cache stay
+	rm -rf .venv

@@ -1,0 +1,39 @@
+# The whole study. `snakemake` runs config.yaml; `snakemake --configfile workflow/studies/NAME.yaml` runs another one.
+import os
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# Jobs may run in another environment (--sdm conda) or on another node: let all of them find the library.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(
+        None, [os.path.join(workflow.basedir, "workflow"), os.environ.get("PYTHONPATH")]
+    )
+)
+
+if (
+    "study" not in config
+):  # a study given by --configfile stands alone: it is not merged into the default one
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/checkpoints.smk"
+include: "workflow/rules/units.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/matches.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{layout.results}/report/index.html",

@@ -1,0 +1,463 @@
+"""Figures and report, on the tables of a small simulated study whose counts, nulls and effects are really computed."""
+
+import base64
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from rosetta_scaling.figures import (
+    FIGURES,
+    TABLES,
+    counts_data,
+    draw_counts,
+    draw_fraction,
+    draw_polarization,
+    make_figures,
+)
+from rosetta_scaling.report import write_report
+from rosetta_scaling.store import StudyError, read_table, write_json, write_table
+from rosetta_scaling.style import number
+
+FAMILIES = {"gpt2": 0, "llama": 1, "neox": 2}
+CURVES = {"gpt2--llama": ("gpt2", "llama"), "gpt2--neox": ("gpt2", "neox"), "all": ("gpt2", "llama", "neox")}
+RUNGS = {"r1": 64, "r2": 128, "r3": 256, "r4": 512}  # neurons
+LAYERS, UNITS, DRAWS = 4, 240, 3
+HOSTILE = "<script>alert('x')</script> & co"
+
+
+# ---- a simulated study: some neurons follow latents that all families share, the others are noise -------------------
+
+
+def simulate(family: str, neurons: int, draw: int = 0) -> np.ndarray:
+    """Activations (units, neurons): the first neurons**0.8 follow heavy-tailed latents of the rung. draw > 0: noise."""
+    noise = np.random.default_rng([FAMILIES[family], neurons, draw]).normal(size=(UNITS, neurons))
+    if draw:
+        return noise
+    shared = int(neurons**0.8)
+    latents = np.random.default_rng(neurons).laplace(size=(UNITS, shared))
+    noise[:, :shared] = latents + 0.8 * noise[:, :shared]
+    order = np.random.default_rng([neurons, FAMILIES[family]]).permutation(neurons)
+    return noise[:, order]
+
+
+def matches(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mutual nearest neighbours under Pearson correlation: indices in x, indices in y, r."""
+    r = stats.zscore(x).T @ stats.zscore(y) / len(x)
+    best = r.argmax(1)
+    mine = np.flatnonzero(r.argmax(0)[best] == np.arange(x.shape[1]))
+    return mine, best[mine], r[mine, best[mine]]
+
+
+def rosetta(acts: list[np.ndarray], least: float) -> np.ndarray:
+    """Neurons of the first model matched with r >= least in every other one."""
+    found = [m[0][m[2] >= least] for m in (matches(acts[0], other) for other in acts[1:])]
+    return np.array(sorted(set.intersection(*map(set, found))), dtype=int)
+
+
+def rank_biserial(values: np.ndarray, chosen: np.ndarray) -> float:
+    inside = np.isin(np.arange(len(values)), chosen)
+    u = stats.mannwhitneyu(values[inside], values[~inside]).statistic
+    return 2 * u / (inside.sum() * (~inside).sum()) - 1
+
+
+def count_rows() -> pd.DataFrame:
+    rows = []
+    for (curve, members), (rung, n) in itertools.product(CURVES.items(), RUNGS.items()):
+        acts = [simulate(f, n) for f in members]
+        untrained = [[simulate(f, n, draw) for f in members] for draw in range(1, DRAWS + 1)]
+        shifted = [[acts[0], *(np.roll(a, 60 * s, axis=0) for a in acts[1:])] for s in range(1, DRAWS + 1)]
+        for criterion, least in (("mutual_top1", -1), ("mutual_top1_r0.3", 0.3), ("mutual_top1_r0.8", 0.8)):
+            if len(members) == 3:
+                least = {0.8: 0.5}.get(least, least)
+            row = {"curve": curve, "point": rung, "models": " ".join(f"{f}-{rung}" for f in members)}
+            row |= {"anchor": f"{members[0]}-{rung}", "neurons": n, "parameters": 90 * n + 40_000}
+            row |= {"non_embedding_parameters": 90 * n, "criterion": criterion}
+            row["count"] = len(rosetta(acts, least))
+            row["fraction"] = row["count"] / n
+            for name, draws in (("null_untrained", untrained), ("null_shift", shifted)):
+                null = [len(rosetta(draw, least)) for draw in draws]
+                row |= {name: np.mean(null), f"{name}_low": min(null), f"{name}_high": max(null)}
+            row |= {"anchor_neurons": n, "constant_neurons": 0, "mean_r": matches(acts[0], acts[1])[2].mean()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def fit_rows(counts: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for (curve, criterion), group in counts.groupby(["curve", "criterion"], sort=False):
+        for quantity, x in itertools.product(
+            ("count", "null_untrained", "null_shift"), ("neurons", "parameters", "non_embedding_parameters")
+        ):
+            row = {"curve": curve, "criterion": criterion, "quantity": quantity, "x": x}
+            used = group[group[quantity] > 0]
+            if len(used) < 3:
+                nothing = dict.fromkeys(("alpha", "low", "high", "c", "r2"), np.nan)
+                rows.append(row | nothing | {"points": len(used), "note": "fewer than 3 points above zero"})
+                continue
+            fit = stats.linregress(np.log(used[x]), np.log(used[quantity]))
+            half = fit.stderr * stats.t.ppf(0.975, len(used) - 2)
+            row |= {"alpha": fit.slope, "low": fit.slope - half, "high": fit.slope + half}
+            rows.append(row | {"c": np.exp(fit.intercept), "r2": fit.rvalue**2, "points": len(used), "note": np.nan})
+    return pd.DataFrame(rows)
+
+
+def polarization_rows() -> pd.DataFrame:
+    metrics = {
+        "vocab_kurtosis": lambda a: stats.kurtosis(a[:80]),
+        "activation_kurtosis": stats.kurtosis,
+        "gini": lambda a: stats.variation(np.abs(a)) / 2,
+    }
+    rows, rng = [], np.random.default_rng(0)
+    for (curve, members), (rung, n) in itertools.product(CURVES.items(), RUNGS.items()):
+        acts = [simulate(f, n) for f in members]
+        for model, metric in itertools.product(range(len(members)), metrics):
+            others = [acts[model], *(a for i, a in enumerate(acts) if i != model)]
+            chosen, values = rosetta(others, -1), metrics[metric](acts[model])
+            boots = [rng.integers(n, size=n) for _ in range(20)]
+            boot = [rank_biserial(values[b], np.flatnonzero(np.isin(b, chosen))) for b in boots]
+            null = [rank_biserial(values, rng.permutation(n)[: len(chosen)]) for _ in range(20)]
+            row = {"curve": curve, "point": rung, "model": f"{members[model]}-{rung}", "metric": metric}
+            row |= {"criterion": "mutual_top1", "rosetta": len(chosen), "others": n - len(chosen)}
+            row |= {"median_rosetta": np.median(values[chosen]), "median_others": np.median(np.delete(values, chosen))}
+            row |= {"effect": rank_biserial(values, chosen), "low": np.quantile(boot, 0.025)}
+            row |= {"high": np.quantile(boot, 0.975), "null_effect": np.mean(null), "neurons": n}
+            rows.append(row | {"null_low": np.quantile(null, 0.025), "null_high": np.quantile(null, 0.975)})
+    return pd.DataFrame(rows)
+
+
+def trend_rows(polarization: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for (curve, metric), group in polarization.groupby(["curve", "metric"], sort=False):
+        for quantity in ("effect", "median_rosetta", "median_others"):
+            fit = stats.linregress(np.log10(group["neurons"]), group[quantity])
+            ends = {"low": fit.slope - 2 * fit.stderr, "high": fit.slope + 2 * fit.stderr, "points": len(RUNGS)}
+            rows.append({"curve": curve, "metric": metric, "quantity": quantity, "slope": fit.slope} | ends)
+    return pd.DataFrame(rows)
+
+
+def layer_rows() -> pd.DataFrame:
+    rows = []
+    for (curve, members), (rung, n) in itertools.product(CURVES.items(), RUNGS.items()):
+        a, b, _ = matches(*(simulate(f, n) for f in members[:2]))
+        table, *_ = np.histogram2d(a * LAYERS // n, b * LAYERS // n, bins=[range(LAYERS + 1)] * 2)
+        expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
+        for i, j in itertools.product(range(LAYERS), repeat=2):
+            row = {"curve": curve, "point": rung, "model_a": f"{members[0]}-{rung}", "model_b": f"{members[1]}-{rung}"}
+            rows.append(row | {"layer_a": i, "layer_b": j, "matches": int(table[i, j]), "expected": expected[i, j]})
+    return pd.DataFrame(rows)
+
+
+def model_rows() -> tuple[pd.DataFrame, pd.DataFrame]:
+    models, training = [], []
+    for (family, seed), (rung, n) in itertools.product(FAMILIES.items(), RUNGS.items()):
+        loss = 2 + 3 * n**-0.2 + 0.1 * seed
+        row = {"model": f"{family}-{rung}", "family": family, "rung": rung, "architecture": f"{family} decoder"}
+        row |= {"source": "ladder", "modality": "text", "parameters": 90 * n + 40_000, "neurons": n, "layers": LAYERS}
+        row |= {"non_embedding_parameters": 90 * n, "hidden_size": n // LAYERS // 4, "vocabulary": 4096, "seed": seed}
+        row |= {"training_tokens": 10_000_000, "validation_loss": loss, "validation_bits_per_byte": loss / 2.6}
+        row |= {"train_seconds": 3.7 * n, "checkpoint": f"cache/checkpoints/{family}{rung}", "sha256": f"{n:064x}"}
+        models.append(row)
+        for step in range(0, 1001, 50):
+            curve = {"step": step, "tokens": step * 10_000, "loss": loss + 5 / (1 + step / 30)}
+            training.append({"model": row["model"], "family": family, "rung": rung} | curve)
+    return pd.DataFrame(models), pd.DataFrame(training)
+
+
+def provenance() -> dict:
+    domains = {"python code": {"documents": 900, "bytes": 4_000_000}, "manuals": {"documents": 300, "bytes": 1_500_000}}
+    return {
+        "study": "sample",
+        "started": "2025-11-21T10:00:00+00:00",
+        "finished": "2025-11-21T11:05:09+00:00",
+        "seconds": 3909.2,
+        "peak_memory_mb": 2913.4,
+        "code": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": True},
+        "versions": {"python": "3.12.1", "torch": "2.9.0", "transformers": "5.20.0"},
+        "machine": {"system": "Linux", "processors": 8, "memory_gb": 31.2},
+        "configuration_sha256": "c" * 64,
+        "corpus": {"name": "packages", "documents": 1200, "bytes": 5_500_000, "sha256": "d" * 64, "domains": domains},
+        "units": {"count": UNITS, "kind": "text spans"},
+        "files": [{"path": "results/sample/tables/counts.csv", "sha256": "e" * 64, "bytes": 12_345}],
+        "steps": [{"rule": "train", "jobs": 12, "seconds": 3100.5, "max_rss_mb": 2913.4}],
+    }
+
+
+CLAIMS = [
+    {
+        "claim": "The number of Rosetta neurons grows as a sublinear power law of model size.",
+        "source": "paper, section 4",
+        "verdict": "supported",
+        "statistic": "alpha = 0.74 [0.66, 0.82], 4 points",
+        "sentence": "In every curve the whole interval lies between 0 and 1; the untrained null grows as well.",
+    },
+    {
+        "claim": "Rosetta neurons become more selective with size.",
+        "source": "paper, section 5",
+        "verdict": "inconclusive",
+        "statistic": "slope 0.05 [-0.02, 0.12] per decade, 4 points",
+        "sentence": "The interval of the slope contains 0.",
+    },
+    {
+        "claim": f"Counts have nothing to do with the null {HOSTILE}",
+        "source": HOSTILE,
+        "verdict": "not supported",
+        "statistic": HOSTILE,
+        "sentence": HOSTILE,
+    },
+]
+
+
+def write_sample(results: Path) -> None:
+    counts, (models, training), polarization = count_rows(), model_rows(), polarization_rows()
+    tables = {"models": models, "training": training, "counts": counts, "fits": fit_rows(counts)}
+    tables |= {"polarization": polarization, "trends": trend_rows(polarization), "layers": layer_rows()}
+    for name, table in tables.items():
+        write_table(results / "tables" / f"{name}.csv", table)
+    write_json(results / "tables" / "claims.json", {"claims": CLAIMS})
+    write_json(results / "tables" / "provenance.json", provenance())
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """A finished study: tables, figures and report."""
+    results = tmp_path_factory.mktemp("results") / "sample"
+    write_sample(results)
+    make_figures(results / "tables", results / "figures")
+    write_report(results, results / "report" / "index.html")
+    return results
+
+
+@pytest.fixture
+def tables(results) -> dict[str, pd.DataFrame]:
+    return {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
+
+
+class Page(HTMLParser):
+    """Text, tags with attributes, and table rows of a page."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags, self.rows, self.text, self.inside_cell = [], [], [], False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        self.inside_cell = tag in ("td", "th")
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if self.inside_cell:
+            self.rows[-1][-1] += data
+
+    def handle_endtag(self, tag):
+        self.inside_cell = self.inside_cell and tag not in ("td", "th")
+
+
+@pytest.fixture(scope="module")
+def page(results) -> Page:
+    return Page((results / "report" / "index.html").read_text())
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def drawn_points(figure, size: float) -> list[tuple]:
+    """(panel, x, y) of every marker of the given size: the measured points have one size, the nulls another."""
+    return [
+        (panel, *point)
+        for panel, axes in enumerate(figure.axes)
+        for marks in axes.collections
+        if hasattr(marks, "get_sizes") and set(marks.get_sizes()) == {size}
+        for point in marks.get_offsets().tolist()
+    ]
+
+
+def test_every_figure_has_its_csv_and_pictures(results):
+    for name in FIGURES:
+        assert len(read_table(results / "figures" / f"{name}.csv")) > 0
+        assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"</svg>" in (results / "figures" / f"{name}.svg").read_bytes()
+
+
+def test_csv_is_the_table_that_is_drawn(results, tables):
+    saved = read_table(results / "figures" / "counts.csv")
+    expected, _ = counts_data(tables["counts"], tables["fits"])
+    pd.testing.assert_frame_equal(saved, expected, check_dtype=False)  # a csv does not type an empty column
+    points = drawn_points(draw_counts(saved), size=42)
+    assert np.allclose([point[1:] for point in points], saved[["neurons", "count"]])
+
+
+def test_nulls_are_drawn_beside_every_count(results):
+    saved = read_table(results / "figures" / "counts.csv")
+    nulls = drawn_points(draw_counts(saved), size=26)
+    for name in ("null_untrained", "null_shift"):
+        assert {(x, y) for _, x, y in nulls} >= set(zip(saved["neurons"], saved[name], strict=True))
+    shares = read_table(results / "figures" / "fraction.csv")
+    assert len(drawn_points(draw_fraction(shares), size=26)) == 2 * len(shares)
+
+
+def test_zero_counts_stay_inside_the_log_axis(results):
+    others = read_table(results / "figures" / "counts_criteria.csv")
+    assert (others["count"] == 0).any(), "the sample must have a count of zero"
+    figure = draw_counts(others)
+    figure.canvas.draw()
+    points = drawn_points(figure, size=42) + drawn_points(figure, size=26)
+    zeros = [(figure.axes[panel], x, y) for panel, x, y in points if y == 0]
+    assert len(zeros) > (others["count"] == 0).sum()  # zero nulls are drawn as well
+    for axes, x, y in zeros:
+        assert axes.bbox.contains(*axes.transData.transform((x, y)))
+
+
+def test_fit_line_follows_the_fit_and_says_its_interval(results, tables):
+    figure = draw_counts(read_table(results / "figures" / "counts.csv"))
+    fit = tables["fits"].iloc[0]
+    x, y = figure.axes[0].lines[0].get_data()
+    assert np.allclose(np.log(y), np.log(fit["c"]) + fit["alpha"] * np.log(x))
+    reference_x, reference_y = figure.axes[0].lines[1].get_data()
+    assert np.allclose(np.diff(np.log(reference_y)) / np.diff(np.log(reference_x)), 1)
+    title = figure.axes[0].get_title()
+    assert f"{fit['alpha']:.2f} [{fit['low']:.2f}, {fit['high']:.2f}], n = 4" in title
+
+
+def test_polarization_shows_the_anchor_models_inside_the_limits(results):
+    data = read_table(results / "figures" / "polarization.csv")
+    assert set(data["model"]) == {f"gpt2-{rung}" for rung in RUNGS}
+    figure = draw_polarization(data)
+    assert len(drawn_points(figure, size=30)) == len(data)
+    for axes, metric in zip(figure.axes, data["metric"].unique(), strict=True):
+        shown = data.loc[data["metric"] == metric, ["low", "high", "null_low", "null_high"]]
+        low, high = axes.get_ylim()
+        assert low < shown.min(axis=None) < shown.max(axis=None) < high
+
+
+def test_pictures_are_equal_byte_for_byte(results, tmp_path):
+    make_figures(results / "tables", tmp_path)
+    for name in FIGURES:
+        for suffix in ("svg", "png", "csv"):
+            first, second = (folder / f"{name}.{suffix}" for folder in (results / "figures", tmp_path))
+            assert first.read_bytes() == second.read_bytes(), f"{name}.{suffix}"
+        assert b"dc:date" not in (tmp_path / f"{name}.svg").read_bytes()  # within one second two dates are equal
+
+
+def test_a_study_with_one_criterion_and_no_training_still_gets_every_figure(tables, tmp_path):
+    counts, polarization = tables["counts"], tables["polarization"]
+    tables["counts"] = counts[(counts["criterion"] == "mutual_top1") & (counts["curve"] == "all")].head(1)
+    tables["models"] = tables["models"].assign(validation_bits_per_byte=np.nan)
+    tables |= {"training": tables["training"].head(0), "polarization": polarization.head(0)}
+    for name, table in tables.items():
+        write_table(tmp_path / "tables" / f"{name}.csv", table)
+    make_figures(tmp_path / "tables", tmp_path / "figures")
+    assert sorted(p.name for p in (tmp_path / "figures").glob("*.svg")) == sorted(f"{name}.svg" for name in FIGURES)
+
+
+def test_importing_figures_is_cheap():
+    code = "import sys, rosetta_scaling.figures; sys.exit(len({'seaborn', 'matplotlib.pyplot'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- report ----------------------------------------------------------------------------------------------------------
+
+
+def test_page_has_every_claim_and_verdict(page):
+    text = " ".join(page.text)
+    for claim in CLAIMS:
+        for part in ("claim", "source", "statistic", "sentence"):
+            assert claim[part] in text
+    badges = [attributes["class"] for _, attributes in page.tags if "badge" in (attributes.get("class") or "")]
+    assert badges == ["badge supported", "badge inconclusive", "badge not-supported"]
+
+
+def test_page_has_every_figure_with_caption_and_data(page, results):
+    images = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    pictures = {base64.b64decode(source.partition("base64,")[2]) for source in images}
+    assert pictures == {(results / "figures" / f"{name}.svg").read_bytes() for name in FIGURES}
+    links = {attributes.get("href") for tag, attributes in page.tags if tag == "a"}
+    assert {f"../figures/{name}.csv" for name in FIGURES} <= links
+    assert sum(tag == "figcaption" for tag, _ in page.tags) == len(FIGURES)
+
+
+def test_page_opens_offline_and_its_links_lead_somewhere(page, results):
+    html = (results / "report" / "index.html").read_text()
+    assert not re.search(r"@import|url\(", html)
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
+    assert all(a["src"].startswith("data:") for _, a in page.tags if "src" in a)
+    names = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    for href in (a["href"] for tag, a in page.tags if tag == "a"):
+        assert href[1:] in names if href.startswith("#") else (results / "report" / href).is_file(), href
+
+
+def test_html_is_escaped(results):
+    html = (results / "report" / "index.html").read_text()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; co" in html
+
+
+def test_null_values_stand_beside_every_count(page, tables):
+    for row in tables["counts"].to_dict("records"):
+        shown = [cells for cells in page.rows if {row["curve"], row["point"]} <= set(cells) and len(cells) > 9]
+        expected = {number(row["count"])}
+        for null in ("null_untrained", "null_shift"):
+            expected.add(f"{number(row[null])} [{number(row[f'{null}_low'])}, {number(row[f'{null}_high'])}]")
+        assert any(expected <= set(cells) for cells in shown), row
+
+
+def test_a_null_that_was_not_measured_says_so(results, tables, tmp_path):
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    columns = ["null_untrained", "null_untrained_low", "null_untrained_high"]
+    write_table(copy / "tables" / "counts.csv", tables["counts"].assign(**dict.fromkeys(columns, np.nan)))
+    write_report(copy, copy / "report" / "index.html")
+    rows = Page((copy / "report" / "index.html").read_text()).rows
+    assert sum("not measured" in row for row in rows) == len(tables["counts"])
+
+
+def test_exponents_have_interval_quality_and_points_or_a_reason(page, tables):
+    fit = tables["fits"].iloc[0]
+    words = f"{fit['alpha']:.2f} [{fit['low']:.2f}, {fit['high']:.2f}]\nR\u00b2 {fit['r2']:.2f}, n = 4"
+    shown = {cell for row in page.rows for cell in row}
+    assert words in shown
+    assert tables["fits"]["alpha"].isna().any(), "the sample must have a fit that is refused"
+    assert any(cell.startswith("no fit") and "fewer than 3 points above zero" in cell for cell in shown)
+
+
+def test_provenance_is_on_the_page(page):
+    text = " ".join(page.text)
+    known = provenance()
+    for part in (known["code"]["commit"], "uncommitted changes", known["versions"]["torch"], known["corpus"]["sha256"]):
+        assert part in text
+    assert {"1 h 05 min", known["configuration_sha256"]} <= {cell for row in page.rows for cell in row}
+
+
+def test_a_wrong_verdict_or_a_missing_figure_stops_without_a_page(results, tmp_path):
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    (copy / "report" / "index.html").unlink()
+    write_json(copy / "tables" / "claims.json", {"claims": [CLAIMS[0] | {"verdict": "yes"}]})
+    with pytest.raises(StudyError, match="'yes'"):
+        write_report(copy, copy / "report" / "index.html")
+    write_json(copy / "tables" / "claims.json", {"claims": CLAIMS})
+    (copy / "figures" / "loss.svg").unlink()
+    with pytest.raises(StudyError, match=r"loss\.svg"):
+        write_report(copy, copy / "report" / "index.html")
+    assert not list((copy / "report").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567, "1,234,567"), (0.12345, "0.123"), (-2.0, "\u22122"), (1234.56, "1,235"), (np.nan, "\u2013"), (0, "0")],
+)
+def test_numbers_are_written_for_people(value, text):
+    assert number(value) == text

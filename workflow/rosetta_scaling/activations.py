@@ -1,0 +1,166 @@
+"""One forward pass over the probe corpus: pooled unit activations and the statistics of every neuron.
+
+The passages are read in shards. Each shard is written whole before the next begins, so a killed job continues after
+the last one; shards have fixed bounds, so what comes out does not depend on where the job was killed.
+"""
+
+import fcntl
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rosetta_scaling import progress
+from rosetta_scaling.checkpoints import describe
+from rosetta_scaling.config import Activations
+from rosetta_scaling.hooks import capture, find_down_projections, neurons_of
+from rosetta_scaling.statistics import NeuronStatistics
+from rosetta_scaling.store import (
+    StudyError,
+    atomic,
+    open_tensors,
+    read_json,
+    write_json,
+    write_table,
+    write_tensors,
+)
+
+log = logging.getLogger(__name__)
+
+
+def extract(
+    name: str,
+    model: torch.nn.Module,
+    tokens: pd.DataFrame,
+    units: pd.DataFrame,
+    settings: Activations,
+    out_dir: Path,
+    work_dir: Path,
+    device: torch.device,
+) -> None:
+    """Write out_dir/{layers/layer-NN.safetensors, statistics.parquet, contexts.parquet, summary.json}.
+
+    `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` has unit, domain.
+    A layer file holds `activations` of shape (neurons, units).
+    """
+    domains = sorted(units.domain.unique())
+    codes = torch.tensor(pd.Categorical(units.domain, categories=domains).codes.astype(np.int64))
+    modules = find_down_projections(model)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with open(work_dir / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a job that outlived its killed workflow finishes first
+        shards = [work_dir / f"shard-{i:04d}" for i in range(settings.shards)]
+        report = progress.Reporter(log, name, len(shards))
+        parts = np.array_split(tokens.passage.unique(), settings.shards)
+        for i, (shard, passages) in enumerate(zip(shards, parts, strict=True)):
+            if not shard.is_dir():
+                part = tokens[tokens.passage.isin(passages)]
+                _extract_shard(model, modules, part, codes, len(domains), settings, shard, device)
+            report(i + 1)
+        _merge(shards, len(modules), domains, out_dir)
+    shutil.rmtree(work_dir)
+    about = {"model": name, "units": len(units), "dtype": settings.dtype, "domains": domains}
+    write_json(out_dir / "summary.json", about | describe(model))
+
+
+def batches(tokens: pd.DataFrame, passages_per_batch: int) -> Iterator[pd.DataFrame]:
+    """Consecutive whole passages, so many at a time."""
+    order = pd.factorize(tokens.passage)[0]
+    for _, part in tokens.groupby(order // passages_per_batch):
+        yield part
+
+
+def pool(values: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+    """Mean of token activations (tokens, neurons) per unit; units (tokens,) count from 0 without gaps."""
+    count = torch.bincount(units).to(values.dtype)
+    sums = torch.zeros(len(count), values.shape[1], dtype=values.dtype, device=values.device)
+    return sums.index_add_(0, units, values) / count[:, None]
+
+
+def pooled_layers(model, modules, tokens: pd.DataFrame, device: torch.device) -> Iterator[tuple[int, torch.Tensor]]:
+    """Run one batch of passages and yield (layer, activations of shape (units, neurons) in float32)."""
+    row = pd.factorize(tokens.passage)[0]
+    ids = torch.zeros(row.max() + 1, tokens.position.max() + 1, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    ids[row, tokens.position.to_numpy()] = torch.from_numpy(tokens.token.to_numpy(np.int64))
+    mask[row, tokens.position.to_numpy()] = 1
+    in_unit = tokens.unit.to_numpy() >= 0
+    at = torch.from_numpy(row * ids.shape[1] + tokens.position.to_numpy())[in_unit].to(device)
+    local = torch.from_numpy(pd.factorize(tokens.unit[in_unit])[0]).to(device)
+    with capture(modules) as captured, torch.inference_mode():
+        model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+        for layer in sorted(captured):
+            yield layer, pool(captured.pop(layer).flatten(0, 1)[at].float(), local)
+
+
+def _extract_shard(model, modules, tokens, codes, domains: int, settings: Activations, shard: Path, device) -> None:
+    """Write a folder with one file per layer: activations (units, neurons) and the state of its statistics."""
+    dtype = getattr(torch, settings.dtype)
+    stored: list[list[torch.Tensor]] = [[] for _ in modules]
+    statistics = [NeuronStatistics(neurons_of(m), domains, settings.top_contexts) for m in modules]
+    for part in batches(tokens, settings.batch_passages):
+        units = torch.from_numpy(part.unit[part.unit >= 0].unique())
+        if not len(units):
+            continue
+        for layer, values in pooled_layers(model, modules, part, device):
+            values = values.cpu()
+            if not torch.isfinite(values).all():
+                raise StudyError(f"layer {layer} gives activations that are not finite; the weights are damaged")
+            statistics[layer].update(values, units, codes[units])
+            stored[layer].append(values.to(dtype))
+    with atomic(shard) as folder:
+        folder.mkdir()
+        for layer, parts in enumerate(stored):
+            tensors = {"activations": torch.cat(parts)} | statistics[layer].state
+            write_tensors(folder / f"layer-{layer:02d}.safetensors", tensors)
+
+
+def _merge(shards: list[Path], layers: int, domains: list[str], out_dir: Path) -> None:
+    tables, contexts = [], []
+    with atomic(out_dir / "layers") as folder:
+        folder.mkdir()
+        for layer in range(layers):
+            statistics, values = None, []
+            for shard in shards:
+                with open_tensors(shard / f"layer-{layer:02d}.safetensors") as file:
+                    state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+                values.append(state.pop("activations").T)
+                part = NeuronStatistics.from_state(state)
+                statistics = part if statistics is None else (statistics.merge(part) or statistics)
+            write_tensors(folder / f"layer-{layer:02d}.safetensors", {"activations": torch.cat(values, 1)})
+            tables.append(statistics.table(layer, domains))
+            contexts.append(statistics.contexts(layer))
+    write_table(out_dir / "statistics.parquet", pd.concat(tables, ignore_index=True))
+    write_table(out_dir / "contexts.parquet", pd.concat(contexts, ignore_index=True))
+
+
+class ActivationReader:
+    """Reads stored activations as float32 rows (neurons, units), any range of neurons counted over all layers."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        summary = read_json(self.folder / "summary.json")
+        self.widths, self.units = summary["neurons"], summary["units"]
+        self.starts = np.cumsum([0, *self.widths])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def layer_and_channel(self) -> tuple[np.ndarray, np.ndarray]:
+        """Layer and channel of every neuron."""
+        layer = np.repeat(np.arange(len(self.widths)), self.widths)
+        return layer, np.arange(len(self)) - self.starts[layer]
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Neurons start..stop, shape (stop - start, units), float32."""
+        parts = []
+        for layer, first in enumerate(self.starts[:-1]):
+            low, high = max(start, first) - first, min(stop, self.starts[layer + 1]) - first
+            if low < high:
+                with open_tensors(self.folder / f"layers/layer-{layer:02d}.safetensors") as file:
+                    parts.append(file.get_slice("activations")[int(low) : int(high)].float())
+        return torch.cat(parts)

@@ -1,0 +1,87 @@
+"""Load networks from `save_pretrained` folders, and describe them. No remote code is executed, no pickle is read."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.store import StudyError, digest, file_sha256, write_json
+
+log = logging.getLogger(__name__)
+
+
+def check_folder(folder: str | Path) -> Path:
+    """Refuse a folder that is missing or incomplete, with one sentence."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.folders")
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if not list(folder.glob("*.safetensors")):
+        missing.append("*.safetensors (weights)")
+    if missing:
+        raise StudyError(
+            f"model folder {folder} lacks {', '.join(missing)}; expected a folder written by save_pretrained "
+            "for model and tokenizer"
+        )
+    return folder
+
+
+def load_model(folder: str | Path, device: torch.device) -> torch.nn.Module:
+    """A causal language model in float32, ready to be read."""
+    from transformers import AutoModelForCausalLM
+
+    folder = check_folder(folder)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise StudyError(f"model folder {folder} cannot be loaded ({reason}); write or download it again") from error
+    return model.to(device).eval()
+
+
+def untrained_model(folder: str | Path, seed: object, device: torch.device) -> torch.nn.Module:
+    """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(check_folder(folder))
+    torch.manual_seed(int(digest(seed), 16) % 2**63)
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32).to(device).eval()
+
+
+def describe(model: torch.nn.Module) -> dict:
+    """Sizes of a network; `neurons` is a list, one number per layer.
+
+    Embeddings (token, position, unembedding) do not count as non-embedding parameters.
+    """
+    embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
+    if model.get_output_embeddings() is not None:
+        embeddings |= set(model.get_output_embeddings().parameters())
+    downs = find_down_projections(model)
+    total = sum(p.numel() for p in model.parameters())
+    return {
+        "architecture": model.config.model_type,
+        "parameters": total,
+        "non_embedding_parameters": total - sum(p.numel() for p in embeddings),
+        "neurons": [neurons_of(down) for down in downs],
+        "layers": len(downs),
+        "hidden_size": model.config.hidden_size,
+        "vocabulary": model.config.vocab_size,
+    }
+
+
+def register_local(name: str, folder: str | Path, modality: str, out_path: str | Path) -> None:
+    """Write the manifest of a local folder: what it holds, by sha256."""
+    folder = check_folder(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    write_json(
+        out_path,
+        {
+            "model": name,
+            "source": "local",
+            "modality": modality,
+            "folder": str(folder.resolve()),
+            "sha256": {file.name: file_sha256(file) for file in files},
+        },
+    )
+    log.info("%s: %d weight files in %s", name, len(files), folder)

@@ -1,0 +1,335 @@
+"""The configuration: one typed model is the only source of truth.
+
+It checks config.yaml, and `python -m rosetta_scaling.config` writes the JSON schema and the table of every key.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rosetta_scaling.store import StudyError
+
+WORKFLOW = Path(__file__).resolve().parents[1]
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+MINIMUM_RUNGS = 3  # two points always lie on a line: a fit needs a third to be able to fail
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Corpus(Section):
+    kind: Literal["embedded", "folder", "jsonl", "huggingface"] = "embedded"
+    """Where documents come from; `embedded` is assembled from installed packages and needs no network."""
+    path: str | None = None
+    """Folder of text files, one .jsonl/.jsonl.zst file or a folder of them, or a data set name on the hub."""
+    revision: str | None = None
+    """Commit of a hub data set (40 hex digits); required for `huggingface`."""
+    text_column: str = "text"
+    """Column that holds the text (`jsonl`, `huggingface`)."""
+    domain_column: str = "meta.pile_set_name"
+    """Column that holds the domain label; a dot goes one level down."""
+    domains: list[str] | None = None
+    """Keep only these domains; null keeps all."""
+    bytes_per_domain: int = Field(2_000_000, ge=10_000)
+    """At most this much text per domain, so that domains are balanced."""
+    probe_bytes_per_domain: int = Field(32_000, ge=1_000)
+    """Held-out text per domain on which activations are compared."""
+    min_document_bytes: int = Field(200, ge=1)
+    """Shorter documents are dropped and counted."""
+    max_document_bytes: int = Field(16_000, ge=1_000)
+    """Longer documents are cut at line ends; all pieces stay in one split."""
+    near_duplicate_threshold: float = Field(0.8, gt=0, le=1)
+    """Documents whose word 5-grams overlap more than this (Jaccard, by MinHash) are dropped and counted."""
+    seed: int = 0
+    """Decides which documents are held out."""
+
+    @model_validator(mode="after")
+    def _complete(self):
+        if self.kind != "embedded" and not self.path:
+            raise ValueError(f"corpus.kind is '{self.kind}', which needs corpus.path")
+        if self.kind == "huggingface" and not self.revision:
+            raise ValueError("corpus.kind is 'huggingface', which needs corpus.revision: the 40-digit commit to pin")
+        return self
+
+
+class Size(Section):
+    """One rung of the ladder: the shape of a network, shared by all families that are trained."""
+
+    hidden_size: int = Field(ge=4)
+    """Width of the residual stream."""
+    layers: int = Field(ge=1)
+    """Number of transformer blocks."""
+    heads: int = Field(ge=1)
+    """Attention heads; must divide hidden_size."""
+    learning_rate: float = Field(gt=0)
+    """Peak learning rate at this size."""
+
+    @model_validator(mode="after")
+    def _divisible(self):
+        if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} over {self.heads} heads does not give an even head size; "
+                "rotary positions need one: change hidden_size or heads"
+            )
+        return self
+
+
+class Ladder(Section):
+    """Networks trained from scratch by the study."""
+
+    rungs: dict[Name, Size] = Field(default_factory=dict)
+    """Sizes by name, smallest first."""
+    tokens: int = Field(1_500_000, ge=1_000)
+    """Training tokens, the same for every network."""
+    context: int = Field(128, ge=8)
+    """Tokens per training sequence."""
+    batch_sequences: int = Field(8, ge=1)
+    """Sequences per optimiser step; many small steps train small networks best."""
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """Share of the steps with a rising learning rate; a cosine to a tenth of the peak follows."""
+    weight_decay: float = Field(0.1, ge=0)
+    """AdamW decay of matrices; vectors are not decayed."""
+    checkpoint_seconds: float = Field(20, ge=0)
+    """Time between training checkpoints: what a kill can cost."""
+
+
+class Family(Section):
+    source: Literal["ladder", "local"] = "ladder"
+    """`ladder` trains the family from scratch; `local` reads folders written by `save_pretrained`."""
+    modality: Literal["text", "image"] = "text"
+    """What the networks read; models of one point must share it."""
+    architecture: Literal["gpt_neox", "gpt2", "llama"] | None = None
+    """Transformers model type of a trained family."""
+    vocabulary: int | None = Field(None, ge=257)
+    """Size of the family's own byte-level BPE vocabulary."""
+    seed: int = 0
+    """Decides initial weights, tokenizer sample and order of the training text."""
+    folders: dict[Name, str] | None = None
+    """Rung name to model folder (`local` only)."""
+
+    @model_validator(mode="after")
+    def _complete(self):
+        needed = {"ladder": ("architecture", "vocabulary"), "local": ("folders",)}[self.source]
+        for key in needed:
+            if getattr(self, key) is None:
+                raise ValueError(f"a family with source '{self.source}' needs the key '{key}'")
+        if self.source == "ladder" and self.modality != "text":
+            raise ValueError("a family that is trained here reads text; set modality to 'text'")
+        return self
+
+
+class Units(Section):
+    scope: Literal["study", "pair"] = "study"
+    """Unit boundaries shared by all tokenizers of the study (one pass per model), or of the pair only (the paper)."""
+    passage_bytes: int = Field(256, ge=32)
+    """Probe documents are read in passages of this many bytes."""
+    max_tokens: int = Field(128, ge=8)
+    """Tokens per passage; what lies beyond is not compared."""
+    include_first: bool = False
+    """Also use the unit at position 0, where attention sinks live."""
+
+
+class Activations(Section):
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    """Storage of pooled activations; sums are always float32 or better."""
+    batch_passages: int = Field(32, ge=1)
+    """Passages per forward pass; the result does not depend on it."""
+    shards: int = Field(4, ge=1)
+    """Parts written on the way; a killed job continues after the last whole one."""
+    top_contexts: int = Field(20, ge=1)
+    """Strongest units kept per neuron."""
+
+
+class Criterion(Section):
+    k: int = Field(1, ge=1, le=100)
+    """Mutual top-k: each neuron is among the k best of the other."""
+    min_r: float = Field(0.0, ge=-1, le=1)
+    """Smallest Pearson correlation of a match."""
+
+    @property
+    def name(self) -> str:
+        return f"mutual_top{self.k}" + (f"_r{self.min_r:g}" if self.min_r > 0 else "")
+
+
+class Matching(Section):
+    criteria: list[Criterion] = Field(
+        default_factory=lambda: [Criterion(), Criterion(min_r=0.3), Criterion(min_r=0.5)], min_length=1
+    )
+    """What counts as a match; the first is the primary criterion, on which claims are judged."""
+    memory_mb: int = Field(600, ge=16)
+    """Memory for tiles of the correlation matrix, which is never stored whole."""
+
+
+class Nulls(Section):
+    untrained_draws: int = Field(2, ge=1)
+    """Fresh initialisations of every network."""
+    shift_draws: int = Field(2, ge=1)
+    """Displacements of one model's units by whole documents."""
+    seed: int = 0
+    """Decides initialisations and displacements."""
+
+
+class Selectivity(Section):
+    fold_final_norm: bool = False
+    """Multiply the unembedding by the gain of the final norm first; the paper does not say, so off."""
+    centre_unembedding: bool = False
+    """Subtract the mean unembedding row first; the paper does not say, so off."""
+
+
+class Polarization(Section):
+    bootstrap: int = Field(500, ge=100)
+    """Resamples of neurons within a model, and draws of the layer-matched null."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Level of every interval of the study."""
+
+
+class Study(Section):
+    """A whole study. Field order is the order of config.yaml."""
+
+    study: Name
+    """Name; everything is written to results/NAME/."""
+    cache_dir: str = "results/cache"
+    """Corpora, tokenizers and checkpoints, shared by all studies and keyed by content."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """Where networks run; `auto` takes a GPU when there is one."""
+    corpus: Corpus = Corpus()
+    ladder: Ladder = Ladder()
+    families: dict[Name, Family] = Field(min_length=1)
+    """Model families by name."""
+    curves: dict[str, list[Name]] = Field(min_length=1)
+    """Curve name to two or more families; the first is the anchor, whose neurons are counted."""
+    units: Units = Units()
+    activations: Activations = Activations()
+    matching: Matching = Matching()
+    nulls: Nulls = Nulls()
+    selectivity: Selectivity = Selectivity()
+    polarization: Polarization = Polarization()
+
+    def rungs_of(self, family: str) -> list[str]:
+        """Rung names of a family, in order."""
+        member = self.families[family]
+        return list(member.folders if member.source == "local" else self.ladder.rungs)
+
+    def points_of(self, curve: str) -> list[str]:
+        """Rungs that every family of the curve has, in the anchor's order."""
+        anchor, *others = self.curves[curve]
+        return [rung for rung in self.rungs_of(anchor) if all(rung in self.rungs_of(other) for other in others)]
+
+    @model_validator(mode="after")
+    def _curves_can_be_fitted(self):
+        for curve, families in self.curves.items():
+            if unknown := [name for name in families if name not in self.families]:
+                raise ValueError(f"curves.{curve} names {unknown}; the families are {list(self.families)}")
+            if len(set(families)) < 2 or len(set(families)) < len(families):
+                raise ValueError(f"curves.{curve} is {families}; a curve needs two or more different families")
+            modalities = {name: self.families[name].modality for name in families}
+            if len(set(modalities.values())) > 1:
+                raise ValueError(f"curves.{curve} mixes modalities {modalities}; models of a point must share one")
+            points = self.points_of(curve)
+            if len(points) < MINIMUM_RUNGS:
+                raise ValueError(
+                    f"curves.{curve} has {len(points)} points {points}; a fit needs at least {MINIMUM_RUNGS} rungs "
+                    "that all its families share: add rungs"
+                )
+        return self
+
+
+def parse(values: dict) -> Study:
+    """Check a dictionary, as read from YAML. One sentence per fault: key, value, what is allowed."""
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        raise StudyError("configuration: " + "; ".join(_sentence(fault) for fault in error.errors())) from None
+
+
+def load(path: str | Path) -> Study:
+    """Read and check a YAML file."""
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise StudyError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise StudyError(f"{path}: expected keys and values, found {type(values).__name__}")
+    return parse(values)
+
+
+def _sentence(fault: dict) -> str:
+    key = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        section = _section_at(fault["loc"][:-1])
+        allowed = f"; allowed here: {', '.join(section.model_fields)}" if section else ""
+        return f"'{key}' is not a key{allowed}"
+    if fault["type"] == "missing":
+        return f"'{key}' is missing"
+    if fault["type"] == "value_error":
+        return f"{key + ': ' if key else ''}{fault['ctx']['error']}"
+    return f"'{key}' is {fault['input']!r}; {fault['msg'].lower()}"
+
+
+def _section_at(location: tuple) -> type[BaseModel] | None:
+    """The configuration section that a pydantic error location points at."""
+    section: type[BaseModel] | None = Study
+    for step in location:
+        if section and step in section.model_fields:
+            section = _section_of(section.model_fields[step].annotation)
+        # otherwise the step is a key of a dictionary or an index of a list: the section stays
+    return section
+
+
+def _section_of(annotation) -> type[BaseModel] | None:
+    """The Section inside an annotation such as dict[Name, Family] or list[Criterion], if there is one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [_section_of(part) for part in getattr(annotation, "__args__", ())]
+    return next((section for section in found if section), None)
+
+
+def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tuple[str, str, str, str]]:
+    """Rows (key, type, default, meaning) for every key; `*` stands for a name that the user chooses."""
+    rows = []
+    for key, field in section.model_fields.items():
+        inner = _section_of(field.annotation)
+        name = prefix + key
+        is_plain_section = inner is not None and inner is field.annotation
+        if not is_plain_section:
+            kind = str(field.annotation).replace("typing.", "").replace("rosetta_scaling.config.", "")
+            kind = getattr(field.annotation, "__name__", kind) if isinstance(field.annotation, type) else kind
+            kind = kind.replace(
+                "Annotated[str, FieldInfo(annotation=NoneType, required=True, metadata=["
+                "_PydanticGeneralMetadata(pattern='^[a-z][a-z0-9_]*$')])]",
+                "name",
+            )
+            if field.is_required():
+                default = "required"
+            else:
+                default = repr(field.get_default(call_default_factory=True)) if inner is None else ""
+            rows.append((name, kind, default, field.description or ""))
+        if inner:
+            step = "" if is_plain_section else "[]." if str(field.annotation).startswith("list") else ".*."
+            rows += documentation(inner, name + (step or "."))
+    return rows
+
+
+def export() -> dict[Path, str]:
+    """The files that are made from this module: path -> text. A test checks that they are current."""
+    import json
+
+    lines = ["# Configuration keys", "", "Made by `python -m rosetta_scaling.config`; do not edit.", ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, kind, default, meaning in documentation():
+        cells = [f"`{key}`", f"`{kind}`" if kind else "", f"`{default}`" if default else "", meaning]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return {
+        WORKFLOW / "config.md": "\n".join(lines) + "\n",
+        WORKFLOW / "config.schema.json": json.dumps(Study.model_json_schema(), indent=1) + "\n",
+    }
+
+
+if __name__ == "__main__":
+    for path, text in export().items():
+        path.write_text(text)
+        print(f"wrote {path}")

@@ -1,0 +1,316 @@
+"""The figures of a study: `*_data` picks and joins the rows of the tables, `draw_*` turns them into a Figure.
+
+Each figure is saved with the csv of exactly the rows that draw it. Counts are never drawn without their nulls.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rosetta_scaling import style
+from rosetta_scaling.store import read_table
+
+# Seaborn is imported where it is used: it takes more than a second, and the report only needs the names below.
+FIGURES = ("counts", "counts_criteria", "fraction", "polarization", "medians", "layers", "loss", "training")
+TABLES = ("models", "training", "counts", "fits", "polarization", "layers")
+
+
+def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
+    """Draw every name of FIGURES from the csv tables in `tables_dir`: NAME.svg, NAME.png and NAME.csv."""
+    tables = {name: read_table(Path(tables_dir) / f"{name}.csv") for name in TABLES}
+    counts, models = tables["counts"], tables["models"]
+    main, others = counts_data(counts, tables["fits"])
+    polarization = polarization_data(tables["polarization"], counts)
+    drawn = {
+        "counts": (draw_counts, main),
+        "counts_criteria": (draw_counts, others),
+        "fraction": (draw_fraction, fraction_data(counts)),
+        "polarization": (draw_polarization, polarization),
+        "medians": (draw_medians, polarization),
+        "layers": (draw_layers, layers_data(tables["layers"], counts)),
+        "loss": (draw_loss, models.dropna(subset=["validation_bits_per_byte"])),
+        "training": (draw_training, training_data(tables["training"], models)),
+    }
+    for name in FIGURES:
+        draw, data = drawn[name]
+        style.save_figure(draw(data), data, Path(figures_dir) / name)
+
+
+def primary(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the primary criterion: the first one in the table."""
+    return table[table["criterion"] == table["criterion"].iloc[0]] if len(table) else table
+
+
+def anchor_rows(table: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `table` (one per curve, point and model) whose model is the anchor of its point."""
+    anchors = counts[["curve", "point", "anchor"]].drop_duplicates().rename(columns={"anchor": "model"})
+    return table.merge(anchors, on=["curve", "point", "model"])
+
+
+# ---- counts ----------------------------------------------------------------------------------------------------------
+
+
+def counts_data(counts: pd.DataFrame, fits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Counts beside the power law fitted against neurons: the primary criterion, and all the others."""
+    lines = fits[(fits["quantity"] == "count") & (fits["x"] == "neurons")].drop(columns=["quantity", "x"])
+    names = {name: f"fit_{name}" for name in lines if name not in ("curve", "criterion")}
+    data = counts.merge(lines.rename(columns=names), on=["curve", "criterion"], how="left")
+    main = data["criterion"].isin(primary(data)["criterion"])
+    order = {criterion: i for i, criterion in enumerate(data["criterion"].unique())}
+    others = data[~main].sort_values("criterion", key=lambda column: column.map(order), kind="stable")
+    return data[main].reset_index(drop=True), others.reset_index(drop=True)
+
+
+@style.styled()
+def draw_counts(data: pd.DataFrame) -> Figure:
+    """Rosetta neurons against neurons, log-log, one panel per curve and criterion: count, nulls, fit, slope 1.
+
+    data: rows of counts.csv with the columns fit_alpha, fit_low, fit_high, fit_c and fit_points of `counts_data`.
+    """
+    if data.empty:
+        return style.empty_figure("Only one match criterion was counted in this study.")
+    groups = list(data.groupby(["curve", "criterion"], sort=False))
+    one_criterion = len(data["criterion"].unique()) == 1
+    columns = None if one_criterion else min(data["curve"].nunique(), 4)
+    figure, every_axes = style.panels(len(groups), height=3.2 if one_criterion else 2.7, columns=columns)
+    heights = data[["count", *style.NULL_COLUMNS]].to_numpy().ravel()
+    for axes, ((curve, criterion), group) in zip(every_axes, groups, strict=True):
+        style.log_axis(axes, "x", data["neurons"])
+        style.log_axis(axes, "y", heights)
+        style.draw_lines(axes, group)
+        style.draw_nulls(axes, group)
+        style.draw_points(axes, group, "count")
+        name = curve if one_criterion else f"{curve}\n{criterion}"
+        axes.set_title(f"{style.wrap(name, 40) if one_criterion else name}\n{style.fit_words(group)}")
+    lines = [
+        Line2D([], [], color=style.colour(0), marker="o", lw=0, label="Rosetta neurons"),
+        *style.null_handles(),
+        Line2D([], [], color=style.colour(0), lw=1.4, label="power-law fit"),
+        Line2D([], [], color="0.2", lw=1.1, ls=":", label=f"{style.ALPHA} = 1: a constant share"),
+    ]
+    figure.legend(handles=lines, loc="outside upper center", ncols=5 if figure.get_figwidth() > 7 else 3)
+    figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)
+    figure.supylabel("Rosetta neurons of the anchor model", fontsize=9)
+    return figure
+
+
+def fraction_data(counts: pd.DataFrame) -> pd.DataFrame:
+    """Counts and nulls of the primary criterion as fractions of the anchor's neurons (columns NAME_fraction)."""
+    data = primary(counts).reset_index(drop=True)
+    for name in style.NULL_COLUMNS:
+        data[f"{name}_fraction"] = data[name] / data["anchor_neurons"]
+    return data
+
+
+@style.styled()
+def draw_fraction(data: pd.DataFrame) -> Figure:
+    """Share of the anchor's neurons that are Rosetta neurons against neurons, one panel per curve, with the nulls.
+
+    data: rows of `fraction_data`.
+    """
+    groups = list(data.groupby("curve", sort=False))
+    figure, every_axes = style.panels(len(groups), height=2.6)
+    top = data[["fraction", *(f"{name}_fraction" for name in style.NULL_COLUMNS)]].max(axis=None)
+    for axes, (curve, group) in zip(every_axes, groups, strict=True):
+        style.log_axis(axes, "x", data["neurons"])
+        style.draw_nulls(axes, group, "_fraction")
+        style.draw_points(axes, group, "fraction")
+        axes.set_ylim(-0.03 * (top or 1), 1.1 * (top or 1))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+        axes.set_title(f"{style.wrap(curve, 40)}\nn = {len(group)} points")
+    handles = [Line2D([], [], color=style.colour(0), marker="o", lw=0, label="Rosetta neurons"), *style.null_handles()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)
+    figure.supylabel("share of the anchor's neurons", fontsize=9)
+    return figure
+
+
+# ---- selectivity -----------------------------------------------------------------------------------------------------
+
+
+def polarization_data(polarization: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Polarization of the anchor models, primary criterion."""
+    return anchor_rows(primary(polarization), counts)
+
+
+def metric_panels(data: pd.DataFrame, y: list[str], height: float):
+    """One panel per metric, with limits for the columns `y`: the figure, (axes, rows of the metric), legend handles."""
+    groups = list(data.groupby("metric", sort=False))
+    figure, every_axes = style.panels(len(groups), height)
+    for axes, (metric, rows) in zip(every_axes, groups, strict=True):
+        style.log_axis(axes, "x", data["neurons"])
+        style.linear_axis(axes, rows[y].to_numpy())
+        n = rows.groupby("curve").size()
+        points = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+        axes.set_title(f"{metric.replace('_', ' ')}\nn = {points} points per curve")
+    figure.supxlabel("neurons of the anchor model", fontsize=9)
+    handles = [Line2D([], [], lw=1, label=curve, **look) for curve, look in curve_looks(data).items()]
+    return figure, zip(every_axes, (rows for _, rows in groups), strict=True), handles
+
+
+def curve_looks(data: pd.DataFrame) -> dict[str, dict]:
+    """Curve -> its colour and marker."""
+    curves = data["curve"].unique()
+    return {c: {"color": style.colour(i), "marker": style.marker(i)} for i, c in enumerate(curves)}
+
+
+def by_curve(data: pd.DataFrame, rows: pd.DataFrame):
+    """Rows, look and shift (points) of every curve: curves of one anchor share their x, so they stand side by side."""
+    looks = curve_looks(data)
+    for (curve, look), shift in zip(looks.items(), shifts(len(looks)), strict=True):
+        yield rows[rows["curve"] == curve].sort_values("neurons"), look, shift
+
+
+def shifts(curves: int) -> np.ndarray:
+    """Places of the curves around their common x: 8 points apart, closer when there are many."""
+    reach = min(4 * (curves - 1), 14)
+    return np.linspace(-reach, reach, curves)
+
+
+@style.styled()
+def draw_polarization(data: pd.DataFrame) -> Figure:
+    """Effect (Rosetta against other neurons) with its interval against neurons, and the null in grey behind it."""
+    if data.empty:
+        return style.empty_figure("No polarization was measured in this study.")
+    figure, every_panel, handles = metric_panels(data, ["low", "high", "effect", "null_low", "null_high"], height=3.2)
+    width = min(7, 24 / data["curve"].nunique())
+    for axes, panel in every_panel:
+        axes.axhline(0, color="0.3", lw=0.8)
+        for rows, look, shift in by_curve(data, panel):
+            move = {"transform": style.beside(axes, shift)}
+            axes.vlines(rows["neurons"], rows["null_low"], rows["null_high"], color="0.8", lw=width, **move)
+            axes.scatter(rows["neurons"], rows["null_effect"], marker="_", color=style.GREY, s=45, zorder=3, **move)
+            axes.plot(rows["neurons"], rows["effect"], color=look["color"], lw=0.8, alpha=0.6, **move)
+            style.draw_with_range(axes, rows["neurons"], rows["effect"], rows["low"], rows["high"], shift, s=30, **look)
+    handles += [Patch(color="0.8", label="null: random sets, same layers")]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.supylabel(f"effect (rank-biserial, {style.MINUS}1 to 1)", fontsize=9)
+    return figure
+
+
+@style.styled()
+def draw_medians(data: pd.DataFrame) -> Figure:
+    """Median selectivity of the Rosetta neurons (filled) and of the other neurons (open) against neurons."""
+    if data.empty:
+        return style.empty_figure("No selectivity was measured in this study.")
+    figure, every_panel, handles = metric_panels(data, ["median_rosetta", "median_others"], height=3.0)
+    for axes, panel in every_panel:
+        for rows, look, shift in by_curve(data, panel):
+            line = {"markersize": 5, "lw": 1, "transform": style.beside(axes, shift)} | look
+            axes.plot(rows["neurons"], rows["median_others"], ls=":", markerfacecolor="white", **line)
+            axes.plot(rows["neurons"], rows["median_rosetta"], **line)
+    look = {"color": style.GREY, "marker": "o", "lw": 1}
+    handles += [
+        Line2D([], [], label="filled: Rosetta neurons", **look),
+        Line2D([], [], ls=":", markerfacecolor="white", label="open: the other neurons", **look),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5 if len(handles) == 5 else 4)
+    figure.supylabel("median of the metric (no unit)", fontsize=9)
+    return figure
+
+
+# ---- layers ----------------------------------------------------------------------------------------------------------
+
+
+def layers_data(layers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Matches per pair of layers at the largest point of each curve of two models, and their ratio to chance."""
+    pairs = counts[counts["models"].str.split().str.len() == 2].sort_values("neurons", kind="stable")
+    largest = pairs.groupby("curve", sort=False)["point"].last().reset_index()
+    data = layers.merge(largest, on=["curve", "point"])
+    data["ratio"] = data["matches"] / data["expected"].where(data["expected"] > 0)
+    return data
+
+
+def layer_matrix(group: pd.DataFrame, value: str) -> pd.DataFrame:
+    return group.pivot_table(index="layer_a", columns="layer_b", values=value, dropna=False)
+
+
+@style.styled()
+def draw_layers(data: pd.DataFrame) -> Figure:
+    """Two heatmaps per curve: matches between the layers of its two models, and matches over chance (log colours)."""
+    if data.empty:
+        return style.empty_figure("No curve of two models in this study, or no match between layers.")
+    import seaborn as sns
+
+    groups = list(data.groupby(["curve", "model_a", "model_b"], sort=False))
+    figure, every_axes = style.panels(2 * len(groups), height=2.2, columns=2 if len(groups) == 1 else 4)
+    bound = np.log2(np.clip(data["ratio"].max(), 2, 64))
+    for i, ((_, model_a, model_b), group) in enumerate(groups):
+        matches, ratio = (layer_matrix(group, value) for value in ("matches", "ratio"))
+        small = matches.size <= 36  # more numbers than that cannot be read
+        with np.errstate(divide="ignore"):
+            shade = np.log2(ratio).clip(-bound, bound)
+        look = {"square": small, "cbar_kws": {"shrink": 0.7 if small else 1}, "annot_kws": {"fontsize": 7}}
+        for axis, layers in zip(("y", "x"), matches.shape, strict=True):
+            look[f"{axis}ticklabels"] = math.ceil(layers / 6)  # every nth layer, so that labels never overlap
+        left, right = every_axes[2 * i : 2 * i + 2]
+        sns.heatmap(matches, cmap="mako_r", annot=small, fmt=".0f", vmin=0, ax=left, **look)
+        words = ratio.map(lambda r: "" if pd.isna(r) else f"{r:.2g}") if small else False
+        sns.heatmap(shade, cmap="vlag", annot=words, fmt="", vmin=-bound, vmax=bound, ax=right, **look)
+        right.collections[0].colorbar.ax.yaxis.set_major_formatter(lambda value, _: f"{2**value:.2g}{style.TIMES}")
+        left.set_title(f"matches (sum {matches.to_numpy().sum():,.0f})")
+        right.set_title("matches / chance")
+        for axes in (left, right):
+            axes.set(xlabel=f"layer of {model_b}", ylabel=f"layer of {model_a}")
+            axes.tick_params(rotation=0)
+            axes.invert_yaxis()
+    return figure
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+
+
+@style.styled()
+def draw_loss(data: pd.DataFrame) -> Figure:
+    """Validation loss in bits per byte (comparable across tokenizers) against parameters; rows of models.csv."""
+    if data.empty:
+        return style.empty_figure("No validation loss: no model of this study was trained or evaluated here.")
+    import seaborn as sns
+
+    figure, (axes,) = style.panels(1, height=3.4)
+    families = range(data["family"].nunique())
+    shared = {"data": data, "x": "non_embedding_parameters", "y": "validation_bits_per_byte", "ax": axes}
+    shared |= {"hue": "family", "style": "family", "palette": [style.colour(i) for i in families]}
+    style.log_axis(axes, "x", data["non_embedding_parameters"])
+    sns.lineplot(**shared, dashes=False, errorbar=None, legend=False, lw=1)  # through the mean of equal sizes
+    sns.scatterplot(**shared, markers=[style.marker(i) for i in families], s=45)
+    axes.set(xlabel="parameters without embeddings", ylabel="validation loss (bits per byte)")
+    axes.set_title(f"n = {len(data)} models")
+    axes.legend(title="family")
+    return figure
+
+
+def training_data(training: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+    """Training curves with the size of each model, smallest first."""
+    data = training.merge(models[["model", "non_embedding_parameters"]], on="model")
+    return data.sort_values(["family", "non_embedding_parameters", "model", "step"], ignore_index=True)
+
+
+@style.styled()
+def draw_training(data: pd.DataFrame) -> Figure:
+    """Training loss against tokens, one panel per family, larger models darker; rows of `training_data`."""
+    if data.empty:
+        return style.empty_figure("No training curves: no model of this study was trained here.")
+    import seaborn as sns
+
+    groups = list(data.groupby("family", sort=False))
+    figure, every_axes = style.panels(len(groups), height=2.8)
+    rungs = list(data.sort_values("non_embedding_parameters")["rung"].unique())
+    palette = dict(zip(rungs, sns.color_palette("mako_r", len(rungs) + 1)[1:], strict=True))
+    tokens = data["tokens"]
+    for axes, (family, group) in zip(every_axes, groups, strict=True):
+        style.log_axis(axes, "x", tokens, smallest=tokens[tokens > 0].min())
+        lines = {"hue": "rung", "palette": palette, "units": "model", "estimator": None, "lw": 1.2}
+        sns.lineplot(data=group, x="tokens", y="loss", ax=axes, legend=False, **lines)
+        axes.set_title(f"{family} (n = {group['model'].nunique()} models)")
+        axes.set(xlabel="", ylabel="", ylim=(0.95 * data["loss"].min(), 1.03 * data["loss"].max()))
+    handles = [Line2D([], [], color=colour, label=f"{rung}") for rung, colour in palette.items()]
+    figure.legend(handles=handles, title="rung", loc="outside upper center", ncols=min(len(rungs), 8))
+    figure.supxlabel("training tokens", fontsize=9)
+    figure.supylabel("training loss (nats per token)", fontsize=9)
+    return figure

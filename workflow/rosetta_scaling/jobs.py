@@ -1,0 +1,53 @@
+"""What every job of the workflow does around its one library call: log, threads, device, and errors as one sentence."""
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rosetta_scaling.store import StudyError
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is downloaded inside a compute job
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+@contextlib.contextmanager
+def job(snakemake) -> Iterator[None]:
+    """Log to the rule's log file and to the terminal; end with one sentence instead of a traceback on a StudyError."""
+    log_path = Path(snakemake.log[0])
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    handlers = [logging.FileHandler(log_path, mode="w"), logging.StreamHandler(sys.stderr)]
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    logging.captureWarnings(True)
+    handlers[1].addFilter(lambda record: record.name.startswith("rosetta_scaling"))
+    log = logging.getLogger("rosetta_scaling")
+    began = time.monotonic()
+    try:
+        yield
+    except StudyError as error:
+        log.error("error in %s: %s", snakemake.rule, error)
+        sys.exit(1)
+    except BaseException:
+        logging.exception("%s failed", snakemake.rule)
+        raise
+    logging.getLogger().info("%s took %.1f s", snakemake.rule, time.monotonic() - began)
+
+
+def device(snakemake):
+    """The device of this job, with its number of threads set."""
+    from rosetta_scaling.devices import prepare
+
+    return prepare(snakemake.params.device, snakemake.threads)
+
+
+def layout(snakemake):
+    """The paths of the study that this job belongs to."""
+    from rosetta_scaling.config import parse
+    from rosetta_scaling.layout import Layout
+
+    return Layout(parse(snakemake.config))

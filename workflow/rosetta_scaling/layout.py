@@ -1,0 +1,178 @@
+"""Where everything lives: names, paths and cache keys of a study. Wiring for the rules; nothing is computed here.
+
+A model is FAMILY-RUNG (`gpt2-r3`), a pair is A--B, a scope is the set of tokenizers that share unit boundaries:
+`study`, or the name of a pair.
+"""
+
+import itertools
+from functools import cached_property
+from pathlib import Path
+
+from rosetta_scaling import versions
+from rosetta_scaling.config import Study
+from rosetta_scaling.store import StudyError, digest
+
+NULLS = ("untrained", "shift")
+
+
+class Layout:
+    """Names and paths of one study, as the rules need them. Paths are strings, relative to the working folder."""
+
+    def __init__(self, study: Study):
+        self.study = study
+        self.results = f"results/{study.study}"
+        self.cache = study.cache_dir
+        self.check_independence()
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Every model that some curve needs, in the order of families and rungs."""
+        needed = {model for point in self.points.values() for model in point}
+        return [m for f in self.study.families for r in self.study.rungs_of(f) if (m := f"{f}-{r}") in needed]
+
+    @cached_property
+    def points(self) -> dict[tuple[str, str], list[str]]:
+        """(curve, rung) -> models of the point, the anchor first."""
+        return {
+            (curve, rung): [f"{family}-{rung}" for family in families]
+            for curve, families in self.study.curves.items()
+            for rung in self.study.points_of(curve)
+        }
+
+    @cached_property
+    def pairs(self) -> dict[str, tuple[str, str]]:
+        """Pair name -> its two models, for every two models that share a point (outer pairs included)."""
+        found = [self.pair(a, b) for point in self.points.values() for a, b in itertools.combinations(point, 2)]
+        return dict(sorted({"--".join(pair): pair for pair in found}.items()))
+
+    def pair(self, a: str, b: str) -> tuple[str, str]:
+        """The two models in the order of the study, so that A--B and B--A are one artifact."""
+        return (a, b) if self.models.index(a) < self.models.index(b) else (b, a)
+
+    def family(self, model: str) -> str:
+        return model.split("-")[0]
+
+    def rung(self, model: str) -> str:
+        return model.split("-")[1]
+
+    def is_trained_here(self, model: str) -> bool:
+        return self.study.families[self.family(model)].source == "ladder"
+
+    def check_independence(self) -> None:
+        """Refuse a point whose models are the same checkpoint: a network trivially matches itself."""
+        for (curve, rung), models in self.points.items():
+            folders = [self.checkpoint(model) for model in models]
+            if len(set(folders)) < len(folders):
+                raise StudyError(
+                    f"point {rung} of curve {curve} compares {models}, but two of them are the same network "
+                    f"({folders}); give each family its own seed, architecture or folder"
+                )
+
+    # -- the cache: KEY names everything the artifact depends on -----------------------------------------------------
+
+    @cached_property
+    def corpus_key(self) -> str:
+        from rosetta_scaling.corpus import corpus_identity  # here, because it imports much
+
+        return digest(corpus_identity(self.study.corpus, Path(self.cache) / "digests.json"))
+
+    @property
+    def corpus_dir(self) -> str:
+        return f"{self.cache}/corpora/{self.corpus_key}"
+
+    def tokenizer_identity(self, family: str) -> dict:
+        member = self.study.families[family]
+        return {
+            "corpus": self.corpus_key,
+            "vocabulary": member.vocabulary,
+            "seed": member.seed,
+            "architecture": member.architecture,
+            "version": versions.TOKENIZER,
+        }
+
+    def tokenizer_dir(self, family: str) -> str:
+        return f"{self.cache}/tokenizers/{digest(self.tokenizer_identity(family))}"
+
+    def training_identity(self, model: str) -> dict:
+        """Everything that decides the weights of a trained model; how often it saves itself does not."""
+        settings = self.study.ladder.model_dump(exclude={"rungs", "checkpoint_seconds"})
+        family = self.family(model)
+        return {
+            **settings,
+            "size": self.study.ladder.rungs[self.rung(model)].model_dump(),
+            "tokenizer": self.tokenizer_identity(family),
+            "version": versions.TRAINING,
+        }
+
+    def checkpoint(self, model: str) -> str:
+        """Folder in `save_pretrained` format."""
+        if self.is_trained_here(model):
+            return f"{self.cache}/checkpoints/{digest(self.training_identity(model))}"
+        return self.study.families[self.family(model)].folders[self.rung(model)]
+
+    def checkpoint_manifest(self, model: str) -> str:
+        """The file whose presence says that a checkpoint is whole."""
+        if self.is_trained_here(model):
+            return f"{self.checkpoint(model)}/manifest.json"
+        return f"{self.results}/checkpoints/{model}.json"
+
+    # -- units and activations ---------------------------------------------------------------------------------------
+
+    def scope(self, a: str, b: str) -> str:
+        """The unit set on which two models are compared."""
+        return "study" if self.study.units.scope == "study" else "--".join(self.pair(a, b))
+
+    def scope_of_point(self, curve: str, rung: str) -> str:
+        """The unit set from which neuron statistics of a point are read: that of the anchor and its first partner."""
+        return self.scope(*self.points[curve, rung][:2])
+
+    def models_of_scope(self, scope: str) -> list[str]:
+        return self.models if scope == "study" else list(self.pairs[scope])
+
+    def tokenizer_name(self, model: str) -> str:
+        """Trained models of a family share a tokenizer; a local folder brings its own."""
+        return self.family(model) if self.is_trained_here(model) else model
+
+    def tokenizer_file(self, model: str) -> str:
+        folder = self.tokenizer_dir(self.family(model)) if self.is_trained_here(model) else self.checkpoint(model)
+        return f"{folder}/tokenizer.json"
+
+    def tokenizer_files(self, scope: str) -> dict[str, str]:
+        """Tokenizer name -> tokenizer.json, for all tokenizers of a scope."""
+        return {self.tokenizer_name(model): self.tokenizer_file(model) for model in self.models_of_scope(scope)}
+
+    def units(self, scope: str) -> str:
+        return f"{self.results}/units/{scope}/units.parquet"
+
+    def tokens(self, scope: str, model: str) -> str:
+        return f"{self.results}/units/{scope}/tokens-{self.tokenizer_name(model)}.parquet"
+
+    def activations(self, scope: str, model: str) -> str:
+        """Folder of pooled unit activations; MODEL.untrainedN is the Nth fresh initialisation of MODEL."""
+        return f"{self.results}/activations/{scope}/{model}"
+
+    @property
+    def untrained_draws(self) -> range:
+        return range(self.study.nulls.untrained_draws)
+
+    # -- matches and points ------------------------------------------------------------------------------------------
+
+    def matches(self, a: str, b: str) -> str:
+        return f"{self.results}/matches/{'--'.join(self.pair(a, b))}/matches.parquet"
+
+    def null(self, null: str, a: str, b: str) -> str:
+        return f"{self.results}/nulls/{'--'.join(self.pair(a, b))}/{null}.parquet"
+
+    def pairs_of_point(self, curve: str, rung: str) -> list[tuple[str, str]]:
+        return [self.pair(a, b) for a, b in itertools.combinations(self.points[curve, rung], 2)]
+
+    def rosetta(self, curve: str, rung: str) -> str:
+        return f"{self.results}/rosetta/{curve}/{rung}.parquet"
+
+    def selectivity(self, scope: str, model: str) -> str:
+        return f"{self.results}/selectivity/{scope}/{model}.parquet"
+
+    def tables(self, name: str) -> str:
+        return f"{self.results}/tables/{name}"

@@ -1,0 +1,28 @@
+"""Progress lines with remaining time: one every few seconds, readable in a log as on a terminal."""
+
+import logging
+import time
+
+
+class Reporter:
+    """Call it after every step; it logs `NAME: 40% (600 of 1,500), 25 s left, NOTE` every `every` seconds."""
+
+    def __init__(self, log: logging.Logger, name: str, total: int, done: int = 0, every: float = 10):
+        self.log, self.name, self.total, self.first, self.every = log, name, total, done, every
+        self.began = self.last = time.monotonic()
+
+    def __call__(self, done: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self.last < self.every and done < self.total:
+            return
+        self.last = now
+        left = (now - self.began) / max(1, done - self.first) * (self.total - done)
+        self.log.info(
+            "%s: %d%% (%s of %s), %.0f s left%s",
+            self.name,
+            100 * done // self.total,
+            f"{done:,}",
+            f"{self.total:,}",
+            left,
+            f", {note}" if note else "",
+        )

@@ -1,0 +1,106 @@
+"""Where the numbers come from: versions, commit, machine, hashes, times."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+
+from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.store import digest, file_sha256, read_json, read_table, write_json
+
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "scipy", "seaborn", "snakemake")
+
+
+def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) -> None:
+    """Everything a reader needs to repeat the study and to check that it is the same."""
+    corpus = read_json(f"{layout.corpus_dir}/manifest.json")
+    scope = layout.scope(*next(iter(layout.pairs.values())))
+    units = read_table(layout.units(scope))
+    steps = _steps(benchmarks)
+    now = datetime.datetime.now(datetime.UTC)
+    write_json(
+        out,
+        {
+            "study": layout.study.study,
+            "finished": now.isoformat(timespec="seconds"),
+            "seconds": sum(step["seconds"] for step in steps),
+            "peak_memory_mb": max((step["max_rss_mb"] for step in steps), default=None),
+            "code": _code(),
+            "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+            "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+            "configuration": layout.study.model_dump(),
+            "configuration_sha256": digest(layout.study.model_dump()),
+            "corpus": {
+                "name": corpus["name"],
+                "key": layout.corpus_key,
+                "sha256": corpus["sha256"],
+                "documents": corpus["totals"]["documents"],
+                "bytes": corpus["totals"]["bytes"],
+                "domains": {
+                    name: {"documents": d["documents"], "bytes": d["bytes"]} for name, d in corpus["domains"].items()
+                },
+                "sources": corpus["sources"],
+            },
+            "units": {
+                "scope": layout.study.units.scope,
+                "count": len(units),
+                "documents": int(units.doc.nunique()),
+                "mean_bytes": float((units.end - units.start).mean()),
+            },
+            "files": [
+                {"path": str(file), "sha256": file_sha256(file), "bytes": file.stat().st_size}
+                for file in sorted(tables.iterdir())
+                if file != out
+            ],
+            "steps": steps,
+        },
+    )
+
+
+def _code() -> dict:
+    """Commit of the working tree and whether it differs from it; unknown outside a git checkout."""
+
+    def git(*arguments: str) -> str | None:
+        done = subprocess.run(["git", "-C", WORKFLOW, *arguments], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    try:
+        commit, status = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", str(WORKFLOW))
+    except FileNotFoundError:  # no git
+        commit, status = None, None
+    return {"commit": commit or "unknown", "dirty": bool(status)}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        return names[0] if names else platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def _steps(benchmarks: Path) -> list[dict]:
+    """Jobs, seconds and largest memory of every rule, from Snakemake's benchmark files (RULE/ANYTHING.tsv)."""
+    rows = []
+    for file in sorted(benchmarks.rglob("*.tsv")):
+        measured = pd.read_csv(file, sep="\t", na_values="-").iloc[0]
+        rows.append({"rule": file.relative_to(benchmarks).parts[0], "seconds": measured.s, "rss": measured.max_rss})
+    if not rows:
+        return []
+    grouped = pd.DataFrame(rows).groupby("rule", sort=False)
+    return [
+        {
+            "rule": rule,
+            "jobs": len(part),
+            "seconds": round(float(part.seconds.sum()), 1),
+            "max_rss_mb": None if part.rss.isna().all() else round(float(part.rss.max())),
+        }
+        for rule, part in grouped
+    ]

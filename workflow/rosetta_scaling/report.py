@@ -1,0 +1,268 @@
+"""The report of a study: one html page that opens offline, with every claim, figure, table and where they come from.
+
+This module turns tables into words and formatted cells; the layout is in workflow/report/index.html.j2.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from rosetta_scaling.figures import FIGURES, anchor_rows, primary
+from rosetta_scaling.store import StudyError, atomic, read_json, read_table
+from rosetta_scaling.style import MINUS, data_size, duration, fixed, interval, number, percent
+
+PAGE = Path(__file__).parents[1] / "report"  # template, style sheet and captions
+VERDICTS = ("supported", "not supported", "inconclusive")
+TABLES = ("models", "counts", "fits", "polarization", "trends")
+QUANTITIES = {
+    "count": "Rosetta neurons",
+    "null_untrained": "null: untrained networks",
+    "null_shift": "null: shifted units",
+    "effect": "effect",
+    "median_rosetta": "median, Rosetta neurons",
+    "median_others": "median, other neurons",
+}
+SIZES = {
+    "neurons": "against neurons",
+    "parameters": "against parameters",
+    "non_embedding_parameters": "against parameters without embeddings",
+}
+
+
+def write_report(results_dir: str | Path, out_path: str | Path) -> None:
+    """Write the page `out_path` from results_dir/tables (csv and json) and results_dir/figures (svg).
+
+    Raises StudyError when a table or figure is missing or damaged, or a verdict is none of VERDICTS.
+    """
+    results, out_path = Path(results_dir), Path(out_path)
+    tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
+    claims = check_claims(read_json(results / "tables" / "claims.json")["claims"])
+    provenance = read_json(results / "tables" / "provenance.json")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("index.html.j2").render(
+        **table_cells(tables, provenance),
+        summary=summary(tables, claims, provenance),
+        criterion=tables["counts"]["criterion"].iloc[0],
+        claims=claims,
+        provenance=provenance,
+        corpus_words=corpus_words(provenance),
+        figures={name: figure_parts(results / "figures", name) for name in FIGURES},
+        figures_path=os.path.relpath(results / "figures", out_path.parent),
+        tables_path=os.path.relpath(results / "tables", out_path.parent),
+        minus=MINUS,
+    )
+    with atomic(out_path) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def check_claims(claims: list[dict]) -> list[dict]:
+    for claim in claims:
+        if claim["verdict"] not in VERDICTS:
+            raise StudyError(
+                f"claims.json: the verdict {claim['verdict']!r} is none of {VERDICTS}; mend the step that writes it."
+            )
+    return claims
+
+
+def figure_parts(folder: Path, name: str) -> dict[str, str]:
+    """The picture as a data URI (inline SVGs would share their ids) and its caption."""
+    path = folder / f"{name}.svg"
+    if not path.is_file():
+        raise StudyError(f"{path}: no such figure; run the study again and the step that draws it will.")
+    image = base64.b64encode(path.read_bytes()).decode()
+    caption = (PAGE / "captions" / f"{name}.rst").read_text(encoding="utf-8").strip()
+    return {"image": f"data:image/svg+xml;base64,{image}", "caption": caption}
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def cells(frame: pd.DataFrame, columns: Mapping[str, str | Callable]) -> dict:
+    """A table for the template. A column given by name is text; one given by a function of the row is a number."""
+    rows = frame.to_dict("records")
+    return {
+        "columns": [(header, callable(source)) for header, source in columns.items()],
+        "rows": [[c(row) if callable(c) else f"{row[c]}" for c in columns.values()] for row in rows],
+    }
+
+
+def pairs(values: Mapping) -> dict:
+    """A two-column table of a dictionary."""
+    shown = {k: number(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in values.items()}
+    return {"columns": [("what", False), ("value", False)], "rows": list(shown.items())}
+
+
+def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, dict]:
+    """Every table of the page by the name the template knows it under."""
+    counts, fits, trends = tables["counts"], tables["fits"], tables["trends"]
+    main = counts["criterion"].iloc[0]
+    return {
+        "counts": counts_cells(counts[counts["criterion"] == main], {"curve": "curve"}),
+        "counts_others": counts_cells(
+            counts[counts["criterion"] != main], {"curve": "curve", "criterion": "criterion"}
+        ),
+        "fits": fits_cells(fits[fits["criterion"] == main], {"curve": "curve"}),
+        "fits_others": fits_cells(fits[fits["criterion"] != main], {"curve": "curve", "criterion": "criterion"}),
+        "trends": trends_cells(trends[trends["quantity"] == "effect"]),
+        "trends_medians": trends_cells(trends[trends["quantity"] != "effect"]),
+        "polarization": polarization_cells(anchor_rows(primary(tables["polarization"]), counts)),
+        "models": models_cells(tables["models"]),
+        **provenance_cells(provenance),
+    }
+
+
+def counts_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
+    """Counts with both nulls beside each, and the excess over the larger null."""
+    untrained = ("null_untrained", "null_untrained_low", "null_untrained_high")
+    shift = ("null_shift", "null_shift_low", "null_shift_high")
+    frame = counts.assign(excess=counts["count"] - counts[["null_untrained", "null_shift"]].max(axis=1))
+    columns = first | {
+        "point": "point",
+        "anchor": "anchor",
+        "neurons": lambda r: number(r["neurons"]),
+        "Rosetta neurons": lambda r: number(r["count"]),
+        "null: untrained": lambda r: interval(r, *untrained, number),
+        "null: shifted": lambda r: interval(r, *shift, number),
+        "excess": lambda r: number(r["excess"]),
+        "share of anchor": lambda r: percent(r["fraction"]),
+        "mean r": lambda r: fixed(r["mean_r"]),
+        "constant neurons": lambda r: number(r["constant_neurons"]),
+    }
+    return cells(frame, columns)
+
+
+def fits_cells(fits: pd.DataFrame, first: dict[str, str]) -> dict:
+    """One row per curve, criterion and quantity; one column per notion of size."""
+    rows = []
+    for (curve, criterion, quantity), group in fits.groupby(["curve", "criterion", "quantity"], sort=False):
+        exponents = {row["x"]: exponent(row) for row in group.to_dict("records")}
+        row = {"curve": curve, "criterion": criterion, "quantity": QUANTITIES.get(quantity, quantity)}
+        rows.append(row | {x: exponents.get(x, "not fitted") for x in SIZES})
+    columns = {"what": "quantity"} | {header: x for x, header in SIZES.items()}
+    return cells(pd.DataFrame(rows), first | columns)
+
+
+def exponent(row: Mapping) -> str:
+    """The exponent with interval, R2 and number of points, or why there is none; then the note, if any."""
+    note = "" if pd.isna(row["note"]) else f"; {row['note']}"
+    if pd.isna(row["alpha"]):
+        return f"no fit (n = {number(row['points'])}){note}"
+    quality = f"R\N{SUPERSCRIPT TWO} {fixed(row['r2'])}, n = {number(row['points'])}"
+    return f"{interval(row, 'alpha', 'low', 'high')}\n{quality}{note}"
+
+
+def trends_cells(trends: pd.DataFrame) -> dict:
+    columns = {
+        "metric": "metric",
+        "what": "words",
+        "curve": "curve",
+        "slope per decade": lambda r: interval(r, "slope", "low", "high", number),
+        "points": lambda r: number(r["points"]),
+    }
+    return cells(trends.assign(words=trends["quantity"].map(lambda q: QUANTITIES.get(q, q))), columns)
+
+
+def polarization_cells(polarization: pd.DataFrame) -> dict:
+    columns = {
+        "metric": "metric",
+        "curve": "curve",
+        "point": "point",
+        "model": "model",
+        "neurons": lambda r: number(r["neurons"]),
+        "Rosetta": lambda r: number(r["rosetta"]),
+        "others": lambda r: number(r["others"]),
+        "median, Rosetta": lambda r: number(r["median_rosetta"]),
+        "median, others": lambda r: number(r["median_others"]),
+        "effect": lambda r: interval(r, "effect", "low", "high"),
+        "null effect": lambda r: interval(r, "null_effect", "null_low", "null_high"),
+    }
+    return cells(polarization, columns)
+
+
+def models_cells(models: pd.DataFrame) -> dict:
+    columns = {
+        "model": "model",
+        "architecture": "architecture",
+        "source": "source",
+        "parameters": lambda r: number(r["parameters"]),
+        "without embeddings": lambda r: number(r["non_embedding_parameters"]),
+        "neurons": lambda r: number(r["neurons"]),
+        "layers \N{MULTIPLICATION SIGN} width": lambda r: f"{r['layers']} \N{MULTIPLICATION SIGN} {r['hidden_size']:,}",
+        "nats per token": lambda r: fixed(r["validation_loss"], 3),
+        "bits per byte": lambda r: fixed(r["validation_bits_per_byte"], 3),
+        "vocabulary": lambda r: number(r["vocabulary"]),
+        "seed": lambda r: number(r["seed"]),
+        "training tokens": lambda r: number(r["training_tokens"]),
+        "training time": lambda r: duration(r["train_seconds"]),
+        "sha256": "hash",
+    }
+    return cells(models.assign(hash=models["sha256"].astype(str).str[:12]), columns)
+
+
+def provenance_cells(provenance: dict) -> dict[str, dict]:
+    code, corpus = provenance["code"], provenance["corpus"]
+    commit = f"{code['commit'] or 'not known'}{' (with uncommitted changes)' if code['dirty'] else ''}"
+    run = {
+        "study": provenance["study"],
+        "started": provenance["started"],
+        "finished": provenance["finished"],
+        "time": duration(provenance["seconds"]),
+        "peak memory (MB)": provenance["peak_memory_mb"],
+        "code, commit": commit,
+        "configuration, sha256": provenance["configuration_sha256"],
+        "corpus, sha256": corpus["sha256"],
+    }
+    domains = pd.DataFrame([{"domain": name} | sizes for name, sizes in corpus["domains"].items()])
+    documents = {"documents": lambda r: number(r["documents"]), "size": lambda r: data_size(r["bytes"])}
+    steps = {
+        "rule": "rule",
+        "jobs": lambda r: number(r["jobs"]),
+        "time, all jobs": lambda r: duration(r["seconds"]),
+        "peak memory (MB)": lambda r: number(r["max_rss_mb"]),
+    }
+    files = {"file": "path", "size": lambda r: data_size(r["bytes"]), "sha256": "sha256"}
+    return {
+        "run": pairs(run),
+        "versions": pairs(provenance["versions"] | provenance["machine"]),
+        "domains": cells(domains, {"domain": "domain"} | documents),
+        "steps": cells(pd.DataFrame(provenance["steps"]), steps),
+        "files": cells(pd.DataFrame(provenance["files"]), files),
+    }
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dict) -> list[str]:
+    """The page in a few plain sentences: what was compared, the largest point with its nulls, the verdicts."""
+    models, counts = tables["models"], primary(tables["counts"])
+    sizes = models["parameters"]
+    top = counts.loc[counts["neurons"].idxmax()].to_dict()
+    untrained = interval(top, "null_untrained", "null_untrained_low", "null_untrained_high", number)
+    shift = interval(top, "null_shift", "null_shift_low", "null_shift_high", number)
+    verdicts = [f"{sum(c['verdict'] == verdict for c in claims)} {verdict}" for verdict in VERDICTS]
+    return [
+        f"This study looked for neurons that independently trained networks share, in {len(models)} networks of "
+        f"{models['family'].nunique()} families from {number(sizes.min())} to {number(sizes.max())} parameters, "
+        f"compared on {number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}.",
+        f"At the largest size ({top['models'].replace(' ', ', ')}), {number(top['count'])} of "
+        f"{number(top['anchor_neurons'])} neurons ({percent(top['fraction'])}) are Rosetta neurons "
+        f"(the same measurement where nothing is shared: untrained networks {untrained}, shifted units {shift}).",
+        f"Of {len(claims)} claims, {', '.join(verdicts[:-1])} and {verdicts[-1]}.",
+    ]
+
+
+def corpus_words(provenance: dict) -> str:
+    corpus, units = provenance["corpus"], provenance["units"]
+    others = [f"{key.replace('_', ' ')}: {value}" for key, value in units.items() if key != "count"]
+    words = f" ({', '.join(others)})" if others else ""
+    return (
+        f"Corpus {corpus['name']}: {number(corpus['documents'])} documents, {data_size(corpus['bytes'])}. "
+        f"The networks are compared on {number(units['count'])} units{words}."
+    )

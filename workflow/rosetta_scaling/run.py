@@ -1,0 +1,73 @@
+"""Run or resume a study: what `make study` calls.
+
+Snakemake leaves its lock behind when it is killed, and jobs can outlive it. This launcher holds a lock of its own that
+the kernel gives back when the last process of a run has ended: so it waits for jobs that outlived a killed run, knows
+that what Snakemake left behind is stale, clears it and continues.
+"""
+
+import argparse
+import fcntl
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rosetta_scaling.config import WORKFLOW
+
+LOCK = Path(".snakemake/rosetta-run.lock")
+
+
+def configuration_of(study: str) -> Path | None:
+    """File of a named study; None for the default one. Exits with a sentence when there is none of that name."""
+    if not study:
+        return None
+    path = WORKFLOW / "studies" / f"{study}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        sys.exit(f"no study is called '{study}': {path} does not exist; there are {', '.join(known)}")
+    return path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", nargs="?", default="", help="name of a file in workflow/studies; default: config.yaml")
+    parser.add_argument("--profile", default="default", help="name of a folder in workflow/profiles")
+    parser.add_argument("--cores", help="number of cores, where the profile should not decide")
+    arguments, more = parser.parse_known_args()
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", str(WORKFLOW / "profiles" / arguments.profile)]
+    if arguments.cores:
+        command += ["--cores", arguments.cores]
+    if configuration := configuration_of(arguments.study):
+        command += ["--configfile", str(configuration)]
+    LOCK.parent.mkdir(exist_ok=True)
+    with open(LOCK, "a+") as lock:
+        _wait_for(lock)
+        lock.seek(0)
+        if lock.read():  # a run began and did not end: it was killed
+            print("The last run was killed; continuing where it stopped.", file=sys.stderr)
+            subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
+        _mark(lock, json.dumps({"command": command, "began": time.time()}))
+        # Every process of the run inherits the open lock, so it is free only when all of them are gone.
+        code = subprocess.run([*command, *more], pass_fds=[lock.fileno()], check=False).returncode
+        _mark(lock, "")
+    return code
+
+
+def _wait_for(lock) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Another run is active here, or jobs of a killed one are finishing; waiting for them.", file=sys.stderr)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _mark(lock, text: str) -> None:
+    lock.seek(0)
+    lock.truncate()
+    lock.write(text)
+    lock.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Artifacts: written whole or not at all, named by content, refused when truncated.
+
+Tensors are safetensors, tables are parquet (csv where a person reads them), nothing is ever pickled.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+
+class StudyError(Exception):
+    """A mistake the user can mend: one sentence with what was found, what was expected, what to do."""
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; it becomes `path` only when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        if part.is_dir() and path.exists():
+            shutil.rmtree(path)  # os.replace cannot replace a folder that holds files
+        os.replace(part, path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def digest(value: object) -> str:
+    """Short sha256 of any JSON-like value; the order of keys does not matter. Used as KEY in cache paths."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def file_sha256(path: str | Path) -> str:
+    """sha256 of a file, streamed."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def write_json(path: str | Path, value: object) -> None:
+    with atomic(path) as part:
+        part.write_text(json.dumps(value, indent=1, default=str, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict:
+    with _readable(path):
+        return json.loads(Path(path).read_text())
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write parquet or csv, by the suffix of `path`. Floats in csv keep full precision."""
+    with atomic(path) as part:
+        if Path(path).suffix == ".csv":
+            table.to_csv(part, index=False)
+        else:
+            table.to_parquet(part, index=False)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    with _readable(path):
+        return pd.read_csv(path) if Path(path).suffix == ".csv" else pd.read_parquet(path)
+
+
+def write_tensors(path: str | Path, tensors: dict, metadata: dict[str, str] | None = None) -> None:
+    from safetensors.torch import save_file
+
+    with atomic(path) as part:
+        save_file({name: t.contiguous() for name, t in tensors.items()}, part, metadata=metadata)
+
+
+def read_tensors(path: str | Path) -> dict:
+    from safetensors.torch import load_file
+
+    with _readable(path):
+        return load_file(path)
+
+
+@contextlib.contextmanager
+def open_tensors(path: str | Path) -> Iterator:
+    """A lazily read safetensors file (`get_slice`), with the house's error when it is truncated."""
+    from safetensors import safe_open
+
+    with _readable(path), safe_open(path, framework="pt") as f:
+        yield f
+
+
+@contextlib.contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Turn the many exceptions of damaged files into one sentence that says what to do."""
+    from safetensors import SafetensorError
+
+    if not Path(path).is_file():
+        raise StudyError(f"{path}: no such file; run the study again and the step that writes it will.")
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:  # pyarrow and json errors are ValueErrors
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StudyError(f"{path}: damaged or truncated ({reason}); delete it and run the study again.") from error

@@ -1,0 +1,230 @@
+"""The look of figures and numbers: sizes, colours, log axes that keep zeros, nulls, files equal run after run."""
+
+import contextlib
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
+
+from rosetta_scaling.store import atomic, write_table
+
+WIDTH = 9.5  # inches; shown about 1000 pixels wide, so 9 points read like body text
+GREY = "0.45"
+ALPHA, MINUS, TIMES = "\N{GREEK SMALL LETTER ALPHA}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+# seaborn's "colorblind" palette (Okabe and Ito's colours), repeated here because importing seaborn takes a second
+COLOURS = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#ece133"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
+NULLS = {"null_untrained": ("untrained networks", "o"), "null_shift": ("shifted units", "s")}
+NULL_COLUMNS = [f"{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
+RC = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so the bytes do not depend on the machine's fonts
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "svg.hashsalt": "rosetta-scaling",  # without it the ids inside an SVG are random
+    "svg.fonttype": "path",
+}
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """The house style, whatever the reader's own matplotlibrc says. Works as a decorator too."""
+    with style.context(RC, after_reset=True):
+        yield
+
+
+def panels(n: int, height: float = 3.0, columns: int | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure of page width with n panels; no global pyplot state, so it needs no display and leaks nothing."""
+    columns = columns or (2 if n == 4 else min(n, 3))
+    rows = math.ceil(n / columns)
+    # A figure of one panel is narrower: a lone panel of page width hides slopes.
+    figure = Figure(figsize=(WIDTH if columns > 1 else 0.62 * WIDTH, height * rows + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(rows, columns)
+    return figure, [figure.add_subplot(grid[divmod(i, columns)]) for i in range(n)]
+
+
+@styled()
+def empty_figure(sentence: str) -> Figure:
+    """A figure that says why there is nothing to draw: the workflow expects every figure of every study."""
+    figure = Figure(figsize=(WIDTH, 1.2))
+    FigureCanvasAgg(figure)
+    figure.text(0.5, 0.5, sentence, ha="center", va="center", color=GREY)
+    return figure
+
+
+def colour(i: int) -> str:
+    return COLOURS[i % len(COLOURS)]
+
+
+def marker(i: int) -> str:
+    return MARKERS[i % len(MARKERS)]
+
+
+def short(value: float, _position: int | None = None) -> str:
+    """1234 as 1.2k, 3e9 as 3B: tick labels that fit."""
+    for size, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.3g}"
+
+
+def log_axis(axes: Axes, which: str, values: Iterable[float], smallest: float = 1.0) -> None:
+    """Log scale with limits and ticks for `values`, on the x or y axis.
+
+    When a value lies under `smallest`, the part under it is linear (symlog), so that zeros stay visible at the foot.
+    """
+    values = np.asarray(list(values), dtype=float)
+    values = values[np.isfinite(values)]
+    has_zeros = bool((values < smallest).any())
+    low, high = max(values.min(), smallest), max(values.max(), smallest)
+    # At least a factor 2.5 between the limits: then a 1-2-5 tick always lies between them.
+    pad = 1.6 if high / low < 2.5 else (high / low) ** 0.1
+    bottom, top = (-0.35 * smallest if has_zeros else low / pad), high * pad
+    steps = (1,) if high / low > 300 else (1, 3) if high / low > 30 else (1, 2, 5)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(top)) + 1)
+    ticks = [step * 10.0**d for d in decades for step in steps if step * 10.0**d >= smallest or not has_zeros]
+    ticks = [tick for tick in ticks if bottom <= tick <= top]
+    if has_zeros:
+        getattr(axes, f"set_{which}scale")("symlog", linthresh=smallest, linscale=0.4)
+        ticks = [0.0, *ticks]
+    else:
+        getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(short))
+    getattr(axes, f"set_{which}lim")(bottom, top)
+
+
+def linear_axis(axes: Axes, values: np.ndarray) -> None:
+    """Limits of the y axis for `values`: matplotlib does not count what is drawn `beside` its place."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    pad = 0.08 * (high - low) or 0.1
+    axes.set_ylim(low - pad, high + pad)
+
+
+def beside(axes: Axes, points: float):
+    """Data coordinates moved right by `points`: neighbours do not cover each other and the data stay as they are."""
+    return axes.transData + ScaledTranslation(points / 72, 0, axes.figure.dpi_scale_trans)
+
+
+def draw_with_range(axes: Axes, x, y, low, high, shift: float = 0.0, **look) -> None:
+    """Markers with vertical range bars, `shift` points beside x. Missing values are left out."""
+    move = beside(axes, shift)
+    axes.vlines(x, low, high, color=look.get("edgecolor", look.get("color")), lw=1.2, transform=move, zorder=3)
+    axes.scatter(x, y, transform=move, clip_on=False, zorder=4, **look)
+
+
+def draw_nulls(axes: Axes, group: pd.DataFrame, suffix: str = "") -> None:
+    """The nulls of counts.csv as open grey markers (mean of the draws) with bars (smallest to largest draw)."""
+    for (name, (_, shape)), shift in zip(NULLS.items(), (-7, 7), strict=True):
+        low, high = group[f"{name}_low{suffix}"], group[f"{name}_high{suffix}"]
+        look = {"marker": shape, "facecolor": "white", "edgecolor": GREY, "s": 26}
+        draw_with_range(axes, group["neurons"], group[f"{name}{suffix}"], low, high, shift, **look)
+
+
+def null_handles() -> list[Line2D]:
+    look = {"color": GREY, "markerfacecolor": "white", "lw": 1.2, "markersize": 5}
+    return [Line2D([], [], marker=shape, label=f"null: {label}", **look) for label, shape in NULLS.values()]
+
+
+def draw_points(axes: Axes, group: pd.DataFrame, y: str) -> None:
+    import seaborn as sns
+
+    look = {"color": COLOURS[0], "s": 42, "linewidth": 0, "zorder": 5, "clip_on": False, "legend": False}
+    sns.scatterplot(data=group, x="neurons", y=y, ax=axes, **look)
+    axes.set(xlabel="", ylabel="")
+
+
+def draw_lines(axes: Axes, group: pd.DataFrame) -> None:
+    """The fitted power law, and the line of slope 1 that fits the same counts best (least squares in log-log)."""
+    x = np.geomspace(group["neurons"].min(), group["neurons"].max(), 100)
+    alpha, c = group[["fit_alpha", "fit_c"]].iloc[0]
+    found = group[group["count"] > 0]
+    share = np.exp(np.log(found["count"] / found["neurons"]).mean()) if len(found) > 1 else np.nan
+    for y, look in ((c * x**alpha, {"color": COLOURS[0], "lw": 1.4}), (share * x, {"color": "0.2", "ls": ":"})):
+        axes.plot(x, np.where(y >= 1, y, np.nan), **look)  # below 1 the axis is linear and would bend the line
+
+
+def fit_words(group: pd.DataFrame) -> str:
+    """The exponent with its interval and number of points; why there is none is in the table of fits."""
+    alpha, low, high, points = group[["fit_alpha", "fit_low", "fit_high", "fit_points"]].iloc[0]
+    n = f"n = {len(group) if pd.isna(points) else int(points)}"
+    if not np.isfinite(alpha):
+        return f"no fit, {n}"
+    ends = f"[{low:.2f}, {high:.2f}]" if np.isfinite(low) else "[no interval]"
+    return f"{ALPHA} = {alpha:.2f} {ends}, {n}".replace("-", MINUS)
+
+
+def wrap(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(str(text), width))
+
+
+def save_figure(figure: Figure, data: pd.DataFrame, stem: str | Path) -> None:
+    """Write stem.svg, stem.png and stem.csv (the data that `figure` draws), whole or not at all, without a date."""
+    stem = Path(stem)
+    with styled():
+        for suffix, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
+            with atomic(stem.with_name(f"{stem.name}.{suffix}")) as part:
+                figure.savefig(part, format=suffix, **options)
+    write_table(stem.with_name(f"{stem.name}.csv"), data)
+
+
+# ---- numbers for people ----------------------------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Whole numbers and large ones with thousands separators, others with `digits` significant digits."""
+    if pd.isna(value):
+        return "\N{EN DASH}"
+    text = f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.{digits}g}"
+    return text.replace("-", MINUS)
+
+
+def fixed(value: float, decimals: int = 2) -> str:
+    return "\N{EN DASH}" if pd.isna(value) else f"{value:.{decimals}f}".replace("-", MINUS)
+
+
+def percent(value: float) -> str:
+    return "\N{EN DASH}" if pd.isna(value) else f"{100 * value:.1f}%"
+
+
+def interval(row: Mapping, name: str, low: str, high: str, form: Callable = fixed) -> str:
+    """Value and range, `0.71 [0.60, 0.82]`; says so when there is none, for a count may not stand without its null."""
+    if pd.isna(row[name]):
+        return "not measured"
+    return f"{form(row[name])} [{form(row[low])}, {form(row[high])}]"
+
+
+def data_size(count: float) -> str:
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    if pd.isna(seconds):
+        return "\N{EN DASH}"
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

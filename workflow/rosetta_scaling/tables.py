@@ -1,0 +1,247 @@
+"""Assemble the result tables from the artifacts of a study. Every count stands beside its nulls."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling import claims, fits, polarization
+from rosetta_scaling.layout import NULLS, Layout
+from rosetta_scaling.rosetta import criterion_names, orient, rosetta_table
+from rosetta_scaling.selectivity import METRICS
+from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
+
+
+def _point_matches(layout: Layout, curve: str, rung: str, path) -> tuple[dict, dict]:
+    """Matches of a point, read through `path(a, b)`: anchor to each other model, and between the others."""
+    anchor, *others = layout.points[curve, rung]
+
+    def matches(a: str, b: str) -> pd.DataFrame:
+        return orient(read_table(path(a, b)), swap=layout.pair(a, b) != (a, b))
+
+    outer = [(a, b) for i, a in enumerate(others) for b in others[i + 1 :]]
+    return {other: matches(anchor, other) for other in others}, {(a, b): matches(a, b) for a, b in outer}
+
+
+def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
+    """One row per anchor neuron of a point, with layer and channel."""
+    partners, outer = _point_matches(layout, curve, rung, layout.matches)
+    widths = _summary(layout, curve, rung, 0)["neurons"]
+    table = rosetta_table(sum(widths), partners, outer, layout.study.matching.criteria)
+    table.insert(1, "layer", np.repeat(np.arange(len(widths)), widths))
+    table.insert(2, "channel", np.concatenate([np.arange(width) for width in widths]))
+    write_table(out, table)
+
+
+def _summary(layout: Layout, curve: str, rung: str, member: int) -> dict:
+    scope = (
+        layout.scope_of_point(curve, rung)
+        if member == 0
+        else layout.scope(layout.points[curve, rung][0], layout.points[curve, rung][member])
+    )
+    return read_json(f"{layout.activations(scope, layout.points[curve, rung][member])}/summary.json")
+
+
+def null_counts(layout: Layout, curve: str, rung: str, null: str, neurons: int) -> pd.DataFrame:
+    """Counts of every criterion (columns) in every draw (rows) of a null, by the same rules as the real count."""
+    partners, outer = _point_matches(layout, curve, rung, lambda a, b: layout.null(null, a, b))
+    draws = layout.study.nulls.untrained_draws if null == "untrained" else layout.study.nulls.shift_draws
+    names = criterion_names(layout.study.matching.criteria, len(layout.points[curve, rung]))
+    rows = []
+    for draw in range(draws):
+        one = [{key: m[m.draw == draw] for key, m in found.items()} for found in (partners, outer)]
+        rows.append(rosetta_table(neurons, *one, layout.study.matching.criteria)[names].sum())
+    return pd.DataFrame(rows)
+
+
+def counts_table(layout: Layout) -> pd.DataFrame:
+    """One row per curve, point and criterion: the count with its nulls (mean, lowest and highest draw)."""
+    rows = []
+    for (curve, rung), members in layout.points.items():
+        sizes = pd.DataFrame([_summary(layout, curve, rung, i) for i in range(len(members))])
+        table = read_table(layout.rosetta(curve, rung))
+        nulls = {null: null_counts(layout, curve, rung, null, len(table)) for null in NULLS}
+        correlations = table.filter(regex="^r_").mean(axis=1)
+        for criterion in criterion_names(layout.study.matching.criteria, len(members)):
+            chosen = table[criterion]
+            row = {
+                "curve": curve,
+                "point": rung,
+                "models": " ".join(members),
+                "anchor": members[0],
+                "neurons": sizes.neurons.map(sum).mean(),
+                "parameters": sizes.parameters.mean(),
+                "non_embedding_parameters": sizes.non_embedding_parameters.mean(),
+                "criterion": criterion,
+                "count": int(chosen.sum()),
+                "fraction": chosen.mean(),
+            }
+            for null, draws in nulls.items():
+                row |= {
+                    f"null_{null}": draws[criterion].mean(),
+                    f"null_{null}_low": draws[criterion].min(),
+                    f"null_{null}_high": draws[criterion].max(),
+                }
+            row |= {
+                "anchor_neurons": len(table),
+                "constant_neurons": _constant(layout, curve, rung),
+                "mean_r": correlations[chosen].mean(),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _constant(layout: Layout, curve: str, rung: str) -> int:
+    """Neurons of the anchor that never change, and so cannot match."""
+    anchor, partner = layout.points[curve, rung][:2]
+    summary = read_json(Path(layout.matches(anchor, partner)).with_name("summary.json"))
+    return summary["constant_a" if layout.pair(anchor, partner)[0] == anchor else "constant_b"]
+
+
+def models_table(layout: Layout) -> pd.DataFrame:
+    """One row per model: sizes, training, validation loss, where the weights are."""
+    rows = []
+    for model in layout.models:
+        manifest = read_json(layout.checkpoint_manifest(model))
+        scope = next(layout.scope(*pair) for pair in layout.pairs.values() if model in pair)
+        summary = read_json(f"{layout.activations(scope, model)}/summary.json")
+        sizes = {key: summary[key] for key in ("parameters", "non_embedding_parameters", "layers", "hidden_size")}
+        rows.append(
+            {
+                "model": model,
+                "family": layout.family(model),
+                "rung": layout.rung(model),
+                "architecture": summary["architecture"],
+                "source": manifest["source"],
+                "modality": manifest["modality"],
+                **sizes,
+                "neurons": sum(summary["neurons"]),
+                "vocabulary": summary["vocabulary"],
+                **{
+                    key: manifest.get(key)
+                    for key in (
+                        "seed",
+                        "training_tokens",
+                        "validation_loss",
+                        "validation_bits_per_byte",
+                        "train_seconds",
+                    )
+                },
+                "checkpoint": layout.checkpoint(model),
+                "sha256": digest(manifest["sha256"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def training_table(layout: Layout) -> pd.DataFrame:
+    """Training curves: model, family, rung, step, tokens, loss (nats per token)."""
+    per_step = layout.study.ladder.batch_sequences * layout.study.ladder.context
+    rows = [
+        (model, layout.family(model), layout.rung(model), step, step * per_step, loss)
+        for model in layout.models
+        if layout.is_trained_here(model)
+        for step, loss in read_json(layout.checkpoint_manifest(model))["losses"]
+    ]
+    return pd.DataFrame(rows, columns=["model", "family", "rung", "step", "tokens", "loss"])
+
+
+def layers_table(layout: Layout) -> pd.DataFrame:
+    """Matches of the primary criterion by pair of layers, with what the margins alone would give.
+
+    `expected` is (matches of layer a) * (matches of layer b) / all matches.
+    """
+    tables = []
+    for (curve, rung), members in layout.points.items():
+        if len(members) != 2:
+            continue
+        table = read_table(layout.rosetta(curve, rung))
+        table = table[table[layout.study.matching.criteria[0].name]]
+        widths = [_summary(layout, curve, rung, i)["neurons"] for i in range(2)]
+        layer_b = np.repeat(np.arange(len(widths[1])), widths[1])[table[f"partner_{members[1]}"]]
+        matrix = np.zeros([len(width) for width in widths], int)
+        np.add.at(matrix, (table.layer, layer_b), 1)
+        expected = np.outer(matrix.sum(1), matrix.sum(0)) / max(1, matrix.sum())
+        layer_a, layer_b = np.indices(matrix.shape).reshape(2, -1)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "curve": curve,
+                    "point": rung,
+                    "model_a": members[0],
+                    "model_b": members[1],
+                    "layer_a": layer_a,
+                    "layer_b": layer_b,
+                    "matches": matrix.ravel(),
+                    "expected": expected.ravel(),
+                }
+            )
+        )
+    columns = ["curve", "point", "model_a", "model_b", "layer_a", "layer_b", "matches", "expected"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def polarization_table(layout: Layout) -> pd.DataFrame:
+    """Rosetta neurons against the others, per model and metric, under the primary criterion.
+
+    In the models that are not the anchor, the Rosetta neurons are the best partners of the anchor's.
+    """
+    settings, criterion = layout.study.polarization, layout.study.matching.criteria[0].name
+    rows = []
+    for (curve, rung), members in layout.points.items():
+        table = read_table(layout.rosetta(curve, rung))
+        chosen = table[table[criterion]]
+        for member, model in enumerate(members):
+            scope = layout.scope(members[0], members[member or 1])
+            metrics = read_table(layout.selectivity(scope, model))
+            neurons = chosen.neuron if member == 0 else chosen[f"partner_{model}"]
+            rosetta = np.isin(np.arange(len(metrics)), neurons)
+            for metric in METRICS:
+                seed = [layout.study.nulls.seed, int(digest([curve, rung, model, metric]), 16)]
+                found = polarization.polarization(
+                    metrics[metric].to_numpy(),
+                    rosetta,
+                    metrics.layer.to_numpy(),
+                    settings.bootstrap,
+                    settings.confidence,
+                    seed,
+                )
+                rows.append(
+                    {
+                        "curve": curve,
+                        "point": rung,
+                        "model": model,
+                        "metric": metric,
+                        "criterion": criterion,
+                        **found,
+                        "neurons": len(metrics),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def anchors(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a polarization table that belong to the anchor of their point."""
+    first = {(curve, rung): members[0] for (curve, rung), members in layout.points.items()}
+    return table[[first[row.curve, row.point] == row.model for row in table.itertuples()]]
+
+
+def write_tables(layout: Layout, folder: Path) -> None:
+    """Write every table of the study."""
+    confidence = layout.study.polarization.confidence
+    counts, models, effects = counts_table(layout), models_table(layout), polarization_table(layout)
+    fitted = fits.fit_counts(counts, confidence)
+    slopes = polarization.trends(anchors(layout, effects), confidence)
+    tables = {
+        "counts": counts,
+        "models": models,
+        "training": training_table(layout),
+        "layers": layers_table(layout),
+        "polarization": effects,
+        "trends": slopes,
+        "fits": fitted,
+    }
+    for name, table in tables.items():
+        write_table(folder / f"{name}.csv", table)
+    verdicts = claims.judge(counts, fitted, anchors(layout, effects), slopes, models)
+    write_json(folder / "claims.json", {"claims": verdicts})

@@ -1,0 +1,71 @@
+# One forward pass per network over the probe text; and over fresh initialisations of it, for the untrained null.
+
+
+rule extract_activations:
+    input:
+        checkpoint=manifest_of_model,
+        units=f"{layout.results}/units/{{scope}}/units.parquet",
+        tokens=tokens_of_model,
+    output:
+        layers=directory(f"{layout.results}/activations/{{scope}}/{{model}}/layers"),
+        statistics=f"{layout.results}/activations/{{scope}}/{{model}}/statistics.parquet",
+        contexts=f"{layout.results}/activations/{{scope}}/{{model}}/contexts.parquet",
+        summary=f"{layout.results}/activations/{{scope}}/{{model}}/summary.json",
+    log:
+        f"{layout.results}/logs/extract_activations/{{scope}}/{{model}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/extract_activations/{{scope}}/{{model}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        folder=folder_of_model,
+        settings=study.activations,
+        # Not an output: finished shards outlive a killed job.
+        work=f"{layout.results}/work/activations/{{scope}}/{{model}}",
+        device=study.device,
+    message:
+        "Read the neurons of {wildcards.model}"
+    script:
+        "../scripts/extract_activations.py"
+
+
+rule extract_untrained:
+    input:
+        checkpoint=manifest_of_model,
+        units=f"{layout.results}/units/{{scope}}/units.parquet",
+        tokens=tokens_of_model,
+    output:
+        layers=[
+            directory(
+                f"{layout.results}/activations/{{scope}}/{{model}}.untrained{draw}/layers"
+            )
+            for draw in layout.untrained_draws
+        ],
+        summaries=[
+            f"{layout.results}/activations/{{scope}}/{{model}}.untrained{draw}/summary.json"
+            for draw in layout.untrained_draws
+        ],
+    log:
+        f"{layout.results}/logs/extract_untrained/{{scope}}/{{model}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/extract_untrained/{{scope}}/{{model}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        folder=folder_of_model,
+        settings=study.activations,
+        seed=study.nulls.seed,
+        work=f"{layout.results}/work/activations/{{scope}}/{{model}}",
+        device=study.device,
+    message:
+        "Read the neurons of {wildcards.model}, freshly initialised"
+    script:
+        "../scripts/extract_untrained.py"

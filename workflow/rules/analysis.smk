@@ -1,0 +1,94 @@
+# From matches to Rosetta neurons, selectivity and tables.
+
+
+rule rosetta_neurons:
+    input:
+        matches=matches_of_point,
+        anchor=anchor_summary,
+    output:
+        f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
+    log:
+        f"{layout.results}/logs/rosetta_neurons/{{curve}}/{{rung}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/rosetta_neurons/{{curve}}/{{rung}}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        criteria=study.matching.criteria,
+    message:
+        "Rosetta neurons of {wildcards.curve}, {wildcards.rung}"
+    script:
+        "../scripts/rosetta_neurons.py"
+
+
+rule selectivity:
+    input:
+        checkpoint=manifest_of_model,
+        statistics=f"{layout.results}/activations/{{scope}}/{{model}}/statistics.parquet",
+    output:
+        f"{layout.results}/selectivity/{{scope}}/{{model}}.parquet",
+    log:
+        f"{layout.results}/logs/selectivity/{{scope}}/{{model}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/selectivity/{{scope}}/{{model}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        folder=folder_of_model,
+        settings=study.selectivity,
+        device=study.device,
+    message:
+        "Selectivity of {wildcards.model}"
+    script:
+        "../scripts/selectivity.py"
+
+
+rule tables:
+    input:
+        rosetta=[layout.rosetta(*point) for point in layout.points],
+        matches=[layout.matches(*pair) for pair in layout.pairs.values()],
+        nulls=[
+            layout.null(null, *pair)
+            for null in ("untrained", "shift")
+            for pair in layout.pairs.values()
+        ],
+        selectivity=selectivity_tables(),
+        manifests=[layout.checkpoint_manifest(model) for model in layout.models],
+    output:
+        *[
+            layout.tables(f"{name}.csv")
+            for name in (
+                "counts",
+                "models",
+                "training",
+                "layers",
+                "polarization",
+                "trends",
+                "fits",
+            )
+        ],
+        layout.tables("claims.json"),
+    log:
+        f"{layout.results}/logs/tables.log",
+    benchmark:
+        f"{layout.results}/benchmarks/tables/tables.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        study=study,
+    message:
+        "Tables, fits and claims"
+    script:
+        "../scripts/tables.py"

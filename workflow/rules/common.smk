@@ -1,0 +1,143 @@
+# Reads and checks the configuration, and answers the questions that rules ask. No rules here.
+from rosetta_scaling import config as configuration
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.store import StudyError
+
+try:
+    study = configuration.parse(config)
+    layout = Layout(study)
+except StudyError as error:
+    raise WorkflowError(str(error))
+
+# One model for every cache key: models that are the same network are trained once.
+TRAINED = {
+    layout.checkpoint(m).split("/")[-1]: m
+    for m in layout.models
+    if layout.is_trained_here(m)
+}
+TOKENIZER_FAMILY = {
+    layout.tokenizer_dir(layout.family(m)).split("/")[-1]: layout.family(m)
+    for m in TRAINED.values()
+}
+SCOPES = sorted({layout.scope(*pair) for pair in layout.pairs.values()})
+
+NAME = r"[a-z][a-z0-9_]*"
+
+
+wildcard_constraints:
+    key=r"[0-9a-f]{16}",
+    model=rf"{NAME}-{NAME}",
+    tokenizer=rf"{NAME}(-{NAME})?",
+    scope=rf"study|{NAME}-{NAME}--{NAME}-{NAME}",
+    pair=rf"{NAME}-{NAME}--{NAME}-{NAME}",
+    curve="|".join(layout.study.curves),
+    rung=NAME,
+
+
+def family_of_tokenizer(wildcards):
+    """Settings of the family whose tokenizer has this key."""
+    return study.families[TOKENIZER_FAMILY[wildcards.key]]
+
+
+def model_of_key(wildcards):
+    return TRAINED[wildcards.key]
+
+
+def text_of_model(wildcards):
+    """Tokenizer and token streams that a model is trained on."""
+    folder = layout.tokenizer_dir(layout.family(TRAINED[wildcards.key]))
+    return multiext(f"{folder}/", "tokenizer.json", "tokens.npy", "held_out.npy")
+
+
+def training_priority(wildcards):
+    """Largest networks first, so that small jobs fill the end of the run."""
+    size = study.ladder.rungs[layout.rung(TRAINED[wildcards.key])]
+    return size.layers * size.hidden_size**2
+
+
+def rung_and_family(wildcards):
+    """Settings that decide the weights of a trained model."""
+    model = TRAINED[wildcards.key]
+    return {
+        "family": study.families[layout.family(model)],
+        "size": study.ladder.rungs[layout.rung(model)],
+    }
+
+
+def folder_of_model(wildcards):
+    return layout.checkpoint(wildcards.model)
+
+
+def modality_of_model(wildcards):
+    return study.families[layout.family(wildcards.model)].modality
+
+
+def tokenizers_of_scope(wildcards):
+    return list(layout.tokenizer_files(wildcards.scope).values())
+
+
+def tokenizer_names_of_scope(wildcards):
+    return list(layout.tokenizer_files(wildcards.scope))
+
+
+def tokenizer_file(wildcards):
+    return layout.tokenizer_files(wildcards.scope)[wildcards.tokenizer]
+
+
+def manifest_of_model(wildcards):
+    return layout.checkpoint_manifest(wildcards.model)
+
+
+def tokens_of_model(wildcards):
+    return layout.tokens(wildcards.scope, wildcards.model)
+
+
+def sides(wildcards):
+    """Scope and models of a pair."""
+    a, b = layout.pairs[wildcards.pair]
+    return layout.scope(a, b), a, b
+
+
+def activations_of_pair(wildcards):
+    scope, *models = sides(wildcards)
+    return [f"{layout.activations(scope, model)}/summary.json" for model in models]
+
+
+def untrained_of_pair(wildcards):
+    """Fresh initialisations of the first model, then those of the second."""
+    scope, *models = sides(wildcards)
+    return [
+        f"{layout.activations(scope, model)}.untrained{draw}/summary.json"
+        for model in models
+        for draw in layout.untrained_draws
+    ]
+
+
+def units_of_pair(wildcards):
+    return layout.units(sides(wildcards)[0])
+
+
+def matches_of_point(wildcards):
+    return [
+        layout.matches(*pair)
+        for pair in layout.pairs_of_point(wildcards.curve, wildcards.rung)
+    ]
+
+
+def anchor_summary(wildcards):
+    anchor = layout.points[wildcards.curve, wildcards.rung][0]
+    scope = layout.scope_of_point(wildcards.curve, wildcards.rung)
+    return f"{layout.activations(scope, anchor)}/summary.json"
+
+
+def selectivity_tables():
+    """Every (scope, model) on which a point compares models."""
+    needed = set()
+    for (curve, rung), (anchor, *others) in layout.points.items():
+        for other in others:
+            scope = layout.scope(anchor, other)
+            needed |= {
+                layout.selectivity(scope, anchor),
+                layout.selectivity(scope, other),
+            }
+    return sorted(needed)

@@ -1,0 +1,24 @@
+# Documents with domain labels, split into text to train on and text to probe with.
+
+
+rule corpus:
+    output:
+        documents=f"{layout.cache}/corpora/{{key}}/documents.parquet",
+        manifest=f"{layout.cache}/corpora/{{key}}/manifest.json",
+    log:
+        f"{layout.results}/logs/corpus/{{key}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/corpus/{{key}}.tsv"
+    priority: 10**9
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=study.corpus,
+    message:
+        "Assemble the corpus"
+    script:
+        "../scripts/corpus.py"

@@ -1,0 +1,46 @@
+# What people read.
+
+
+rule figures:
+    input:
+        rules.tables.output,
+    output:
+        directory(f"{layout.results}/figures"),
+    log:
+        f"{layout.results}/logs/figures.log",
+    benchmark:
+        f"{layout.results}/benchmarks/figures/figures.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    message:
+        "Draw the figures"
+    script:
+        "../scripts/figures.py"
+
+
+rule report:
+    input:
+        figures=rules.figures.output,
+        tables=rules.tables.output,
+        corpus=f"{layout.corpus_dir}/manifest.json",
+    output:
+        page=f"{layout.results}/report/index.html",
+        provenance=layout.tables("provenance.json"),
+    log:
+        f"{layout.results}/logs/report.log",
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        study=study,
+    message:
+        "Write the report"
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,7 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from rosetta_scaling.units import align
+
+    tokenizers = dict(zip(snakemake.params.names, snakemake.input.tokenizers, strict=True))
+    align(snakemake.input.documents, tokenizers, snakemake.params.settings, snakemake.output[0])

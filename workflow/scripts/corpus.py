@@ -1,0 +1,8 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from pathlib import Path
+
+    from rosetta_scaling.corpus import build_corpus
+
+    build_corpus(snakemake.params.settings, Path(snakemake.output.documents).parent)

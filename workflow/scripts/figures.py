@@ -1,0 +1,8 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from pathlib import Path
+
+    from rosetta_scaling.figures import make_figures
+
+    make_figures(Path(snakemake.input[0]).parent, Path(snakemake.output[0]))

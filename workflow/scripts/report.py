@@ -1,0 +1,12 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from pathlib import Path
+
+    from rosetta_scaling.provenance import write_provenance
+    from rosetta_scaling.report import write_report
+
+    layout = jobs.layout(snakemake)
+    tables = Path(snakemake.input.tables[0]).parent
+    write_provenance(layout, tables, Path(layout.results) / "benchmarks", Path(snakemake.output.provenance))
+    write_report(Path(layout.results), Path(snakemake.output.page))
