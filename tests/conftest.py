@@ -6,7 +6,7 @@ import torch
 from rosetta_scaling.config import Family, Size
 from rosetta_scaling.ladder import make_config, new_model
 
-ARCHITECTURES = ("gpt_neox", "gpt2", "llama")
+ARCHITECTURES = ("gpt_neox", "bloom", "llama", "gpt2")
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,8 @@ def by_hand(model, layer: int, ids: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.silu(x @ mlp.gate_proj.weight.T) * (x @ mlp.up_proj.weight.T)
     if hasattr(mlp, "c_fc"):
         return torch.nn.functional.gelu(x @ mlp.c_fc.weight + mlp.c_fc.bias, approximate="tanh")
-    return torch.nn.functional.gelu(x @ mlp.dense_h_to_4h.weight.T + mlp.dense_h_to_4h.bias)
+    approximate = "tanh" if model.config.model_type == "bloom" else "none"
+    return torch.nn.functional.gelu(x @ mlp.dense_h_to_4h.weight.T + mlp.dense_h_to_4h.bias, approximate=approximate)
 
 
 def test_captures_what_flows_into_the_down_projection(architecture):

@@ -83,14 +83,15 @@ def pool(values: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
 
 def pooled_layers(model, modules, tokens: pd.DataFrame, device: torch.device) -> Iterator[tuple[int, torch.Tensor]]:
     """Run one batch of passages and yield (layer, activations of shape (units, neurons) in float32)."""
-    row = pd.factorize(tokens.passage)[0]
-    ids = torch.zeros(row.max() + 1, tokens.position.max() + 1, dtype=torch.int64)
+    row = torch.tensor(pd.factorize(tokens.passage)[0])
+    position = torch.tensor(tokens.position.to_numpy())
+    ids = torch.zeros(int(row.max()) + 1, int(position.max()) + 1, dtype=torch.int64)
     mask = torch.zeros_like(ids)
-    ids[row, tokens.position.to_numpy()] = torch.from_numpy(tokens.token.to_numpy(np.int64))
-    mask[row, tokens.position.to_numpy()] = 1
-    in_unit = tokens.unit.to_numpy() >= 0
-    at = torch.from_numpy(row * ids.shape[1] + tokens.position.to_numpy())[in_unit].to(device)
-    local = torch.from_numpy(pd.factorize(tokens.unit[in_unit])[0]).to(device)
+    ids[row, position] = torch.tensor(tokens.token.to_numpy())
+    mask[row, position] = 1
+    in_unit = torch.tensor(tokens.unit.to_numpy() >= 0)
+    at = (row * ids.shape[1] + position)[in_unit].to(device)
+    local = torch.tensor(pd.factorize(tokens.unit[tokens.unit >= 0])[0]).to(device)
     with capture(modules) as captured, torch.inference_mode():
         model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
         for layer in sorted(captured):
@@ -103,7 +104,7 @@ def _extract_shard(model, modules, tokens, codes, domains: int, settings: Activa
     stored: list[list[torch.Tensor]] = [[] for _ in modules]
     statistics = [NeuronStatistics(neurons_of(m), domains, settings.top_contexts) for m in modules]
     for part in batches(tokens, settings.batch_passages):
-        units = torch.from_numpy(part.unit[part.unit >= 0].unique())
+        units = torch.tensor(part.unit[part.unit >= 0].unique())
         if not len(units):
             continue
         for layer, values in pooled_layers(model, modules, part, device):

@@ -3,6 +3,8 @@
 It checks config.yaml, and `python -m rosetta_scaling.config` writes the JSON schema and the table of every key.
 """
 
+import types
+import typing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -102,7 +104,7 @@ class Family(Section):
     """`ladder` trains the family from scratch; `local` reads folders written by `save_pretrained`."""
     modality: Literal["text", "image"] = "text"
     """What the networks read; models of one point must share it."""
-    architecture: Literal["gpt_neox", "gpt2", "llama"] | None = None
+    architecture: Literal["gpt_neox", "bloom", "llama", "gpt2"] | None = None
     """Transformers model type of a trained family."""
     vocabulary: int | None = Field(None, ge=257)
     """Size of the family's own byte-level BPE vocabulary."""
@@ -296,13 +298,7 @@ def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tu
         name = prefix + key
         is_plain_section = inner is not None and inner is field.annotation
         if not is_plain_section:
-            kind = str(field.annotation).replace("typing.", "").replace("rosetta_scaling.config.", "")
-            kind = getattr(field.annotation, "__name__", kind) if isinstance(field.annotation, type) else kind
-            kind = kind.replace(
-                "Annotated[str, FieldInfo(annotation=NoneType, required=True, metadata=["
-                "_PydanticGeneralMetadata(pattern='^[a-z][a-z0-9_]*$')])]",
-                "name",
-            )
+            kind = _type_name(field.annotation)
             if field.is_required():
                 default = "required"
             else:
@@ -312,6 +308,19 @@ def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tu
             step = "" if is_plain_section else "[]." if str(field.annotation).startswith("list") else ".*."
             rows += documentation(inner, name + (step or "."))
     return rows
+
+
+def _type_name(annotation) -> str:
+    """A type as the documentation shows it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_name, arguments))
+    name = "null" if annotation is types.NoneType else (origin or annotation).__name__
+    return f"{name}[{', '.join(map(_type_name, arguments))}]" if arguments else name
 
 
 def export() -> dict[Path, str]:

@@ -27,6 +27,7 @@ def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) 
         out,
         {
             "study": layout.study.study,
+            "started": _first_start(benchmarks),
             "finished": now.isoformat(timespec="seconds"),
             "seconds": sum(step["seconds"] for step in steps),
             "peak_memory_mb": max((step["max_rss_mb"] for step in steps), default=None),
@@ -84,6 +85,14 @@ def _processor() -> str:
         ]
         return names[0] if names else platform.machine()
     return platform.processor() or platform.machine()
+
+
+def _first_start(benchmarks: Path) -> str | None:
+    """When the first job of this study began: Snakemake writes a benchmark file when its job ends."""
+    starts = [file.stat().st_mtime - pd.read_csv(file, sep="\t").s[0] for file in benchmarks.rglob("*.tsv")]
+    if not starts:
+        return None
+    return datetime.datetime.fromtimestamp(min(starts), datetime.UTC).isoformat(timespec="seconds")
 
 
 def _steps(benchmarks: Path) -> list[dict]:

@@ -1,0 +1,157 @@
+"""The configuration: its exports are current, its errors are sentences, cache keys name what matters."""
+
+import copy
+
+import pytest
+import yaml
+
+from rosetta_scaling import config
+from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.store import StudyError
+
+ROOT = WORKFLOW.parent
+
+
+@pytest.fixture
+def values() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def change(values: dict, key: str, new) -> dict:
+    values = copy.deepcopy(values)
+    *path, last = key.split(".")
+    section = values
+    for step in path:
+        section = section[step]
+    section[last] = new
+    return values
+
+
+def test_exports_are_current():
+    for path, text in config.export().items():
+        assert path.read_text() == text, f"{path.name} is out of date: run python -m rosetta_scaling.config"
+
+
+def test_the_default_study_names_every_key_and_says_why(values):
+    lines = {
+        line.split(":")[0].strip(): line for line in (ROOT / "config.yaml").read_text().splitlines() if ":" in line
+    }
+    for key, kind, default, meaning in config.documentation():
+        assert meaning or default == "", f"{key} has no description"
+        if ".*." in key or "[]" in key:
+            continue
+        section = values
+        for step in key.split("."):
+            if step == "folders":
+                break
+            assert step in section, f"config.yaml does not show {key}"
+            section = section[step]
+        if not isinstance(section, dict):
+            assert "#" in lines[key.split(".")[-1]], f"config.yaml does not say why {key} is what it is ({kind})"
+
+
+@pytest.mark.parametrize("path", sorted((WORKFLOW / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_ready_studies_are_valid_and_named_after_their_file(path):
+    assert config.load(path).study == path.stem
+
+
+@pytest.mark.parametrize(
+    ("key", "new", "sentence"),
+    [
+        ("unts", {}, "'unts' is not a key; allowed here: study, cache_dir"),
+        ("families.neox.sed", 1, "'families.neox.sed' is not a key; allowed here: source, modality"),
+        ("ladder.rungs.r1.with", 1, "'ladder.rungs.r1.with' is not a key; allowed here: hidden_size"),
+        ("units.scope", "word", "'units.scope' is 'word'; input should be 'study' or 'pair'"),
+        ("ladder.tokens", -5, "'ladder.tokens' is -5; input should be greater than or equal to 1000"),
+        ("curves.neox-bloom", ["neox", "bert"], "curves.neox-bloom names ['bert']; the families are ['neox', 'bloom'"),
+        ("curves.neox-bloom", ["neox", "neox"], "two or more different families"),
+        ("families.bloom", {"source": "local", "folders": {"r1": "x", "r2": "y"}}, "a fit needs at least 3 rungs"),
+        ("families.bloom.vocabulary", None, "needs the key 'vocabulary'"),
+        ("families.bloom.source", "local", "needs the key 'folders'"),
+        ("corpus.kind", "folder", "needs corpus.path"),
+        ("ladder.rungs.r1.heads", 5, "hidden_size 24 over 5 heads"),
+        ("study", "My Study", "'study' is 'My Study'"),
+    ],
+)
+def test_errors_name_key_value_and_what_is_allowed(values, key, new, sentence):
+    with pytest.raises(StudyError) as error:
+        config.parse(change(values, key, new))
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_models_of_a_point_share_a_modality(values):
+    values["families"]["vit"] = {"source": "local", "modality": "image", "folders": {f"r{i}": "x" for i in range(1, 6)}}
+    values["curves"]["mixed"] = ["neox", "vit"]
+    with pytest.raises(StudyError, match="mixes modalities"):
+        config.parse(values)
+
+
+def test_a_network_is_not_compared_with_itself(values):
+    values["families"]["bloom"] = values["families"]["neox"]
+    with pytest.raises(StudyError, match="the same network"):
+        Layout(config.parse(values))
+
+
+def test_broken_yaml_is_one_sentence(tmp_path):
+    path = tmp_path / "x.yaml"
+    for text in ("a: [1", "just words"):
+        path.write_text(text)
+        with pytest.raises(StudyError, match=r"x\.yaml"):
+            config.load(path)
+
+
+# -- cache keys ------------------------------------------------------------------------------------------------------
+
+
+def paths(values: dict) -> dict[str, str]:
+    layout = Layout(config.parse(values))
+    return {
+        "corpus": layout.corpus_dir,
+        "tokenizer": layout.tokenizer_dir("neox"),
+        "model": layout.checkpoint("neox-r3"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "new", "changed"),
+    [
+        ("study", "other", set()),
+        ("ladder.checkpoint_seconds", 5, set()),
+        ("matching.memory_mb", 100, set()),
+        ("families.bloom.seed", 9, set()),
+        ("ladder.rungs.r2.layers", 9, set()),
+        ("ladder.rungs.r3.layers", 9, {"model"}),
+        ("ladder.tokens", 5000, {"model"}),
+        ("families.neox.seed", 9, {"tokenizer", "model"}),
+        ("families.neox.vocabulary", 600, {"tokenizer", "model"}),
+        ("corpus.near_duplicate_threshold", 0.7, {"corpus", "tokenizer", "model"}),
+    ],
+)
+def test_a_key_changes_with_what_the_artifact_depends_on_and_with_nothing_else(values, key, new, changed):
+    before, after = paths(values), paths(change(values, key, new))
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_a_pair_has_one_name_whatever_the_order_of_the_curve(values):
+    forward = Layout(config.parse(values))
+    backward = Layout(config.parse(change(values, "curves.neox-bloom", ["bloom", "neox"])))
+    assert forward.pairs == backward.pairs
+    assert backward.points["neox-bloom", "r1"] == ["bloom-r1", "neox-r1"]
+
+
+def test_the_number_of_pairs_of_a_triple(values):
+    layout = Layout(config.parse(change(values, "curves", {"t": ["neox", "bloom", "llama"]})))
+    assert len(layout.pairs) == 3 * 5
+    assert layout.pairs_of_point("t", "r1") == [
+        ("neox-r1", "bloom-r1"),
+        ("neox-r1", "llama-r1"),
+        ("bloom-r1", "llama-r1"),
+    ]
+
+
+def test_pair_scope_names_one_unit_set_per_pair(values):
+    layout = Layout(config.parse(change(values, "units.scope", "pair")))
+    assert layout.scope("bloom-r2", "neox-r2") == "neox-r2--bloom-r2"
+    assert list(layout.tokenizer_files("neox-r2--bloom-r2")) == ["neox", "bloom"]

@@ -1,0 +1,118 @@
+"""Training is a function of its settings: it resumes exactly, and what it writes any transformers user can load."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rosetta_scaling import ladder
+from rosetta_scaling.config import Family, Ladder, Size
+from rosetta_scaling.store import read_json, read_tensors, write_table
+
+CPU = torch.device("cpu")
+SIZE = Size(hidden_size=8, layers=1, heads=2, learning_rate=1e-2)
+SETTINGS = Ladder(tokens=2_000, context=16, batch_sequences=4, checkpoint_seconds=0)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """Real English with a rule to learn: a third of the documents count."""
+    folder = tmp_path_factory.mktemp("text")
+    counting = [" ".join(str(i) for i in range(k, k + 60)) for k in range(40)]
+    prose = [f"{ladder.__doc__} {json.__doc__[:600]} chapter {k}" for k in range(80)]
+    documents = pd.DataFrame({"text": counting + prose})
+    documents["split"] = np.where(documents.index % 10 == 0, "probe", "train")
+    write_table(folder / "documents.parquet", documents)
+    return folder / "documents.parquet"
+
+
+@pytest.fixture
+def prepared(text, tmp_path, architecture):
+    family = Family(architecture=architecture, vocabulary=300, seed=3)
+    ladder.prepare_text(text, family, tmp_path / "text")
+    return family, tmp_path
+
+
+def train(family, folder, name="run", settings=SETTINGS):
+    out = folder / name / "out"
+    ladder.train("m", family, SIZE, settings, folder / "text", out, folder / name / "work", CPU)
+    return out
+
+
+def test_an_interrupted_training_ends_with_the_same_bytes(prepared, monkeypatch):
+    family, folder = prepared
+    whole = train(family, folder, "whole")
+    real, steps = ladder.Training.advance, []
+
+    def dies(self, *arguments):
+        steps.append(self.step)
+        if len(steps) == 17:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    monkeypatch.setattr(ladder.Training, "advance", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(family, folder, "cut")
+    assert not (folder / "cut/out").exists()
+    cut = train(family, folder, "cut")
+    assert steps[17] == 16, "it continues where it was saved, not from the start"
+    assert (whole / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
+    first, second = read_json(whole / "manifest.json"), read_json(cut / "manifest.json")
+    assert first["validation_loss"] == second["validation_loss"]
+    assert first["losses"] == second["losses"]
+
+
+def test_the_loss_falls_and_is_what_transformers_computes(prepared):
+    family, folder = prepared
+    out = train(family, folder, settings=SETTINGS.model_copy(update={"tokens": 12_000, "checkpoint_seconds": 99}))
+    manifest = read_json(out / "manifest.json")
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
+    assert manifest["validation_loss"] < 0.75 * np.log(family.vocabulary)
+    held_out = torch.from_numpy(np.load(folder / "text/held_out.npy").astype(np.int64))
+    windows = held_out[: (len(held_out) - 1) // 16 * 16].view(-1, 16)
+    following = held_out[1 : len(windows) * 16 + 1].view(-1, 16)
+    with torch.no_grad():
+        logits = model(windows).logits
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), following.flatten()).item()
+    assert manifest["validation_loss"] == pytest.approx(expected, rel=1e-4)
+    text = tokenizer.decode(held_out.tolist(), skip_special_tokens=True)
+    nats = manifest["validation_loss"] * len(held_out)
+    assert manifest["validation_bits_per_byte"] == pytest.approx(nats / np.log(2) / len(text.encode()), rel=1e-6)
+
+
+def test_seed_and_order_decide_the_weights(prepared):
+    family, folder = prepared
+    other = family.model_copy(update={"seed": 4})
+    first, same, different = train(family, folder, "1"), train(family, folder, "2"), train(other, folder, "3")
+    weights = [read_tensors(out / "model.safetensors") for out in (first, same, different)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+def test_batches_depend_on_seed_and_step_alone():
+    tokens = np.arange(10_000, dtype=np.uint16)
+    first = ladder.batch(tokens, 7, 1, 4, 16)
+    assert first.shape == (4, 17)
+    assert torch.equal(first, ladder.batch(tokens, 7, 1, 4, 16))
+    assert not torch.equal(first, ladder.batch(tokens, 8, 1, 4, 16))
+    assert (first[:, 1:] - first[:, :-1] == 1).all()
+
+
+def test_learning_rate_rises_then_falls():
+    rates = [ladder.learning_rate(step, 100, 1.0, 0.1) for step in range(100)]
+    assert rates[9] == 1.0
+    assert np.argmax(rates) == 9
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_tokenizers_differ_between_families_and_decode_what_they_encode(text):
+    texts = pd.read_parquet(text).text.tolist()
+    made = {name: ladder.train_tokenizer(texts, Family(architecture=name, vocabulary=700)) for name in ladder.SPLITS}
+    sample = "def f(x):\n    return x_1 + 1234  # naïve 日本"
+    assert len({tuple(t.encode(sample).offsets) for t in made.values()}) == len(made)
+    for tokenizer in made.values():
+        assert tokenizer.decode(tokenizer.encode(sample).ids) == sample
