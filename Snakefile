@@ -1,5 +1,6 @@
 # The whole study. `snakemake` runs config.yaml; `snakemake --configfile workflow/studies/NAME.yaml` runs another one.
 import os
+import sys
 
 from snakemake.utils import min_version
 
@@ -37,3 +38,7 @@ rule all:
     default_target: True
     input:
         f"{layout.results}/report/index.html",
+
+
+onsuccess:
+    print(f"Done: open {layout.results}/report/index.html", file=sys.stderr)

@@ -97,7 +97,7 @@ def test_pooled_activations_are_means_over_the_tokens_of_a_unit(architecture, tm
             ids = torch.tensor(rows.token.to_numpy())[None]
             hidden = torch.cat([by_hand(model, layer, ids)[0] for layer in range(2)], 1)  # (tokens, neurons)
         for unit, members in rows[rows.unit >= 0].groupby("unit"):
-            expected = hidden[members.position.to_numpy()].mean(0)
+            expected = hidden[members.position.tolist()].mean(0)
             torch.testing.assert_close(stored[:, unit], expected, atol=1e-5, rtol=1e-4, msg=f"passage {passage}")
 
 

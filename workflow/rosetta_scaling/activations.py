@@ -53,6 +53,9 @@ def extract(
     work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a job that outlived its killed workflow finishes first
+        if (out_dir / "summary.json").exists():
+            log.info("%s: another process has finished it meanwhile", name)
+            return
         shards = [work_dir / f"shard-{i:04d}" for i in range(settings.shards)]
         report = progress.Reporter(log, name, len(shards))
         parts = np.array_split(tokens.passage.unique(), settings.shards)
@@ -62,9 +65,9 @@ def extract(
                 _extract_shard(model, modules, part, codes, len(domains), settings, shard, device)
             report(i + 1)
         _merge(shards, len(modules), domains, out_dir)
-    shutil.rmtree(work_dir)
-    about = {"model": name, "units": len(units), "dtype": settings.dtype, "domains": domains}
-    write_json(out_dir / "summary.json", about | describe(model))
+        about = {"model": name, "units": len(units), "dtype": settings.dtype, "domains": domains}
+        write_json(out_dir / "summary.json", about | describe(model))  # last: its presence says that all is there
+        shutil.rmtree(work_dir)
 
 
 def batches(tokens: pd.DataFrame, passages_per_batch: int) -> Iterator[pd.DataFrame]:

@@ -204,6 +204,9 @@ def train(
     work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if (out_dir / "manifest.json").exists():
+            log.info("%s: another process has finished it meanwhile", name)
+            return
         run = Training(family, size, settings, device)
         saved = work_dir / "training.safetensors"
         if saved.exists():
@@ -211,7 +214,7 @@ def train(
             log.info("%s: continues at step %d", name, run.step)
         seconds = _train_to_the_end(name, run, size, settings, family.seed, text_dir, saved, device)
         _publish(name, run, family, settings, text_dir, out_dir, seconds, device)
-    shutil.rmtree(work_dir)
+        shutil.rmtree(work_dir)
 
 
 def _train_to_the_end(name, run, size, settings, seed, text_dir, saved, device) -> float:

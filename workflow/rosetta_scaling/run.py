@@ -1,8 +1,8 @@
 """Run or resume a study: what `make study` calls.
 
-Snakemake leaves its lock behind when it is killed, and jobs can outlive it. This launcher holds a lock of its own that
-the kernel gives back when the last process of a run has ended: so it waits for jobs that outlived a killed run, knows
-that what Snakemake left behind is stale, clears it and continues.
+Snakemake leaves its lock behind when it is killed. This launcher holds a lock of its own, which the kernel gives back
+when Snakemake and the launcher are gone: so it knows when Snakemake's lock is stale, clears it and continues. Jobs that
+outlive a killed run are left to finish: long ones lock their work folder, and what they finish is used.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> int:
             print("The last run was killed; continuing where it stopped.", file=sys.stderr)
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
-        # Every process of the run inherits the open lock, so it is free only when all of them are gone.
+        # Snakemake inherits the open lock, so it is free only when both are gone.
         code = subprocess.run([*command, *more], pass_fds=[lock.fileno()], check=False).returncode
         _mark(lock, "")
     return code
@@ -58,7 +58,7 @@ def _wait_for(lock) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("Another run is active here, or jobs of a killed one are finishing; waiting for them.", file=sys.stderr)
+        print("Another run is active in this folder; waiting for it to end.", file=sys.stderr)
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 

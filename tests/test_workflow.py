@@ -1,0 +1,278 @@
+"""The whole study as a user runs it: end to end, killed and resumed, and with the mistakes people make."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling.store import read_json, read_table, read_tensors
+
+ROOT = WORKFLOW.parent
+TABLES = ("counts", "polarization", "trends", "fits", "layers", "training", "models")
+pytestmark = pytest.mark.timeout(1500)
+
+
+def checkout(folder: Path) -> Path:
+    """The project as a fresh clone has it: nothing computed."""
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("workflow", "envs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    """`make study` without the set-up, in a process group of its own; everything it prints goes to folder/printed."""
+    command = [sys.executable, "-m", "rosetta_scaling.run", *arguments, "--cores", "2"]
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
+    with open(folder / "printed", "w") as printed:
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    code = start(folder, *arguments).wait()
+    return code, (folder / "printed").read_text()
+
+
+def study(folder: Path, **changes) -> str:
+    """Write a variant of the smoke study and return its name."""
+    values = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(values.get(key), dict) and key != "curves" else value
+    (folder / f"workflow/studies/{values['study']}.yaml").write_text(yaml.safe_dump(values))
+    return values["study"]
+
+
+def tables(folder: Path, name: str = "smoke") -> dict[str, pd.DataFrame]:
+    found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in TABLES}
+    found["models"] = found["models"].drop(columns="train_seconds")  # the clock is the one thing that differs
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A checkout in which the smoke study ran to its end, undisturbed."""
+    folder = checkout(tmp_path_factory.mktemp("finished"))
+    code, printed = run(folder, "smoke")
+    assert code == 0, printed
+    return folder
+
+
+def test_the_study_writes_what_it_promises(finished):
+    results = finished / "results/smoke"
+    counts = read_table(results / "tables/counts.csv")
+    assert {"curve", "point", "models", "neurons", "parameters", "criterion", "count", "fraction", "null_untrained",
+            "null_shift"} <= set(counts.columns)  # fmt: skip
+    assert counts[["null_untrained", "null_shift"]].notna().all(axis=None), "no count without its null"
+    assert (counts["count"] <= counts.anchor_neurons).all()
+    strict = counts[counts.criterion.str.endswith("_strict")]
+    assert set(strict.curve) == {"neox-bloom-llama"}
+    plain = counts.set_index(["curve", "point", "criterion"])["count"]
+    for row in strict.itertuples():
+        assert row.count <= plain[row.curve, row.point, row.criterion.removesuffix("_strict")]
+    fits = read_table(results / "tables/fits.csv")
+    assert {"curve", "criterion", "x", "alpha", "low", "high", "r2", "points"} <= set(fits.columns)
+    claims = read_json(results / "tables/claims.json")["claims"]
+    assert {c["verdict"] for c in claims} <= {"supported", "not supported", "inconclusive"}
+    assert len(claims) >= 10
+    page = (results / "report/index.html").read_text()
+    assert all(c["sentence"].split("&")[0][:40] in page for c in claims)
+    models = read_table(results / "tables/models.csv")
+    assert len(models) == 9
+    assert models.validation_bits_per_byte.between(1, 8).all()
+
+
+def test_counts_follow_from_the_matches(finished):
+    """The primary count of a pair, recomputed from the stored activations by numpy in float64."""
+
+    def whole(model: str) -> np.ndarray:
+        files = sorted((finished / f"results/smoke/activations/study/{model}/layers").glob("*.safetensors"))
+        return np.concatenate([read_tensors(f)["activations"].double().numpy() for f in files])
+
+    a, b = whole("neox-r2"), whole("bloom-r2")
+    r = np.corrcoef(a, b)[: len(a), len(a) :]
+    mutual = sum(r[:, r[i].argmax()].argmax() == i for i in range(len(a)))
+    counts = read_table(finished / "results/smoke/tables/counts.csv")
+    row = counts[(counts.curve == "neox-bloom") & (counts.point == "r2") & (counts.criterion == "mutual_top1")].iloc[0]
+    assert row["count"] == mutual
+
+
+def test_a_second_run_does_nothing(finished):
+    began = time.monotonic()
+    code, printed = run(finished, "smoke")
+    assert code == 0
+    assert "Nothing to be done" in printed
+    assert time.monotonic() - began < 60  # seconds on an idle machine; the bound only tells apart from computing
+
+
+def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None:
+    """Until so many percent of the steps of this run are done."""
+    while process.poll() is None:
+        done = [line for line in (folder / "printed").read_text().splitlines() if " steps (" in line]
+        if done and int(done[-1].split("(")[1].split("%")[0]) >= percent:
+            return
+        time.sleep(0.05)
+    raise AssertionError((folder / "printed").read_text())
+
+
+def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
+    """SIGKILL to everything, then to the driver alone with jobs running on, at several moments; then to the end."""
+    folder = checkout(tmp_path)
+    for percent, everything in ((0, True), (15, False), (40, True), (60, True)):
+        process = start(folder, "smoke")
+        time.sleep(8) if percent == 0 else wait_for_step(folder, process, percent)
+        if everything:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            driver = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+            for pid in [str(process.pid), *driver]:
+                os.kill(int(pid), signal.SIGKILL)
+        process.wait()
+    code, printed = run(folder, "smoke")
+    assert code == 0, printed
+    assert "continuing where it stopped" in printed
+    expected, found = tables(finished), tables(folder)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True, obj=name)
+    assert read_json(folder / "results/smoke/tables/claims.json") == read_json(
+        finished / "results/smoke/tables/claims.json"
+    )
+    assert not list((folder / "results").rglob("*.part")), "nothing half written is left behind"
+
+
+# -- other studies on the networks that the smoke study trained ------------------------------------------------------
+
+
+def local_families(finished: Path) -> dict:
+    models = read_table(finished / "results/smoke/tables/models.csv")
+    chosen = models[models.family != "llama"]
+    return {
+        family: {"source": "local", "folders": {r.rung: str(finished / r.checkpoint) for r in rows.itertuples()}}
+        for family, rows in chosen.groupby("family", sort=False)
+    }
+
+
+def test_local_folders_and_pair_scope(finished, tmp_path):
+    """The same networks, read from folders; units shared by the pair only. With two tokenizers the scopes agree."""
+    folder = checkout(tmp_path)
+    families, curves = local_families(finished), {"neox-bloom": ["neox", "bloom"]}
+    found = {}
+    for scope in ("study", "pair"):
+        name = study(folder, study=f"local_{scope}", cache_dir=str(finished / "results/cache"), families=None)
+        path = folder / f"workflow/studies/{name}.yaml"
+        values = yaml.safe_load(path.read_text()) | {"families": families, "curves": curves}
+        del values["ladder"]
+        values["units"]["scope"] = scope
+        path.write_text(yaml.safe_dump(values))
+        code, printed = run(folder, name)
+        assert code == 0, printed
+        found[scope] = tables(folder, name)
+    comparable = [c for c in found["study"]["counts"].columns if not c.startswith("null_shift")]
+    pd.testing.assert_frame_equal(found["study"]["counts"][comparable], found["pair"]["counts"][comparable])
+    assert (found["study"]["models"].source == "local").all()
+
+
+# -- mistakes --------------------------------------------------------------------------------------------------------
+
+
+def one_sentence(printed: str, *parts: str) -> None:
+    lines = [line for line in printed.splitlines() if all(part in line for part in parts)]
+    assert lines, printed
+
+
+def test_an_unknown_key_stops_at_once(finished):
+    name = study(finished, study="typo", units={"skope": "pair"})
+    code, printed = run(finished, name)
+    assert code != 0
+    one_sentence(printed, "'units.skope' is not a key; allowed here: scope, passage_bytes")
+
+
+def test_an_unknown_study_stops_at_once(finished):
+    code, printed = run(finished, "smoek")
+    assert code != 0
+    one_sentence(printed, "no study is called 'smoek'", "smoke")
+
+
+@pytest.mark.parametrize("fault", ["missing", "without weights"])
+def test_a_bad_model_folder_stops_the_run(finished, tmp_path, fault):
+    folder = tmp_path / "model"
+    if fault == "without weights":
+        shutil.copytree(finished / read_table(finished / "results/smoke/tables/models.csv").checkpoint[0], folder)
+        (folder / "model.safetensors").unlink()
+    families = local_families(finished)
+    families["neox"]["folders"]["r2"] = str(folder)
+    name = study(finished, study="badfolder", families=None)
+    path = finished / f"workflow/studies/{name}.yaml"
+    path.write_text(
+        yaml.safe_dump(yaml.safe_load(path.read_text()) | {"families": families, "curves": {"c": ["neox", "bloom"]}})
+    )
+    code, printed = run(finished, name)
+    assert code != 0
+    one_sentence(printed, f"model folder {folder}", {"missing": "does not exist", "without weights": "weights"}[fault])
+
+
+def test_an_empty_domain_stops_the_run(finished, tmp_path):
+    (tmp_path / "texts/poems").mkdir(parents=True)
+    (tmp_path / "texts/poems/one.txt").write_text("too short")
+    name = study(finished, study="empty", corpus={"kind": "folder", "path": str(tmp_path / "texts")})
+    code, printed = run(finished, name)
+    assert code != 0
+    one_sentence(printed, "error in corpus", "poems")
+
+
+def test_a_truncated_artifact_is_found_and_made_again(finished):
+    results = finished / "results/smoke"
+    expected = tables(finished)
+    layer = results / "activations/study/neox-r1/layers/layer-00.safetensors"
+    layer.write_bytes(layer.read_bytes()[:-50])
+    (results / "matches/neox-r1--bloom-r1/matches.parquet").unlink()
+    code, printed = run(finished, "smoke")
+    assert code != 0
+    one_sentence(printed, "error in match_pair", "layer-00.safetensors", "damaged or truncated", "delete it")
+    assert not (results / "matches/neox-r1--bloom-r1/matches.parquet").exists()
+    shutil.rmtree(layer.parent)
+    code, printed = run(finished, "smoke")
+    assert code == 0, printed
+    for name, table in tables(finished).items():
+        pd.testing.assert_frame_equal(table, expected[name], check_exact=True, obj=name)
+
+
+# -- the workflow itself ---------------------------------------------------------------------------------------------
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_lint_and_format(finished):
+    linted = snakemake(finished, "--lint")
+    assert linted.returncode == 0, linted.stderr
+    assert subprocess.run([Path(sys.executable).with_name("snakefmt"), "--check", "Snakefile", "workflow/rules"],
+                          cwd=ROOT).returncode == 0  # fmt: skip
+
+
+def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
+    planned = snakemake(checkout(tmp_path), "--dry-run", "--quiet", "rules")
+    assert planned.returncode == 0, planned.stderr
+    jobs = {line.split()[0]: int(line.split()[1]) for line in planned.stdout.splitlines() if len(line.split()) == 2
+            and line.split()[1].isdigit()}  # fmt: skip
+    assert jobs["train_model"] == jobs["extract_activations"] == jobs["match_pair"] == 15
+    assert jobs["corpus"] == jobs["tables"] == jobs["report"] == 1
+
+
+def test_another_study_is_not_merged_into_the_default_one(finished):
+    printed = snakemake(finished, "--dry-run", "--forceall", "--configfile", "workflow/studies/smoke.yaml").stdout
+    assert "results/smoke" in printed
+    assert "results/ladder" not in printed
+    assert printed.count("rule train_model") + printed.count("Train ") < 2 * 15
