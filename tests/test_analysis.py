@@ -179,38 +179,46 @@ def test_too_few_points_and_zeros_are_refused():
 
 def verdicts(count, untrained, shift) -> dict[str, str]:
     counts = counts_of(count, untrained, shift)
-    effects = pd.DataFrame(
-        {
-            "metric": "gini",
-            "effect": [0.1] * 4,
-            "low": [0.05] * 4,
-            "high": [0.2] * 4,
-            "null_low": [-0.02] * 4,
-            "null_high": [0.02] * 4,
-        }
-    )
-    slopes = pd.DataFrame(
-        {"curve": "c", "metric": "gini", "quantity": ["effect"], "slope": [0.1], "low": [-0.1], "high": [0.3]}
-    )
+    for null in ("untrained", "shift"):
+        counts[f"null_{null}_high"] = counts[f"null_{null}"]
+    effects = pd.DataFrame({"metric": "gini", "effect": [0.1] * 4, "low": [0.05] * 4, "high": [0.2] * 4,
+                            "null_low": [-0.02] * 4, "null_high": [0.02] * 4})  # fmt: skip
+    slopes = pd.DataFrame({"curve": "c", "metric": "gini", "quantity": ["effect"], "slope": [0.1], "low": [-0.1],
+                           "high": [0.3]})  # fmt: skip
     models = pd.DataFrame({"family": "f", "neurons": [1, 2, 3], "validation_bits_per_byte": [3.0, 2.0, 2.5]})
-    judged = claims.judge(counts, fit_counts(counts, 0.95), effects, slopes, models)
+    judged = claims.judge(counts, fit_counts(counts, 0.95), effects, slopes, models, ["mutual_top1"])
     assert all(set(c) == {"claim", "source", "verdict", "statistic", "sentence"} for c in judged)
-    return {c["claim"]: c["verdict"] for c in judged}
+    return {c["claim"].removesuffix(" (mutual_top1)"): c["verdict"] for c in judged}
 
 
-def test_claims_can_be_supported_and_refuted():
-    sublinear = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 9, 30])
-    name = "The Rosetta count grows as a sublinear power of model size"
-    assert sublinear[name] == claims.SUPPORTED
-    assert sublinear["Matches are absent between networks that read displaced text"] == claims.SUPPORTED
-    linear = verdicts([100, 230, 505, 1150], [50, 3, 3, 4], [5, 6, 9, 30])
-    assert linear[name] == claims.NOT_SUPPORTED
-    assert linear["Matches are absent between networks that were never trained"] == claims.NOT_SUPPORTED
-    scattered = verdicts([100, 400, 120, 300], [1, 1, 1, 1], [1, 1, 1, 1])
-    assert scattered[name] == claims.INCONCLUSIVE
-    assert sublinear["Rosetta neurons are more selective than the others (gini)"] == claims.SUPPORTED
-    assert sublinear["The difference in selectivity grows with size (gini)"] == claims.INCONCLUSIVE
-    assert sublinear["Larger networks of a family predict held-out text better"] == claims.NOT_SUPPORTED
+GROWS = "The Rosetta count grows as a sublinear power of model size"
+EXCESS = "The count beyond its larger null grows as a sublinear power of model size"
+
+
+def test_claims_can_be_supported():
+    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 9, 30])
+    assert found[GROWS] == found[EXCESS] == claims.SUPPORTED
+    assert found["Matches are absent between networks that read displaced text"] == claims.SUPPORTED
+    assert found["Rosetta neurons are more selective than the others (gini)"] == claims.SUPPORTED
+
+
+def test_claims_can_be_refuted():
+    found = verdicts([100, 230, 505, 1150], [50, 3, 3, 4], [5, 6, 9, 30])
+    assert found[GROWS] == claims.NOT_SUPPORTED
+    assert found["Matches are absent between networks that were never trained"] == claims.NOT_SUPPORTED
+    assert found["Larger networks of a family predict held-out text better"] == claims.NOT_SUPPORTED
+
+
+def test_claims_can_stay_open():
+    assert verdicts([100, 400, 120, 300], [1] * 4, [1] * 4)[GROWS] == claims.INCONCLUSIVE
+    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 9, 30])
+    assert found["The difference in selectivity grows with size (gini)"] == claims.INCONCLUSIVE
+
+
+def test_a_null_as_large_as_the_count_takes_the_support_away():
+    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 230, 30])
+    assert found[GROWS] == claims.INCONCLUSIVE
+    assert found[EXCESS] == claims.NOT_SUPPORTED
 
 
 def test_one_contradiction_decides_and_nothing_proves_nothing():

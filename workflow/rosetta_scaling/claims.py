@@ -31,15 +31,24 @@ def inside(low: float, high: float, floor: float, ceiling: float) -> str:
 
 
 def judge(
-    counts: pd.DataFrame, fits: pd.DataFrame, polarization: pd.DataFrame, trends: pd.DataFrame, models: pd.DataFrame
+    counts: pd.DataFrame,
+    fits: pd.DataFrame,
+    polarization: pd.DataFrame,
+    trends: pd.DataFrame,
+    models: pd.DataFrame,
+    criteria: list[str],
 ) -> list[dict]:
-    """All claims, each a dictionary with claim, source, verdict, statistic, sentence."""
-    primary = counts.criterion.iloc[0]
-    counts = counts[counts.criterion == primary]
-    fits = fits[(fits.criterion == primary) & (fits.x == "neurons")]
-    claims = [_null(counts, null) for null in ("untrained", "shift")]
-    claims += [_sublinear(fits, quantity) for quantity in ("count", "excess")]
-    claims.append(_paper_range(fits))
+    """All claims, each a dictionary with claim, source, verdict, statistic, sentence.
+
+    Claims about counts are judged for every one of `criteria`; `polarization` holds the anchors' rows.
+    """
+    fits = fits[fits.x == "neurons"]
+    claims = []
+    for criterion in criteria:
+        counted, fitted = counts[counts.criterion == criterion], fits[fits.criterion == criterion]
+        judged = [_null(counted, null) for null in ("untrained", "shift")]
+        judged += [_sublinear(fitted, counted), _sublinear_excess(fitted, counted), _paper_range(fitted)]
+        claims += [claim | {"claim": f"{claim['claim']} ({criterion})"} for claim in judged]
     for metric in polarization.metric.unique():
         claims.append(_more_selective(polarization[polarization.metric == metric], metric))
         claims.append(_polarizes(trends[trends.metric == metric], metric))
@@ -67,21 +76,49 @@ def _null(counts: pd.DataFrame, null: str) -> dict:
 
 
 def _intervals(rows: pd.DataFrame, value: str) -> str:
+    cells = [(row.curve, getattr(row, value), row.low, row.high) for row in rows.itertuples()]
     return "; ".join(
-        f"{row.curve}: {getattr(row, value):.2f} [{row.low:.2f}, {row.high:.2f}]" for row in rows.itertuples()
+        f"{curve}: no fit" if np.isnan(middle) else f"{curve}: {middle:.2f} [{low:.2f}, {high:.2f}]"
+        for curve, middle, low, high in cells
     )
 
 
-def _sublinear(fits: pd.DataFrame, quantity: str) -> dict:
-    rows = fits[fits.quantity == quantity]
+def _sublinear(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
+    """The paper's claim; an exponent that supports it decides nothing where a null is as large as the count."""
+    rows = fits[fits.quantity == "count"]
+    drowned = counts[counts["count"] <= counts[["null_untrained_high", "null_shift_high"]].max(axis=1)]
     votes = [inside(low, high, 0, 1) for low, high in zip(rows.low, rows.high, strict=True)]
-    named = {"count": "The Rosetta count", "excess": "The count beyond its larger null"}[quantity]
+    sentence = f"The interval of alpha lies between 0 and 1 on {votes.count(SUPPORTED)} of {len(votes)} curves"
+    if len(drowned):
+        sentence += f", but a null is as large as the count at {len(drowned)} of {len(counts)} points"
+    votes = [
+        INCONCLUSIVE if v == SUPPORTED and c in set(drowned.curve) else v
+        for v, c in zip(votes, rows.curve, strict=True)
+    ]
     return _claim(
-        f"{named} grows as a sublinear power of model size",
-        f"{PAPER}, section 4.1" if quantity == "count" else "this study's reading of section 4.1",
+        "The Rosetta count grows as a sublinear power of model size",
+        f"{PAPER}, section 4.1",
         combine(votes),
         f"alpha {_intervals(rows, 'alpha')}",
-        f"The interval of alpha lies between 0 and 1 on {votes.count(SUPPORTED)} of {len(votes)} curves.",
+        f"{sentence}.",
+    )
+
+
+def _sublinear_excess(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
+    """The same of what the nulls leave; where they leave nothing there is nothing that grows."""
+    rows = fits[fits.quantity == "excess"]
+    nothing = counts[excess(counts) <= 0]
+    votes = [
+        NOT_SUPPORTED if curve in set(nothing.curve) else inside(low, high, 0, 1)
+        for curve, low, high in zip(rows.curve, rows.low, rows.high, strict=True)
+    ]
+    return _claim(
+        "The count beyond its larger null grows as a sublinear power of model size",
+        "this study's reading of section 4.1",
+        combine(votes),
+        f"alpha {_intervals(rows, 'alpha')}",
+        f"Nothing is left beyond the larger null at {len(nothing)} of {len(counts)} points; the interval of alpha lies "
+        f"between 0 and 1 on {votes.count(SUPPORTED)} of {len(votes)} curves.",
     )
 
 
@@ -137,8 +174,3 @@ def _well_trained(models: pd.DataFrame) -> dict:
         f"Validation loss falls with every step in size in {sum(falls.values())} of {len(falls)} families; if it did "
         "not, the ladder would be badly trained and nothing above could be read as an effect of size.",
     )
-
-
-def excess_share(counts: pd.DataFrame) -> pd.Series:
-    """Share of the count that its larger null does not explain."""
-    return excess(counts) / counts["count"]

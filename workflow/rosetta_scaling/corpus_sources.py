@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from .store import StudyError
+from rosetta_scaling.store import StudyError
 
 HELP_TOPICS = "pydoc_data/topics.py"
 JSONL_SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz")

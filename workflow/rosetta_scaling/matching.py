@@ -40,17 +40,18 @@ def standardise(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Returns the rows and a mask of the constant ones, which become zero.
     """
     constant = rows.amax(1) == rows.amin(1)
-    centred = rows - rows.mean(1, keepdim=True, dtype=torch.float64).float()
-    # Scaling by the largest deviation first keeps the norm of tiny and of huge activations inside float32.
-    centred = centred / centred.abs().amax(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    norm = torch.linalg.vector_norm(centred, dim=1, keepdim=True, dtype=torch.float64)
-    centred = centred / torch.where(constant[:, None], 1.0, norm).float()
-    centred[constant] = 0
-    return centred, constant
+    standard = torch.empty_like(rows)
+    few = max(1, 250_000 // rows.shape[1])  # rows whose float64 copy stays in the processor's cache
+    for part, out in zip(rows.split(few), standard.split(few), strict=True):
+        centred = part.double()
+        centred -= centred.mean(1, keepdim=True)
+        out.copy_(centred / torch.linalg.vector_norm(centred, dim=1, keepdim=True))
+    standard[constant] = 0
+    return standard, constant
 
 
 def tile_size(units: int, memory_bytes: int) -> int:
-    """Neurons per tile: two standardised tiles, one copy in the making, and their correlations fit the budget."""
+    """Neurons per tile: two standardised tiles, one as it was read, and their correlations fit the budget."""
     # 4 bytes * (3 * units * t + t * t) = budget, solved for t
     tile = int((math.sqrt(9 * units**2 + memory_bytes) - 3 * units) / 2)
     if tile < 1:
@@ -80,17 +81,17 @@ def best_matches(
     a, b = Neighbours.empty(neurons_a, k), Neighbours.empty(neurons_b, k)
     for a0 in range(0, neurons_a, tile):
         a1 = min(a0 + tile, neurons_a)
-        block_a, a.constant[a0:a1] = standardise(rows_a(a0, a1))
-        block_a = block_a.to(device)
+        block_a, constant_a = standardise(rows_a(a0, a1).to(device))
         for b0 in range(0, neurons_b, tile):
             b1 = min(b0 + tile, neurons_b)
-            block_b, b.constant[b0:b1] = standardise(rows_b(b0, b1))
-            block_b = block_b.roll(displacement, 1).to(device)
-            r = correlate(block_a, block_b)
-            r[a.constant[a0:a1].to(device)] = -torch.inf
-            r[:, b.constant[b0:b1].to(device)] = -torch.inf
+            block_b, constant_b = standardise(rows_b(b0, b1).to(device))
+            r = correlate(block_a, block_b.roll(displacement, 1) if displacement else block_b)
+            r[constant_a] = -torch.inf
+            r[:, constant_b] = -torch.inf
+            b.constant[b0:b1] = constant_b.cpu()
             _keep_best(b, b0, b1, r.T, a0)
             _keep_best(a, a0, a1, r, b0)
+        a.constant[a0:a1] = constant_a.cpu()
     return a, b
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+METRICS = ("vocab_kurtosis", "activation_kurtosis", "gini")  # of those that the selectivity tables hold
+
 
 def rank_biserial(rosetta: np.ndarray, others: np.ndarray) -> float:
     """P(rosetta > others) - P(rosetta < others) for random members; 1 means every Rosetta neuron lies above."""

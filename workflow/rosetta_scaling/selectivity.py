@@ -10,8 +10,6 @@ from rosetta_scaling.config import Selectivity
 from rosetta_scaling.hooks import find_down_projections, weight_out
 from rosetta_scaling.store import StudyError, read_table, write_table
 
-METRICS = ("vocab_kurtosis", "activation_kurtosis", "gini")  # those whose polarization is tested
-
 
 def unembedding(model: torch.nn.Module, settings: Selectivity) -> torch.Tensor:
     """W_U, shape (vocabulary, hidden), float64; with the gain of the final norm and centred, as the settings say."""

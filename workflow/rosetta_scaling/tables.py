@@ -8,7 +8,6 @@ import pandas as pd
 from rosetta_scaling import claims, fits, polarization
 from rosetta_scaling.layout import NULLS, Layout
 from rosetta_scaling.rosetta import criterion_names, orient, rosetta_table
-from rosetta_scaling.selectivity import METRICS
 from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
 
 
@@ -196,7 +195,7 @@ def polarization_table(layout: Layout) -> pd.DataFrame:
             metrics = read_table(layout.selectivity(scope, model))
             neurons = chosen.neuron if member == 0 else chosen[f"partner_{model}"]
             rosetta = np.isin(np.arange(len(metrics)), neurons)
-            for metric in METRICS:
+            for metric in polarization.METRICS:
                 seed = [layout.study.nulls.seed, int(digest([curve, rung, model, metric]), 16)]
                 found = polarization.polarization(
                     metrics[metric].to_numpy(),
@@ -243,5 +242,8 @@ def write_tables(layout: Layout, folder: Path) -> None:
     }
     for name, table in tables.items():
         write_table(folder / f"{name}.csv", table)
-    verdicts = claims.judge(counts, fitted, anchors(layout, effects), slopes, models)
+    # The paper's criterion, and the one that asks most of r: the nulls differ most between these two.
+    criteria = layout.study.matching.criteria
+    judged = dict.fromkeys([criteria[0].name, max(criteria, key=lambda c: (c.min_r, -c.k)).name])
+    verdicts = claims.judge(counts, fitted, anchors(layout, effects), slopes, models, list(judged))
     write_json(folder / "claims.json", {"claims": verdicts})
