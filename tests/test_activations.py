@@ -106,7 +106,7 @@ def test_batches_and_shards_do_not_matter(architecture, tmp_path):
     first = run(model, tmp_path / "a", batch_passages=1, shards=1)
     second = run(model, tmp_path / "b", batch_passages=7, shards=5)
     torch.testing.assert_close(first.rows(0, len(first)), second.rows(0, len(second)), atol=1e-6, rtol=1e-5)
-    tables = [read_table(tmp_path / name / "out/statistics.parquet").to_numpy(float) for name in "ab"]
+    tables = [read_table(tmp_path / name / "out/neurons.parquet").to_numpy(float) for name in "ab"]
     np.testing.assert_allclose(*tables, rtol=1e-3, atol=1e-5)
 
 

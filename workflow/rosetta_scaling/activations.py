@@ -18,6 +18,7 @@ from rosetta_scaling import progress
 from rosetta_scaling.checkpoints import describe
 from rosetta_scaling.config import Activations
 from rosetta_scaling.hooks import capture, find_down_projections, neurons_of
+from rosetta_scaling.selectivity import output_metrics
 from rosetta_scaling.statistics import NeuronStatistics
 from rosetta_scaling.store import (
     StudyError,
@@ -42,10 +43,11 @@ def extract(
     work_dir: Path,
     device: torch.device,
 ) -> None:
-    """Write out_dir/{layers/layer-NN.safetensors, statistics.parquet, contexts.parquet, summary.json}.
+    """Write out_dir/{layers/layer-NN.safetensors, neurons.parquet, contexts.parquet, summary.json}.
 
     `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` has unit, domain.
-    A layer file holds `activations` of shape (neurons, units).
+    A layer file holds `activations` of shape (neurons, units); neurons.parquet has one row per neuron and one column
+    per selectivity metric.
     """
     domains = sorted(units.domain.unique())
     codes = torch.tensor(pd.Categorical(units.domain, categories=domains).codes.astype(np.int64))
@@ -64,7 +66,8 @@ def extract(
                 part = tokens[tokens.passage.isin(passages)]
                 _extract_shard(model, modules, part, codes, len(domains), settings, shard, device)
             report(i + 1)
-        _merge(shards, len(modules), domains, out_dir)
+        neurons = _merge(shards, len(modules), domains, out_dir)
+        write_table(out_dir / "neurons.parquet", pd.concat([neurons, output_metrics(model)], axis=1))
         about = {"model": name, "units": len(units), "dtype": settings.dtype, "domains": domains}
         write_json(out_dir / "summary.json", about | describe(model))  # last: its presence says that all is there
         shutil.rmtree(work_dir)
@@ -123,7 +126,8 @@ def _extract_shard(model, modules, tokens, codes, domains: int, settings: Activa
             write_tensors(folder / f"layer-{layer:02d}.safetensors", tensors)
 
 
-def _merge(shards: list[Path], layers: int, domains: list[str], out_dir: Path) -> None:
+def _merge(shards: list[Path], layers: int, domains: list[str], out_dir: Path) -> pd.DataFrame:
+    """Write the layers and the contexts; return the statistics of all neurons."""
     tables, contexts = [], []
     with atomic(out_dir / "layers") as folder:
         folder.mkdir()
@@ -138,8 +142,8 @@ def _merge(shards: list[Path], layers: int, domains: list[str], out_dir: Path) -
             write_tensors(folder / f"layer-{layer:02d}.safetensors", {"activations": torch.cat(values, 1)})
             tables.append(statistics.table(layer, domains))
             contexts.append(statistics.contexts(layer))
-    write_table(out_dir / "statistics.parquet", pd.concat(tables, ignore_index=True))
     write_table(out_dir / "contexts.parquet", pd.concat(contexts, ignore_index=True))
+    return pd.concat(tables, ignore_index=True)
 
 
 class ActivationReader:

@@ -175,13 +175,6 @@ class Nulls(Section):
     """Decides initialisations and displacements."""
 
 
-class Selectivity(Section):
-    fold_final_norm: bool = False
-    """Multiply the unembedding by the gain of the final norm first; the paper does not say, so off."""
-    centre_unembedding: bool = False
-    """Subtract the mean unembedding row first; the paper does not say, so off."""
-
-
 class Polarization(Section):
     bootstrap: int = Field(500, ge=100)
     """Resamples of neurons within a model, and draws of the layer-matched null."""
@@ -208,7 +201,6 @@ class Study(Section):
     activations: Activations = Activations()
     matching: Matching = Matching()
     nulls: Nulls = Nulls()
-    selectivity: Selectivity = Selectivity()
     polarization: Polarization = Polarization()
 
     def rungs_of(self, family: str) -> list[str]:

@@ -171,8 +171,9 @@ class Layout:
     def rosetta(self, curve: str, rung: str) -> str:
         return f"{self.results}/rosetta/{curve}/{rung}.parquet"
 
-    def selectivity(self, scope: str, model: str) -> str:
-        return f"{self.results}/selectivity/{scope}/{model}.parquet"
+    def neurons(self, scope: str, model: str) -> str:
+        """One row per neuron, one column per selectivity metric."""
+        return f"{self.activations(scope, model)}/neurons.parquet"
 
     def tables(self, name: str) -> str:
         return f"{self.results}/tables/{name}"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-METRICS = ("vocab_kurtosis", "activation_kurtosis", "gini")  # of those that the selectivity tables hold
+METRICS = ("vocab_kurtosis", "vocab_kurtosis_folded", "activation_kurtosis", "gini")  # of the neurons' tables
 
 
 def rank_biserial(rosetta: np.ndarray, others: np.ndarray) -> float:

@@ -1,56 +1,51 @@
-"""Selectivity of every neuron: how narrow its response is, on the output side and on the input side."""
-
-from pathlib import Path
+"""Output-side selectivity: what a neuron writes, seen through the vocabulary. From the weights alone."""
 
 import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.config import Selectivity
 from rosetta_scaling.hooks import find_down_projections, weight_out
-from rosetta_scaling.store import StudyError, read_table, write_table
 
 
-def unembedding(model: torch.nn.Module, settings: Selectivity) -> torch.Tensor:
-    """W_U, shape (vocabulary, hidden), float64; with the gain of the final norm and centred, as the settings say."""
-    head = model.get_output_embeddings()
-    if head is None:
-        raise StudyError(f"{type(model).__name__} has no unembedding; vocab_kurtosis needs a language model head")
-    weights = head.weight.detach().double()
-    if settings.fold_final_norm:
-        weights = weights * final_norm_gain(model)
-    if settings.centre_unembedding:
-        weights = weights - weights.mean(0)
-    return weights
+def final_norm_gain(model: torch.nn.Module) -> torch.Tensor | None:
+    """Gain of the norm between the last block and the unembedding; None when there is no such norm."""
+    norms = [m for m in model.base_model.children() if "norm" in f"{type(m).__name__}".lower() and hasattr(m, "weight")]
+    return norms[-1].weight.detach() if norms else None
 
 
-def final_norm_gain(model: torch.nn.Module) -> torch.Tensor:
-    """Gain of the norm between the last block and the unembedding: the last norm module of width `hidden`."""
-    norms = [m for m in model.base_model.children() if "norm" in type(m).__name__.lower() and hasattr(m, "weight")]
-    if not norms:
-        raise StudyError(f"{type(model).__name__}: no final norm found; set selectivity.fold_final_norm to false")
-    return norms[-1].weight.detach().double()
-
-
-def vocab_kurtosis(weights_out: torch.Tensor, weights_vocabulary: torch.Tensor, chunk: int = 4096) -> np.ndarray:
+def vocab_kurtosis(weights_out: torch.Tensor, weights_vocabulary: torch.Tensor, chunk: int = 1024) -> np.ndarray:
     """Excess kurtosis over the vocabulary of cos(W_out, W_U), one value per neuron (the paper's section 5.1).
 
-    weights_out (hidden, neurons), weights_vocabulary (vocabulary, hidden). Float64.
+    weights_out (hidden, neurons), weights_vocabulary (vocabulary, hidden). Cosines in float32, moments in float64.
     """
-    unit_vocabulary = torch.nn.functional.normalize(weights_vocabulary.double(), dim=1)
+    tokens = torch.nn.functional.normalize(weights_vocabulary.float(), dim=1)
     values = []
-    for part in weights_out.double().split(chunk, dim=1):
-        cosine = unit_vocabulary @ torch.nn.functional.normalize(part, dim=0)  # (vocabulary, neurons)
+    for part in weights_out.float().split(chunk, dim=1):
+        cosine = (tokens @ torch.nn.functional.normalize(part, dim=0)).double()  # (vocabulary, neurons)
         centred = cosine - cosine.mean(0)
         values.append((centred**4).mean(0) / (centred**2).mean(0) ** 2 - 3)
-    return torch.cat(values).numpy()
+    return torch.cat(values).cpu().numpy()
 
 
-def write_selectivity(model: torch.nn.Module, statistics: str | Path, settings: Selectivity, out: str | Path) -> None:
-    """One row per neuron: the activation statistics and the output-side metric."""
-    table = read_table(statistics)
-    head = unembedding(model, settings)
-    with torch.no_grad():
-        kurtosis = [vocab_kurtosis(weight_out(module), head) for module in find_down_projections(model)]
-    table.insert(2, "vocab_kurtosis", np.concatenate(kurtosis))
-    write_table(out, pd.DataFrame(table))
+@torch.no_grad()
+def output_metrics(model: torch.nn.Module) -> pd.DataFrame:
+    """One row per neuron, layers in order: vocab_kurtosis and vocab_kurtosis_folded. NaN without an unembedding.
+
+    The paper does not say how it treats the final norm, so there are both readings: `vocab_kurtosis` takes W_U as it
+    is; `vocab_kurtosis_folded` multiplies W_U by the gain of the final norm and subtracts its mean row, because the
+    softmax ignores what all tokens share.
+    """
+    outputs = [weight_out(module) for module in find_down_projections(model)]
+    head = model.get_output_embeddings()
+    if head is None:
+        neurons = sum(weights.shape[1] for weights in outputs)
+        return pd.DataFrame(np.nan, range(neurons), ["vocab_kurtosis", "vocab_kurtosis_folded"])
+    gain = final_norm_gain(model)
+    folded = head.weight if gain is None else head.weight * gain
+    readings = {"vocab_kurtosis": head.weight, "vocab_kurtosis_folded": folded - folded.mean(0)}
+    return pd.DataFrame(
+        {
+            name: np.concatenate([vocab_kurtosis(weights, vocabulary) for weights in outputs])
+            for name, vocabulary in readings.items()
+        }
+    )

@@ -192,7 +192,7 @@ def polarization_table(layout: Layout) -> pd.DataFrame:
         chosen = table[table[criterion]]
         for member, model in enumerate(members):
             scope = layout.scope(members[0], members[member or 1])
-            metrics = read_table(layout.selectivity(scope, model))
+            metrics = read_table(layout.neurons(scope, model))
             neurons = chosen.neuron if member == 0 else chosen[f"partner_{model}"]
             rosetta = np.isin(np.arange(len(metrics)), neurons)
             for metric in polarization.METRICS:

@@ -8,7 +8,7 @@ rule extract_activations:
         tokens=tokens_of_model,
     output:
         layers=directory(f"{layout.results}/activations/{{scope}}/{{model}}/layers"),
-        statistics=f"{layout.results}/activations/{{scope}}/{{model}}/statistics.parquet",
+        neurons=f"{layout.results}/activations/{{scope}}/{{model}}/neurons.parquet",
         contexts=f"{layout.results}/activations/{{scope}}/{{model}}/contexts.parquet",
         summary=f"{layout.results}/activations/{{scope}}/{{model}}/summary.json",
     log:

@@ -1,4 +1,4 @@
-# From matches to Rosetta neurons, selectivity and tables.
+# From matches to Rosetta neurons and tables.
 
 
 rule rosetta_neurons:
@@ -25,32 +25,6 @@ rule rosetta_neurons:
         "../scripts/rosetta_neurons.py"
 
 
-rule selectivity:
-    input:
-        checkpoint=manifest_of_model,
-        statistics=f"{layout.results}/activations/{{scope}}/{{model}}/statistics.parquet",
-    output:
-        f"{layout.results}/selectivity/{{scope}}/{{model}}.parquet",
-    log:
-        f"{layout.results}/logs/selectivity/{{scope}}/{{model}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/selectivity/{{scope}}/{{model}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    params:
-        folder=folder_of_model,
-        settings=study.selectivity,
-        device=study.device,
-    message:
-        "Selectivity of {wildcards.model}"
-    script:
-        "../scripts/selectivity.py"
-
-
 rule tables:
     input:
         rosetta=[layout.rosetta(*point) for point in layout.points],
@@ -60,7 +34,7 @@ rule tables:
             for null in ("untrained", "shift")
             for pair in layout.pairs.values()
         ],
-        selectivity=selectivity_tables(),
+        neurons=neuron_tables(),
         manifests=[layout.checkpoint_manifest(model) for model in layout.models],
     output:
         *[

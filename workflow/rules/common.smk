@@ -130,14 +130,14 @@ def anchor_summary(wildcards):
     return f"{layout.activations(scope, anchor)}/summary.json"
 
 
-def selectivity_tables():
+def neuron_tables():
     """Every (scope, model) on which a point compares models."""
     needed = set()
     for (curve, rung), (anchor, *others) in layout.points.items():
         for other in others:
             scope = layout.scope(anchor, other)
             needed |= {
-                layout.selectivity(scope, anchor),
-                layout.selectivity(scope, other),
+                layout.neurons(scope, anchor),
+                layout.neurons(scope, other),
             }
     return sorted(needed)

@@ -1,0 +1,50 @@
+"""Output-side selectivity against a plain float64 computation and against what is known of it."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_model
+from scipy import stats
+
+from rosetta_scaling.hooks import find_down_projections, weight_out
+from rosetta_scaling.selectivity import final_norm_gain, output_metrics, vocab_kurtosis
+
+
+def by_hand(model, folded: bool) -> np.ndarray:
+    head = model.get_output_embeddings().weight.detach().double().numpy()
+    if folded:
+        head = head * final_norm_gain(model).double().numpy()
+        head = head - head.mean(0)
+    out = np.concatenate([weight_out(m).detach().double().numpy() for m in find_down_projections(model)], 1)
+    cosine = (head / np.linalg.norm(head, axis=1, keepdims=True)) @ (out / np.linalg.norm(out, axis=0))
+    return stats.kurtosis(cosine, axis=0)
+
+
+def test_both_readings_equal_the_definition(architecture):
+    model = tiny_model(architecture)
+    gain = final_norm_gain(model)
+    assert gain.shape == (12,)
+    with torch.no_grad():  # a gain of one everywhere would hide a missing fold
+        gain.copy_(torch.rand(12, generator=torch.Generator().manual_seed(1)) + 0.5)
+    table = output_metrics(model)
+    np.testing.assert_allclose(table.vocab_kurtosis, by_hand(model, folded=False), atol=1e-4)
+    np.testing.assert_allclose(table.vocab_kurtosis_folded, by_hand(model, folded=True), atol=1e-4)
+
+
+def test_a_neuron_that_writes_one_token_stands_out():
+    generator = torch.Generator().manual_seed(0)
+    vocabulary = torch.randn(2000, 64, generator=generator)
+    outputs = torch.randn(64, 50, generator=generator)
+    outputs[:, 7] = vocabulary[0] + 0.2 * outputs[:, 7]
+    kurtosis = vocab_kurtosis(outputs, vocabulary)
+    assert kurtosis.argmax() == 7
+    assert abs(np.median(kurtosis)) < 0.3, "random directions are close to normal"
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_chunks_do_not_matter(chunk):
+    generator = torch.Generator().manual_seed(0)
+    vocabulary, outputs = torch.randn(300, 16, generator=generator), torch.randn(16, 40, generator=generator)
+    np.testing.assert_allclose(
+        vocab_kurtosis(outputs, vocabulary, chunk), vocab_kurtosis(outputs, vocabulary), atol=1e-6
+    )
