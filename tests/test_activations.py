@@ -79,10 +79,10 @@ def study_tables(vocabulary: int = 300, passages: int = 24):
     return tokens, units
 
 
-def run(model, folder, **settings):
+def run(model, folder, weights="w", **settings):
     tokens, units = study_tables()
     settings = Activations(**({"dtype": "float32", "shards": 3, "batch_passages": 5} | settings))
-    extract("m", model, tokens, units, settings, folder / "out", folder / "work", CPU)
+    extract("m", model, tokens, units, settings, folder / "out", folder / "work", CPU, weights)
     return ActivationReader(folder / "out")
 
 
@@ -131,6 +131,24 @@ def test_a_killed_extraction_continues_and_ends_the_same(tmp_path, monkeypatch):
     assert len(files) == 5
     for file in files:
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "cut" / file).read_bytes(), file
+
+
+def test_shards_of_other_weights_or_settings_are_not_used(tmp_path, monkeypatch):
+    real = activations._extract_shard
+
+    def dies_in_the_third_shard(*arguments):
+        if arguments[6].name == "shard-0002":
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(activations, "_extract_shard", dies_in_the_third_shard)
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny_model("gpt2"), tmp_path)
+    assert list((tmp_path / "work").rglob("shard-0001"))
+    other = run(tiny_model("gpt2", seed=1), tmp_path, weights="other")
+    clean = run(tiny_model("gpt2", seed=1), tmp_path / "clean")
+    torch.testing.assert_close(other.rows(0, len(other)), clean.rows(0, len(clean)), atol=0, rtol=0)
 
 
 def test_rows_cross_layers(tmp_path):

@@ -116,6 +116,33 @@ def test_a_second_run_does_nothing(finished):
     assert time.monotonic() - began < 60  # seconds on an idle machine; the bound only tells apart from computing
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"activations": {"batch_passages": 7}, "matching": {"memory_mb": 200}, "device": "cpu"}, set()),
+        ({"polarization": {"bootstrap": 200}}, {"tables", "figures", "report"}),
+        ({"matching": {"criteria": [{"k": 2}]}}, {"match_pair", "rosetta_neurons", "tables"}),
+        ({"activations": {"dtype": "float32"}}, {"extract_activations", "extract_untrained", "match_pair", "tables"}),
+        ({"units": {"passage_bytes": 80}}, {"align_units", "index_tokens", "extract_activations", "tables"}),
+        ({"nulls": {"seed": 5}}, {"extract_untrained", "untrained_null", "shift_null", "tables"}),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished, changes, expected):
+    path = finished / "workflow/studies/smoke.yaml"
+    before = path.read_text()
+    try:
+        study(finished, **changes)
+        printed = snakemake(finished, "--dry-run", "--configfile", str(path)).stdout
+    finally:
+        path.write_text(before)
+    planned = {line.split()[0] for line in printed.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit()}
+    assert expected <= planned
+    assert bool(expected) == bool(planned)
+    assert planned.isdisjoint({"corpus", "prepare_text", "train_model"})
+    if "match_pair" not in expected and "extract_activations" not in expected:
+        assert planned.isdisjoint({"extract_activations", "match_pair"})
+
+
 def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None:
     """Until so many percent of the steps of this run are done."""
     while process.poll() is None:

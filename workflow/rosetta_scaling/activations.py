@@ -23,6 +23,7 @@ from rosetta_scaling.statistics import NeuronStatistics
 from rosetta_scaling.store import (
     StudyError,
     atomic,
+    digest,
     open_tensors,
     read_json,
     write_json,
@@ -42,12 +43,14 @@ def extract(
     out_dir: Path,
     work_dir: Path,
     device: torch.device,
+    weights: object,
 ) -> None:
     """Write out_dir/{layers/layer-NN.safetensors, neurons.parquet, contexts.parquet, summary.json}.
 
     `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` has unit, domain.
     A layer file holds `activations` of shape (neurons, units); neurons.parquet has one row per neuron and one column
-    per selectivity metric.
+    per selectivity metric. `weights` is any JSON-like value that names them: shards left by a killed run are used only
+    if they were made from the same weights, text and settings.
     """
     domains = sorted(units.domain.unique())
     codes = torch.tensor(pd.Categorical(units.domain, categories=domains).codes.astype(np.int64))
@@ -58,7 +61,9 @@ def extract(
         if (out_dir / "summary.json").exists():
             log.info("%s: another process has finished it meanwhile", name)
             return
-        shards = [work_dir / f"shard-{i:04d}" for i in range(settings.shards)]
+        content = [weights, settings.model_dump(exclude={"batch_passages"})]
+        content += [int(pd.util.hash_pandas_object(table).sum()) for table in (tokens, units)]
+        shards = [work_dir / digest(content) / f"shard-{i:04d}" for i in range(settings.shards)]
         report = progress.Reporter(log, name, len(shards))
         parts = np.array_split(tokens.passage.unique(), settings.shards)
         for i, (shard, passages) in enumerate(zip(shards, parts, strict=True)):

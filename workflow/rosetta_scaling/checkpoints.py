@@ -6,32 +6,16 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.hooks import find_down_projections, neurons_of
-from rosetta_scaling.store import StudyError, digest, file_sha256, write_json
+from rosetta_scaling.store import StudyError, digest, file_sha256, model_files, write_json
 
 log = logging.getLogger(__name__)
-
-
-def check_folder(folder: str | Path) -> Path:
-    """Refuse a folder that is missing or incomplete, with one sentence."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.folders")
-    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
-    if not list(folder.glob("*.safetensors")):
-        missing.append("*.safetensors (weights)")
-    if missing:
-        raise StudyError(
-            f"model folder {folder} lacks {', '.join(missing)}; expected a folder written by save_pretrained "
-            "for model and tokenizer"
-        )
-    return folder
 
 
 def load_model(folder: str | Path, device: torch.device) -> torch.nn.Module:
     """A causal language model in float32, ready to be read."""
     from transformers import AutoModelForCausalLM
 
-    folder = check_folder(folder)
+    model_files(folder)
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:
@@ -44,7 +28,7 @@ def untrained_model(folder: str | Path, seed: object, device: torch.device) -> t
     """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(check_folder(folder))
+    config = AutoConfig.from_pretrained(folder)
     torch.manual_seed(int(digest(seed), 16) % 2**63)
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).to(device).eval()
 
@@ -72,16 +56,15 @@ def describe(model: torch.nn.Module) -> dict:
 
 def register_local(name: str, folder: str | Path, modality: str, out_path: str | Path) -> None:
     """Write the manifest of a local folder: what it holds, by sha256."""
-    folder = check_folder(folder)
-    files = sorted(folder.glob("*.safetensors"))
+    files = [Path(file) for file in model_files(folder)]
     write_json(
         out_path,
         {
             "model": name,
             "source": "local",
             "modality": modality,
-            "folder": str(folder.resolve()),
+            "folder": str(Path(folder).resolve()),
             "sha256": {file.name: file_sha256(file) for file in files},
         },
     )
-    log.info("%s: %d weight files in %s", name, len(files), folder)
+    log.info("%s: %d files in %s", name, len(files), folder)

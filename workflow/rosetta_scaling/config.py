@@ -16,6 +16,7 @@ from rosetta_scaling.store import StudyError
 WORKFLOW = Path(__file__).resolve().parents[1]
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+CurveName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 MINIMUM_RUNGS = 3  # two points always lie on a line: a fit needs a third to be able to fail
 
 
@@ -195,7 +196,7 @@ class Study(Section):
     ladder: Ladder = Ladder()
     families: dict[Name, Family] = Field(min_length=1)
     """Model families by name."""
-    curves: dict[str, list[Name]] = Field(min_length=1)
+    curves: dict[CurveName, list[Name]] = Field(min_length=1)
     """Curve name to two or more families; the first is the anchor, whose neurons are counted."""
     units: Units = Units()
     activations: Activations = Activations()

@@ -38,16 +38,17 @@ def job(snakemake) -> Iterator[None]:
     logging.getLogger().info("%s took %.1f s", snakemake.rule, time.monotonic() - began)
 
 
-def device(snakemake):
-    """The device of this job, with its number of threads set."""
-    from rosetta_scaling.devices import prepare
-
-    return prepare(snakemake.params.device, snakemake.threads)
-
-
 def layout(snakemake):
-    """The paths of the study that this job belongs to."""
+    """Names, paths and settings of the study that this job belongs to."""
     from rosetta_scaling.config import parse
     from rosetta_scaling.layout import Layout
 
     return Layout(parse(snakemake.config))
+
+
+def device(snakemake):
+    """The device of this job, with its number of threads set."""
+    from rosetta_scaling.config import parse
+    from rosetta_scaling.devices import prepare
+
+    return prepare(parse(snakemake.config).device, snakemake.threads)

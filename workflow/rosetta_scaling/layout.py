@@ -92,6 +92,12 @@ class Layout:
             "version": versions.TOKENIZER,
         }
 
+    @cached_property
+    def tokenizer_keys(self) -> dict[str, str]:
+        """Cache key -> family, for every tokenizer that is trained here."""
+        families = {self.family(model) for model in self.models if self.is_trained_here(model)}
+        return {self.tokenizer_dir(family).split("/")[-1]: family for family in sorted(families)}
+
     def tokenizer_dir(self, family: str) -> str:
         return f"{self.cache}/tokenizers/{digest(self.tokenizer_identity(family))}"
 
@@ -105,6 +111,11 @@ class Layout:
             "tokenizer": self.tokenizer_identity(family),
             "version": versions.TRAINING,
         }
+
+    @cached_property
+    def model_keys(self) -> dict[str, str]:
+        """Cache key -> model, for every network that is trained here; one under two names is trained once."""
+        return {self.checkpoint(model).split("/")[-1]: model for model in self.models if self.is_trained_here(model)}
 
     def checkpoint(self, model: str) -> str:
         """Folder in `save_pretrained` format."""
@@ -152,6 +163,10 @@ class Layout:
     def activations(self, scope: str, model: str) -> str:
         """Folder of pooled unit activations; MODEL.untrainedN is the Nth fresh initialisation of MODEL."""
         return f"{self.results}/activations/{scope}/{model}"
+
+    def work(self, scope: str, model: str) -> str:
+        """Folder of finished shards. Not an output of a rule, so that Snakemake does not delete it before a rerun."""
+        return f"{self.results}/work/{scope}/{model}"
 
     @property
     def untrained_draws(self) -> range:

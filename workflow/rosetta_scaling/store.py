@@ -106,3 +106,18 @@ def _readable(path: str | Path) -> Iterator[None]:
     except (OSError, ValueError, SafetensorError) as error:  # pyarrow and json errors are ValueErrors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StudyError(f"{path}: damaged or truncated ({reason}); delete it and run the study again.") from error
+
+
+def model_files(folder: str | Path) -> list[str]:
+    """The files of a `save_pretrained` folder that decide what is measured; refuses an incomplete one."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.folders")
+    weights = sorted(folder.glob("*.safetensors"))
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if missing := missing + ([] if weights else ["*.safetensors (weights)"]):
+        raise StudyError(
+            f"model folder {folder} lacks {', '.join(missing)}; expected a folder written by save_pretrained "
+            "for model and tokenizer"
+        )
+    return [str(file) for file in (folder / "config.json", folder / "tokenizer.json", *weights)]

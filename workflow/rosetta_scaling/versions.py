@@ -1,7 +1,11 @@
-"""Versions of the steps whose results are cached. Raise one when the same input would give another result:
-artifacts of the older version are then left alone and made anew.
+"""Versions of the steps. Raise one when the same input would give another result: what the older version made in the
+cache is then left alone, what it made in a study is made anew, and so is all that depends on it.
 """
 
 CORPUS = 1
 TOKENIZER = 1
 TRAINING = 1
+UNITS = 1
+ACTIVATIONS = 1
+MATCHES = 1
+TABLES = 1

@@ -23,10 +23,9 @@ rule extract_activations:
         runtime=60,
     params:
         folder=folder_of_model,
-        settings=study.activations,
-        # Not an output: finished shards outlive a killed job.
-        work=f"{layout.results}/work/activations/{{scope}}/{{model}}",
-        device=study.device,
+        dtype=study.activations.dtype,
+        top_contexts=study.activations.top_contexts,
+        version=versions.ACTIVATIONS,
     message:
         "Read the neurons of {wildcards.model}"
     script:
@@ -61,10 +60,10 @@ rule extract_untrained:
         runtime=60,
     params:
         folder=folder_of_model,
-        settings=study.activations,
+        dtype=study.activations.dtype,
+        top_contexts=study.activations.top_contexts,
         seed=study.nulls.seed,
-        work=f"{layout.results}/work/activations/{{scope}}/{{model}}",
-        device=study.device,
+        version=versions.ACTIVATIONS,
     message:
         "Read the neurons of {wildcards.model}, freshly initialised"
     script:

@@ -19,6 +19,7 @@ rule rosetta_neurons:
         runtime=30,
     params:
         criteria=study.matching.criteria,
+        version=versions.TABLES,
     message:
         "Rosetta neurons of {wildcards.curve}, {wildcards.rung}"
     script:
@@ -62,6 +63,7 @@ rule tables:
         runtime=30,
     params:
         study=study,
+        version=versions.TABLES,
     message:
         "Tables, fits and claims"
     script:

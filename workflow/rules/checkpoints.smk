@@ -19,8 +19,6 @@ rule prepare_text:
     resources:
         mem_mb=2000,
         runtime=30,
-    params:
-        family=family_of_tokenizer,
     message:
         "Train a tokenizer and tokenize the corpus ({wildcards.key})"
     script:
@@ -46,20 +44,13 @@ rule train_model:
     resources:
         mem_mb=2000,
         runtime=60,
-    params:
-        model=model_of_key,
-        settings=study.ladder,
-        network=rung_and_family,
-        # Not an output: Snakemake deletes outputs before a rerun, and training continues from here.
-        work=f"{layout.cache}/work/train-{{key}}",
-        device=study.device,
-    message:
-        "Train {params.model}"
     script:
         "../scripts/train_model.py"
 
 
 rule register_local_model:
+    input:
+        files_of_model,
     output:
         f"{layout.results}/checkpoints/{{model}}.json",
     log:

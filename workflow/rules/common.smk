@@ -1,7 +1,12 @@
 # Reads and checks the configuration, and answers the questions that rules ask. No rules here.
+#
+# `params` of a rule hold what its result depends on beyond its input files: Snakemake runs the rule again when they
+# change. What does not change the result (device, memory, batch size) a job reads from the study itself, and what the
+# KEY in a path already stands for is not repeated.
 from rosetta_scaling import config as configuration
+from rosetta_scaling import versions
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store import StudyError, model_files
 
 try:
     study = configuration.parse(config)
@@ -9,17 +14,6 @@ try:
 except StudyError as error:
     raise WorkflowError(str(error))
 
-# One model for every cache key: models that are the same network are trained once.
-TRAINED = {
-    layout.checkpoint(m).split("/")[-1]: m
-    for m in layout.models
-    if layout.is_trained_here(m)
-}
-TOKENIZER_FAMILY = {
-    layout.tokenizer_dir(layout.family(m)).split("/")[-1]: layout.family(m)
-    for m in TRAINED.values()
-}
-SCOPES = sorted({layout.scope(*pair) for pair in layout.pairs.values()})
 
 NAME = r"[a-z][a-z0-9_]*"
 
@@ -34,34 +28,21 @@ wildcard_constraints:
     rung=NAME,
 
 
-def family_of_tokenizer(wildcards):
-    """Settings of the family whose tokenizer has this key."""
-    return study.families[TOKENIZER_FAMILY[wildcards.key]]
-
-
-def model_of_key(wildcards):
-    return TRAINED[wildcards.key]
-
-
 def text_of_model(wildcards):
     """Tokenizer and token streams that a model is trained on."""
-    folder = layout.tokenizer_dir(layout.family(TRAINED[wildcards.key]))
+    folder = layout.tokenizer_dir(layout.family(layout.model_keys[wildcards.key]))
     return multiext(f"{folder}/", "tokenizer.json", "tokens.npy", "held_out.npy")
 
 
 def training_priority(wildcards):
     """Largest networks first, so that small jobs fill the end of the run."""
-    size = study.ladder.rungs[layout.rung(TRAINED[wildcards.key])]
+    size = study.ladder.rungs[layout.rung(layout.model_keys[wildcards.key])]
     return size.layers * size.hidden_size**2
 
 
-def rung_and_family(wildcards):
-    """Settings that decide the weights of a trained model."""
-    model = TRAINED[wildcards.key]
-    return {
-        "family": study.families[layout.family(model)],
-        "size": study.ladder.rungs[layout.rung(model)],
-    }
+def files_of_model(wildcards):
+    """What a local folder holds: when a file changes, all that was measured on the model is measured again."""
+    return model_files(layout.checkpoint(wildcards.model))
 
 
 def folder_of_model(wildcards):

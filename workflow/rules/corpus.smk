@@ -16,8 +16,6 @@ rule corpus:
     resources:
         mem_mb=2000,
         runtime=30,
-    params:
-        settings=study.corpus,
     message:
         "Assemble the corpus"
     script:

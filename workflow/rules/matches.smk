@@ -19,8 +19,7 @@ rule match_pair:
         runtime=60,
     params:
         k=max(criterion.k for criterion in study.matching.criteria),
-        memory_mb=study.matching.memory_mb,
-        device=study.device,
+        version=versions.MATCHES,
     message:
         "Match {wildcards.pair}"
     script:
@@ -44,8 +43,7 @@ rule untrained_null:
         runtime=60,
     params:
         k=max(criterion.k for criterion in study.matching.criteria),
-        memory_mb=study.matching.memory_mb,
-        device=study.device,
+        version=versions.MATCHES,
     message:
         "Untrained null of {wildcards.pair}"
     script:
@@ -70,10 +68,9 @@ rule shift_null:
         runtime=60,
     params:
         k=max(criterion.k for criterion in study.matching.criteria),
-        memory_mb=study.matching.memory_mb,
         draws=study.nulls.shift_draws,
         seed=study.nulls.seed,
-        device=study.device,
+        version=versions.MATCHES,
     message:
         "Shift null of {wildcards.pair}"
     script:

@@ -20,6 +20,7 @@ rule align_units:
         runtime=30,
     params:
         settings=study.units,
+        version=versions.UNITS,
         names=tokenizer_names_of_scope,
     message:
         "Align units of {wildcards.scope}"
@@ -47,6 +48,7 @@ rule index_tokens:
         runtime=30,
     params:
         settings=study.units,
+        version=versions.UNITS,
     message:
         "Find the unit of every token of {wildcards.tokenizer}"
     script:

@@ -5,4 +5,4 @@ with jobs.job(snakemake):
 
     from rosetta_scaling.corpus import build_corpus
 
-    build_corpus(snakemake.params.settings, Path(snakemake.output.documents).parent)
+    build_corpus(jobs.layout(snakemake).study.corpus, Path(snakemake.output.documents).parent)

@@ -5,16 +5,17 @@ with jobs.job(snakemake):
 
     from rosetta_scaling.activations import extract
     from rosetta_scaling.checkpoints import load_model
-    from rosetta_scaling.store import read_table
+    from rosetta_scaling.store import read_json, read_table
 
-    device = jobs.device(snakemake)
+    layout, device, wildcards = jobs.layout(snakemake), jobs.device(snakemake), snakemake.wildcards
     extract(
-        snakemake.wildcards.model,
+        wildcards.model,
         load_model(snakemake.params.folder, device),
         tokens=read_table(snakemake.input.tokens),
         units=read_table(snakemake.input.units),
-        settings=snakemake.params.settings,
+        settings=layout.study.activations,
         out_dir=Path(snakemake.output.summary).parent,
-        work_dir=Path(snakemake.params.work),
+        work_dir=Path(layout.work(wildcards.scope, wildcards.model)),
         device=device,
+        weights=read_json(snakemake.input.checkpoint)["sha256"],
     )

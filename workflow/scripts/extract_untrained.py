@@ -7,10 +7,19 @@ with jobs.job(snakemake):
     from rosetta_scaling.checkpoints import untrained_model
     from rosetta_scaling.store import read_table
 
-    device = jobs.device(snakemake)
+    layout, device, wildcards = jobs.layout(snakemake), jobs.device(snakemake), snakemake.wildcards
     tokens, units = read_table(snakemake.input.tokens), read_table(snakemake.input.units)
     for draw, summary in enumerate(snakemake.output.summaries):
-        name = f"{snakemake.wildcards.model}.untrained{draw}"
-        model = untrained_model(snakemake.params.folder, [snakemake.params.seed, draw, name], device)
-        work = Path(f"{snakemake.params.work}.untrained{draw}")
-        extract(name, model, tokens, units, snakemake.params.settings, Path(summary).parent, work, device)
+        name = f"{wildcards.model}.untrained{draw}"
+        seed = [snakemake.params.seed, draw, wildcards.model]
+        extract(
+            name,
+            untrained_model(snakemake.params.folder, seed, device),
+            tokens,
+            units,
+            settings=layout.study.activations,
+            out_dir=Path(summary).parent,
+            work_dir=Path(layout.work(wildcards.scope, name)),
+            device=device,
+            weights=seed,
+        )

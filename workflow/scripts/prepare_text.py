@@ -5,4 +5,6 @@ with jobs.job(snakemake):
 
     from rosetta_scaling.ladder import prepare_text
 
-    prepare_text(snakemake.input[0], snakemake.params.family, Path(snakemake.output.tokenizer).parent)
+    layout = jobs.layout(snakemake)
+    family = layout.study.families[layout.tokenizer_keys[snakemake.wildcards.key]]
+    prepare_text(snakemake.input[0], family, Path(snakemake.output.tokenizer).parent)

@@ -13,7 +13,7 @@ with jobs.job(snakemake):
         draws=params.draws,
         seed=params.seed,
         k=params.k,
-        memory_bytes=params.memory_mb * 10**6,
+        memory_bytes=jobs.layout(snakemake).study.matching.memory_mb * 10**6,
         device=jobs.device(snakemake),
         out=Path(snakemake.output[0]),
     )

@@ -5,12 +5,16 @@ with jobs.job(snakemake):
 
     from rosetta_scaling.ladder import train
 
+    layout, key = jobs.layout(snakemake), snakemake.wildcards.key
+    model, study = layout.model_keys[key], layout.study
     train(
-        snakemake.params.model,
-        **snakemake.params.network,
-        settings=snakemake.params.settings,
+        model,
+        study.families[layout.family(model)],
+        study.ladder.rungs[layout.rung(model)],
+        study.ladder,
         text_dir=Path(snakemake.input[0]).parent,
         out_dir=Path(snakemake.output.manifest).parent,
-        work_dir=Path(snakemake.params.work),
+        # Not an output: Snakemake deletes outputs before a rerun, and training continues from here.
+        work_dir=Path(layout.cache) / "work" / key,
         device=jobs.device(snakemake),
     )

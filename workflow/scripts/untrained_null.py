@@ -7,7 +7,7 @@ with jobs.job(snakemake):
 
     folders = [Path(summary).parent for summary in snakemake.input]
     half = len(folders) // 2  # the draws of the first model, then those of the second
-    memory = snakemake.params.memory_mb * 10**6
+    memory = jobs.layout(snakemake).study.matching.memory_mb * 10**6
     untrained_null(
         folders[:half], folders[half:], snakemake.params.k, memory, jobs.device(snakemake), Path(snakemake.output[0])
     )
