@@ -41,4 +41,5 @@ rule all:
 
 
 onsuccess:
+    layout.remove_work()
     print(f"Done: open {layout.results}/report/index.html", file=sys.stderr)

@@ -41,7 +41,7 @@ def pairs(table) -> set:
 
 
 def memory_for(tile: int, units: int = UNITS) -> int:
-    return 4 * (3 * units * tile + tile * tile)
+    return 4 * (4 * units * tile + 2 * tile * tile)
 
 
 @settings(max_examples=25, deadline=None)

@@ -68,6 +68,13 @@ def test_gini_from_the_histogram_is_close_to_the_definition():
     assert np.isnan(table.gini[4])
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-3, 1e3])
+def test_gini_ignores_the_scale(scale):
+    x = population()
+    expected = gini_by_definition(x[:, 0].double().numpy())
+    assert table_of(x * scale, [])[0].gini[0] == pytest.approx(expected, abs=0.005)
+
+
 def test_constant_neurons_have_no_kurtosis():
     table, _ = table_of(population(), [100, 200])
     assert table.activation_kurtosis.isna().tolist() == [False, False, False, True, True, False, False]

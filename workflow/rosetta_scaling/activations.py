@@ -44,37 +44,45 @@ def extract(
     work_dir: Path,
     device: torch.device,
     weights: object,
+    measure: bool = True,
 ) -> None:
     """Write out_dir/{layers/layer-NN.safetensors, neurons.parquet, contexts.parquet, summary.json}.
 
     `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` has unit, domain.
     A layer file holds `activations` of shape (neurons, units); neurons.parquet has one row per neuron and one column
-    per selectivity metric. `weights` is any JSON-like value that names them: shards left by a killed run are used only
-    if they were made from the same weights, text and settings.
+    per selectivity metric; it and contexts.parquet are left out unless `measure`. `weights` is any JSON-like value
+    that names the weights: what a killed run left is used only if it was made from the same weights, text and settings.
     """
-    domains = sorted(units.domain.unique())
-    codes = torch.tensor(pd.Categorical(units.domain, categories=domains).codes.astype(np.int64))
+    settings = settings.model_copy(update={"shards": min(settings.shards, tokens.passage.nunique())})
+    content = [weights, settings.model_dump(exclude={"batch_passages"})]
+    content = digest(content + [int(pd.util.hash_pandas_object(table).sum()) for table in (tokens, units)])
     modules = find_down_projections(model)
     work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a job that outlived its killed workflow finishes first
-        if (out_dir / "summary.json").exists():
+        summary = out_dir / "summary.json"
+        if summary.exists() and read_json(summary)["content"] == content:
             log.info("%s: another process has finished it meanwhile", name)
             return
-        content = [weights, settings.model_dump(exclude={"batch_passages"})]
-        content += [int(pd.util.hash_pandas_object(table).sum()) for table in (tokens, units)]
-        shards = [work_dir / digest(content) / f"shard-{i:04d}" for i in range(settings.shards)]
+        shards = [work_dir / content / f"shard-{i:04d}" for i in range(settings.shards)]
+        domains = sorted(units.domain.unique())
+        codes = torch.tensor(pd.Categorical(units.domain, categories=domains).codes.astype(np.int64))
         report = progress.Reporter(log, name, len(shards))
-        parts = np.array_split(tokens.passage.unique(), settings.shards)
-        for i, (shard, passages) in enumerate(zip(shards, parts, strict=True)):
-            if not shard.is_dir():
+        for i, passages in enumerate(np.array_split(tokens.passage.unique(), len(shards))):
+            if not shards[i].is_dir():
                 part = tokens[tokens.passage.isin(passages)]
-                _extract_shard(model, modules, part, codes, len(domains), settings, shard, device)
+                statistics = [NeuronStatistics(neurons_of(m), len(domains), settings.top_contexts) for m in modules]
+                _extract_shard(
+                    model, modules, part, codes, statistics if measure else None, settings, shards[i], device
+                )
             report(i + 1)
-        neurons = _merge(shards, len(modules), domains, out_dir)
-        write_table(out_dir / "neurons.parquet", pd.concat([neurons, output_metrics(model)], axis=1))
+        _merge_layers(shards, len(modules), len(units), out_dir)
+        if measure:
+            neurons = _merge_statistics(shards, len(modules), domains, out_dir)
+            write_table(out_dir / "neurons.parquet", pd.concat([neurons, output_metrics(model)], axis=1))
         about = {"model": name, "units": len(units), "dtype": settings.dtype, "domains": domains}
-        write_json(out_dir / "summary.json", about | describe(model))  # last: its presence says that all is there
+        about |= {"weights": digest(weights), "content": content}
+        write_json(summary, about | describe(model))  # last: its presence says that all is there
         shutil.rmtree(work_dir)
 
 
@@ -109,44 +117,57 @@ def pooled_layers(model, modules, tokens: pd.DataFrame, device: torch.device) ->
             yield layer, pool(captured.pop(layer).flatten(0, 1)[at].float(), local)
 
 
-def _extract_shard(model, modules, tokens, codes, domains: int, settings: Activations, shard: Path, device) -> None:
-    """Write a folder with one file per layer: activations (units, neurons) and the state of its statistics."""
+def _extract_shard(model, modules, tokens, codes, statistics, settings: Activations, shard: Path, device) -> None:
+    """Write a folder with one file per layer: activations (units, neurons) and, if any, the state of its statistics."""
     dtype = getattr(torch, settings.dtype)
-    stored: list[list[torch.Tensor]] = [[] for _ in modules]
-    statistics = [NeuronStatistics(neurons_of(m), domains, settings.top_contexts) for m in modules]
+    stored = [[torch.empty(0, neurons_of(module), dtype=dtype)] for module in modules]
     for part in batches(tokens, settings.batch_passages):
         units = torch.tensor(part.unit[part.unit >= 0].unique())
         if not len(units):
             continue
         for layer, values in pooled_layers(model, modules, part, device):
-            values = values.cpu()
-            if not torch.isfinite(values).all():
-                raise StudyError(f"layer {layer} gives activations that are not finite; the weights are damaged")
-            statistics[layer].update(values, units, codes[units])
-            stored[layer].append(values.to(dtype))
+            stored[layer].append(values.to(dtype).cpu())
+            if not torch.isfinite(stored[layer][-1]).all():
+                raise StudyError(
+                    f"layer {layer} gives activations that are not finite in {settings.dtype}; "
+                    "the weights are damaged, or activations.dtype must be wider"
+                )
+            if statistics:
+                statistics[layer].update(values.cpu(), units, codes[units])
     with atomic(shard) as folder:
         folder.mkdir()
         for layer, parts in enumerate(stored):
-            tensors = {"activations": torch.cat(parts)} | statistics[layer].state
+            tensors = {"activations": torch.cat(parts)} | (statistics[layer].state if statistics else {})
             write_tensors(folder / f"layer-{layer:02d}.safetensors", tensors)
 
 
-def _merge(shards: list[Path], layers: int, domains: list[str], out_dir: Path) -> pd.DataFrame:
-    """Write the layers and the contexts; return the statistics of all neurons."""
-    tables, contexts = [], []
+def _merge_layers(shards: list[Path], layers: int, units: int, out_dir: Path) -> None:
     with atomic(out_dir / "layers") as folder:
         folder.mkdir()
         for layer in range(layers):
-            statistics, values = None, []
+            parts = []
             for shard in shards:
                 with open_tensors(shard / f"layer-{layer:02d}.safetensors") as file:
-                    state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
-                values.append(state.pop("activations").T)
-                part = NeuronStatistics.from_state(state)
-                statistics = part if statistics is None else (statistics.merge(part) or statistics)
-            write_tensors(folder / f"layer-{layer:02d}.safetensors", {"activations": torch.cat(values, 1)})
-            tables.append(statistics.table(layer, domains))
-            contexts.append(statistics.contexts(layer))
+                    parts.append(file.get_tensor("activations").T)
+            whole = torch.cat(parts, 1)
+            if whole.shape[1] != units:
+                raise StudyError(f"{shards[0].parent} holds {whole.shape[1]} units of {units}; delete it and run again")
+            write_tensors(folder / f"layer-{layer:02d}.safetensors", {"activations": whole})
+
+
+def _merge_statistics(shards: list[Path], layers: int, domains: list[str], out_dir: Path) -> pd.DataFrame:
+    """Write the contexts; return the statistics of all neurons."""
+    tables, contexts = [], []
+    for layer in range(layers):
+        parts = []
+        for shard in shards:
+            with open_tensors(shard / f"layer-{layer:02d}.safetensors") as file:
+                names = set(file.keys()) - {"activations"}
+                parts.append(NeuronStatistics.from_state({name: file.get_tensor(name) for name in names}))
+        for part in parts[1:]:
+            parts[0].merge(part)
+        tables.append(parts[0].table(layer, domains))
+        contexts.append(parts[0].contexts(layer))
     write_table(out_dir / "contexts.parquet", pd.concat(contexts, ignore_index=True))
     return pd.concat(tables, ignore_index=True)
 
@@ -157,7 +178,7 @@ class ActivationReader:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         summary = read_json(self.folder / "summary.json")
-        self.widths, self.units = summary["neurons"], summary["units"]
+        self.widths, self.units, self.weights = summary["neurons"], summary["units"], summary["weights"]
         self.starts = np.cumsum([0, *self.widths])
 
     def __len__(self) -> int:

@@ -17,10 +17,18 @@ def load_model(folder: str | Path, device: torch.device) -> torch.nn.Module:
 
     model_files(folder)
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise StudyError(f"model folder {folder} cannot be loaded ({reason}); write or download it again") from error
+    # transformers fills what is missing with random numbers: here that would be a measurement of noise.
+    if absent := sorted(loaded["missing_keys"]) + sorted(map(str, loaded["mismatched_keys"])):
+        raise StudyError(
+            f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
+            "expected a whole causal language model, saved with its head"
+        )
     return model.to(device).eval()
 
 

@@ -62,9 +62,11 @@ def _claim(claim: str, source: str, verdict: str, statistic: str, sentence: str)
 
 
 def _null(counts: pd.DataFrame, null: str) -> dict:
-    ratio = counts[f"null_{null}"] / counts["count"].clip(lower=1)
-    worst = ratio.max()
+    found = counts[counts["count"] > 0]  # where nothing was counted, a null of nothing says nothing
+    ratio = found[f"null_{null}"] / found["count"]
     votes = [SUPPORTED if r < ABSENT else NOT_SUPPORTED for r in ratio]
+    votes += [INCONCLUSIVE] * (len(counts) - len(found))
+    worst = ratio.max() if len(ratio) else np.nan
     what = {"untrained": "networks that were never trained", "shift": "networks that read displaced text"}[null]
     return _claim(
         f"Matches are absent between {what}",
@@ -107,7 +109,7 @@ def _sublinear(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
 def _sublinear_excess(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
     """The same of what the nulls leave; where they leave nothing there is nothing that grows."""
     rows = fits[fits.quantity == "excess"]
-    nothing = counts[excess(counts) <= 0]
+    nothing = counts[(counts["count"] > 0) & (excess(counts) <= 0)]
     votes = [
         NOT_SUPPORTED if curve in set(nothing.curve) else inside(low, high, 0, 1)
         for curve, low, high in zip(rows.curve, rows.low, rows.high, strict=True)
@@ -143,9 +145,9 @@ def _more_selective(rows: pd.DataFrame, metric: str) -> dict:
         f"Rosetta neurons are more selective than the others ({metric})",
         f"{PAPER}, section 5.1",
         combine(votes),
-        f"rank-biserial effect {rows.effect.min():.2f} to {rows.effect.max():.2f} over {len(rows)} models",
-        f"The effect lies above zero and above layer-matched random sets in {above} of {len(rows)} models, and below "
-        f"both in {below}.",
+        f"rank-biserial effect {rows.effect.min():.2f} to {rows.effect.max():.2f} over {len(rows)} points",
+        f"The effect lies above zero and above layer-matched random sets at {above} of {len(rows)} points, and below "
+        f"both at {below}.",
     )
 
 

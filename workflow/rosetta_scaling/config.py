@@ -15,8 +15,8 @@ from rosetta_scaling.store import StudyError
 
 WORKFLOW = Path(__file__).resolve().parents[1]
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-CurveName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 MINIMUM_RUNGS = 3  # two points always lie on a line: a fit needs a third to be able to fail
 
 
@@ -39,7 +39,7 @@ class Corpus(Section):
     """Keep only these domains; null keeps all."""
     bytes_per_domain: int = Field(2_000_000, ge=10_000)
     """At most this much text per domain, so that domains are balanced."""
-    probe_bytes_per_domain: int = Field(32_000, ge=1_000)
+    probe_bytes_per_domain: int = Field(16_000, ge=1_000)
     """Held-out text per domain on which activations are compared."""
     min_document_bytes: int = Field(200, ge=1)
     """Shorter documents are dropped and counted."""
@@ -86,7 +86,7 @@ class Ladder(Section):
 
     rungs: dict[Name, Size] = Field(default_factory=dict)
     """Sizes by name, smallest first."""
-    tokens: int = Field(1_500_000, ge=1_000)
+    tokens: int = Field(1_000_000, ge=1_000)
     """Training tokens, the same for every network."""
     context: int = Field(128, ge=8)
     """Tokens per training sequence."""
@@ -150,7 +150,7 @@ class Activations(Section):
 class Criterion(Section):
     k: int = Field(1, ge=1, le=100)
     """Mutual top-k: each neuron is among the k best of the other."""
-    min_r: float = Field(0.0, ge=-1, le=1)
+    min_r: float = Field(0.0, ge=0, lt=1)
     """Smallest Pearson correlation of a match."""
 
     @property
@@ -160,11 +160,18 @@ class Criterion(Section):
 
 class Matching(Section):
     criteria: list[Criterion] = Field(
-        default_factory=lambda: [Criterion(), Criterion(min_r=0.3), Criterion(min_r=0.5)], min_length=1
+        default_factory=lambda: [Criterion(), Criterion(min_r=0.3), Criterion(min_r=0.5), Criterion(k=5)], min_length=1
     )
     """What counts as a match; the first is the primary criterion, on which claims are judged."""
     memory_mb: int = Field(600, ge=16)
     """Memory for tiles of the correlation matrix, which is never stored whole."""
+
+    @model_validator(mode="after")
+    def _distinct(self):
+        names = [criterion.name for criterion in self.criteria]
+        if len(set(names)) < len(names):
+            raise ValueError(f"matching.criteria repeats itself: {names}; each criterion may stand once")
+        return self
 
 
 class Nulls(Section):
@@ -190,7 +197,7 @@ class Study(Section):
     """Name; everything is written to results/NAME/."""
     cache_dir: str = "results/cache"
     """Corpora, tokenizers and checkpoints, shared by all studies and keyed by content."""
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where networks run; `auto` takes a GPU when there is one."""
     corpus: Corpus = Corpus()
     ladder: Ladder = Ladder()
@@ -215,6 +222,18 @@ class Study(Section):
         return [rung for rung in self.rungs_of(anchor) if all(rung in self.rungs_of(other) for other in others)]
 
     @model_validator(mode="after")
+    def _fits_together(self):
+        trained = any(family.source == "ladder" for family in self.families.values())
+        if trained and self.units.max_tokens > self.ladder.context:
+            raise ValueError(
+                f"units.max_tokens is {self.units.max_tokens}, but the networks are trained on ladder.context = "
+                f"{self.ladder.context} tokens: lower it"
+            )
+        if Path(self.cache_dir) == Path("results") / self.study:
+            raise ValueError(f"study '{self.study}' would be written into the cache {self.cache_dir}; rename it")
+        return self
+
+    @model_validator(mode="after")
     def _curves_can_be_fitted(self):
         for curve, families in self.curves.items():
             if unknown := [name for name in families if name not in self.families]:
@@ -224,6 +243,8 @@ class Study(Section):
             modalities = {name: self.families[name].modality for name in families}
             if len(set(modalities.values())) > 1:
                 raise ValueError(f"curves.{curve} mixes modalities {modalities}; models of a point must share one")
+            if "image" in modalities.values():
+                raise ValueError(f"curves.{curve} compares image models, which cannot be read yet; take text models")
             points = self.points_of(curve)
             if len(points) < MINIMUM_RUNGS:
                 raise ValueError(

@@ -287,9 +287,15 @@ def huggingface_originals(settings: SimpleNamespace) -> Iterator[Original]:
     except ImportError as error:
         raise StudyError(
             "corpus: kind huggingface needs the package datasets, which is not installed; "
-            "run `pip install rosetta-scaling[hub]`."
+            "run `.venv/bin/pip install datasets`."
         ) from error
-    rows = load_dataset(settings.path, revision=settings.revision, split="train")
+    try:
+        rows = load_dataset(settings.path, revision=settings.revision, split="train")
+    except Exception as error:  # whatever the library raises, from a missing network to a missing data set
+        raise StudyError(
+            f"corpus: {settings.path} at {settings.revision} cannot be loaded ({' '.join(str(error).split())}); "
+            "check name, revision and network"
+        ) from error
     for number, row in enumerate(rows):
         yield row_original(row, f"{settings.path}@{settings.revision[:8]}:{number}", settings)
 

@@ -21,6 +21,8 @@ def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dic
         raise StudyError(f"a fit was asked of {len(x)} points; it needs at least {MINIMUM_RUNGS}: add rungs")
     if (y <= 0).any() or (x <= 0).any():
         raise StudyError(f"a power law was asked of values that are not positive: x {x.tolist()}, y {y.tolist()}")
+    if len(set(x)) < 2:
+        raise StudyError(f"a power law was asked of points that all have size {x[0]:g}; sizes must differ")
     fit = stats.linregress(np.log(x), np.log(y))
     half = stats.t.ppf((1 + confidence) / 2, len(x) - 2) * fit.stderr
     return {

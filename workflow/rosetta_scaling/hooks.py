@@ -49,20 +49,39 @@ def _down_projection(block: torch.nn.Module, hidden: int) -> list[torch.nn.Modul
     return found
 
 
-def find_down_projections(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The MLP down-projection of every transformer block, in depth order. Raises StudyError when blocks are not so."""
-    hidden = model.config.hidden_size
-    stacks = [stack for stack in model.modules() if isinstance(stack, torch.nn.ModuleList)]
-    stacks = [stack for stack in stacks if len(stack) == model.config.num_hidden_layers]
-    for stack in stacks:
-        per_block = [_down_projection(block, hidden) for block in stack]
-        if all(len(found) == 1 for found in per_block):
-            return [found[0] for found in per_block]
+def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
+    """The stack of transformer blocks, each with one MLP down-projection. Raises StudyError when there is none."""
+    hidden, depth = model.config.hidden_size, model.config.num_hidden_layers
+    stacks = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
     counts = [[len(_down_projection(block, hidden)) for block in stack] for stack in stacks]
+    for stack, found in zip(stacks, counts, strict=True):
+        if all(count == 1 for count in found):
+            return stack
     raise StudyError(
         f"{type(model).__name__}: found {counts or 'no stack of blocks'} MLP down-projections per block, expected one "
-        f"in each of {model.config.num_hidden_layers} blocks; this architecture is not supported"
+        f"in each of {depth} blocks; this architecture is not supported"
     )
+
+
+def find_down_projections(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The MLP down-projection of every transformer block, in depth order."""
+    return [_down_projection(block, model.config.hidden_size)[0] for block in find_blocks(model)]
+
+
+def final_norm_gain(model: torch.nn.Module) -> torch.Tensor | None:
+    """Gain (hidden,) of the norm that stands beside the stack of blocks; None when there is none.
+
+    Measured, not read: a norm maps x = (1, -1, 1, ...), whose mean is 0 and whose scale is 1, to gain * x + bias,
+    whether it is a LayerNorm, an RMSNorm, or one that stores gain - 1.
+    """
+    stack, hidden = find_blocks(model), model.config.hidden_size
+    parent = next(m for m in model.modules() if any(child is stack for child in m.children()))
+    norms = [m for m in parent.children() if "norm" in type(m).__name__.lower() and m.weight.shape == (hidden,)]
+    if not norms or hidden % 2:
+        return None
+    x = torch.ones(hidden, device=norms[-1].weight.device)
+    x[1::2] = -1
+    return (norms[-1](x) - norms[-1](-x)) / (2 * x)
 
 
 @contextlib.contextmanager

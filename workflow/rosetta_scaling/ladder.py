@@ -8,7 +8,6 @@ import fcntl
 import json
 import logging
 import math
-import shutil
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from rosetta_scaling import progress
 from rosetta_scaling.config import Family, Ladder, Size
-from rosetta_scaling.store import atomic, file_sha256, open_tensors, read_table, write_json, write_tensors
+from rosetta_scaling.store import StudyError, atomic, file_sha256, open_tensors, read_table, write_json, write_tensors
 
 END = "<|endoftext|>"
 
@@ -37,7 +36,7 @@ SPLITS = {
 
 def train_tokenizer(texts: list[str], family: Family) -> Tokenizer:
     """Byte-level BPE on a seeded half of `texts`, with the word splitting customary for the architecture."""
-    chosen = np.random.default_rng(family.seed).permutation(len(texts))[: max(1, len(texts) // 2)]
+    chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: max(1, len(texts) // 2)]
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=SPLITS[family.architecture] is None)
     if pattern := SPLITS[family.architecture]:
@@ -61,7 +60,7 @@ def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
     documents = read_table(documents_path)
     texts = {split: list(rows.text) for split, rows in documents.groupby("split")}
     tokenizer = train_tokenizer(texts["train"], family)
-    order = np.random.default_rng(family.seed).permutation(len(texts["train"]))
+    order = np.random.default_rng([family.seed, 1]).permutation(len(texts["train"]))
     streams = {"tokens": [texts["train"][i] for i in order], "held_out": texts["probe"]}
     for name, stream in streams.items():
         ids = [np.array([*encoding.ids, tokenizer.token_to_id(END)]) for encoding in tokenizer.encode_batch(stream)]
@@ -132,6 +131,11 @@ def loss_on(model: torch.nn.Module, windows: torch.Tensor) -> torch.Tensor:
 def validate(model: torch.nn.Module, tokens: np.ndarray, context: int, device: torch.device) -> float:
     """Loss in nats per token over all whole windows of the held-out stream."""
     count = (len(tokens) - 1) // context
+    if not count:
+        raise StudyError(
+            f"the probe text gives {len(tokens):,} tokens, fewer than one sequence of ladder.context = {context}: "
+            "raise corpus.probe_bytes_per_domain"
+        )
     windows = np.lib.stride_tricks.sliding_window_view(tokens[: count * context + 1], context + 1)[::context]
     model.eval()
     with torch.no_grad():
@@ -167,8 +171,7 @@ class Training:
             for name, p in self.model.named_parameters():
                 p.copy_(file.get_tensor(f"model.{name}"))
                 self.optimiser.state[p] = {
-                    key: file.get_tensor(f"{key}.{name}").to(p.device if key != "step" else "cpu")
-                    for key in ("step", "exp_avg", "exp_avg_sq")
+                    key: file.get_tensor(f"{key}.{name}").to(p.device) for key in ("step", "exp_avg", "exp_avg_sq")
                 }
             self.step = int(file.metadata()["step"])
             self.losses = json.loads(file.metadata()["losses"])
@@ -199,7 +202,9 @@ def train(
 ) -> None:
     """Train one network and write it as a `save_pretrained` folder with its tokenizer and a manifest.
 
-    Saves itself to `work_dir` and continues from there. A second process on the same network waits for the first.
+    Saves itself to `work_dir` and continues from there; the last state stays there, so that a workflow that was killed
+    between the end of the job and its own bookkeeping does not train again. A second process on the same network waits
+    for the first.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / "lock", "w") as lock:
@@ -214,11 +219,15 @@ def train(
             log.info("%s: continues at step %d", name, run.step)
         seconds = _train_to_the_end(name, run, size, settings, family.seed, text_dir, saved, device)
         _publish(name, run, family, settings, text_dir, out_dir, seconds, device)
-        shutil.rmtree(work_dir)
 
 
 def _train_to_the_end(name, run, size, settings, seed, text_dir, saved, device) -> float:
     tokens = np.load(text_dir / "tokens.npy", mmap_mode="r")
+    if len(tokens) <= settings.context:
+        raise StudyError(
+            f"the corpus gives {len(tokens):,} training tokens, fewer than one sequence of ladder.context = "
+            f"{settings.context}: add text"
+        )
     steps = math.ceil(settings.tokens / (settings.batch_sequences * settings.context))
     first, began, last_saved = run.step, time.monotonic(), time.monotonic()
     report = progress.Reporter(log, name, steps, first)

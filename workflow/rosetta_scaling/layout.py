@@ -5,12 +5,13 @@ A model is FAMILY-RUNG (`gpt2-r3`), a pair is A--B, a scope is the set of tokeni
 """
 
 import itertools
+import shutil
 from functools import cached_property
 from pathlib import Path
 
 from rosetta_scaling import versions
 from rosetta_scaling.config import Study
-from rosetta_scaling.store import StudyError, digest
+from rosetta_scaling.store import StudyError, digest, model_files
 
 NULLS = ("untrained", "shift")
 
@@ -22,7 +23,7 @@ class Layout:
         self.study = study
         self.results = f"results/{study.study}"
         self.cache = study.cache_dir
-        self.check_independence()
+        self.check_models()
 
     # -- models ------------------------------------------------------------------------------------------------------
 
@@ -60,10 +61,13 @@ class Layout:
     def is_trained_here(self, model: str) -> bool:
         return self.study.families[self.family(model)].source == "ladder"
 
-    def check_independence(self) -> None:
-        """Refuse a point whose models are the same checkpoint: a network trivially matches itself."""
+    def check_models(self) -> None:
+        """Refuse incomplete local folders, and a point with the same network twice: it trivially matches itself."""
+        for model in self.models:
+            if not self.is_trained_here(model):
+                model_files(self.checkpoint(model))
         for (curve, rung), models in self.points.items():
-            folders = [self.checkpoint(model) for model in models]
+            folders = [str(Path(self.checkpoint(model)).resolve()) for model in models]
             if len(set(folders)) < len(folders):
                 raise StudyError(
                     f"point {rung} of curve {curve} compares {models}, but two of them are the same network "
@@ -192,3 +196,9 @@ class Layout:
 
     def tables(self, name: str) -> str:
         return f"{self.results}/tables/{name}"
+
+    def remove_work(self) -> None:
+        """Delete what jobs kept for the case of a kill; for a study that has come to its end."""
+        for key in self.model_keys:
+            shutil.rmtree(f"{self.cache}/work/{key}", ignore_errors=True)
+        shutil.rmtree(f"{self.results}/work", ignore_errors=True)

@@ -51,13 +51,14 @@ def standardise(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def tile_size(units: int, memory_bytes: int) -> int:
-    """Neurons per tile: two standardised tiles, one as it was read, and their correlations fit the budget."""
-    # 4 bytes * (3 * units * t + t * t) = budget, solved for t
-    tile = int((math.sqrt(9 * units**2 + memory_bytes) - 3 * units) / 2)
+    """Neurons per tile t, so that a tile of each model with two copies in the making, and their correlations with one
+    copy, fit the budget: 4 bytes * (4 * units * t + 2 * t * t).
+    """
+    tile = int(math.sqrt(units**2 + memory_bytes / 8) - units)
     if tile < 1:
         raise StudyError(
             f"matching.memory_mb allows {memory_bytes / 1e6:.0f} MB, but one neuron of each model over {units:,} "
-            f"units takes {12 * units / 1e6:.0f} MB; raise it"
+            f"units takes {16 * units / 1e6:.0f} MB; raise it"
         )
     return tile
 

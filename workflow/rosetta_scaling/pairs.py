@@ -24,6 +24,8 @@ def match(
             f"{dir_a} holds {a.units:,} units and {dir_b} {b.units:,}; they must hold the same ones: "
             "delete the older folder and run the study again"
         )
+    if a.weights == b.weights:
+        raise StudyError(f"{dir_a} and {dir_b} are the same weights; a network is not compared with itself: remove one")
     keep = k + 1  # one more than asked, to know the margin to the runner-up
     best_a, best_b = best_matches(a.rows, len(a), b.rows, len(b), a.units, keep, memory_bytes, device, displacement)
     table = mutual_matches(best_a, best_b, k)
@@ -72,9 +74,17 @@ def shift_null(
     device: torch.device,
     out: Path,
 ) -> None:
-    """Matches after the units of B were displaced by whole documents: what is left is not about the text."""
-    places = displacements(read_table(units_path).doc.to_numpy(), draws, [seed, int(digest(out.parent.name), 16)])
-    tables = [match(dir_a, dir_b, k, memory_bytes, device, place)[0].assign(draw=i) for i, place in enumerate(places)]
+    """Matches after the units of B were displaced by whole documents: what is left is not about the text.
+
+    Which model is called A must not matter: of the two folders, the one later in the alphabet is displaced.
+    """
+    names = sorted(Path(folder).name for folder in (dir_a, dir_b))
+    direction = 1 if Path(dir_b).name == names[1] else -1  # displacing A back is displacing B forth
+    places = displacements(read_table(units_path).doc.to_numpy(), draws, [seed, int(digest(names), 16)])
+    tables = [
+        match(dir_a, dir_b, k, memory_bytes, device, direction * place)[0].assign(draw=i)
+        for i, place in enumerate(places)
+    ]
     write_table(out, pd.concat(tables, ignore_index=True))
 
 

@@ -30,7 +30,7 @@ def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) 
             "started": _first_start(benchmarks),
             "finished": now.isoformat(timespec="seconds"),
             "seconds": sum(step["seconds"] for step in steps),
-            "peak_memory_mb": max((step["max_rss_mb"] for step in steps), default=None),
+            "peak_memory_mb": max((step["max_rss_mb"] or 0 for step in steps), default=None),
             "code": _code(),
             "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
             "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},

@@ -8,6 +8,7 @@ outlive a killed run are left to finish: long ones lock their work folder, and w
 import argparse
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -47,11 +48,28 @@ def main() -> int:
         if lock.read():  # a run began and did not end: it was killed
             print("The last run was killed; continuing where it stopped.", file=sys.stderr)
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
+            _sweep(Path("results"))
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
         # Snakemake inherits the open lock, so it is free only when both are gone.
-        code = subprocess.run([*command, *more], pass_fds=[lock.fileno()], check=False).returncode
+        with subprocess.Popen([*command, *more], pass_fds=[lock.fileno()]) as snakemake:
+            code = _wait_out(snakemake)
         _mark(lock, "")
     return code
+
+
+def _wait_out(process: subprocess.Popen) -> int:
+    """Wait for the end; on Ctrl-C, which the terminal sends to both, Snakemake ends its jobs and then itself."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what was half written when a run was killed (see store.atomic)."""
+    for part in folder.rglob(".*.part"):
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _wait_for(lock) -> None:

@@ -4,13 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.hooks import find_down_projections, weight_out
-
-
-def final_norm_gain(model: torch.nn.Module) -> torch.Tensor | None:
-    """Gain of the norm between the last block and the unembedding; None when there is no such norm."""
-    norms = [m for m in model.base_model.children() if "norm" in f"{type(m).__name__}".lower() and hasattr(m, "weight")]
-    return norms[-1].weight.detach() if norms else None
+from rosetta_scaling.hooks import final_norm_gain, find_down_projections, weight_out
 
 
 def vocab_kurtosis(weights_out: torch.Tensor, weights_vocabulary: torch.Tensor, chunk: int = 1024) -> np.ndarray:
@@ -29,23 +23,22 @@ def vocab_kurtosis(weights_out: torch.Tensor, weights_vocabulary: torch.Tensor, 
 
 @torch.no_grad()
 def output_metrics(model: torch.nn.Module) -> pd.DataFrame:
-    """One row per neuron, layers in order: vocab_kurtosis and vocab_kurtosis_folded. NaN without an unembedding.
+    """One row per neuron, layers in order: vocab_kurtosis and vocab_kurtosis_folded. NaN where there is no unembedding to compare with.
 
     The paper does not say how it treats the final norm, so there are both readings: `vocab_kurtosis` takes W_U as it
     is; `vocab_kurtosis_folded` multiplies W_U by the gain of the final norm and subtracts its mean row, because the
     softmax ignores what all tokens share.
     """
     outputs = [weight_out(module) for module in find_down_projections(model)]
-    head = model.get_output_embeddings()
-    if head is None:
-        neurons = sum(weights.shape[1] for weights in outputs)
-        return pd.DataFrame(np.nan, range(neurons), ["vocab_kurtosis", "vocab_kurtosis_folded"])
-    gain = final_norm_gain(model)
-    folded = head.weight if gain is None else head.weight * gain
-    readings = {"vocab_kurtosis": head.weight, "vocab_kurtosis_folded": folded - folded.mean(0)}
-    return pd.DataFrame(
-        {
-            name: np.concatenate([vocab_kurtosis(weights, vocabulary) for weights in outputs])
-            for name, vocabulary in readings.items()
-        }
-    )
+    head, gain = model.get_output_embeddings(), final_norm_gain(model)
+    readings = {"vocab_kurtosis": None, "vocab_kurtosis_folded": None}
+    # A head behind a projection reads another space than neurons write to: a cosine would mean nothing.
+    if head is not None and head.weight.shape[1] == outputs[0].shape[0]:
+        readings["vocab_kurtosis"] = head.weight
+        if gain is not None:
+            readings["vocab_kurtosis_folded"] = head.weight * gain - (head.weight * gain).mean(0)
+    table = pd.DataFrame(np.nan, range(sum(weights.shape[1] for weights in outputs)), list(readings))
+    for name, vocabulary in readings.items():
+        if vocabulary is not None:
+            table[name] = np.concatenate([vocab_kurtosis(weights, vocabulary) for weights in outputs])
+    return table

@@ -18,7 +18,7 @@ rule rosetta_neurons:
         mem_mb=1000,
         runtime=30,
     params:
-        criteria=study.matching.criteria,
+        criteria=criteria,
         version=versions.TABLES,
     message:
         "Rosetta neurons of {wildcards.curve}, {wildcards.rung}"
@@ -62,7 +62,7 @@ rule tables:
         mem_mb=2000,
         runtime=30,
     params:
-        study=study,
+        study=study.model_dump(mode="json"),
         version=versions.TABLES,
     message:
         "Tables, fits and claims"

@@ -1,7 +1,7 @@
 # Reads and checks the configuration, and answers the questions that rules ask. No rules here.
 #
 # `params` of a rule hold what its result depends on beyond its input files: Snakemake runs the rule again when they
-# change. What does not change the result (device, memory, batch size) a job reads from the study itself, and what the
+# change. They are plain values, because Snakemake does not record others. What does not change the result (device, memory, batch size) a job reads from the study itself, and what the
 # KEY in a path already stands for is not repeated.
 from rosetta_scaling import config as configuration
 from rosetta_scaling import versions
@@ -15,7 +15,9 @@ except StudyError as error:
     raise WorkflowError(str(error))
 
 
-NAME = r"[a-z][a-z0-9_]*"
+criteria = study.model_dump(mode="json")["matching"]["criteria"]
+
+NAME = r"[a-z0-9][a-z0-9_]*"
 
 
 wildcard_constraints:
@@ -109,6 +111,11 @@ def anchor_summary(wildcards):
     anchor = layout.points[wildcards.curve, wildcards.rung][0]
     scope = layout.scope_of_point(wildcards.curve, wildcards.rung)
     return f"{layout.activations(scope, anchor)}/summary.json"
+
+
+def units_tables():
+    """The unit table of every scope."""
+    return sorted({layout.units(layout.scope(*pair)) for pair in layout.pairs.values()})
 
 
 def neuron_tables():

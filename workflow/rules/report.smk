@@ -27,6 +27,7 @@ rule report:
         figures=rules.figures.output,
         tables=rules.tables.output,
         corpus=f"{layout.corpus_dir}/manifest.json",
+        units=units_tables(),
     output:
         page=f"{layout.results}/report/index.html",
         provenance=layout.tables("provenance.json"),
@@ -39,7 +40,7 @@ rule report:
         mem_mb=1000,
         runtime=30,
     params:
-        study=study,
+        study=study.model_dump(mode="json"),
     message:
         "Write the report"
     script:

@@ -19,7 +19,7 @@ rule align_units:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=study.units,
+        settings=study.units.model_dump(),
         version=versions.UNITS,
         names=tokenizer_names_of_scope,
     message:
@@ -47,7 +47,7 @@ rule index_tokens:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=study.units,
+        settings=study.units.model_dump(),
         version=versions.UNITS,
     message:
         "Find the unit of every token of {wildcards.tokenizer}"

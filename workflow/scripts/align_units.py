@@ -4,4 +4,4 @@ with jobs.job(snakemake):
     from rosetta_scaling.units import align
 
     tokenizers = dict(zip(snakemake.params.names, snakemake.input.tokenizers, strict=True))
-    align(snakemake.input.documents, tokenizers, snakemake.params.settings, snakemake.output[0])
+    align(snakemake.input.documents, tokenizers, jobs.layout(snakemake).study.units, snakemake.output[0])

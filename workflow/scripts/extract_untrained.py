@@ -22,4 +22,5 @@ with jobs.job(snakemake):
             work_dir=Path(layout.work(wildcards.scope, name)),
             device=device,
             weights=seed,
+            measure=False,
         )

@@ -3,5 +3,5 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from rosetta_scaling.units import index_tokens
 
-    paths = snakemake.input
-    index_tokens(paths.documents, paths.units, paths.tokenizer, snakemake.params.settings, snakemake.output[0])
+    paths, settings = snakemake.input, jobs.layout(snakemake).study.units
+    index_tokens(paths.documents, paths.units, paths.tokenizer, settings, snakemake.output[0])
