@@ -13,9 +13,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     )
 )
 
-if (
-    "study" not in config
-):  # a study given by --configfile stands alone: it is not merged into the default one
+# A study given by --configfile stands alone: it is not merged into the default one.
+if not workflow.configfiles:
 
     configfile: "config.yaml"
 

@@ -8,10 +8,10 @@ from conftest import tiny_model
 
 from rosetta_scaling import activations
 from rosetta_scaling.activations import ActivationReader, extract
-from rosetta_scaling.checkpoints import describe
+from rosetta_scaling.checkpoints import describe, load_model
 from rosetta_scaling.config import Activations
 from rosetta_scaling.hooks import capture, find_down_projections, neurons_of, weight_out
-from rosetta_scaling.store import StudyError, read_table
+from rosetta_scaling.store import StudyError, read_table, read_tensors, write_tensors
 
 CPU = torch.device("cpu")
 
@@ -166,6 +166,32 @@ def test_a_truncated_layer_is_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(StudyError, match="damaged or truncated"):
         reader.rows(0, 4)
+
+
+@pytest.mark.parametrize("lost", ["lm_head.weight", "model.layers.1.mlp.down_proj.weight"])
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path, lost):
+    tiny_model("llama").save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    load_model(tmp_path, CPU)
+    tensors = read_tensors(tmp_path / "model.safetensors")
+    del tensors[lost]
+    write_tensors(tmp_path / "model.safetensors", tensors, {"format": "pt"})
+    with pytest.raises(StudyError, match=f"lacks 1 weights.*{lost}"):
+        load_model(tmp_path, CPU)
+
+
+def test_more_shards_than_passages(tmp_path):
+    few, many = run(tiny_model("gpt2"), tmp_path / "a", shards=1), run(tiny_model("gpt2"), tmp_path / "b", shards=999)
+    torch.testing.assert_close(few.rows(0, 5), many.rows(0, 5), atol=1e-6, rtol=1e-5)
+
+
+def test_activations_too_large_for_their_storage_are_refused(tmp_path):
+    model = tiny_model("gpt2")
+    with torch.no_grad():
+        model.base_model.h[0].mlp.c_fc.weight.mul_(1e6)
+    run(model, tmp_path / "wide", dtype="bfloat16")
+    with pytest.raises(StudyError, match="not finite in float16"):
+        run(model, tmp_path / "narrow", dtype="float16")
 
 
 def test_weights_that_overflow_are_refused(tmp_path):

@@ -1,5 +1,8 @@
 """The matching engine against a numpy float64 oracle and against what theory says of it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -159,6 +162,23 @@ def test_standardise_marks_constants_exactly():
 def test_tiles_fit_the_budget(budget):
     tile = tile_size(5_000, budget)
     assert memory_for(tile, 5_000) <= budget < memory_for(tile + 1, 5_000)
+
+
+def test_peak_memory_stays_within_the_budget():
+    """A process of its own matches 6,000 neurons with themselves over 3,000 units under 100 MB."""
+    script = """
+import resource, torch
+from rosetta_scaling.matching import best_matches
+torch.set_num_threads(1)
+rows = lambda i, j: torch.randn(j - i, 3000, generator=torch.Generator().manual_seed(i))
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+best_matches(rows, 40, rows, 40, 3000, 2, 10**6)  # what libraries allocate once
+before = peak()
+best_matches(rows, 6000, rows, 6000, 3000, 2, 100 * 10**6)
+print(peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 100
 
 
 def test_a_budget_below_one_neuron_is_refused():

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from rosetta_scaling.config import WORKFLOW
-from rosetta_scaling.store import read_json, read_table, read_tensors
+from rosetta_scaling.pairs import displacements
+from rosetta_scaling.store import digest, read_json, read_table, read_tensors
 
 ROOT = WORKFLOW.parent
 TABLES = ("counts", "polarization", "trends", "fits", "layers", "training", "models")
@@ -32,7 +33,7 @@ def checkout(folder: Path) -> Path:
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
     """`make study` without the set-up, in a process group of its own; everything it prints goes to folder/printed."""
-    command = [sys.executable, "-m", "rosetta_scaling.run", *arguments, "--cores", "2"]
+    command = [sys.executable, "-m", "rosetta_scaling.run", "--cores", "2", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
     with open(folder / "printed", "w") as printed:
         return subprocess.Popen(
@@ -93,19 +94,36 @@ def test_the_study_writes_what_it_promises(finished):
     assert models.validation_bits_per_byte.between(1, 8).all()
 
 
-def test_counts_follow_from_the_matches(finished):
-    """The primary count of a pair, recomputed from the stored activations by numpy in float64."""
+def activations(folder: Path, model: str) -> np.ndarray:
+    files = sorted((folder / f"results/smoke/activations/study/{model}/layers").glob("*.safetensors"))
+    return np.concatenate([read_tensors(file)["activations"].double().numpy() for file in files])
 
-    def whole(model: str) -> np.ndarray:
-        files = sorted((finished / f"results/smoke/activations/study/{model}/layers").glob("*.safetensors"))
-        return np.concatenate([read_tensors(f)["activations"].double().numpy() for f in files])
 
-    a, b = whole("neox-r2"), whole("bloom-r2")
+def mutual_matches(a: np.ndarray, b: np.ndarray) -> int:
+    """Mutual nearest neighbours by numpy in float64, one neuron at a time."""
     r = np.corrcoef(a, b)[: len(a), len(a) :]
-    mutual = sum(r[:, r[i].argmax()].argmax() == i for i in range(len(a)))
+    return sum(r[:, r[i].argmax()].argmax() == i for i in range(len(a)))
+
+
+@pytest.mark.parametrize("curve", ["neox-bloom", "llama-neox"])  # the anchor of the second comes later in the study
+def test_counts_and_nulls_follow_from_the_activations(finished, curve):
+    anchor, other = (f"{family}-r2" for family in curve.split("-"))
     counts = read_table(finished / "results/smoke/tables/counts.csv")
-    row = counts[(counts.curve == "neox-bloom") & (counts.point == "r2") & (counts.criterion == "mutual_top1")].iloc[0]
-    assert row["count"] == mutual
+    row = counts[(counts.curve == curve) & (counts.point == "r2") & (counts.criterion == "mutual_top1")].iloc[0]
+    a, b = activations(finished, anchor), activations(finished, other)
+    assert (row.anchor, row.anchor_neurons) == (anchor, len(a))
+    assert row["count"] == mutual_matches(a, b)
+    untrained = [activations(finished, f"{model}.untrained0") for model in (anchor, other)]
+    assert row.null_untrained == mutual_matches(*untrained)
+    first, second = sorted((anchor, other))
+    doc = read_table(finished / "results/smoke/units/study/units.parquet").doc.to_numpy()
+    (place,) = displacements(doc, 1, [0, int(digest([first, second]), 16)])
+    by_name = {anchor: a, other: b}
+    assert row.null_shift == mutual_matches(by_name[first], np.roll(by_name[second], place, axis=1))
+    rosetta = read_table(finished / f"results/smoke/rosetta/{curve}/r2.parquet")
+    r = np.corrcoef(a, b)[: len(a), len(a) :]
+    chosen = rosetta[rosetta.mutual_top1]
+    np.testing.assert_allclose(chosen[f"r_{other}"], r[chosen.neuron, chosen[f"partner_{other}"]], atol=1e-5)
 
 
 def test_a_second_run_does_nothing(finished):
@@ -156,8 +174,10 @@ def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None
 def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
     """SIGKILL to everything, then to the driver alone with jobs running on, at several moments; then to the end."""
     folder = checkout(tmp_path)
+    (folder / "results/cache").mkdir(parents=True)
     for percent, everything in ((0, True), (15, False), (40, True), (60, True)):
         process = start(folder, "smoke")
+        (folder / "results/cache/.left.12345.part").write_text("as a kill in the middle of a write leaves it")
         time.sleep(8) if percent == 0 else wait_for_step(folder, process, percent)
         if everything:
             os.killpg(process.pid, signal.SIGKILL)
@@ -175,7 +195,8 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
     assert read_json(folder / "results/smoke/tables/claims.json") == read_json(
         finished / "results/smoke/tables/claims.json"
     )
-    assert not list((folder / "results").rglob("*.part")), "nothing half written is left behind"
+    assert not list((folder / "results").rglob(".*.part")), "nothing half written is left behind"
+    assert not list((folder / "results").rglob("work/*")), "nothing kept for a kill is left behind"
 
 
 # -- other studies on the networks that the smoke study trained ------------------------------------------------------
@@ -205,9 +226,20 @@ def test_local_folders_and_pair_scope(finished, tmp_path):
         code, printed = run(folder, name)
         assert code == 0, printed
         found[scope] = tables(folder, name)
-    comparable = [c for c in found["study"]["counts"].columns if not c.startswith("null_shift")]
-    pd.testing.assert_frame_equal(found["study"]["counts"][comparable], found["pair"]["counts"][comparable])
+    pd.testing.assert_frame_equal(found["study"]["counts"], found["pair"]["counts"])
     assert (found["study"]["models"].source == "local").all()
+
+
+def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished):
+    values = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())
+    backwards = dict(reversed(values["families"].items()))
+    name = study(finished, study="backwards", families=None)
+    path = finished / f"workflow/studies/{name}.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"families": backwards}, sort_keys=False))
+    process = start(finished, name, "--cores", "1")
+    assert process.wait() == 0, (finished / "printed").read_text()
+    expected, found = tables(finished)["counts"], tables(finished, name)["counts"]
+    pd.testing.assert_frame_equal(found, expected)
 
 
 # -- mistakes --------------------------------------------------------------------------------------------------------
@@ -296,6 +328,13 @@ def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
             and line.split()[1].isdigit()}  # fmt: skip
     assert jobs["train_model"] == jobs["extract_activations"] == jobs["match_pair"] == 15
     assert jobs["corpus"] == jobs["tables"] == jobs["report"] == 1
+
+
+def test_a_study_without_a_name_is_not_run_as_the_default_one(finished):
+    (finished / "nameless.yaml").write_text("units: {passage_bytes: 64}")
+    refused = snakemake(finished, "--dry-run", "--configfile", "nameless.yaml")
+    assert refused.returncode != 0
+    one_sentence(refused.stdout + refused.stderr, "'study' is missing")
 
 
 def test_another_study_is_not_merged_into_the_default_one(finished):

@@ -23,11 +23,11 @@ def vocab_kurtosis(weights_out: torch.Tensor, weights_vocabulary: torch.Tensor, 
 
 @torch.no_grad()
 def output_metrics(model: torch.nn.Module) -> pd.DataFrame:
-    """One row per neuron, layers in order: vocab_kurtosis and vocab_kurtosis_folded. NaN where there is no unembedding to compare with.
+    """One row per neuron, layers in order: vocab_kurtosis and vocab_kurtosis_folded.
 
     The paper does not say how it treats the final norm, so there are both readings: `vocab_kurtosis` takes W_U as it
     is; `vocab_kurtosis_folded` multiplies W_U by the gain of the final norm and subtracts its mean row, because the
-    softmax ignores what all tokens share.
+    softmax ignores what all tokens share. NaN where there is no unembedding to compare with.
     """
     outputs = [weight_out(module) for module in find_down_projections(model)]
     head, gain = model.get_output_embeddings(), final_norm_gain(model)
