@@ -15,7 +15,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling import corpus, corpus_sources, store
+from rosetta_scaling import corpus, corpus_packages, corpus_sources, store
 from rosetta_scaling.near_duplicates import NearDuplicates, jaccard, shingles
 
 WORDS = [f"word{i}" for i in range(400)]
@@ -295,7 +295,7 @@ def test_hub_needs_a_commit_and_the_package(tmp_path, monkeypatch):
     with pytest.raises(store.StudyError, match="40 hexadecimal digits"):
         corpus.corpus_identity(options(**hub))
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(store.StudyError, match=r"pip install rosetta-scaling\[hub\]"):
+    with pytest.raises(store.StudyError, match="pip install datasets"):
         build(tmp_path / "out", revision="a" * 40, **hub)
 
 
@@ -381,9 +381,9 @@ def test_probe_prose_is_not_training_code(embedded):
     copied = [p for p in paragraphs if "\n".join(line.strip() for line in p.splitlines()) in code]
     assert len(paragraphs) > 50
     assert copied == []
-    topics = [pair for pair in corpus_sources.package_files("cpython") if pair[0] == corpus_sources.HELP_TOPICS]
+    topics = [pair for pair in corpus_packages.package_files("cpython") if pair[0] == corpus_packages.HELP_TOPICS]
     assert len(topics) == 1
-    assert list(corpus_sources.python_code(topics)) == []
+    assert list(corpus_packages.python_code(topics)) == []
 
 
 def test_code_without_docstrings_still_parses(tmp_path):
@@ -391,7 +391,7 @@ def test_code_without_docstrings_still_parses(tmp_path):
     path.write_bytes(
         '"""Füße."""\nx = "kept"\ndef f(): "stays"\ndef g():\n    """Gone.\n    """\n    return 1\n'.encode()
     )
-    ((_, code),) = corpus_sources.python_code([("a.py", path)])
+    ((_, code),) = corpus_packages.python_code([("a.py", path)])
     assert code.decode() == 'x = "kept"\ndef f(): "stays"\ndef g():\n    return 1\n'
 
 
@@ -401,7 +401,7 @@ def test_packages_are_read_not_imported(embedded):
 
 
 def test_missing_package_stops(monkeypatch):
-    package = corpus_sources.Package("law", "no-such-package-at-all", "none", "licences")
-    monkeypatch.setattr(corpus_sources, "EMBEDDED", (package,))
+    package = corpus_packages.Package("law", "no-such-package-at-all", "none", "licences")
+    monkeypatch.setattr(corpus_packages, "EMBEDDED", (package,))
     with pytest.raises(store.StudyError, match="pip install no-such-package-at-all"):
-        list(corpus_sources.embedded_originals(None))
+        list(corpus_packages.embedded_originals(None))

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from rosetta_scaling.figure_data import counts_data
 from rosetta_scaling.figures import (
     FIGURES,
     TABLES,
-    counts_data,
     draw_counts,
     draw_fraction,
     draw_polarization,

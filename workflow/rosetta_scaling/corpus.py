@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from rosetta_scaling import corpus_sources, store, versions
+from rosetta_scaling import corpus_packages, corpus_sources, store, versions
 from rosetta_scaling.near_duplicates import NearDuplicates
 from rosetta_scaling.store import StudyError
 
@@ -61,7 +61,7 @@ def read_originals(settings: SimpleNamespace) -> Iterator[corpus_sources.Origina
     """All original documents of the configured source."""
     match settings.kind:
         case "embedded":
-            return corpus_sources.embedded_originals(settings.domains)
+            return corpus_packages.embedded_originals(settings.domains)
         case "folder":
             return corpus_sources.folder_originals(settings)
         case "jsonl":
@@ -101,7 +101,7 @@ def cut(text: str, max_bytes: int) -> Iterator[str]:
 def _check_domains(settings: SimpleNamespace, found: set[str]) -> None:
     expected = settings.domains
     if expected is None and settings.kind == "embedded":
-        expected = corpus_sources.EMBEDDED_DOMAINS
+        expected = corpus_packages.EMBEDDED_DOMAINS
     if not found or (missing := sorted(set(expected or ()) - found)):
         wanted = missing if found else "any domain"
         raise StudyError(
@@ -234,8 +234,8 @@ def _sources(settings: SimpleNamespace) -> list[dict]:
     if settings.kind != "embedded":
         return [{"name": settings.path, "version": settings.revision, "licence": "not recorded"}]
     return [
-        {"domain": p.domain, "name": p.name, "version": corpus_sources.version_of(p.name), "licence": p.licence}
-        for p in corpus_sources.EMBEDDED
+        {"domain": p.domain, "name": p.name, "version": corpus_packages.version_of(p.name), "licence": p.licence}
+        for p in corpus_packages.EMBEDDED
         if settings.domains is None or p.domain in settings.domains
     ]
 

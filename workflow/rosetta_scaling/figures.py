@@ -1,4 +1,4 @@
-"""The figures of a study: `*_data` picks and joins the rows of the tables, `draw_*` turns them into a Figure.
+"""The figures of a study: each `draw_*` turns the rows that `figure_data` picked into a Figure.
 
 Each figure is saved with the csv of exactly the rows that draw it. Counts are never drawn without their nulls.
 """
@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rosetta_scaling import style
+from rosetta_scaling.figure_data import counts_data, fraction_data, layers_data, polarization_data, training_data
 from rosetta_scaling.store import read_table
 
 # Seaborn is imported where it is used: it takes more than a second, and the report only needs the names below.
@@ -41,29 +42,7 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
         style.save_figure(draw(data), data, Path(figures_dir) / name)
 
 
-def primary(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the primary criterion: the first one in the table."""
-    return table[table["criterion"] == table["criterion"].iloc[0]] if len(table) else table
-
-
-def anchor_rows(table: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `table` (one per curve, point and model) whose model is the anchor of its point."""
-    anchors = counts[["curve", "point", "anchor"]].drop_duplicates().rename(columns={"anchor": "model"})
-    return table.merge(anchors, on=["curve", "point", "model"])
-
-
 # ---- counts ----------------------------------------------------------------------------------------------------------
-
-
-def counts_data(counts: pd.DataFrame, fits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Counts beside the power law fitted against neurons: the primary criterion, and all the others."""
-    lines = fits[(fits["quantity"] == "count") & (fits["x"] == "neurons")].drop(columns=["quantity", "x"])
-    names = {name: f"fit_{name}" for name in lines if name not in ("curve", "criterion")}
-    data = counts.merge(lines.rename(columns=names), on=["curve", "criterion"], how="left")
-    main = data["criterion"].isin(primary(data)["criterion"])
-    order = {criterion: i for i, criterion in enumerate(data["criterion"].unique())}
-    others = data[~main].sort_values("criterion", key=lambda column: column.map(order), kind="stable")
-    return data[main].reset_index(drop=True), others.reset_index(drop=True)
 
 
 @style.styled()
@@ -99,14 +78,6 @@ def draw_counts(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def fraction_data(counts: pd.DataFrame) -> pd.DataFrame:
-    """Counts and nulls of the primary criterion as fractions of the anchor's neurons (columns NAME_fraction)."""
-    data = primary(counts).reset_index(drop=True)
-    for name in style.NULL_COLUMNS:
-        data[f"{name}_fraction"] = data[name] / data["anchor_neurons"]
-    return data
-
-
 @style.styled()
 def draw_fraction(data: pd.DataFrame) -> Figure:
     """Share of the anchor's neurons that are Rosetta neurons against neurons, one panel per curve, with the nulls.
@@ -131,11 +102,6 @@ def draw_fraction(data: pd.DataFrame) -> Figure:
 
 
 # ---- selectivity -----------------------------------------------------------------------------------------------------
-
-
-def polarization_data(polarization: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
-    """Polarization of the anchor models, primary criterion."""
-    return anchor_rows(primary(polarization), counts)
 
 
 def metric_panels(data: pd.DataFrame, y: list[str], height: float):
@@ -217,15 +183,6 @@ def draw_medians(data: pd.DataFrame) -> Figure:
 # ---- layers ----------------------------------------------------------------------------------------------------------
 
 
-def layers_data(layers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
-    """Matches per pair of layers at the largest point of each curve of two models, and their ratio to chance."""
-    pairs = counts[counts["models"].str.split().str.len() == 2].sort_values("neurons", kind="stable")
-    largest = pairs.groupby("curve", sort=False)["point"].last().reset_index()
-    data = layers.merge(largest, on=["curve", "point"])
-    data["ratio"] = data["matches"] / data["expected"].where(data["expected"] > 0)
-    return data
-
-
 def layer_matrix(group: pd.DataFrame, value: str) -> pd.DataFrame:
     return group.pivot_table(index="layer_a", columns="layer_b", values=value, dropna=False)
 
@@ -283,12 +240,6 @@ def draw_loss(data: pd.DataFrame) -> Figure:
     axes.set_title(f"n = {len(data)} models")
     axes.legend(title="family")
     return figure
-
-
-def training_data(training: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
-    """Training curves with the size of each model, smallest first."""
-    data = training.merge(models[["model", "non_embedding_parameters"]], on="model")
-    return data.sort_values(["family", "non_embedding_parameters", "model", "step"], ignore_index=True)
 
 
 @style.styled()

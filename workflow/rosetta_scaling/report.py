@@ -11,7 +11,8 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from rosetta_scaling.figures import FIGURES, anchor_rows, primary
+from rosetta_scaling.figure_data import anchor_rows, primary
+from rosetta_scaling.figures import FIGURES
 from rosetta_scaling.store import StudyError, atomic, read_json, read_table
 from rosetta_scaling.style import MINUS, data_size, duration, fixed, interval, number, percent
 

@@ -1,0 +1,63 @@
+"""What is made from the configuration model: the table of every key, and the JSON schema for editors."""
+
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel
+
+from rosetta_scaling.config import WORKFLOW, Study, section_of
+
+
+def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tuple[str, str, str, str]]:
+    """Rows (key, type, default, meaning) for every key; `*` stands for a name that the user chooses."""
+    rows = []
+    for key, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        name = prefix + key
+        is_plain_section = inner is not None and inner is field.annotation
+        if not is_plain_section:
+            kind = _type_name(field.annotation)
+            if field.is_required():
+                default = "required"
+            else:
+                default = repr(field.get_default(call_default_factory=True)) if inner is None else ""
+            rows.append((name, kind, default, field.description or ""))
+        if inner:
+            step = "" if is_plain_section else "[]." if str(field.annotation).startswith("list") else ".*."
+            rows += documentation(inner, name + (step or "."))
+    return rows
+
+
+def _type_name(annotation) -> str:
+    """A type as the documentation shows it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_name, arguments))
+    name = "null" if annotation is types.NoneType else (origin or annotation).__name__
+    return f"{name}[{', '.join(map(_type_name, arguments))}]" if arguments else name
+
+
+def export() -> dict[Path, str]:
+    """The files that are made from this module: path -> text. A test checks that they are current."""
+    lines = ["# Configuration keys", "", "Made by `python -m rosetta_scaling.config_reference`; do not edit.", ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, kind, default, meaning in documentation():
+        cells = [f"`{key}`", f"`{kind}`" if kind else "", f"`{default}`" if default else "", meaning]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return {
+        WORKFLOW / "config.md": "\n".join(lines) + "\n",
+        WORKFLOW / "config.schema.json": json.dumps(Study.model_json_schema(), indent=1) + "\n",
+    }
+
+
+if __name__ == "__main__":
+    for path, text in export().items():
+        path.write_text(text)
+        print(f"wrote {path}")

@@ -1,0 +1,55 @@
+"""The rows that each figure draws, picked and joined from the result tables. Counts never come without their nulls."""
+
+import pandas as pd
+
+from rosetta_scaling import style
+
+
+def primary(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the primary criterion: the first one in the table."""
+    return table[table["criterion"] == table["criterion"].iloc[0]] if len(table) else table
+
+
+def anchor_rows(table: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `table` (one per curve, point and model) whose model is the anchor of its point."""
+    anchors = counts[["curve", "point", "anchor"]].drop_duplicates().rename(columns={"anchor": "model"})
+    return table.merge(anchors, on=["curve", "point", "model"])
+
+
+def counts_data(counts: pd.DataFrame, fits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Counts beside the power law fitted against neurons: the primary criterion, and all the others."""
+    lines = fits[(fits["quantity"] == "count") & (fits["x"] == "neurons")].drop(columns=["quantity", "x"])
+    names = {name: f"fit_{name}" for name in lines if name not in ("curve", "criterion")}
+    data = counts.merge(lines.rename(columns=names), on=["curve", "criterion"], how="left")
+    main = data["criterion"].isin(primary(data)["criterion"])
+    order = {criterion: i for i, criterion in enumerate(data["criterion"].unique())}
+    others = data[~main].sort_values("criterion", key=lambda column: column.map(order), kind="stable")
+    return data[main].reset_index(drop=True), others.reset_index(drop=True)
+
+
+def fraction_data(counts: pd.DataFrame) -> pd.DataFrame:
+    """Counts and nulls of the primary criterion as fractions of the anchor's neurons (columns NAME_fraction)."""
+    data = primary(counts).reset_index(drop=True)
+    for name in style.NULL_COLUMNS:
+        data[f"{name}_fraction"] = data[name] / data["anchor_neurons"]
+    return data
+
+
+def polarization_data(polarization: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Polarization of the anchor models, primary criterion."""
+    return anchor_rows(primary(polarization), counts)
+
+
+def layers_data(layers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Matches per pair of layers at the largest point of each curve of two models, and their ratio to chance."""
+    pairs = counts[counts["models"].str.split().str.len() == 2].sort_values("neurons", kind="stable")
+    largest = pairs.groupby("curve", sort=False)["point"].last().reset_index()
+    data = layers.merge(largest, on=["curve", "point"])
+    data["ratio"] = data["matches"] / data["expected"].where(data["expected"] > 0)
+    return data
+
+
+def training_data(training: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+    """Training curves with the size of each model, smallest first."""
+    data = training.merge(models[["model", "non_embedding_parameters"]], on="model")
+    return data.sort_values(["family", "non_embedding_parameters", "model", "step"], ignore_index=True)
