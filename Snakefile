@@ -1,17 +1,9 @@
 # The whole study. `snakemake` runs config.yaml; `snakemake --configfile workflow/studies/NAME.yaml` runs another one.
-import os
 import sys
 
 from snakemake.utils import min_version
 
 min_version("9.27")
-
-# Jobs may run in another environment (--sdm conda) or on another node: let all of them find the library.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(
-        None, [os.path.join(workflow.basedir, "workflow"), os.environ.get("PYTHONPATH")]
-    )
-)
 
 # A study given by --configfile stands alone: it is not merged into the default one.
 if not workflow.configfiles:

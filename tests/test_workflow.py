@@ -48,11 +48,13 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 def study(folder: Path, **changes) -> str:
-    """Write a variant of the smoke study and return its name."""
+    """Write a variant of the smoke study, sections merged, families and curves replaced, and return its name."""
     values = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())
     for key, value in changes.items():
-        values[key] = values[key] | value if isinstance(values.get(key), dict) and key != "curves" else value
-    (folder / f"workflow/studies/{values['study']}.yaml").write_text(yaml.safe_dump(values))
+        merge = isinstance(value, dict) and key not in ("families", "curves")
+        values[key] = values.get(key, {}) | value if merge else value
+    path = folder / f"workflow/studies/{values['study']}.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))  # the order of families is part of a study
     return values["study"]
 
 
@@ -218,12 +220,9 @@ def test_local_folders_and_pair_scope(finished, tmp_path):
     families, curves = local_families(finished), {"neox-bloom": ["neox", "bloom"]}
     found = {}
     for scope in ("study", "pair"):
-        name = study(folder, study=f"local_{scope}", cache_dir=str(finished / "results/cache"), families=None)
-        path = folder / f"workflow/studies/{name}.yaml"
-        values = yaml.safe_load(path.read_text()) | {"families": families, "curves": curves}
-        del values["ladder"]
-        values["units"]["scope"] = scope
-        path.write_text(yaml.safe_dump(values))
+        cache = str(finished / "results/cache")
+        changes = {"families": families, "curves": curves, "units": {"scope": scope}, "cache_dir": cache}
+        name = study(folder, study=f"local_{scope}", **changes)
         code, printed = run(folder, name)
         assert code == 0, printed
         found[scope] = tables(folder, name)
@@ -232,11 +231,8 @@ def test_local_folders_and_pair_scope(finished, tmp_path):
 
 
 def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished):
-    values = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())
-    backwards = dict(reversed(values["families"].items()))
-    name = study(finished, study="backwards", families=None)
-    path = finished / f"workflow/studies/{name}.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"families": backwards}, sort_keys=False))
+    families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
+    name = study(finished, study="backwards", families=dict(reversed(families.items())))
     process = start(finished, name, "--cores", "1")
     assert process.wait() == 0, (finished / "printed").read_text()
     expected, found = tables(finished)["counts"], tables(finished, name)["counts"]
@@ -272,11 +268,7 @@ def test_a_bad_model_folder_stops_the_run(finished, tmp_path, fault):
         (folder / "model.safetensors").unlink()
     families = local_families(finished)
     families["neox"]["folders"]["r2"] = str(folder)
-    name = study(finished, study="badfolder", families=None)
-    path = finished / f"workflow/studies/{name}.yaml"
-    path.write_text(
-        yaml.safe_dump(yaml.safe_load(path.read_text()) | {"families": families, "curves": {"c": ["neox", "bloom"]}})
-    )
+    name = study(finished, study="badfolder", families=families, curves={"c": ["neox", "bloom"]})
     code, printed = run(finished, name)
     assert code != 0
     one_sentence(printed, f"model folder {folder}", {"missing": "does not exist", "without weights": "weights"}[fault])
@@ -284,8 +276,8 @@ def test_a_bad_model_folder_stops_the_run(finished, tmp_path, fault):
 
 def test_an_empty_domain_stops_the_run(finished, tmp_path):
     (tmp_path / "texts/poems").mkdir(parents=True)
-    (tmp_path / "texts/poems/one.txt").write_text("too short")
-    name = study(finished, study="empty", corpus={"kind": "folder", "path": str(tmp_path / "texts")})
+    (tmp_path / "texts/poems/one.txt").write_text("A poem that is much too short to train and to probe with. " * 5)
+    name = study(finished, study="empty", corpus={"kind": "folder", "path": str(tmp_path / "texts"), "domains": None})
     code, printed = run(finished, name)
     assert code != 0
     one_sentence(printed, "error in corpus", "poems")

@@ -209,6 +209,17 @@ class Study(Section):
     nulls: Nulls = Nulls()
     polarization: Polarization = Polarization()
 
+    def deciding(self) -> dict:
+        """The settings that results depend on, as plain values: without those that only say where and how fast."""
+        indifferent = {
+            "device": True,
+            "cache_dir": True,
+            "ladder": {"checkpoint_seconds"},
+            "activations": {"batch_passages", "shards"},
+            "matching": {"memory_mb"},
+        }
+        return self.model_dump(mode="json", exclude=indifferent)
+
     def rungs_of(self, family: str) -> list[str]:
         """Rung names of a family, in order."""
         member = self.families[family]

@@ -8,11 +8,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from rosetta_scaling.config import WORKFLOW
 from rosetta_scaling.store import StudyError
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def share_library() -> None:
+    """Let the jobs of this process find this library, also in another environment (--sdm conda)."""
+    folders = [str(WORKFLOW), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(os.pathsep.join(folders).split(os.pathsep)))
 
 
 DOWNLOADS = ("corpus",)  # the only rules that may use the network

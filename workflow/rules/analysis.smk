@@ -62,7 +62,7 @@ rule tables:
         mem_mb=2000,
         runtime=30,
     params:
-        study=study.model_dump(mode="json"),
+        study=study.deciding(),
         version=versions.TABLES,
     message:
         "Tables, fits and claims"

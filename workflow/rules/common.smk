@@ -1,12 +1,14 @@
 # Reads and checks the configuration, and answers the questions that rules ask. No rules here.
 #
-# `params` of a rule hold what its result depends on beyond its input files: Snakemake runs the rule again when they
-# change. They are plain values, because Snakemake does not record others. What does not change the result (device, memory, batch size) a job reads from the study itself, and what the
-# KEY in a path already stands for is not repeated.
+# What stands under `params` is what a result depends on beyond its input files, as plain values, because Snakemake does
+# not record others: jobs run again when they change. What does not change a result (device, memory, batch size) a job
+# takes from the study itself, and what the KEY in a path already stands for is not repeated.
 from rosetta_scaling import config as configuration
-from rosetta_scaling import versions
+from rosetta_scaling import jobs, versions
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store import StudyError, model_files
+
+jobs.share_library()
 
 try:
     study = configuration.parse(config)
@@ -15,13 +17,14 @@ except StudyError as error:
     raise WorkflowError(str(error))
 
 
-criteria = study.model_dump(mode="json")["matching"]["criteria"]
+criteria = study.deciding()["matching"]["criteria"]
 
 NAME = r"[a-z0-9][a-z0-9_]*"
 
 
 wildcard_constraints:
-    key=r"[0-9a-f]{16}",
+    # The keys of this study only: a local folder may well lie in the cache of another one.
+    key="|".join([layout.corpus_key, *layout.tokenizer_keys, *layout.model_keys]),
     model=rf"{NAME}-{NAME}",
     tokenizer=rf"{NAME}(-{NAME})?",
     scope=rf"study|{NAME}-{NAME}--{NAME}-{NAME}",

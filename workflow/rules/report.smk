@@ -40,7 +40,7 @@ rule report:
         mem_mb=1000,
         runtime=30,
     params:
-        study=study.model_dump(mode="json"),
+        study=study.deciding(),
     message:
         "Write the report"
     script:
