@@ -112,6 +112,22 @@ def test_a_network_is_not_compared_with_itself(values):
         Layout(config.parse(values))
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_conda_environments_pin_the_tested_versions(path):
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "envs/constraints.txt").read_text().lower(), re.M))
+    listed = re.findall(r"^ +- ([\w-]+)==?(\S+)$", path.read_text().lower(), re.M)
+    assert len(listed) > 5
+    for name, version in listed:
+        if name != "python":
+            assert tested[{"pytorch": "torch"}.get(name, name)] == version, f"{path.name}: {name}"
+
+
+def test_a_job_is_told_the_corpus_key(values):
+    told = Layout(config.parse(values), corpus_key="0123456789abcdef")
+    assert told.corpus_dir.endswith("0123456789abcdef")
+    assert told.checkpoint("neox-r1") != Layout(config.parse(values)).checkpoint("neox-r1")
+
+
 def test_broken_yaml_is_one_sentence(tmp_path):
     path = tmp_path / "x.yaml"
     for text in ("a: [1", "just words"):

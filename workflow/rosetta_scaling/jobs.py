@@ -23,6 +23,7 @@ def share_library() -> None:
 
 
 DOWNLOADS = ("corpus",)  # the only rules that may use the network
+CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
 
 
 @contextlib.contextmanager
@@ -49,17 +50,21 @@ def job(snakemake) -> Iterator[None]:
     logging.getLogger().info("%s took %.1f s", snakemake.rule, time.monotonic() - began)
 
 
+def _study(snakemake):
+    from rosetta_scaling.config import parse
+
+    return parse({key: value for key, value in snakemake.config.items() if key != CORPUS_KEY})
+
+
 def layout(snakemake):
     """Names, paths and settings of the study that this job belongs to."""
-    from rosetta_scaling.config import parse
     from rosetta_scaling.layout import Layout
 
-    return Layout(parse(snakemake.config))
+    return Layout(_study(snakemake), snakemake.config[CORPUS_KEY])
 
 
 def device(snakemake):
     """The device of this job, with its number of threads set."""
-    from rosetta_scaling.config import parse
     from rosetta_scaling.devices import prepare
 
-    return prepare(parse(snakemake.config).device, snakemake.threads)
+    return prepare(_study(snakemake).device, snakemake.threads)

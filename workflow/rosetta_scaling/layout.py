@@ -17,10 +17,15 @@ NULLS = ("untrained", "shift")
 
 
 class Layout:
-    """Names and paths of one study, as the rules need them. Paths are strings, relative to the working folder."""
+    """Names and paths of one study, as the rules need them. Paths are strings, relative to the working folder.
 
-    def __init__(self, study: Study):
+    The corpus key names the packages installed where the workflow was started; a job that may run in another
+    environment is given it.
+    """
+
+    def __init__(self, study: Study, corpus_key: str | None = None):
         self.study = study
+        self._corpus_key = corpus_key
         self.results = f"results/{study.study}"
         self.cache = study.cache_dir
         self.check_models()
@@ -78,6 +83,8 @@ class Layout:
 
     @cached_property
     def corpus_key(self) -> str:
+        if self._corpus_key:
+            return self._corpus_key
         from rosetta_scaling.corpus import corpus_identity  # here, because it imports much
 
         return digest(corpus_identity(self.study.corpus, Path(self.cache) / "digests.json"))

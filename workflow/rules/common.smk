@@ -11,8 +11,11 @@ from rosetta_scaling.store import StudyError, model_files
 jobs.share_library()
 
 try:
-    study = configuration.parse(config)
+    study = configuration.parse(
+        {key: value for key, value in config.items() if key != jobs.CORPUS_KEY}
+    )
     layout = Layout(study)
+    config[jobs.CORPUS_KEY] = layout.corpus_key
 except StudyError as error:
     raise WorkflowError(str(error))
 

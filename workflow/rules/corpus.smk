@@ -11,7 +11,7 @@ rule corpus:
         f"{layout.results}/benchmarks/corpus/{{key}}.tsv"
     priority: 10**9
     conda:
-        "../../envs/cpu.yaml"
+        "../../envs/corpus.yaml"
     threads: 1
     resources:
         mem_mb=2000,
