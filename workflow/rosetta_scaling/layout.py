@@ -146,9 +146,10 @@ class Layout:
         """The unit set on which two models are compared."""
         return "study" if self.study.units.scope == "study" else "--".join(self.pair(a, b))
 
-    def scope_of_point(self, curve: str, rung: str) -> str:
-        """The unit set from which neuron statistics of a point are read: that of the anchor and its first partner."""
-        return self.scope(*self.points[curve, rung][:2])
+    def scope_of_member(self, curve: str, rung: str, member: int) -> str:
+        """The unit set on which a point compares its anchor with one of its models; the anchor's is the first's."""
+        models = self.points[curve, rung]
+        return self.scope(models[0], models[member or 1])
 
     def models_of_scope(self, scope: str) -> list[str]:
         return self.models if scope == "study" else list(self.pairs[scope])

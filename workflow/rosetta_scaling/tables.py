@@ -33,11 +33,7 @@ def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> Non
 
 
 def _summary(layout: Layout, curve: str, rung: str, member: int) -> dict:
-    scope = (
-        layout.scope_of_point(curve, rung)
-        if member == 0
-        else layout.scope(layout.points[curve, rung][0], layout.points[curve, rung][member])
-    )
+    scope = layout.scope_of_member(curve, rung, member)
     return read_json(f"{layout.activations(scope, layout.points[curve, rung][member])}/summary.json")
 
 
@@ -191,7 +187,7 @@ def polarization_table(layout: Layout) -> pd.DataFrame:
         table = read_table(layout.rosetta(curve, rung))
         chosen = table[table[criterion]]
         for member, model in enumerate(members):
-            scope = layout.scope(members[0], members[member or 1])
+            scope = layout.scope_of_member(curve, rung, member)
             metrics = read_table(layout.neurons(scope, model))
             neurons = chosen.neuron if member == 0 else chosen[f"partner_{model}"]
             rosetta = np.isin(np.arange(len(metrics)), neurons)

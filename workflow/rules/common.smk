@@ -115,7 +115,7 @@ def matches_of_point(wildcards):
 
 def anchor_summary(wildcards):
     anchor = layout.points[wildcards.curve, wildcards.rung][0]
-    scope = layout.scope_of_point(wildcards.curve, wildcards.rung)
+    scope = layout.scope_of_member(wildcards.curve, wildcards.rung, 0)
     return f"{layout.activations(scope, anchor)}/summary.json"
 
 
@@ -127,11 +127,9 @@ def units_tables():
 def neuron_tables():
     """Every (scope, model) on which a point compares models."""
     needed = set()
-    for (curve, rung), (anchor, *others) in layout.points.items():
-        for other in others:
-            scope = layout.scope(anchor, other)
-            needed |= {
-                layout.neurons(scope, anchor),
-                layout.neurons(scope, other),
-            }
+    for (curve, rung), models in layout.points.items():
+        for member, model in enumerate(models):
+            needed.add(
+                layout.neurons(layout.scope_of_member(curve, rung, member), model)
+            )
     return sorted(needed)
