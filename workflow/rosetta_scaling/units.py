@@ -111,16 +111,15 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
 
 
 def unit_of_tokens(tokens: pd.DataFrame, units: pd.DataFrame) -> np.ndarray:
-    """Unit index of every token, -1 for special tokens and for those outside all units."""
-    key = tokens.passage.to_numpy(np.int64) * STRIDE
-    begins = (units.passage * STRIDE + units.start).to_numpy(np.int64)
-    ends = (units.passage * STRIDE + units.end).to_numpy(np.int64)
-    slot = np.searchsorted(ends, key + tokens.end.to_numpy(np.int64))
-    inside = slot < len(ends)
-    slot = np.minimum(slot, len(ends) - 1)
-    # A leading gap (white space trimmed from the offsets) may lie before `start`, so the end decides.
-    inside &= (begins[slot] < key + tokens.end.to_numpy(np.int64)) & ~tokens.special.to_numpy()
-    return np.where(inside, slot, -1)
+    """Unit index of every token, -1 for special tokens (which end at byte 0) and for those outside all units."""
+    end = (tokens.passage * STRIDE + tokens.end).to_numpy(np.int64)
+    unit_start = (units.passage * STRIDE + units.start).to_numpy(np.int64)
+    unit_end = (units.passage * STRIDE + units.end).to_numpy(np.int64)
+    slot = np.searchsorted(unit_end, end)
+    inside = slot < len(unit_end)
+    slot = np.minimum(slot, len(unit_end) - 1)
+    # A gap before a token (white space trimmed from the offsets) may reach out of the unit, so the end decides.
+    return np.where(inside & (unit_start[slot] < end), slot, -1)
 
 
 def _probe_passages(documents_path: str, settings: Units) -> pd.DataFrame:
