@@ -94,6 +94,15 @@ def test_a_model_matches_itself_completely():
     assert best.constant.nonzero().flatten().tolist() == [7, 8]
 
 
+def test_constant_neurons_never_match_even_where_all_else_is_negative():
+    x = torch.randn(1, UNITS, generator=torch.Generator().manual_seed(0))
+    constant = torch.full((1, UNITS), 0.25)
+    for a, b, expected in ((torch.cat([constant, x]), -x, {(1, 0)}), (-x, torch.cat([constant, x]), {(0, 1)})):
+        table, _, _ = engine(a, b)
+        assert pairs(table) == expected
+        np.testing.assert_allclose(table.r, -1, atol=1e-6)
+
+
 def test_permuting_neurons_permutes_matches_and_nothing_else():
     a, b = related(2, 50, 40)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))

@@ -31,6 +31,8 @@ def test_both_readings_equal_the_definition(architecture):
     gain = torch.rand(12, generator=torch.Generator().manual_seed(1)) + 0.5  # a gain of one would hide a missing fold
     with torch.no_grad():
         last_norm(model).weight.copy_(gain)
+        if getattr(last_norm(model), "bias", None) is not None:
+            last_norm(model).bias.fill_(0.7)
         torch.testing.assert_close(final_norm_gain(model), gain, atol=1e-4, rtol=1e-4)
     table = output_metrics(model)
     np.testing.assert_allclose(table.vocab_kurtosis, by_hand(model, folded=False), atol=1e-4)
