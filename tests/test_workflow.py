@@ -286,14 +286,21 @@ def test_an_empty_domain_stops_the_run(finished, tmp_path):
 def test_a_truncated_artifact_is_found_and_made_again(finished):
     results = finished / "results/smoke"
     expected = tables(finished)
-    layer = results / "activations/study/neox-r1/layers/layer-00.safetensors"
+    folder = results / "activations/study/neox-r1"
+    layer = folder / "layers/layer-00.safetensors"
     layer.write_bytes(layer.read_bytes()[:-50])
-    (results / "matches/neox-r1--bloom-r1/matches.parquet").unlink()
-    code, printed = run(finished, "smoke")
+    code, printed = run(finished, "smoke", "--forcerun", "match_pair")
     assert code != 0
-    one_sentence(printed, "error in match_pair", "layer-00.safetensors", "damaged or truncated", "delete it")
-    assert not (results / "matches/neox-r1--bloom-r1/matches.parquet").exists()
-    shutil.rmtree(layer.parent)
+    one_sentence(
+        printed,
+        "error in match_pair",
+        "layer-00.safetensors",
+        "damaged or truncated",
+        f"folder {folder.relative_to(finished)}",
+    )
+    matches = [results / f"matches/neox-r1--{other}-r1/matches.parquet" for other in ("bloom", "llama")]
+    assert not all(file.exists() for file in matches), "the failed job leaves nothing that looks whole"
+    shutil.rmtree(folder)
     code, printed = run(finished, "smoke")
     assert code == 0, printed
     for name, table in tables(finished).items():

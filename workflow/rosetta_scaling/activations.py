@@ -195,6 +195,12 @@ class ActivationReader:
         for layer, first in enumerate(self.starts[:-1]):
             low, high = max(start, first) - first, min(stop, self.starts[layer + 1]) - first
             if low < high:
-                with open_tensors(self.folder / f"layers/layer-{layer:02d}.safetensors") as file:
-                    parts.append(file.get_slice("activations")[int(low) : int(high)].float())
+                parts.append(self._layer_rows(layer, int(low), int(high)))
         return torch.cat(parts)
+
+    def _layer_rows(self, layer: int, start: int, stop: int) -> torch.Tensor:
+        try:
+            with open_tensors(self.folder / f"layers/layer-{layer:02d}.safetensors") as file:
+                return file.get_slice("activations")[start:stop].float()
+        except StudyError as error:  # its folder is made as a whole
+            raise StudyError(f"{error} What to delete is the whole folder {self.folder}.") from error
