@@ -1,4 +1,5 @@
 # The whole study. `snakemake` runs config.yaml; `snakemake --configfile workflow/studies/NAME.yaml` runs another one.
+import os
 import sys
 
 from snakemake.utils import min_version
@@ -28,9 +29,10 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{layout.results}/report/index.html",
+        layout.report,
 
 
 onsuccess:
-    layout.remove_work()
-    print(f"Done: open {layout.results}/report/index.html", file=sys.stderr)
+    if os.path.exists(layout.report):  # the whole study, not only some files of it
+        layout.remove_work()
+        print(f"Done: open {layout.report}", file=sys.stderr)

@@ -16,14 +16,14 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 
+DOWNLOADS = ("corpus",)  # the only rules that may use the network
+CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
+
+
 def share_library() -> None:
     """Let the jobs of this process find this library, also in another environment (--sdm conda)."""
     folders = [str(WORKFLOW), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(os.pathsep.join(folders).split(os.pathsep)))
-
-
-DOWNLOADS = ("corpus",)  # the only rules that may use the network
-CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
 
 
 @contextlib.contextmanager

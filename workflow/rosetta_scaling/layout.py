@@ -202,6 +202,10 @@ class Layout:
         """One row per neuron, one column per selectivity metric."""
         return f"{self.activations(scope, model)}/neurons.parquet"
 
+    @property
+    def report(self) -> str:
+        return f"{self.results}/report/index.html"
+
     def tables(self, name: str) -> str:
         return f"{self.results}/tables/{name}"
 

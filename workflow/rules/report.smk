@@ -29,7 +29,7 @@ rule report:
         corpus=f"{layout.corpus_dir}/manifest.json",
         units=units_tables(),
     output:
-        page=f"{layout.results}/report/index.html",
+        page=layout.report,
         provenance=layout.tables("provenance.json"),
     log:
         f"{layout.results}/logs/report.log",
