@@ -48,6 +48,11 @@ class Corpus(Section):
     seed: int = 0
     """Decides which documents are held out."""
 
+    @property
+    def most_domains(self) -> int:
+        """Number of domains, as far as the configuration tells; for plans."""
+        return len(self.domains) if self.domains else {"embedded": 6}.get(self.kind, 22)  # the Pile has 22
+
     @model_validator(mode="after")
     def _complete(self):
         if self.kind != "embedded" and not self.path:
@@ -161,8 +166,24 @@ class Matching(Section):
         default_factory=lambda: [Criterion(), Criterion(min_r=0.3), Criterion(min_r=0.5), Criterion(k=5)], min_length=1
     )
     """What counts as a match; the first is the primary criterion, on which claims are judged."""
+    engine: Literal["auto", "exact", "sketch"] = "auto"
+    """`exact` multiplies all neurons over all units; `sketch` only to find candidates; `auto` takes the cheaper one."""
+    placement: Literal["auto", "stored", "recomputed", "one_pass"] = "auto"
+    """Where activations are between the networks and the matching: on disk, computed anew for every tile of the
+    correlation matrix, or for one tile that is the whole matrix; `auto` takes the cheapest that fits the budgets."""
     memory_mb: int = Field(600, ge=16)
-    """Memory for tiles of the correlation matrix, which is never stored whole."""
+    """Memory of a matching job beyond what its libraries take; the correlation matrix is never stored whole."""
+    scratch_gb: float = Field(20, gt=0)
+    """Disk for stored activations and sketches of the study."""
+    sketch_slots: int = Field(32_768, ge=2_048)
+    """Length of a sketch: more slots find candidates more surely and cost more."""
+    sketch_candidates: int = Field(128, ge=2)
+    """At most so many partners of a neuron are re-scored; a neuron with more in question gets a whole row."""
+
+    @property
+    def k(self) -> int:
+        """The most partners that any criterion looks at."""
+        return max(criterion.k for criterion in self.criteria)
 
     @model_validator(mode="after")
     def _distinct(self):
@@ -216,7 +237,7 @@ class Study(Section):
             "cache_dir": True,
             "ladder": {"checkpoint_seconds"},
             "activations": {"batch_passages", "shards"},
-            "matching": {"memory_mb"},
+            "matching": set(Matching.model_fields) - {"criteria"},
         }
         return self.model_dump(mode="json", exclude=indifferent)
 

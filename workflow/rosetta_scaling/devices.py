@@ -1,6 +1,13 @@
-"""Which device does the work, and the numeric switches that every job sets the same way."""
+"""Which device does the work, how fast it multiplies, and the numeric switches that every job sets the same way."""
+
+import fcntl
+import tempfile
+import time
+from pathlib import Path
 
 import torch
+
+_claimed = []  # open lock files: a claim lasts as long as the process
 
 
 def prepare(device: str, threads: int) -> torch.device:
@@ -11,4 +18,39 @@ def prepare(device: str, threads: int) -> torch.device:
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and torch.cuda.device_count() > 1:
+        device = f"cuda:{claim(torch.cuda.device_count(), Path(tempfile.gettempdir()))}"
     return torch.device(device)
+
+
+def claim(count: int, folder: Path) -> int:
+    """A device that no other process of this machine has claimed; when all are taken, the first one, shared."""
+    for index in range(count):
+        lock = open(folder / f"rosetta-scaling-gpu{index}.lock", "w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        _claimed.append(lock)
+        return index
+    return 0
+
+
+def product_rate(device: torch.device, dtype: torch.dtype = torch.float32, side: int = 2048) -> float:
+    """Floating-point operations per second of a matrix product, the best of three."""
+    x = torch.ones(side, side, dtype=dtype, device=device)
+    seconds = []
+    for _ in range(4):  # the first one warms up
+        began = time.perf_counter()
+        torch.mm(x, x)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - began)
+    return 2 * side**3 / min(seconds[1:])
+
+
+def sketch_dtype(device: torch.device) -> torch.dtype:
+    """The faster of bfloat16 and float32. What sketches find is re-scored, so it does not touch results."""
+    rates = {dtype: product_rate(device, dtype, 1024) for dtype in (torch.float32, torch.bfloat16)}
+    return max(rates, key=rates.get)

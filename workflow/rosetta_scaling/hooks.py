@@ -1,10 +1,10 @@
-"""Find the MLP down-projection of every block by the shapes of its modules, and capture what flows into it.
+"""Find the MLP down-projection of every block by the shapes of its modules, and read what flows into it.
 
 A neuron is a coordinate of that input: the activation after the non-linearity, the gated product in gated MLPs.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -84,20 +84,27 @@ def final_norm_gain(model: torch.nn.Module) -> torch.Tensor | None:
     return (norms[-1](x) - norms[-1](-x)) / (2 * x)
 
 
-@contextlib.contextmanager
-def capture(modules: list[torch.nn.Module]) -> Iterator[dict[int, torch.Tensor]]:
-    """Inside the block, every forward pass leaves {layer: input of its module} in the yielded dictionary."""
-    captured: dict[int, torch.Tensor] = {}
+class _Enough(Exception):
+    """Ends a forward pass from within, once the last module has been read."""
 
-    def keep(layer):
+
+@contextlib.contextmanager
+def read_inputs(modules: dict[int, torch.nn.Module], receive: Callable[[int, torch.Tensor], None]) -> Iterator[None]:
+    """Inside the block, a forward pass calls receive(layer, input of its module) and ends after the last layer."""
+    last = max(modules)
+
+    def hook_of(layer):
         def hook(_module, arguments):
-            captured[layer] = arguments[0].detach()
+            receive(layer, arguments[0].detach())
+            if layer == last:
+                raise _Enough
 
         return hook
 
-    handles = [module.register_forward_pre_hook(keep(layer)) for layer, module in enumerate(modules)]
+    handles = [module.register_forward_pre_hook(hook_of(layer)) for layer, module in modules.items()]
     try:
-        yield captured
+        with contextlib.suppress(_Enough):
+            yield
     finally:
         for handle in handles:
             handle.remove()

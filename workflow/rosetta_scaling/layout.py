@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rosetta_scaling import versions
 from rosetta_scaling.config import Study
+from rosetta_scaling.plan import ModelSize, Plan, folder_size, make_plan, trained_size
 from rosetta_scaling.store import StudyError, digest, model_files
 
 NULLS = ("untrained", "shift")
@@ -180,9 +181,81 @@ class Layout:
         """Folder of finished shards. Not an output of a rule, so that Snakemake does not delete it before a rerun."""
         return f"{self.results}/work/{scope}/{model}"
 
+    def untrained_seed(self, model: str, draw: int) -> list:
+        """What decides a fresh initialisation."""
+        return [self.study.nulls.seed, draw, model]
+
     @property
     def untrained_draws(self) -> range:
         return range(self.study.nulls.untrained_draws)
+
+    # -- matching ----------------------------------------------------------------------------------------------------
+
+    def size(self, model: str) -> ModelSize:
+        if self.is_trained_here(model):
+            family = self.study.families[self.family(model)]
+            return trained_size(family, self.study.ladder.rungs[self.rung(model)])
+        return folder_size(self.checkpoint(model))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How the pairs are matched."""
+        study = self.study
+        sizes = {model: self.size(model) for model in self.models}
+        # A unit has two bytes at the least with any useful vocabulary.
+        most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains // 2
+        draws = study.nulls.untrained_draws
+        return make_plan(study.matching, study.activations, study.units, sizes, self.pairs, most_units, draws)
+
+    @property
+    def stores_activations(self) -> bool:
+        return self.plan.placement == "stored"
+
+    def variants(self, null: str) -> list[str]:
+        """The draws of a null: one side or both are changed, then matched like the real pair."""
+        draws = {"untrained": self.study.nulls.untrained_draws, "shift": self.study.nulls.shift_draws}[null]
+        return [f"{null}{draw}" for draw in range(draws)]
+
+    def tiles(self, pair: str, variant: str) -> list[str]:
+        """Files with the best partners within each tile; none when the pair is one tile, matched where it is used."""
+        tiles = self.plan.tiles[pair]
+        folder = f"{self.results}/tiles/{pair}/{variant}"
+        return [f"{folder}/{i:05d}.safetensors" for i in range(len(tiles))] if len(tiles) > 1 else []
+
+    def sketch(self, scope: str, model: str) -> str:
+        return f"{self.results}/sketches/{scope}/{model}"
+
+    def candidates(self, pair: str) -> str:
+        return f"{self.results}/candidates/{pair}.safetensors"
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """Pairs that are re-scored in one pass over all their models: those of a rung, when they share their units."""
+        groups = {}
+        for name, (a, _) in self.pairs.items():
+            groups.setdefault(self.rung(a) if self.study.units.scope == "study" else name, []).append(name)
+        return groups
+
+    def rescored(self, pair: str) -> str:
+        """Folder with the best partners that the sketch engine found for the group of a pair, a file per pair."""
+        group = next(group for group, pairs in self.groups.items() if pair in pairs)
+        return f"{self.results}/rescored/{group}"
+
+    def found(self, pair: str, variant: str) -> list[str]:
+        """Files with best partners that are put together to the matches of a pair; nulls never take a sketch."""
+        if self.plan.engine == "sketch" and variant == "real":
+            return [f"{self.rescored(pair)}/{pair}.safetensors"]
+        return self.tiles(pair, variant)
+
+    def check_scratch(self, units: int) -> None:
+        """Refuse to fill the disk beyond its budget, now that the number of units is known."""
+        plan, matching = self.plan, self.study.matching
+        need = plan.stored_bytes * units / plan.units + plan.sketch_bytes
+        if need > matching.scratch_gb * 1e9:
+            raise StudyError(
+                f"activations and sketches of this study take {need / 1e9:.1f} GB on {units:,} units, but "
+                f"matching.scratch_gb is {matching.scratch_gb:g}; raise it, or set matching.placement to recomputed"
+            )
 
     # -- matches and points ------------------------------------------------------------------------------------------
 

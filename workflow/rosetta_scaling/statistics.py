@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.ranking import strongest
+
 # |activation| is counted in bins of equal ratio, 5 per factor of two from 2^-36 to 2^16. The Gini coefficient is then
 # right to 0.005, and a neuron whose activations are all tiny is not taken for silent.
 BINS_PER_OCTAVE, LOWEST, HIGHEST = 5, -36, 16
@@ -66,8 +68,8 @@ class NeuronStatistics:
             "domain_count": one_hot.sum(0),
             "domain_sum": one_hot.T @ x,
         }
-        chunk.state["top_value"], chunk.state["top_unit"] = _strongest(
-            values, units[:, None].expand_as(values), len(self.state["top_value"])
+        chunk.state["top_value"], chunk.state["top_unit"] = strongest(
+            values, units[:, None].expand_as(values), len(self.state["top_value"]), dim=0
         )
         self.merge(chunk)
 
@@ -91,7 +93,7 @@ class NeuronStatistics:
             merged[name] = a[name] + b[name]
         merged["maximum"] = torch.maximum(a["maximum"], b["maximum"])
         both = torch.cat([a["top_value"], b["top_value"]]), torch.cat([a["top_unit"], b["top_unit"]])
-        merged["top_value"], merged["top_unit"] = _strongest(*both, len(a["top_value"]))
+        merged["top_value"], merged["top_unit"] = strongest(*both, len(a["top_value"]), dim=0)
         self.state |= merged
 
     def table(self, layer: int, domains: list[str]) -> pd.DataFrame:
@@ -134,17 +136,6 @@ class NeuronStatistics:
                 "activation": self.state["top_value"].flatten().numpy(),
             }
         ).query("unit >= 0")
-
-
-def _strongest(values: torch.Tensor, units: torch.Tensor, top: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `top` largest values of every column and their units. Among equal values the lower unit wins, so that the
-    order in which chunks and shards arrive does not matter.
-    """
-    bits = values.view(torch.int32).long()
-    ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # integers in the order of the floats they stand for
-    key = (ordered << 32) - units  # distinct, since units are
-    order = key.topk(min(top, len(key)), dim=0).indices
-    return values.gather(0, order), units.gather(0, order)
 
 
 def _histogram(magnitude: torch.Tensor) -> torch.Tensor:

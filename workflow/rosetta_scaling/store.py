@@ -6,8 +6,11 @@ Tensors are safetensors, tables are parquet (csv where a person reads them), not
 import contextlib
 import hashlib
 import json
+import math
+import mmap
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +95,73 @@ def open_tensors(path: str | Path) -> Iterator:
 
     with _readable(path), safe_open(path, framework="pt") as f:
         yield f
+
+
+class TensorFile:
+    """One tensor of shape (blocks, rows, columns) in a safetensors file, written and read a part at a time.
+
+    Only the part that is read is mapped, so that a file never counts as memory of the process; and the library writes
+    only whole files.
+    """
+
+    NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}  # noqa: RUF012
+
+    def __init__(self, path: str | Path):
+        import torch
+
+        with _readable(path), open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > 10_000:
+                raise ValueError(f"its header claims {size} bytes")
+            header = json.loads(file.read(size))
+            about = header["activations"]
+            expected, found = 8 + size + about["data_offsets"][1], os.path.getsize(path)
+            if expected != found:
+                raise ValueError(f"{found} bytes of {expected}")
+        self.path, self.shape, self.origin = Path(path), tuple(about["shape"]), 8 + size
+        self.dtype = getattr(torch, self.NAMES[about["dtype"]])
+
+    @classmethod
+    def create(cls, path: str | Path, shape: tuple[int, int, int], dtype: str) -> "TensorFile":
+        """A file full of zeros; the caller makes it a whole artifact (see `atomic`) once all is written."""
+        name = next(name for name, value in cls.NAMES.items() if value == dtype)
+        size = math.prod(shape) * {"F32": 4}.get(name, 2)
+        header = {"activations": {"dtype": name, "shape": list(shape), "data_offsets": [0, size]}}
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(path, "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.truncate(8 + len(text) + size)
+        return cls(path)
+
+    def write(self, block: int, start: int, values) -> None:
+        """Write values (rows, columns), contiguous and of the file's dtype, to the rows of a block from `start` on."""
+        import torch
+
+        if values.dtype != self.dtype:
+            raise ValueError(f"{self.path} holds {self.dtype}, not {values.dtype}")
+        with open(self.path, "r+b") as file:
+            file.seek(self._offset(block, start, start + len(values)))
+            file.write(memoryview(values.view(torch.uint8).numpy()).cast("B"))
+
+    def read(self, block: int, start: int, stop: int):
+        """Rows start..stop of a block, (rows, columns), straight from the file: not to be changed."""
+        import torch
+
+        offset, columns = self._offset(block, start, stop), self.shape[2]
+        begin = offset - offset % mmap.ALLOCATIONGRANULARITY
+        length = offset - begin + (stop - start) * columns * self.dtype.itemsize
+        with open(self.path, "rb") as file, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given buffer is not writable")
+            part = mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ, offset=begin)
+            rows = torch.frombuffer(part, dtype=self.dtype, count=(stop - start) * columns, offset=offset - begin)
+        return rows.view(stop - start, columns)
+
+    def _offset(self, block: int, start: int, stop: int) -> int:
+        blocks, rows, columns = self.shape
+        if not (0 <= block < blocks and 0 <= start < stop <= rows):
+            raise ValueError(f"rows {start}..{stop} of block {block} are not in {self.path}, which is {self.shape}")
+        return self.origin + (block * rows + start) * columns * self.dtype.itemsize
 
 
 @contextlib.contextmanager

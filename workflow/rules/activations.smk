@@ -25,6 +25,7 @@ rule extract_activations:
         folder=folder_of_model,
         dtype=study.activations.dtype,
         top_contexts=study.activations.top_contexts,
+        store=layout.stores_activations,
         version=versions.ACTIVATIONS,
     message:
         "Read the neurons of {wildcards.model}"

@@ -34,6 +34,9 @@ wildcard_constraints:
     pair=rf"{NAME}-{NAME}--{NAME}-{NAME}",
     curve="|".join(layout.study.curves),
     rung=NAME,
+    variant=r"real|untrained\d+|shift\d+",
+    tile=r"\d{5}",
+    group="|".join(layout.groups),
 
 
 def text_of_model(wildcards):
@@ -81,29 +84,83 @@ def tokens_of_model(wildcards):
     return layout.tokens(wildcards.scope, wildcards.model)
 
 
-def sides(wildcards):
+def sides(pair):
     """Scope and models of a pair."""
-    a, b = layout.pairs[wildcards.pair]
+    a, b = layout.pairs[pair]
     return layout.scope(a, b), a, b
 
 
-def activations_of_pair(wildcards):
-    scope, *models = sides(wildcards)
-    return [f"{layout.activations(scope, model)}/summary.json" for model in models]
+def source_files(scope, model, draw=None):
+    """What the activations of a model, or of a fresh initialisation of it, are read or computed from."""
+    if layout.stores_activations:
+        name = model if draw is None else f"{model}.untrained{draw}"
+        return [f"{layout.activations(scope, name)}/summary.json"]
+    return [layout.checkpoint_manifest(model), layout.tokens(scope, model)]
 
 
-def untrained_of_pair(wildcards):
-    """Fresh initialisations of the first model, then those of the second."""
-    scope, *models = sides(wildcards)
+def sources_of_variant(pair, variant):
+    """Files behind both models of a pair, and the units by which one is displaced."""
+    scope, *models = sides(pair)
+    draw = (
+        int(variant.removeprefix("untrained"))
+        if variant.startswith("untrained")
+        else None
+    )
+    units = [layout.units(scope)] if variant.startswith("shift") else []
     return [
-        f"{layout.activations(scope, model)}.untrained{draw}/summary.json"
-        for model in models
-        for draw in layout.untrained_draws
-    ]
+        file for model in models for file in source_files(scope, model, draw)
+    ] + units
 
 
-def units_of_pair(wildcards):
-    return layout.units(sides(wildcards)[0])
+def sources_of_tile(wildcards):
+    return sources_of_variant(wildcards.pair, wildcards.variant)
+
+
+def tiles_of_pair(wildcards):
+    """Where the tile of a job is: another plan numbers them otherwise."""
+    return str(layout.plan.tiles[wildcards.pair])
+
+
+def source_of_sketch(wildcards):
+    return source_files(wildcards.scope, wildcards.model)
+
+
+def sketches_of_pair(wildcards):
+    scope, *models = sides(wildcards.pair)
+    return [layout.sketch(scope, model) for model in models]
+
+
+def inputs_of_group(wildcards):
+    """Candidates of every pair of a group, and sketches and activations of its models."""
+    files = []
+    for pair in layout.groups[wildcards.group]:
+        scope, *models = sides(pair)
+        files.append(layout.candidates(pair))
+        for model in models:
+            files += [layout.sketch(scope, model), *source_files(scope, model)]
+    return sorted(set(files))
+
+
+def inputs_of_match(wildcards):
+    """What was found by jobs before, or else what a pair of one tile is matched from."""
+    units = [layout.units(sides(wildcards.pair)[0])]
+    if layout.plan.engine == "sketch":
+        return [layout.rescored(wildcards.pair), *units]
+    return (
+        layout.found(wildcards.pair, "real")
+        or sources_of_variant(wildcards.pair, "real")
+    ) + units
+
+
+def inputs_of_null(null):
+    def files(wildcards):
+        found = []
+        for variant in layout.variants(null):
+            tiles = layout.tiles(wildcards.pair, variant)
+            found += tiles or sources_of_variant(wildcards.pair, variant)
+        return sorted(set(found))
+
+    return files
 
 
 def matches_of_point(wildcards):

@@ -1,9 +1,110 @@
 # Mutual nearest neighbours of two models, and the same where no shared neuron can exist.
+#
+# The exact engine matches tiles of the correlation matrix in jobs of their own, or the whole pair at once when it is
+# one tile. The sketch engine sketches every model, finds candidates of every pair, and re-scores them exactly.
+
+
+rule match_tile:
+    input:
+        sources_of_tile,
+    output:
+        temp(f"{layout.results}/tiles/{{pair}}/{{variant}}/{{tile}}.safetensors"),
+    log:
+        f"{layout.results}/logs/match_tile/{{pair}}/{{variant}}/{{tile}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/match_tile/{{pair}}/{{variant}}/{{tile}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=study.matching.memory_mb + 500,
+        runtime=60,
+    params:
+        tiles=tiles_of_pair,
+        k=study.matching.k,
+        version=versions.MATCHES,
+        seed=study.nulls.seed,
+    message:
+        "Match {wildcards.pair} ({wildcards.variant}), tile {wildcards.tile}"
+    script:
+        "../scripts/match_tile.py"
+
+
+rule sketch:
+    input:
+        source_of_sketch,
+    output:
+        directory(f"{layout.results}/sketches/{{scope}}/{{model}}"),
+    log:
+        f"{layout.results}/logs/sketch/{{scope}}/{{model}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/sketch/{{scope}}/{{model}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=study.matching.memory_mb + 500,
+        runtime=60,
+    params:
+        slots=study.matching.sketch_slots,
+        version=versions.MATCHES,
+    message:
+        "Sketch the neurons of {wildcards.model}"
+    script:
+        "../scripts/sketch.py"
+
+
+rule candidates:
+    input:
+        sketches_of_pair,
+    output:
+        f"{layout.results}/candidates/{{pair}}.safetensors",
+    log:
+        f"{layout.results}/logs/candidates/{{pair}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/candidates/{{pair}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=study.matching.memory_mb + 500,
+        runtime=60,
+    params:
+        k=study.matching.k,
+        version=versions.MATCHES,
+    message:
+        "Find candidates for {wildcards.pair}"
+    script:
+        "../scripts/candidates.py"
+
+
+rule rescore:
+    input:
+        inputs_of_group,
+    output:
+        directory(f"{layout.results}/rescored/{{group}}"),
+    log:
+        f"{layout.results}/logs/rescore/{{group}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/rescore/{{group}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=study.matching.memory_mb + 500,
+        runtime=60,
+    params:
+        k=study.matching.k,
+        version=versions.MATCHES,
+    message:
+        "Re-score the candidates of {wildcards.group}"
+    script:
+        "../scripts/rescore.py"
 
 
 rule match_pair:
     input:
-        activations_of_pair,
+        inputs_of_match,
     output:
         matches=f"{layout.results}/matches/{{pair}}/matches.parquet",
         summary=f"{layout.results}/matches/{{pair}}/summary.json",
@@ -18,7 +119,7 @@ rule match_pair:
         mem_mb=study.matching.memory_mb + 500,
         runtime=60,
     params:
-        k=max(criterion.k for criterion in study.matching.criteria),
+        k=study.matching.k,
         version=versions.MATCHES,
     message:
         "Match {wildcards.pair}"
@@ -28,7 +129,7 @@ rule match_pair:
 
 rule untrained_null:
     input:
-        untrained_of_pair,
+        inputs_of_null("untrained"),
     output:
         f"{layout.results}/nulls/{{pair}}/untrained.parquet",
     log:
@@ -42,18 +143,19 @@ rule untrained_null:
         mem_mb=study.matching.memory_mb + 500,
         runtime=60,
     params:
-        k=max(criterion.k for criterion in study.matching.criteria),
+        null="untrained",
+        k=study.matching.k,
+        seed=study.nulls.seed,
         version=versions.MATCHES,
     message:
         "Untrained null of {wildcards.pair}"
     script:
-        "../scripts/untrained_null.py"
+        "../scripts/match_null.py"
 
 
 rule shift_null:
     input:
-        activations=activations_of_pair,
-        units=units_of_pair,
+        inputs_of_null("shift"),
     output:
         f"{layout.results}/nulls/{{pair}}/shift.parquet",
     log:
@@ -67,11 +169,12 @@ rule shift_null:
         mem_mb=study.matching.memory_mb + 500,
         runtime=60,
     params:
-        k=max(criterion.k for criterion in study.matching.criteria),
+        null="shift",
+        k=study.matching.k,
         draws=study.nulls.shift_draws,
         seed=study.nulls.seed,
         version=versions.MATCHES,
     message:
         "Shift null of {wildcards.pair}"
     script:
-        "../scripts/shift_null.py"
+        "../scripts/match_null.py"

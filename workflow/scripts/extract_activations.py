@@ -8,14 +8,17 @@ with jobs.job(snakemake):
     from rosetta_scaling.store import read_json, read_table
 
     layout, device, wildcards = jobs.layout(snakemake), jobs.device(snakemake), snakemake.wildcards
+    units = read_table(snakemake.input.units)
+    layout.check_scratch(len(units))
     extract(
         wildcards.model,
         load_model(snakemake.params.folder, device),
         tokens=read_table(snakemake.input.tokens),
-        units=read_table(snakemake.input.units),
+        units=units,
         settings=layout.study.activations,
         out_dir=Path(snakemake.output.summary).parent,
         work_dir=Path(layout.work(wildcards.scope, wildcards.model)),
         device=device,
         weights=read_json(snakemake.input.checkpoint)["sha256"],
+        store=snakemake.params.store,
     )

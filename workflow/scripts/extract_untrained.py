@@ -11,7 +11,7 @@ with jobs.job(snakemake):
     tokens, units = read_table(snakemake.input.tokens), read_table(snakemake.input.units)
     for draw, summary in enumerate(snakemake.output.summaries):
         name = f"{wildcards.model}.untrained{draw}"
-        seed = [snakemake.params.seed, draw, wildcards.model]
+        seed = layout.untrained_seed(wildcards.model, draw)
         extract(
             name,
             untrained_model(snakemake.params.folder, seed, device),

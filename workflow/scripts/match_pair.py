@@ -5,6 +5,5 @@ with jobs.job(snakemake):
 
     from rosetta_scaling.pairs import match_pair
 
-    folders = [Path(summary).parent for summary in snakemake.input]
-    memory = jobs.layout(snakemake).study.matching.memory_mb * 10**6
-    match_pair(*folders, snakemake.params.k, memory, jobs.device(snakemake), Path(snakemake.output.matches))
+    out = Path(snakemake.output.matches)
+    match_pair(jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), out)

@@ -1,0 +1,164 @@
+"""Exact Pearson correlations of two groups of neurons, in one pass over their units.
+
+Nothing need be known beforehand: values are shifted by their mean over the first chunk, so that sums of products do
+not cancel, and scaled by powers of two, so that neither tiny nor huge activations leave the range of float32. Products
+are summed in float32, moments in float64. Constant neurons have no correlation: they are masked and counted.
+"""
+
+import logging
+
+import torch
+
+from rosetta_scaling.neighbours import Neighbours, best_in_rows
+from rosetta_scaling.plan import Tile
+
+log = logging.getLogger(__name__)
+
+HEADROOM = 20  # a value may exceed all before it by 2^20 before the scale of its neuron is changed
+CACHED = 128  # neurons worked on at a time
+PRODUCT_ROWS = 1024  # rows of a rounded product in memory at a time
+
+
+class Moments:
+    """Running count, mean and variance of neurons, and the shift and scale under which their products are summed."""
+
+    def __init__(self, neurons: int, device: torch.device | str = "cpu"):
+        self.count = 0
+        self.shift = torch.zeros(neurons, device=device)
+        self.exponent = torch.full((neurons,), -1000, device=device)  # scale is 2^-exponent; -1000: has not varied yet
+        self.scale = torch.full((neurons,), 2.0**126, device=device)
+        self.sum = torch.zeros(neurons, dtype=torch.float64, device=device)
+        self.squares = torch.zeros(neurons, dtype=torch.float64, device=device)
+
+    def add(self, values: torch.Tensor, out: torch.Tensor) -> torch.Tensor | None:
+        """Take in a chunk (neurons, units) and write its shifted and scaled values to `out`, float32.
+
+        When the scale of a neuron changes, returns the factor (neurons,) by which sums made before must be multiplied.
+        """
+        factor = None
+        for rows in in_cache(len(values)):
+            if not self.count:
+                self.shift[rows] = values[rows].double().mean(1).float()  # of a constant neuron: its very value
+            x = out[rows].copy_(values[rows])
+            x -= self.shift[rows, None]
+            peak = torch.maximum(x.amax(1), -x.amin(1))
+            grown = self._widen(rows, peak)
+            if grown is not None and self.count:
+                factor = torch.ones_like(self.shift) if factor is None else factor
+                factor[rows] = grown
+            x *= self.scale[rows, None]
+            self.sum[rows] += x.sum(1)
+            self.squares[rows] += torch.linalg.vector_norm(x, dim=1).double() ** 2
+        self.count += values.shape[1]
+        return factor
+
+    def _widen(self, rows: slice, peak: torch.Tensor) -> torch.Tensor | None:
+        """Choose new scales where a peak needs it; the factors (rows,) that this means, or None."""
+        exponent = torch.where(peak > 0, torch.frexp(peak).exponent, -1000)
+        grows = (exponent > self.exponent[rows] + HEADROOM) & (peak > 0)
+        if not grows.any():
+            return None
+        before = self.scale[rows]
+        self.exponent[rows] = torch.where(grows, exponent, self.exponent[rows])
+        self.scale[rows] = torch.exp2(-self.exponent[rows].clamp(-126, 126).float())
+        factor = torch.where(grows, self.scale[rows] / before, 1.0)
+        self.sum[rows] *= factor
+        self.squares[rows] *= factor.double() ** 2
+        return factor
+
+    @property
+    def constant(self) -> torch.Tensor:
+        """Neurons that have had one value all along."""
+        return self.exponent == -1000
+
+    def norm(self) -> torch.Tensor:
+        """Root of the sum of squared deviations from the mean (float64), of shifted and scaled values."""
+        return (self.squares - self.sum**2 / self.count).clamp(min=0).sqrt()
+
+
+class CrossProducts:
+    """Running sums of products of two groups of neurons, which become their correlations."""
+
+    def __init__(self, neurons_a: int, neurons_b: int, chunk: int, device: torch.device | str = "cpu"):
+        self.total = torch.zeros(neurons_a, neurons_b, device=device)
+        self.memory_a, self.memory_b = (torch.empty(n, chunk, device=device) for n in (neurons_a, neurons_b))
+        self.a, self.b = Moments(neurons_a, device), Moments(neurons_b, device)
+
+    def add(self, values_a: torch.Tensor, values_b: torch.Tensor) -> None:
+        """Take in a chunk of both groups, (neurons, units) each."""
+        units = values_a.shape[1]
+        x, y = self.memory_a[:, :units], self.memory_b[:, :units]
+        if (factor := self.a.add(values_a, x)) is not None:
+            self.total *= factor[:, None]
+        if (factor := self.b.add(values_b, y)) is not None:
+            self.total *= factor
+        add_products(self.total, x, y, product_dtype(self.total.device))
+
+    def correlations(self) -> torch.Tensor:
+        """Pearson's r (a, b), float32, in the memory of the sums; -inf for constant neurons."""
+        r = self.total
+        r.addr_(self.a.sum.float(), (self.b.sum / self.b.count).float(), alpha=-1)
+        r /= self.a.norm().float()[:, None]
+        r /= self.b.norm().float()
+        r[self.a.constant] = -torch.inf
+        r[:, self.b.constant] = -torch.inf
+        return r
+
+
+def in_cache(neurons: int) -> list[slice]:
+    """Neurons a few at a time, so that what is done to them is done in the processor's cache."""
+    return [slice(start, min(start + CACHED, neurons)) for start in range(0, neurons, CACHED)]
+
+
+def product_dtype(device: torch.device) -> torch.dtype:
+    """A GPU multiplies bfloat16 ten times faster, and sums in float32 all the same."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def add_products(total: torch.Tensor, x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> None:
+    """total (a, b) += x (a, units) @ y (b, units).T, with factors rounded to `dtype` and sums in float32.
+
+    The one place where products are summed. A processor, unlike a GPU, rounds each finished product to `dtype`.
+    """
+    if dtype == torch.float32:
+        total.addmm_(x, y.T)
+        return
+    x, y = x.to(dtype), y.to(dtype)
+    keep_float32 = {"out_dtype": torch.float32} if total.is_cuda else {}  # processors do not know it
+    for rows in range(0, len(x), PRODUCT_ROWS):
+        total[rows : rows + PRODUCT_ROWS] += torch.mm(x[rows : rows + PRODUCT_ROWS], y.T, **keep_float32)
+
+
+def match_tile(a, b, tile: Tile, k: int, device: torch.device | str = "cpu") -> tuple[Neighbours, Neighbours]:
+    """The k best partners within a tile, of every neuron of source `a` and of every neuron of source `b`."""
+    products = CrossProducts(tile.a1 - tile.a0, tile.b1 - tile.b0, a.chunk, device)
+    for x, y in zip(a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1), strict=True):
+        products.add(x.to(device), y.to(device))
+    r = products.correlations()
+    constant_a, constant_b = products.a.constant, products.b.constant
+    return best_in_rows(r, k, tile.b0, constant_a), best_in_rows(r.T, k, tile.a0, constant_b)
+
+
+def match_tile_or_quarters(
+    a, b, tile: Tile, k: int, device: torch.device | str = "cpu"
+) -> tuple[Neighbours, Neighbours]:
+    """match_tile; when memory runs out, once more in four tiles of half the size."""
+    try:
+        return match_tile(a, b, tile, k, device)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # on a processor torch has no class for it
+            raise
+        log.warning("out of memory on %s (%s); trying tiles of half the size", tile, str(error).splitlines()[0])
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    parts = [(part, *match_tile(a, b, part, k, device)) for part in tile.quarters()]
+    return merge_tiles(tile, parts, k)
+
+
+def merge_tiles(whole: Tile, parts: list[tuple[Tile, Neighbours, Neighbours]], k: int) -> tuple[Neighbours, Neighbours]:
+    """The k best partners within a tile from those within its parts, which may come in any order."""
+    best_a, best_b = Neighbours.empty(whole.a1 - whole.a0, k), Neighbours.empty(whole.b1 - whole.b0, k)
+    for part, found_a, found_b in parts:
+        best_a.merge(part.a0 - whole.a0, found_a)
+        best_b.merge(part.b0 - whole.b0, found_b)
+    return best_a, best_b

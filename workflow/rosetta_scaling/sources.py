@@ -1,0 +1,73 @@
+"""Where activations come from. A source gives pooled activations of a model as chunks of units, in the order of units:
+
+    widths      neurons per layer
+    units       number of units
+    weights     names the weights, to refuse a comparison of a network with itself
+    chunks(start, stop)   yields (stop - start neurons, at most `chunk` units) in the dtype of storage; neurons count
+                over all layers. The memory is the source's own: not to be changed, and gone with the next chunk.
+
+Chunks of two sources of the same units correspond. A displaced source begins elsewhere and wraps around: its unit 0
+stands beside unit `displacement` of the other model (the shift null).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rosetta_scaling.plan import CHUNK_UNITS
+from rosetta_scaling.store import StudyError, TensorFile, read_json
+
+
+def circular(first: int, units: int) -> list[tuple[int, int]]:
+    """All units from `first` around to `first`, as one or two ranges."""
+    return [(low, high) for low, high in ((first, units), (0, first)) if low < high]
+
+
+def layer_and_channel(widths: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Layer and channel of every neuron of a model."""
+    layer = np.repeat(np.arange(len(widths)), widths)
+    return layer, np.arange(len(layer)) - np.cumsum([0, *widths])[layer]
+
+
+class StoredActivations:
+    """Reads what activations.extract wrote: `layers/shard-NNNN.safetensors`, each (chunks, neurons, chunk)."""
+
+    def __init__(self, folder: str | Path, displacement: int = 0):
+        self.folder = Path(folder)
+        summary = read_json(self.folder / "summary.json")
+        self.widths, self.units, self.weights = summary["neurons"], summary["units"], summary["weights"]
+        self.first = -displacement % self.units
+        self.shards = sorted((self.folder / "layers").glob("shard-*.safetensors"))
+        try:
+            files = [TensorFile(shard) for shard in self.shards]
+        except StudyError as error:  # its folder is made as a whole
+            raise StudyError(f"{error} What to delete is the whole folder {self.folder}.") from error
+        self.chunk = files[0].shape[2] if files else CHUNK_UNITS
+        self.blocks = [(file, index) for file in files for index in range(file.shape[0])]
+        if len(self.blocks) != -(-self.units // self.chunk) or any(f.shape[1] != sum(self.widths) for f in files):
+            raise StudyError(f"{self.folder} lacks activations that its summary names; delete it and run again")
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
+        stop = sum(self.widths) if stop is None else stop
+        if self.first == 0:
+            for block, (file, index) in enumerate(self.blocks):
+                yield file.read(index, start, stop)[:, : self.units - block * self.chunk]
+            return
+        out, filled = torch.empty(stop - start, self.chunk, dtype=self.blocks[0][0].dtype), 0
+        for low, high in circular(self.first, self.units):
+            for block in range(low // self.chunk, -(-high // self.chunk)):
+                file, index = self.blocks[block]
+                stored = file.read(index, start, stop)
+                begin = max(low - block * self.chunk, 0)
+                end = min(high - block * self.chunk, self.chunk)
+                while begin < end:
+                    taken = min(end - begin, self.chunk - filled)
+                    out[:, filled : filled + taken] = stored[:, begin : begin + taken]
+                    begin, filled = begin + taken, filled + taken
+                    if filled == self.chunk:
+                        yield out
+                        filled = 0
+        if filled:
+            yield out[:, :filled]

@@ -1,0 +1,8 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from rosetta_scaling.pairs import find_candidates_of_pair
+
+    find_candidates_of_pair(
+        jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), snakemake.output[0]
+    )
