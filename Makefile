@@ -4,10 +4,16 @@ PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study test lint clean
+.PHONY: study plan bench test lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
+
+plan: .venv/.ready        ## print what the matching of a study takes, before it runs: make plan STUDY=smoke
+	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) plan
+
+bench: .venv/.ready       ## measure the matching engine: results/bench/
+	@$(BIN)/python workflow/benchmarks/bench.py
 
 test: .venv/.ready        ## check style, then run every test
 	$(BIN)/ruff check .

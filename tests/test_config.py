@@ -189,3 +189,18 @@ def test_pair_scope_names_one_unit_set_per_pair(values):
     layout = Layout(config.parse(change(values, "units.scope", "pair")))
     assert layout.scope("bloom-r2", "neox-r2") == "neox-r2--bloom-r2"
     assert list(layout.tokenizer_files("neox-r2--bloom-r2")) == ["neox", "bloom"]
+
+
+def test_pairs_that_share_their_units_are_rescored_together(values):
+    together, apart = Layout(config.parse(values)), Layout(config.parse(change(values, "units.scope", "pair")))
+    assert set(together.groups) == {"r1", "r2", "r3", "r4", "r5"}
+    assert sorted(sum(together.groups.values(), [])) == list(together.pairs)
+    assert together.rescored("neox-r2--llama-r2") == "results/ladder/rescored/r2"
+    assert apart.groups == {pair: [pair] for pair in apart.pairs}
+
+
+@pytest.mark.parametrize("key", ["engine", "placement", "memory_mb", "scratch_gb", "sketch_slots", "sketch_candidates"])
+def test_how_a_pair_is_matched_decides_no_result(values, key):
+    new = {"engine": "sketch", "placement": "recomputed"}.get(key, 5000)
+    changed = config.parse(change(values, f"matching.{key}", new))
+    assert changed.deciding() == config.parse(values).deciding()

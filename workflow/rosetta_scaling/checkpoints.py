@@ -11,14 +11,19 @@ from rosetta_scaling.store import StudyError, digest, file_sha256, model_files, 
 log = logging.getLogger(__name__)
 
 
-def load_model(folder: str | Path, device: torch.device) -> torch.nn.Module:
-    """A causal language model in float32, ready to be read."""
+def load_model(folder: str | Path, device: torch.device, device_map: dict | str | None = None) -> torch.nn.Module:
+    """A causal language model in float32, ready to be read.
+
+    One that does not fit the GPU is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the
+    accelerate library) says how, when it shall not be chosen.
+    """
     from transformers import AutoModelForCausalLM
 
-    model_files(folder)
+    files = [Path(file) for file in model_files(folder)]
+    device_map = device_map or spread(sum(file.stat().st_size for file in files), device)
     try:
         model, loaded = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, device_map=device_map
         )
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
@@ -29,7 +34,15 @@ def load_model(folder: str | Path, device: torch.device) -> torch.nn.Module:
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
             "expected a whole causal language model, saved with its head"
         )
-    return model.to(device).eval()
+    return model.eval() if device_map else model.to(device).eval()
+
+
+def spread(file_bytes: int, device: torch.device) -> str | None:
+    """Whether a network must be spread: when it fills more than half of the GPU, since the matching needs the rest."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return "auto" if 2 * file_bytes > free / 2 else None  # checkpoints of large models hold 16 bits per weight
 
 
 def untrained_model(folder: str | Path, seed: object, device: torch.device) -> torch.nn.Module:

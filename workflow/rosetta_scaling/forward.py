@@ -106,13 +106,13 @@ class ForwardPass:
                 memory = torch.empty(end - begin, neurons, dtype=self.dtype, device=self.device)
             values = memory[: end - begin]
             for passages in batches:
-                ids, at, bags, unit = self._pack(passages)
+                ids, at, bags, unit = self.pack(passages)
                 if len(unit):
                     rows = torch.from_numpy(unit - begin).to(self.device)
                     self._run(ids, layers, self._writer(values, rows, at, bags, layers, offset))
             yield values[max(low - begin, 0) : min(end, high) - begin]
 
-    def _pack(self, passages: np.ndarray) -> tuple[torch.Tensor, ...]:
+    def pack(self, passages: np.ndarray) -> tuple[torch.Tensor, ...]:
         """Token ids (passages, longest); the flat places of tokens in units, where each unit's begin, and the units."""
         begins, lengths = self.bounds[passages], np.diff(self.bounds)[passages]
         row = np.repeat(np.arange(len(passages)), lengths)

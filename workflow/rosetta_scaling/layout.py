@@ -202,8 +202,8 @@ class Layout:
         """How the pairs are matched."""
         study = self.study
         sizes = {model: self.size(model) for model in self.models}
-        # A unit has two bytes at the least with any useful vocabulary.
-        most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains // 2
+        # With the smallest useful vocabulary a unit has about two bytes.
+        most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains * 2 // 3
         draws = study.nulls.untrained_draws
         return make_plan(study.matching, study.activations, study.units, sizes, self.pairs, most_units, draws)
 

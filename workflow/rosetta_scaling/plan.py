@@ -53,7 +53,7 @@ def tiles(neurons_a: int, neurons_b: int, memory_bytes: int) -> list[Tile]:
     Fewest, because every tile reads its neurons again.
     """
     linear = 32 * CHUNK_UNITS + 40 * RANKED_ROWS  # bytes of a square tile are 4 * side^2 + linear * side
-    side = int((math.sqrt(linear**2 + 16 * max(0, memory_bytes)) - linear) / 8)
+    side = int((math.sqrt(linear**2 + 16 * memory_bytes) - linear) / 8)
     if side < 1:
         raise StudyError(
             f"matching.memory_mb leaves {memory_bytes / 1e6:.1f} MB for a tile, but one neuron of each model takes "
@@ -176,6 +176,12 @@ def make_plan(
         model: 0 if placement == "stored" else size.forward_bytes(activations.batch_passages * units.max_tokens)
         for model, size in sizes.items()
     }
+    for a, b in pairs.values():
+        if (need := reading[a] + reading[b]) >= memory:
+            raise StudyError(
+                f"reading {a} and {b} takes {need / 1e6:,.0f} MB, but matching.memory_mb is {matching.memory_mb}; "
+                "raise it, or lower activations.batch_passages"
+            )
     cut = {
         name: tiles(sizes[a].neurons, sizes[b].neurons, memory - reading[a] - reading[b])
         for name, (a, b) in pairs.items()

@@ -36,7 +36,8 @@ def main() -> int:
     parser.add_argument("--profile", default="default", help="name of a folder in workflow/profiles")
     parser.add_argument("--cores", help="number of cores, where the profile should not decide")
     arguments, more = parser.parse_known_args()
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", str(WORKFLOW / "profiles" / arguments.profile)]
+    command = [sys.executable, "-m", "snakemake", *more]  # first, since --configfile takes all that follows it
+    command += ["--workflow-profile", str(WORKFLOW / "profiles" / arguments.profile)]
     if arguments.cores:
         command += ["--cores", arguments.cores]
     if configuration := configuration_of(arguments.study):
@@ -51,7 +52,7 @@ def main() -> int:
             _sweep(Path("results"))
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
         # Snakemake inherits the open lock, so it is free only when both are gone.
-        with subprocess.Popen([*command, *more], pass_fds=[lock.fileno()]) as snakemake:
+        with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
             code = _wait_out(snakemake)
         _mark(lock, "")
     return code

@@ -22,6 +22,7 @@ rule match_tile:
     params:
         tiles=tiles_of_pair,
         k=study.matching.k,
+        dtype=study.activations.dtype,
         version=versions.MATCHES,
         seed=study.nulls.seed,
     message:
@@ -47,6 +48,7 @@ rule sketch:
         runtime=60,
     params:
         slots=study.matching.sketch_slots,
+        dtype=study.activations.dtype,
         version=versions.MATCHES,
     message:
         "Sketch the neurons of {wildcards.model}"
@@ -71,6 +73,7 @@ rule candidates:
         runtime=60,
     params:
         k=study.matching.k,
+        dtype=study.activations.dtype,
         version=versions.MATCHES,
     message:
         "Find candidates for {wildcards.pair}"
@@ -95,6 +98,7 @@ rule rescore:
         runtime=60,
     params:
         k=study.matching.k,
+        dtype=study.activations.dtype,
         version=versions.MATCHES,
     message:
         "Re-score the candidates of {wildcards.group}"
@@ -120,6 +124,7 @@ rule match_pair:
         runtime=60,
     params:
         k=study.matching.k,
+        dtype=study.activations.dtype,
         version=versions.MATCHES,
     message:
         "Match {wildcards.pair}"
@@ -146,6 +151,7 @@ rule untrained_null:
         null="untrained",
         k=study.matching.k,
         seed=study.nulls.seed,
+        dtype=study.activations.dtype,
         version=versions.MATCHES,
     message:
         "Untrained null of {wildcards.pair}"
@@ -173,8 +179,22 @@ rule shift_null:
         k=study.matching.k,
         draws=study.nulls.shift_draws,
         seed=study.nulls.seed,
+        dtype=study.activations.dtype,
         version=versions.MATCHES,
     message:
         "Shift null of {wildcards.pair}"
     script:
         "../scripts/match_null.py"
+
+
+# `make plan` prints what the matching will take, before it runs.
+rule plan:
+    log:
+        f"{layout.results}/logs/plan.log",
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    message:
+        "Plan the matching"
+    script:
+        "../scripts/plan.py"

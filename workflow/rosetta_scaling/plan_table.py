@@ -1,0 +1,56 @@
+"""The plan of a study as a person reads it, before anything runs: tiles, bytes, operations and expected time."""
+
+import pandas as pd
+
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.plan import exact_flops
+
+
+def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
+    """One row per pair; `rate` is the measured number of floating-point operations per second of a matrix product.
+
+    Columns: pair, neurons_a, neurons_b, tiles, tile_mb (memory of the largest), forward_flops, product_flops (both as
+    often as the plan needs them), hours (of products alone, at the rate), nulls included.
+    """
+    plan, study, rows = layout.plan, layout.study, []
+    draws = study.nulls.untrained_draws + study.nulls.shift_draws
+    tokens = study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3  # about three bytes a token
+    for pair, models in layout.pairs.items():
+        sizes, tiles = [layout.size(model) for model in models], plan.tiles[pair]
+        passes = 0 if plan.placement == "stored" else len(tiles) * draws
+        if plan.placement != "stored":
+            passes += 2 if plan.engine == "sketch" else len(tiles)
+        products = exact_flops(*(size.neurons for size in sizes), plan.units)
+        sketched = exact_flops(*(size.neurons for size in sizes), study.matching.sketch_slots)
+        product_flops = products * draws + (sketched if plan.engine == "sketch" else products)
+        rows.append(
+            {
+                "pair": pair,
+                "neurons_a": sizes[0].neurons,
+                "neurons_b": sizes[1].neurons,
+                "tiles": len(tiles),
+                "tile_mb": max(tile.bytes for tile in tiles) / 1e6,
+                "forward_flops": passes * 2 * tokens * sum(size.parameters for size in sizes),
+                "product_flops": product_flops,
+                "hours": product_flops / rate / 3600,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def plan_table(layout: Layout, rate: float) -> str:
+    """The plan of a study as text."""
+    plan, study = layout.plan, layout.study
+    table = pair_plans(layout, rate)
+    formats = {"tile_mb": "{:,.0f}", "forward_flops": "{:.1e}", "product_flops": "{:.1e}", "hours": "{:.3f}"}
+    shown = table.to_string(index=False, formatters={name: text.format for name, text in formats.items()})
+    disk = (plan.stored_bytes + plan.sketch_bytes) / 1e9
+    return (
+        f"Matching of study {study.study}: {plan.engine} engine, activations {plan.placement}, at most {plan.units:,} "
+        f"units\n{shown}\n"
+        f"Disk for activations and sketches: at most {disk:.2f} of {study.matching.scratch_gb:g} GB. "
+        f"Memory of a matching job: {study.matching.memory_mb} MB beside its libraries.\n"
+        f"Products: {table.product_flops.sum():.1e} FLOP, {table.hours.sum():.2f} hours at the {rate / 1e9:.0f} GFLOP/s "
+        "measured here on one job, nulls included.\n"
+        f"Forward passes of matching jobs: {table.forward_flops.sum():.1e} FLOP."
+    )
