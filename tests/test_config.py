@@ -194,7 +194,7 @@ def test_pair_scope_names_one_unit_set_per_pair(values):
 def test_pairs_that_share_their_units_are_rescored_together(values):
     together, apart = Layout(config.parse(values)), Layout(config.parse(change(values, "units.scope", "pair")))
     assert set(together.groups) == {"r1", "r2", "r3", "r4", "r5"}
-    assert sorted(sum(together.groups.values(), [])) == list(together.pairs)
+    assert sorted(pair for group in together.groups.values() for pair in group) == list(together.pairs)
     assert together.rescored("neox-r2--llama-r2") == "results/ladder/rescored/r2"
     assert apart.groups == {pair: [pair] for pair in apart.pairs}
 

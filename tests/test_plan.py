@@ -79,11 +79,11 @@ def test_sketches_are_taken_where_they_pay():
 
 
 def test_budgets_that_cannot_hold_are_refused():
-    with pytest.raises(StudyError, match="is one_pass, but .* makes 4 tiles of a-r1--b-r1"):
+    with pytest.raises(StudyError, match=r"is one_pass, but .* makes 4 tiles of a-r1--b-r1"):
         plan(placement="one_pass", memory_mb=2000)
     with pytest.raises(StudyError, match="reading a-r1 and b-r1 takes 1,317 MB"):
         plan(placement="recomputed", memory_mb=600)
-    with pytest.raises(StudyError, match="one neuron of each model takes 0.1 MB; raise it"):
+    with pytest.raises(StudyError, match=r"one neuron of each model takes 0\.1 MB; raise it"):
         tiles(10, 10, 10**4)
     with pytest.raises(StudyError, match="re-scoring a-r1, b-r1 together needs"):
         plan(placement="stored", memory_mb=100).rescoring_chunk({"a-r1": 8192, "b-r1": 8192})

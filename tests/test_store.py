@@ -1,12 +1,17 @@
 """Artifacts are whole or absent, and damaged ones are refused with a sentence."""
 
+import gc
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rosetta_scaling.store import (
     StudyError,
+    TensorFile,
     atomic,
     digest,
     open_tensors,
@@ -84,3 +89,103 @@ def test_lazily_read_tensors(tmp_path):
     with open_tensors(tmp_path / "t.safetensors") as file:
         assert file.get_slice("a")[1:2].tolist() == [[4, 5, 6, 7]]
         assert file.metadata() == {"k": "v"}
+
+
+# -- tensors in parts ------------------------------------------------------------------------------------------------
+
+SHAPE = (3, 1100, 7)  # a block is larger than a page of memory, and no multiple of it
+
+
+def blocks(dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def write_in_parts(path, values: torch.Tensor) -> TensorFile:
+    file = TensorFile.create(path, tuple(values.shape), str(values.dtype).removeprefix("torch."))
+    for block in (2, 0, 1):
+        for start, stop in ((500, 1100), (0, 1), (1, 500)):
+            file.write(block, start, values[block, start:stop])
+    return file
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_what_is_written_in_parts_is_a_safetensors_file(tmp_path, dtype):
+    values = blocks(dtype)
+    write_in_parts(tmp_path / "t.safetensors", values)
+    assert read_tensors(tmp_path / "t.safetensors")["activations"].equal(values)
+    file = TensorFile(tmp_path / "t.safetensors")
+    assert (file.shape, file.dtype) == (SHAPE, dtype)
+    for block in range(3):
+        assert file.read(block, 0, 1100).equal(values[block])
+
+
+def test_what_the_library_writes_is_read_in_parts(tmp_path):
+    write_tensors(tmp_path / "t.safetensors", {"activations": blocks()}, {"k": "v"})
+    assert TensorFile(tmp_path / "t.safetensors").read(1, 300, 900).equal(blocks()[1, 300:900])
+
+
+def test_what_was_not_written_is_zero(tmp_path):
+    file = TensorFile.create(tmp_path / "t.safetensors", SHAPE, "bfloat16")
+    file.write(1, 5, torch.ones(2, 7, dtype=torch.bfloat16))
+    assert read_tensors(tmp_path / "t.safetensors")["activations"].sum((1, 2)).tolist() == [0, 14, 0]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write_in_parts(tmp_path_factory.mktemp("parts") / "t.safetensors", blocks(torch.bfloat16))
+
+
+@settings(deadline=None)
+@given(block=st.integers(0, 2), ends=st.tuples(st.integers(0, 1099), st.integers(0, 1099)))
+def test_any_rows_of_any_block_are_read(written, block, ends):
+    start, stop = min(ends), max(ends) + 1
+    assert written.read(block, start, stop).equal(blocks(torch.bfloat16)[block, start:stop])
+
+
+def test_what_was_read_outlives_the_file_object(tmp_path):
+    file = write_in_parts(tmp_path / "t.safetensors", blocks())
+    rows = file.read(2, 17, 1000)
+    part = rows[3:5, 2:]
+    del file, rows
+    gc.collect()
+    (tmp_path / "t.safetensors").unlink()
+    assert part.equal(blocks()[2, 20:22, 2:])
+
+
+@pytest.mark.parametrize(
+    ("block", "start", "stop"), [(3, 0, 1), (-1, 0, 1), (0, -1, 5), (0, 0, 1101), (0, 1100, 1101), (0, 5, 5), (0, 6, 5)]
+)
+def test_rows_that_are_not_in_the_file_are_refused(written, block, start, stop):
+    with pytest.raises(ValueError, match=f"rows {start}..{stop} of block {block} are not in"):
+        written.read(block, start, stop)
+
+
+@pytest.mark.parametrize(
+    ("block", "start", "values"),
+    [
+        (0, 0, torch.ones(4, 7, dtype=torch.float16)),
+        (0, 0, torch.ones(4, 7)),
+        (0, 1097, torch.ones(4, 7, dtype=torch.bfloat16)),
+        (3, 0, torch.ones(4, 7, dtype=torch.bfloat16)),
+        (0, 0, torch.ones(4, 6, dtype=torch.bfloat16)),
+        (0, 0, torch.ones(4, 8, dtype=torch.bfloat16)),
+    ],
+    ids=["another dtype", "a wider dtype", "beyond the block", "beyond the file", "narrower", "wider"],
+)
+def test_what_does_not_fit_the_file_is_not_written(tmp_path, block, start, values):
+    file = write_in_parts(tmp_path / "t.safetensors", blocks(torch.bfloat16))
+    before = file.path.read_bytes()
+    with pytest.raises(ValueError, match=r"t\.safetensors"):
+        file.write(block, start, values)
+    assert file.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.0005, 0.5, 0.9999, 1.0001])
+def test_truncated_files_are_not_read_in_parts(tmp_path, keep):
+    path = write_in_parts(tmp_path / "t.safetensors", blocks()).path
+    raw = path.read_bytes()
+    path.write_bytes((raw + bytes(100))[: round(len(raw) * keep)])
+    with pytest.raises(StudyError, match=r"damaged or truncated.*delete it"):
+        TensorFile(path)
+    with pytest.raises(StudyError, match="no such file"):
+        TensorFile(tmp_path / "other.safetensors")

@@ -331,7 +331,6 @@ def test_the_plan_is_printed_before_anything_runs(wide):
     [
         ({"placement": "one_pass", "memory_mb": 20}, "matching.placement is one_pass, but matching.memory_mb = 20"),
         ({"placement": "stored", "scratch_gb": 1e-6}, "matching.scratch_gb is 1e-06; raise it"),
-        ({"placement": "recomputed", "engine": "sketch", "memory_mb": 16}, "raise it"),
     ],
 )
 def test_budgets_that_cannot_hold_stop_the_run(wide, matching, expected):

@@ -58,7 +58,7 @@ class Moments:
         grows = (exponent > self.exponent[rows] + HEADROOM) & (peak > 0)
         if not grows.any():
             return None
-        before = self.scale[rows]
+        before = self.scale[rows].clone()
         self.exponent[rows] = torch.where(grows, exponent, self.exponent[rows])
         self.scale[rows] = torch.exp2(-self.exponent[rows].clamp(-126, 126).float())
         factor = torch.where(grows, self.scale[rows] / before, 1.0)
@@ -145,10 +145,11 @@ def match_tile_or_quarters(
     """match_tile; when memory runs out, once more in four tiles of half the size."""
     try:
         return match_tile(a, b, tile, k, device)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # on a processor torch has no class for it
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
+        # On a processor torch has no class for it, and a file that cannot be mapped is an OSError.
+        if isinstance(error, RuntimeError | OSError) and "memory" not in str(error):
             raise
-        log.warning("out of memory on %s (%s); trying tiles of half the size", tile, str(error).splitlines()[0])
+        log.warning("out of memory on %s (%s); trying tiles of half the size", tile, str(error).partition("\n")[0])
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     parts = [(part, *match_tile(a, b, part, k, device)) for part in tile.quarters()]

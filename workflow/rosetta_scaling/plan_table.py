@@ -50,7 +50,7 @@ def plan_table(layout: Layout, rate: float) -> str:
         f"units\n{shown}\n"
         f"Disk for activations and sketches: at most {disk:.2f} of {study.matching.scratch_gb:g} GB. "
         f"Memory of a matching job: {study.matching.memory_mb} MB beside its libraries.\n"
-        f"Products: {table.product_flops.sum():.1e} FLOP, {table.hours.sum():.2f} hours at the {rate / 1e9:.0f} GFLOP/s "
-        "measured here on one job, nulls included.\n"
+        f"Products, nulls included: {table.product_flops.sum():.1e} FLOP, {table.hours.sum():.2f} hours of one job at "
+        f"the {rate / 1e9:.0f} GFLOP/s measured here.\n"
         f"Forward passes of matching jobs: {table.forward_flops.sum():.1e} FLOP."
     )

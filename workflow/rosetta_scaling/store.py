@@ -138,8 +138,10 @@ class TensorFile:
         """Write values (rows, columns), contiguous and of the file's dtype, to the rows of a block from `start` on."""
         import torch
 
-        if values.dtype != self.dtype:
-            raise ValueError(f"{self.path} holds {self.dtype}, not {values.dtype}")
+        if values.dtype != self.dtype or values.shape[1:] != self.shape[2:] or not values.is_contiguous():
+            raise ValueError(
+                f"{self.path} holds {self.shape[2]} {self.dtype} a row, not {values.shape}, {values.dtype}"
+            )
         with open(self.path, "r+b") as file:
             file.seek(self._offset(block, start, start + len(values)))
             file.write(memoryview(values.view(torch.uint8).numpy()).cast("B"))
