@@ -118,13 +118,17 @@ def test_a_model_matches_itself_completely():
     assert best.constant.nonzero().flatten().tolist() == [7, 8]
 
 
-def test_constant_neurons_never_match_even_where_all_else_is_negative():
+@pytest.mark.parametrize("k", [1, 3])
+def test_constant_neurons_never_match_even_where_all_else_is_negative(k):
     x = torch.randn(1, UNITS, generator=torch.Generator().manual_seed(0))
     constant = torch.full((1, UNITS), 0.25)
     for a, b, expected in ((torch.cat([constant, x]), -x, {(1, 0)}), (-x, torch.cat([constant, x]), {(0, 1)})):
-        table, _, _ = engine(a, b)
+        table, best_a, best_b = engine(a, b, k)
         assert pairs(table) == expected
         np.testing.assert_allclose(table.r, -1, atol=1e-6)
+        for best, other in ((best_a, best_b), (best_b, best_a)):
+            assert (best.partner[best.constant] == -1).all()
+            assert not set(best.partner.flatten().tolist()) & set(other.constant.nonzero().flatten().tolist())
 
 
 def test_models_of_constant_neurons_alone_have_no_matches():
@@ -203,6 +207,7 @@ STRANGE = {
     "huge at first": lambda x: _first(x, 1e30),
     "a burst at first": lambda x: _first(x, 1, 1000),
     "a burst down at first": lambda x: _first(x, 1, -1000),
+    "sparse, but a burst at first": lambda x: _first(torch.relu(x - 1), 1, 3.3),
     "one unit at first": lambda x: _first(x, 0) + 10 * torch.eye(UNITS)[0],
     "ever larger": lambda x: x * torch.logspace(-20, 20, UNITS),
     "ever smaller": lambda x: x * torch.logspace(20, -20, UNITS),

@@ -83,6 +83,7 @@ class Bench:
         out = self.scratch / name / model
         settings = config.Activations()
         extract(model, self.networks[model], tokens, units, settings, out, out / "work", CPU, model, measure=False)
+        os.sync()  # what is still being written would disturb what is measured next
         return StoredActivations(out)
 
 
@@ -159,7 +160,7 @@ def forward_overhead(bench: Bench) -> None:
     """Hooks, pooling and moments over the bare forward pass of transformers on the same batches."""
     ratios = []
     for model in MODELS:
-        tokens = bench.tokens[model][bench.tokens[model].passage < 128]
+        tokens = bench.tokens[model][bench.tokens[model].passage < 256]
         source = bench.forward(model, tokens)
 
         def bare(source=source):
@@ -168,13 +169,15 @@ def forward_overhead(bench: Bench) -> None:
                     for passages in batches:
                         source.model(input_ids=source.pack(passages)[0], use_cache=False)
 
-        def ours(source=source):
-            moments, out = Moments(sum(source.widths)), torch.empty(sum(source.widths), CHUNK_UNITS)
+        out = torch.empty(sum(source.widths), CHUNK_UNITS)
+
+        def ours(source=source, out=out):
+            moments = Moments(sum(source.widths))
             for chunk in source.chunks():
                 moments.add(chunk, out[:, : chunk.shape[1]])
 
         seconds = {name: [] for name in ("bare", "ours")}
-        for _ in range(5):
+        for _ in range(4):
             for name, work in (("bare", bare), ("ours", ours)):
                 seconds[name].append(timed(work)[0])
         best = {name: float(np.median(times[1:])) for name, times in seconds.items()}  # the first warms up
@@ -236,6 +239,8 @@ def engines(bench: Bench) -> None:
     tokens = bench.tokens
     sources = {model: bench.store(model, tokens[model], bench.units, "whole") for model in MODELS}
     size = sum(sources[MODELS[0]].widths)
+    for source in sources.values():  # "activations given": from memory, not from the disk
+        sum(int(chunk[:, ::16].isnan().sum()) for chunk in source.chunks())
     seconds = {}
     for units in (EXACT_UNITS // 4, EXACT_UNITS):
         seconds[units], exactly = timed(lambda units=units: exact(*(Part(s, units) for s in sources.values())))
@@ -288,27 +293,22 @@ def agreement_of(by_sketches, exactly, rows: range | None = None) -> float:
 def memory(bench: Bench) -> None:
     """Peak memory of a process that matches stored activations under a budget, whatever the number of neurons."""
     over = []
+    tokens = {model: table[table.passage < 100] for model, table in bench.tokens.items()}
+    for model in MODELS:
+        bench.store(model, tokens[model], bench.units[bench.units.passage < 100], "short")
     for neurons, budget in ((1024, 200), (2048, 200), (4096, 200), (8192, 200), (8192, 600)):
-        command = [sys.executable, __file__, "--memory", str(bench.scratch / "whole"), str(neurons), str(budget)]
+        folders = [str(bench.scratch / "short" / model) for model in MODELS]
+        command = [sys.executable, str(Path(__file__).with_name("peak_memory.py")), *folders, str(neurons), str(budget)]
         done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         bench.record("memory", "exact", neurons, done["seconds"], budget_mb=budget, peak_mb=done["peak_mb"])
         over.append(done["peak_mb"] - budget)
     bench.keys["peak_over_budget_mb"] = max(over)
 
 
-def memory_of_one(folder: str, neurons: int, budget: int) -> None:
-    """The process that `memory` watches."""
-    sources = [Part(StoredActivations(Path(folder) / model), 4 * CHUNK_UNITS) for model in MODELS]
-    seconds, _ = timed(lambda: [match_tile(*sources, tile, 2) for tile in tiles(neurons, neurons, budget * 10**6)])
-    status = Path("/proc/self/status").read_text()  # getrusage counts the process that started this one
-    peak = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
-
-
 def many_models(bench: Bench) -> None:
     """All pairs of K networks, activations computed anew in every pass: forward passes grow as K, not as K(K - 1)."""
     tokens = bench.tokens[MODELS[0]]
-    tokens = tokens[tokens.passage < 96]
+    tokens = tokens[tokens.passage < 32]
     folder = bench.layout.checkpoint(MODELS[0])
     networks = [untrained_model(folder, seed, CPU) for seed in range(5)]
     read, spent, count = {}, {}, {}
@@ -370,7 +370,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    if sys.argv[1:2] == ["--memory"]:
-        memory_of_one(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    else:
-        main()
+    main()

@@ -13,7 +13,7 @@ import torch
 
 from rosetta_scaling.hooks import find_down_projections, neurons_of, read_inputs
 from rosetta_scaling.plan import CHUNK_UNITS, WINDOW_BATCHES
-from rosetta_scaling.sources import circular, layer_and_channel
+from rosetta_scaling.sources import circular
 from rosetta_scaling.store import StudyError
 
 TRANSPOSED = 64  # units turned from rows into columns at a time: eight times faster than all at once
@@ -67,25 +67,11 @@ class ForwardPass:
                     out[:, filled : filled + taken] = window[:taken].T
                     window, filled = window[taken:], filled + taken
                     if filled == self.chunk:
-                        yield self._finite(out, start)
+                        yield out
                         filled = 0
             skip = 0
         if filled:
-            yield self._finite(out[:, :filled], start)
-
-    def _finite(self, values: torch.Tensor, start: int) -> torch.Tensor:
-        """The same values (neurons from `start` on, units), or a StudyError that names the layer of one not finite."""
-        if not torch.isfinite(
-            values.sum(dtype=torch.float32)
-        ):  # one fast pass; huge values may overflow the sum, so look closer
-            bad = (~torch.isfinite(values)).any(1).nonzero().flatten()
-            if len(bad):
-                layer = layer_and_channel(self.widths)[0][start + int(bad[0])]
-                raise StudyError(
-                    f"layer {layer} gives activations that are not finite in {self.dtype_name}; "
-                    "the weights are damaged, or activations.dtype must be wider"
-                )
-        return values
+            yield out[:, :filled]
 
     def batches(self, low: int, high: int) -> Iterator[tuple[int, int, list[np.ndarray]]]:
         """Windows over units low..high: the units of their passages, and batches of passages of similar length."""
@@ -133,6 +119,13 @@ class ForwardPass:
         def write(layer: int, neurons: torch.Tensor) -> None:
             flat = neurons.flatten(0, 1).float()
             pooled = torch.nn.functional.embedding_bag(at.to(flat.device), flat, bags.to(flat.device), mode="mean")
+            least, most = torch.aminmax(pooled)
+            largest = torch.finfo(self.dtype).max
+            if not (-largest <= least and most <= largest):  # as it is for NaN, too
+                raise StudyError(
+                    f"layer {layer} gives activations that are not finite in {self.dtype_name}; "
+                    "the weights are damaged, or activations.dtype must be wider"
+                )
             pooled = pooled.to(self.dtype)
             left, right = column[layer - layers[0]], column[layer - layers[0] + 1]
             low, high = max(left, 0), min(right, values.shape[1])
