@@ -397,7 +397,7 @@ def test_a_truncated_artifact_is_found_and_made_again(finished):
     one_sentence(
         printed,
         "error in match_pair",
-        "layer-00.safetensors",
+        "shard-0000.safetensors",
         "damaged or truncated",
         f"folder {folder.relative_to(finished)}",
     )

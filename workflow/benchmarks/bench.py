@@ -27,7 +27,7 @@ from paper_scale import H100, Rates, costs
 
 from rosetta_scaling import config, jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.activations import extract
-from rosetta_scaling.checkpoints import load_model, untrained_model
+from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.correlation import Moments, match_tile, merge_tiles
 from rosetta_scaling.devices import product_rate, sketch_dtype
 from rosetta_scaling.forward import ForwardPass
@@ -42,8 +42,10 @@ from rosetta_scaling.style import save_figure
 log = logging.getLogger("bench")
 CPU = torch.device("cpu")
 MODELS = ("neox-r3", "bloom-r3")
+MANY = ("neox-r2", "neox2-r2", "neox3-r2", "neox4-r2", "neox5-r2")
 PAIR_TOKENS = 100_000
 EXACT_UNITS, SKETCH_UNITS = 65_536, 262_144
+SLOTS = config.Matching().sketch_slots
 SHARE = 512  # neurons of each model whose partners are also found exactly at SKETCH_UNITS
 KNOWN_SHARE = 0.25  # of the text of a pair, and one block of layers of four: the known way is slow
 OUT = Path("results/bench")
@@ -92,7 +94,7 @@ def prepare() -> Layout:
     study = "workflow/studies/bench.yaml"
     layout = Layout(config.load(study))
     targets = [layout.units("study")]
-    for model in MODELS:
+    for model in MODELS + MANY:
         targets += [layout.checkpoint_manifest(model), layout.tokens("study", model)]
     command = [sys.executable, "-m", "snakemake", *targets, "--workflow-profile", "workflow/profiles/default"]
     subprocess.run([*command, "--configfile", study, "--quiet", "all"], check=True)
@@ -120,7 +122,7 @@ def exact(a, b, neurons: int | None = None):
     return merge_tiles(Tile(0, sizes[0], 0, sizes[1]), found, 2)
 
 
-def by_sketch(sources: dict, folder: Path, slots: int):
+def by_sketch(sources: dict, folder: Path, slots: int = SLOTS):
     """All pairs of several models; returns matches, the seconds of each step, and the certificates."""
     seconds = {}
     shutil.rmtree(folder, ignore_errors=True)
@@ -177,7 +179,7 @@ def forward_overhead(bench: Bench) -> None:
                 moments.add(chunk, out[:, : chunk.shape[1]])
 
         seconds = {name: [] for name in ("bare", "ours")}
-        for _ in range(4):
+        for _ in range(3):
             for name, work in (("bare", bare), ("ours", ours)):
                 seconds[name].append(timed(work)[0])
         best = {name: float(np.median(times[1:])) for name, times in seconds.items()}  # the first warms up
@@ -207,7 +209,7 @@ def whole_pair(bench: Bench) -> None:
     bench.record("pair", "exact", PAIR_TOKENS, seconds)
     bench.keys["pair_speedup_exact"] = known / seconds
     storing, sources = timed(lambda: {m: bench.store(m, tokens[m], units, "pair") for m in MODELS})
-    found, steps, _, _ = by_sketch(sources, bench.scratch / "pair-sketch", 32_768)
+    found, steps, _, _ = by_sketch(sources, bench.scratch / "pair-sketch")
     bench.record("pair", "sketch", PAIR_TOKENS, storing + sum(steps.values()), forward=storing, **steps)
     bench.keys["pair_speedup_sketch"] = known / (storing + sum(steps.values()))
     seconds, oracle = timed(lambda: float64_oracle(*sources.values()))
@@ -254,7 +256,7 @@ def engines(bench: Bench) -> None:
     times = {}
     for units in (EXACT_UNITS, SKETCH_UNITS):
         parts = {model: Part(source, units) for model, source in sources.items()}
-        found, steps, candidates, sketches = by_sketch(parts, bench.scratch / "sketch", 32_768)
+        found, steps, candidates, sketches = by_sketch(parts, bench.scratch / "sketch")
         times[units] = sum(steps.values())
         bench.record("units", "sketch", units, times[units], **steps)
         if units == EXACT_UNITS:
@@ -307,18 +309,18 @@ def memory(bench: Bench) -> None:
 
 def many_models(bench: Bench) -> None:
     """All pairs of K networks, activations computed anew in every pass: forward passes grow as K, not as K(K - 1)."""
-    tokens = bench.tokens[MODELS[0]]
-    tokens = tokens[tokens.passage < 32]
-    folder = bench.layout.checkpoint(MODELS[0])
-    networks = [untrained_model(folder, seed, CPU) for seed in range(5)]
+    tokens = {model: read_table(bench.layout.tokens("study", model)) for model in MANY}
+    tokens = {model: table[table.passage < 512] for model, table in tokens.items()}
+    networks = {model: load_model(bench.layout.checkpoint(model), CPU) for model in MANY}
     read, spent, count = {}, {}, {}
-    for k in range(2, 6):
-        sources = {f"m{i}": ForwardPass(networks[i], tokens, 32, "bfloat16", CPU, i) for i in range(k)}
+    for k in (2, *range(2, len(MANY) + 1)):  # the first warms up
+        sources = {m: ForwardPass(networks[m], tokens[m], 32, "bfloat16", CPU, m) for m in MANY[:k]}
         clock = {"seconds": 0.0, "tokens": 0}
         for source in sources.values():
             source.model.forward = functools.partial(_clocked, type(source.model).forward, source.model, clock)
-        spent[k], _ = timed(lambda sources=sources: by_sketch(sources, bench.scratch / "many", 32_768))
-        read[k], count[k] = clock["seconds"], clock["tokens"] / len(tokens)
+        spent[k], _ = timed(lambda sources=sources: by_sketch(sources, bench.scratch / "many", SLOTS // 8))
+        read[k], count[k] = clock["seconds"], clock["tokens"] / len(tokens[MANY[0]])
+    for k in spent:
         bench.record("models", "sketch", k, spent[k], forward_seconds=read[k], forward_passes=count[k])
     bench.keys["passes_exponent"] = slope(list(read), list(read.values()))
     bench.keys["passes_per_model"] = max(count[k] / k for k in count)

@@ -175,7 +175,7 @@ class Matching(Section):
     """Memory of a matching job beyond what its libraries take; the correlation matrix is never stored whole."""
     scratch_gb: float = Field(20, gt=0)
     """Disk for stored activations and sketches of the study."""
-    sketch_slots: int = Field(32_768, ge=2_048)
+    sketch_slots: int = Field(49_152, ge=2_048)
     """Length of a sketch: more slots find candidates more surely and cost more."""
     sketch_candidates: int = Field(128, ge=2)
     """At most so many partners of a neuron are re-scored; a neuron with more in question gets a whole row."""

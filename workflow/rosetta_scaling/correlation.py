@@ -15,7 +15,7 @@ from rosetta_scaling.plan import Tile
 log = logging.getLogger(__name__)
 
 HEADROOM = 20  # a value may exceed all before it by 2^20 before the scale of its neuron is changed
-CACHED = 128  # neurons worked on at a time
+CACHED = 256  # neurons worked on at a time
 PRODUCT_ROWS = 1024  # rows of a rounded product in memory at a time
 
 

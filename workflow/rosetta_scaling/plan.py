@@ -18,7 +18,7 @@ RANKED_ROWS = 256  # rows of a tile whose sort keys are in memory at a time
 WINDOW_BATCHES = 4  # passages of so many batches are sorted by length, so that little is padded
 RESCORING_BYTES = 8  # of an activation that is re-scored: as stored and as float32, with room for candidates
 LEAST_CHUNK = 128
-SKETCH_PAYS = 4  # a sketch is worth its passes when it is so many times shorter than the units ...
+SKETCH_PAYS = 2  # a sketch is worth its passes when it is so many times shorter than the units ...
 SKETCH_NEURONS = 4096  # ... and the product of so many neurons outweighs them
 
 

@@ -29,7 +29,8 @@ from rosetta_scaling.store import TensorFile, atomic, read_json, read_tensors, w
 
 log = logging.getLogger(__name__)
 
-STANDARD_ERRORS = 6.0  # about one wrong bound in 10^9
+STANDARD_ERRORS = 6.0  # of a certificate: about one wrong bound in 10^9
+OVERESTIMATED = 5.0  # standard errors by which a best partner may have been: one in 10^6 costs a row of exact values
 TOGETHER = 4  # blocks per product: fewer additions to the sums
 ROUNDING = 2.0**-8  # of an estimate, relative: slots are stored in bfloat16, and products may be rounded to it
 
@@ -198,7 +199,7 @@ def _within_error(best: Neighbours, k: int, variance: float) -> tuple[torch.Tens
     """
     bound = error_bound(best.r, variance, STANDARD_ERRORS)
     kth = best.r[:, k - 1, None]
-    lowest = kth - error_bound(kth, variance, STANDARD_ERRORS)
+    lowest = kth - error_bound(kth, variance, OVERESTIMATED)
     chosen = best.r + bound >= lowest
     chosen[:, : k + 1] = True
     chosen &= best.partner >= 0
