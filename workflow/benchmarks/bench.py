@@ -52,13 +52,15 @@ OUT = Path("results/bench")
 
 
 class Part:
-    """A source (see rosetta_scaling.sources) of the first units of another one."""
+    """A source (see rosetta_scaling.sources) of the first units, and of the first neurons, of another one."""
 
-    def __init__(self, source, units: int):
-        self.source, self.widths, self.weights, self.chunk = source, source.widths, source.weights, source.chunk
+    def __init__(self, source, units: int, neurons: int | None = None):
+        self.source, self.weights, self.chunk = source, source.weights, source.chunk
+        self.widths = source.widths if neurons is None else [neurons]
         self.units = min(units, source.units)
 
     def chunks(self, start: int = 0, stop: int | None = None):
+        stop = sum(self.widths) if stop is None else stop
         for i, chunk in enumerate(itertools.islice(self.source.chunks(start, stop), -(-self.units // self.chunk))):
             yield chunk[:, : self.units - i * self.chunk]
 
@@ -77,6 +79,12 @@ class Bench:
     def record(self, case: str, engine: str, x: float, seconds: float, **more) -> None:
         self.rows.append({"case": case, "engine": engine, "x": x, "seconds": seconds} | more)
         log.info("%s, %s, %s: %.1f s %s", case, engine, f"{x:,}", seconds, more or "")
+
+    def fit(self, case: str) -> None:
+        """The exponent of time against what a case varies, of both engines."""
+        for engine in ("exact", "sketch"):
+            points = [(row["x"], row["seconds"]) for row in self.rows if (row["case"], row["engine"]) == (case, engine)]
+            self.keys[f"{engine}_{case}_exponent"] = slope(*zip(*points, strict=True))
 
     def forward(self, model: str, tokens: pd.DataFrame) -> ForwardPass:
         return ForwardPass(self.networks[model], tokens, 32, "bfloat16", CPU, weights=model)
@@ -115,8 +123,8 @@ def slope(x, y) -> float:
 # -- the engines, as the jobs run them -------------------------------------------------------------------------------
 
 
-def exact(a, b, neurons: int | None = None):
-    sizes = [sum(source.widths) if neurons is None else neurons for source in (a, b)]
+def exact(a, b):
+    sizes = [sum(source.widths) for source in (a, b)]
     parts = tiles(*sizes, 1500 * 10**6)
     found = [(tile, *match_tile(a, b, tile, 2)) for tile in parts]
     return merge_tiles(Tile(0, sizes[0], 0, sizes[1]), found, 2)
@@ -250,7 +258,6 @@ def engines(bench: Bench) -> None:
     bench.rate = max(bench.rate, product_rate(CPU, side=4096))
     bench.keys["gemm_gflops"] = bench.rate / 1e9
     bench.keys["gemm_efficiency"] = exact_flops(size, size, EXACT_UNITS) / seconds[EXACT_UNITS] / bench.rate
-    bench.keys["exact_units_exponent"] = slope(list(seconds), list(seconds.values()))
     whole = seconds[EXACT_UNITS] * SKETCH_UNITS / EXACT_UNITS
     bench.record("units", "exact", SKETCH_UNITS, whole, share=EXACT_UNITS / SKETCH_UNITS)
     times = {}
@@ -269,19 +276,21 @@ def engines(bench: Bench) -> None:
     agreement += [agreement_of(by_a, best_a, rows), agreement_of(by_b, best_b, rows)]
     bench.keys["sketch_agreement"] = min(agreement)
     bench.keys["sketch_speedup"] = whole / times[SKETCH_UNITS]
-    bench.keys["sketch_units_exponent"] = slope(list(times), list(times.values()))
+    bench.fit("units")
     bench.keys["sketch_certified_share"] = (report["certified_a"] + report["certified_b"]) / 2
     bench.keys["sketch_largest_error"] = report["largest_error"]
     bench.keys["sketch_candidates_per_neuron"] = report["rescored"] / (2 * size)
     spent, _ = timed(lambda: rescore({m: Part(s, 16_384) for m, s in sources.items()}, sketches, candidates, CPU))
     bench.pair_rate = report["rescored"] * 16_384 / spent
     for neurons in (2048, 4096):
-        spent, _ = timed(lambda neurons=neurons: exact(*(Part(s, EXACT_UNITS // 2) for s in sources.values()), neurons))
+        parts = {model: Part(source, EXACT_UNITS, neurons) for model, source in sources.items()}
+        spent, _ = timed(lambda parts=parts: exact(*parts.values()))
         bench.record("neurons", "exact", neurons, spent)
-    spent = seconds[EXACT_UNITS] / 2
-    bench.record("neurons", "exact", size, spent, share=2.0)
-    points = [row for row in bench.rows if row["case"] == "neurons"]
-    bench.keys["exact_neurons_exponent"] = slope([p["x"] for p in points], [p["seconds"] for p in points])
+        steps = by_sketch(parts, bench.scratch / "sketch")[1]
+        bench.record("neurons", "sketch", neurons, sum(steps.values()), **steps)
+    bench.record("neurons", "exact", size, seconds[EXACT_UNITS])
+    bench.record("neurons", "sketch", size, times[EXACT_UNITS])
+    bench.fit("neurons")
 
 
 def agreement_of(by_sketches, exactly, rows: range | None = None) -> float:
@@ -310,7 +319,7 @@ def memory(bench: Bench) -> None:
 def many_models(bench: Bench) -> None:
     """All pairs of K networks, activations computed anew in every pass: forward passes grow as K, not as K(K - 1)."""
     tokens = {model: read_table(bench.layout.tokens("study", model)) for model in MANY}
-    tokens = {model: table[table.passage < 512] for model, table in tokens.items()}
+    tokens = {model: table[table.passage < 384] for model, table in tokens.items()}
     networks = {model: load_model(bench.layout.checkpoint(model), CPU) for model in MANY}
     read, spent, count = {}, {}, {}
     for k in (2, *range(2, len(MANY) + 1)):  # the first warms up
@@ -320,8 +329,13 @@ def many_models(bench: Bench) -> None:
             source.model.forward = functools.partial(_clocked, type(source.model).forward, source.model, clock)
         spent[k], _ = timed(lambda sources=sources: by_sketch(sources, bench.scratch / "many", SLOTS // 8))
         read[k], count[k] = clock["seconds"], clock["tokens"] / len(tokens[MANY[0]])
+    pairs = {
+        pair: timed(lambda pair=pair: exact(*(sources[m] for m in pair)))[0] for pair in itertools.combinations(MANY, 2)
+    }
     for k in spent:
         bench.record("models", "sketch", k, spent[k], forward_seconds=read[k], forward_passes=count[k])
+        bench.record("models", "exact", k, sum(pairs[pair] for pair in itertools.combinations(MANY[:k], 2)))
+    bench.fit("models")
     bench.keys["passes_exponent"] = slope(list(read), list(read.values()))
     bench.keys["passes_per_model"] = max(count[k] / k for k in count)
 

@@ -1,4 +1,4 @@
-"""The figure of the benchmark: six panels, one for each thing that was measured."""
+"""The figure of the benchmark: seven panels, one for each thing that was measured."""
 
 import numpy as np
 import pandas as pd
@@ -12,20 +12,14 @@ ENGINES = ["known way", "exact", "sketch"]
 @styled()
 def draw(table: pd.DataFrame, paper: pd.DataFrame, keys: dict) -> Figure:
     """`table` has columns case, engine, x, seconds, peak_mb, budget_mb; `paper` those of paper_scale.costs."""
-    figure, axes = panels(6, height=3.1, columns=3)
+    figure, axes = panels(7, height=3.1, columns=4)
     _efficiency(axes[0], keys)
     _memory(axes[1], table[table.case == "memory"])
-    _against(
-        axes[2],
-        table,
-        "units",
-        "units compared",
-        keys,
-        {"exact": "exact_units_exponent", "sketch": "sketch_units_exponent"},
-    )
-    _against(axes[3], table, "neurons", "neurons of each model", keys, {"exact": "exact_neurons_exponent"})
-    _pair(axes[4], table[(table.case == "pair") & table.engine.isin(ENGINES)])
-    _paper(axes[5], paper)
+    _against(axes[2], table, "units", "units compared", keys)
+    _against(axes[3], table, "neurons", "neurons of each model", keys)
+    _against(axes[4], table, "models", "models, all against all, forward passes included", keys)
+    _pair(axes[5], table[(table.case == "pair") & table.engine.isin(ENGINES)])
+    _paper(axes[6], paper)
     return figure
 
 
@@ -56,14 +50,12 @@ def _memory(axes, table: pd.DataFrame) -> None:
     axes.legend(loc="lower right")
 
 
-def _against(axes, table: pd.DataFrame, case: str, label: str, keys: dict, exponents: dict) -> None:
+def _against(axes, table: pd.DataFrame, case: str, label: str, keys: dict) -> None:
     group = table[table.case == case]
-    for engine, exponent in exponents.items():
+    for engine in ENGINES[1:]:
         part = group[group.engine == engine].sort_values("x")
-        i = ENGINES.index(engine)
-        axes.plot(
-            part.x, part.seconds, marker=marker(i), color=colour(i), label=f"{engine}: slope {keys[exponent]:.2f}"
-        )
+        i, exponent = ENGINES.index(engine), keys[f"{engine}_{case}_exponent"]
+        axes.plot(part.x, part.seconds, marker=marker(i), color=colour(i), label=f"{engine}: slope {exponent:.2f}")
     log_axis(axes, "x", group.x)
     log_axis(axes, "y", group.seconds, smallest=0.1)
     axes.set(xlabel=label, ylabel="seconds", title=f"Time against {case}")
