@@ -15,6 +15,7 @@ WORKFLOW = Path(__file__).resolve().parents[1]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+NEAREST = 10  # partners among which a hub-corrected score ranks
 MINIMUM_RUNGS = 3  # two points always lie on a line: a fit needs a third to be able to fail
 
 
@@ -114,6 +115,8 @@ class Family(Section):
     """Size of the family's own byte-level BPE vocabulary."""
     seed: int = 0
     """Decides initial weights, tokenizer sample and order of the training text."""
+    rungs: list[Name] | None = None
+    """Only these rungs of the ladder, for families that serve as other seeds; null takes all (`ladder` only)."""
     folders: dict[Name, str] | None = None
     """Rung name to model folder (`local` only)."""
 
@@ -153,17 +156,44 @@ class Activations(Section):
 class Criterion(Section):
     k: int = Field(1, ge=1, le=100)
     """Mutual top-k: each neuron is among the k best of the other."""
+    mutual: bool = True
+    """Off: the partner need only be among the k best of the anchor's neuron."""
+    score: Literal["r", "csls"] = "r"
+    """What ranks partners: Pearson's r, or r less what hubs have with everybody (cross-domain similarity local scaling
+    of Conneau et al. 2018), among partners that are mutual within the 10 nearest."""
     min_r: float = Field(0.0, ge=0, lt=1)
     """Smallest Pearson correlation of a match."""
+    min_margin: float = Field(0.0, ge=0, lt=1)
+    """Least distance in r to the runner-up, on both sides."""
+    min_excess: float = Field(0.0, ge=0, lt=1)
+    """Least r beyond the best r that the anchor's neuron has with the rotated neurons of the other model (the excess
+    correlation of Gurnee et al. 2024)."""
 
     @property
     def name(self) -> str:
-        return f"mutual_top{self.k}" + (f"_r{self.min_r:g}" if self.min_r > 0 else "")
+        parts = [f"{'mutual_' if self.mutual else ''}top{self.k}", *(["csls"] if self.score == "csls" else [])]
+        least = {"r": self.min_r, "margin": self.min_margin, "excess": self.min_excess}
+        return "_".join(parts + [f"{name}{value:g}" for name, value in least.items() if value > 0])
+
+    @property
+    def is_plain(self) -> bool:
+        """Mutual best partners and a least r at most: what chance gives can then be calculated."""
+        return self.mutual and self.score == "r" and not self.min_margin and not self.min_excess
 
 
 class Matching(Section):
     criteria: list[Criterion] = Field(
-        default_factory=lambda: [Criterion(), Criterion(min_r=0.3), Criterion(min_r=0.5), Criterion(k=5)], min_length=1
+        default_factory=lambda: [
+            Criterion(),
+            Criterion(min_r=0.3),
+            Criterion(min_r=0.5),
+            Criterion(k=5),
+            Criterion(min_margin=0.05),
+            Criterion(min_excess=0.2),
+            Criterion(mutual=False, min_excess=0.2),
+            Criterion(score="csls"),
+        ],
+        min_length=1,
     )
     """What counts as a match; the first is the primary criterion, on which claims are judged."""
     engine: Literal["auto", "exact", "sketch"] = "auto"
@@ -183,7 +213,7 @@ class Matching(Section):
     @property
     def k(self) -> int:
         """The most partners that any criterion looks at."""
-        return max(criterion.k for criterion in self.criteria)
+        return max(NEAREST if criterion.score == "csls" else criterion.k for criterion in self.criteria)
 
     @model_validator(mode="after")
     def _distinct(self):
@@ -194,12 +224,46 @@ class Matching(Section):
 
 
 class Nulls(Section):
-    untrained_draws: int = Field(2, ge=1)
-    """Fresh initialisations of every network."""
+    """Draws of every null; odd and even ones change one and the other model of a pair."""
+
     shift_draws: int = Field(2, ge=1)
-    """Displacements of one model's units by whole documents."""
+    """Units displaced by whole documents: keeps everything but the alignment, autocorrelation included."""
+    permute_draws: int = Field(2, ge=1)
+    """Units displaced and shuffled: keeps every neuron's distribution and the correlations within a model."""
+    gaussian_draws: int = Field(2, ge=1)
+    """Independent Gaussian units with the covariance of every layer."""
+    rotate_draws: int = Field(4, ge=2)
+    """Every layer's standardised activations in a random orthonormal basis: the same subspace without its neurons.
+    These are the decoys of the calibration; half of them stand for either model."""
+    rotate_raw_draws: int = Field(2, ge=1)
+    """The same with the activations as they are."""
+    untrained_draws: int = Field(2, ge=1)
+    """Fresh initialisations of both networks."""
+    rows: int | None = Field(None, ge=10)
+    """Nulls are counted on this many random neurons of every model and scaled up; null takes all."""
     seed: int = 0
-    """Decides initialisations and displacements."""
+    """Decides everything random in nulls and stability checks."""
+
+    def draws(self, null: str) -> int:
+        return getattr(self, f"{null}_draws")
+
+
+NULLS = tuple(name.removesuffix("_draws") for name in Nulls.model_fields if name.endswith("_draws"))
+
+
+class Stability(Section):
+    bootstrap: int = Field(40, ge=10)
+    """Resamples of the documents, for the interval of every count."""
+    subset_draws: int = Field(10, ge=2)
+    """Random subsets of neurons, of the size of a curve's smallest model, for counts at equal n."""
+    snapshots: list[float] = Field(default_factory=lambda: [0.125, 0.25, 0.5])
+    """Shares of the units at which the running products are read, for counts against the number of units."""
+
+    @model_validator(mode="after")
+    def _shares(self):
+        if not all(0 < share < 1 for share in self.snapshots) or self.snapshots != sorted(set(self.snapshots)):
+            raise ValueError(f"stability.snapshots is {self.snapshots}; shares rise and lie between 0 and 1")
+        return self
 
 
 class Polarization(Section):
@@ -228,6 +292,7 @@ class Study(Section):
     activations: Activations = Activations()
     matching: Matching = Matching()
     nulls: Nulls = Nulls()
+    stability: Stability = Stability()
     polarization: Polarization = Polarization()
 
     def deciding(self) -> dict:
@@ -244,7 +309,9 @@ class Study(Section):
     def rungs_of(self, family: str) -> list[str]:
         """Rung names of a family, in order."""
         member = self.families[family]
-        return list(member.folders if member.source == "local" else self.ladder.rungs)
+        if member.source == "local":
+            return list(member.folders)
+        return [rung for rung in self.ladder.rungs if member.rungs is None or rung in member.rungs]
 
     def points_of(self, curve: str) -> list[str]:
         """Rungs that every family of the curve has, in the anchor's order."""
@@ -261,6 +328,18 @@ class Study(Section):
             )
         if Path(self.cache_dir) == Path("results") / self.study:
             raise ValueError(f"study '{self.study}' would be written into the cache {self.cache_dir}; rename it")
+        return self
+
+    @model_validator(mode="after")
+    def _evidence_is_there(self):
+        if self.nulls.rows and any(c.min_excess or c.score == "csls" for c in self.matching.criteria):
+            raise ValueError(
+                "matching.criteria ask for min_excess or csls, which need every neuron, but nulls.rows is "
+                f"{self.nulls.rows}; set it to null, or leave these criteria out"
+            )
+        for name, family in self.families.items():
+            if unknown := set(family.rungs or ()) - set(self.ladder.rungs):
+                raise ValueError(f"families.{name}.rungs names {sorted(unknown)}; rungs are {list(self.ladder.rungs)}")
         return self
 
     @model_validator(mode="after")

@@ -6,11 +6,12 @@ are summed in float32, moments in float64. Constant neurons have no correlation:
 """
 
 import logging
+from collections.abc import Iterator, Sequence
 
 import torch
 
-from rosetta_scaling.neighbours import Neighbours, best_in_rows
-from rosetta_scaling.plan import Tile
+from rosetta_scaling.neighbours import Neighbours, best_in_blocks
+from rosetta_scaling.plan import RANKED_ROWS, Tile
 
 log = logging.getLogger(__name__)
 
@@ -94,15 +95,31 @@ class CrossProducts:
             self.total *= factor
         add_products(self.total, x, y, product_dtype(self.total.device))
 
+    def blocks(self, transposed: bool = False) -> Iterator[torch.Tensor]:
+        """Pearson's r of a few neurons of A with all of B after the other, float32; -inf for constant neurons.
+
+        When `transposed`, of neurons of B with all of A.
+        """
+        total, mine, other = (self.total.T, self.b, self.a) if transposed else (self.total, self.a, self.b)
+        mean, norm = (other.sum / other.count).float(), other.norm().float()
+        for start in range(0, len(total), RANKED_ROWS):
+            rows = slice(start, start + RANKED_ROWS)
+            r = total[rows] - mine.sum[rows, None].float() * mean
+            r /= mine.norm()[rows, None].float()
+            r /= norm
+            r[mine.constant[rows]] = -torch.inf
+            r[:, other.constant] = -torch.inf
+            yield r
+
     def correlations(self) -> torch.Tensor:
-        """Pearson's r (a, b), float32, in the memory of the sums; -inf for constant neurons."""
-        r = self.total
-        r.addr_(self.a.sum.float(), (self.b.sum / self.b.count).float(), alpha=-1)
-        r /= self.a.norm().float()[:, None]
-        r /= self.b.norm().float()
-        r[self.a.constant] = -torch.inf
-        r[:, self.b.constant] = -torch.inf
-        return r
+        """All of them, (a, b)."""
+        return torch.cat(list(self.blocks()))
+
+    def best(self, tile: Tile, k: int) -> tuple[Neighbours, Neighbours]:
+        """The k best partners within the tile that these are the products of."""
+        constant_a, constant_b = self.a.constant, self.b.constant
+        best_a = best_in_blocks(self.blocks(), tile.b1 - tile.b0, k, tile.b0, constant_a)
+        return best_a, best_in_blocks(self.blocks(transposed=True), tile.a1 - tile.a0, k, tile.a0, constant_b)
 
 
 def in_cache(neurons: int) -> list[slice]:
@@ -131,20 +148,31 @@ def add_products(total: torch.Tensor, x: torch.Tensor, y: torch.Tensor, dtype: t
 
 def match_tile(a, b, tile: Tile, k: int, device: torch.device | str = "cpu") -> tuple[Neighbours, Neighbours]:
     """The k best partners within a tile, of every neuron of source `a` and of every neuron of source `b`."""
+    return match_tile_growing(a, b, tile, k, [], device)[a.units]
+
+
+def match_tile_growing(
+    a, b, tile: Tile, k: int, shares: Sequence[float], device: torch.device | str = "cpu"
+) -> dict[int, tuple[Neighbours, Neighbours]]:
+    """match_tile by the number of units: after about these shares of the units, to the chunk, and after all."""
     products = CrossProducts(tile.a1 - tile.a0, tile.b1 - tile.b0, a.chunk, device)
+    found, due = {}, [share * a.units for share in shares]
     for x, y in zip(a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1), strict=True):
         products.add(x.to(device), y.to(device))
-    r = products.correlations()
-    constant_a, constant_b = products.a.constant, products.b.constant
-    return best_in_rows(r, k, tile.b0, constant_a), best_in_rows(r.T, k, tile.a0, constant_b)
+        if due and products.a.count >= due[0]:
+            due = [units for units in due if units > products.a.count]
+            if products.a.count < a.units:
+                found[products.a.count] = products.best(tile, k)
+    found[a.units] = products.best(tile, k)
+    return found
 
 
 def match_tile_or_quarters(
-    a, b, tile: Tile, k: int, device: torch.device | str = "cpu"
-) -> tuple[Neighbours, Neighbours]:
-    """match_tile; when memory runs out, once more in four tiles of half the size."""
+    a, b, tile: Tile, k: int, device: torch.device | str = "cpu", shares: Sequence[float] = ()
+) -> dict[int, tuple[Neighbours, Neighbours]]:
+    """match_tile_growing; when memory runs out, once more in four tiles of half the size."""
     try:
-        return match_tile(a, b, tile, k, device)
+        return match_tile_growing(a, b, tile, k, shares, device)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
         # On a processor torch has no class for it, and a file that cannot be mapped is an OSError.
         if isinstance(error, RuntimeError | OSError) and "memory" not in str(error):
@@ -152,8 +180,11 @@ def match_tile_or_quarters(
         log.warning("out of memory on %s (%s); trying tiles of half the size", tile, str(error).partition("\n")[0])
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    parts = [(part, *match_tile(a, b, part, k, device)) for part in tile.quarters()]
-    return merge_tiles(tile, parts, k)
+    parts = {part: match_tile_growing(a, b, part, k, shares, device) for part in tile.quarters()}
+    return {
+        units: merge_tiles(tile, [(part, *found[units]) for part, found in parts.items()], k)
+        for units in next(iter(parts.values()))
+    }
 
 
 def merge_tiles(whole: Tile, parts: list[tuple[Tile, Neighbours, Neighbours]], k: int) -> tuple[Neighbours, Neighbours]:

@@ -4,6 +4,17 @@ import pandas as pd
 
 from rosetta_scaling import style
 
+# What the figure of the decomposition draws, in the order of its legend.
+DECOMPOSED = {
+    "count": "count",
+    "calibrated_05": "calibrated, FDR 5%",
+    "excess": "excess over the largest null",
+    "null_rotate": "null: rotated neurons",
+    "null_permute": "null: permuted units",
+    "null_gaussian": "null: Gaussian units",
+    "null_untrained": "null: untrained networks",
+}
+
 
 def primary(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the primary criterion: the first one in the table."""
@@ -25,6 +36,24 @@ def counts_data(counts: pd.DataFrame, fits: pd.DataFrame) -> tuple[pd.DataFrame,
     order = {criterion: i for i, criterion in enumerate(data["criterion"].unique())}
     others = data[~main].sort_values("criterion", key=lambda column: column.map(order), kind="stable")
     return data[main].reset_index(drop=True), others.reset_index(drop=True)
+
+
+def decomposition_data(counts: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
+    """One row per curve, point and quantity of the primary criterion: value, range, and the exponent of its fit."""
+    rows, lines = primary(counts), fits[fits["x"] == "neurons"].set_index(["curve", "criterion", "quantity"])
+    tables = []
+    for quantity in DECOMPOSED:
+        data = rows[["curve", "point", "criterion", "neurons"]].assign(quantity=quantity, value=rows[quantity])
+        data["low"], data["high"] = (rows.get(f"{quantity}_{end}", rows[quantity]) for end in ("low", "high"))
+        keys = [(curve, criterion, quantity) for curve, criterion in zip(data.curve, data.criterion, strict=True)]
+        data["alpha"] = lines["alpha"].reindex(keys).to_numpy()
+        tables.append(data)
+    return pd.concat(tables, ignore_index=True)
+
+
+def snapshots_data(snapshots: pd.DataFrame) -> pd.DataFrame:
+    """Counts of the primary criterion against the number of units."""
+    return primary(snapshots)
 
 
 def fraction_data(counts: pd.DataFrame) -> pd.DataFrame:

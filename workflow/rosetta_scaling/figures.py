@@ -13,12 +13,32 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rosetta_scaling import style
-from rosetta_scaling.figure_data import counts_data, fraction_data, layers_data, polarization_data, training_data
+from rosetta_scaling.figure_data import (
+    DECOMPOSED,
+    counts_data,
+    decomposition_data,
+    fraction_data,
+    layers_data,
+    polarization_data,
+    snapshots_data,
+    training_data,
+)
 from rosetta_scaling.store import read_table
 
 # Seaborn is imported where it is used: it takes more than a second, and the report only needs the names below.
-FIGURES = ("counts", "counts_criteria", "fraction", "polarization", "medians", "layers", "loss", "training")
-TABLES = ("models", "training", "counts", "fits", "polarization", "layers")
+FIGURES = (
+    "counts",
+    "decomposition",
+    "snapshots",
+    "counts_criteria",
+    "fraction",
+    "polarization",
+    "medians",
+    "layers",
+    "loss",
+    "training",
+)
+TABLES = ("models", "training", "counts", "snapshots", "fits", "polarization", "layers")
 
 
 def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
@@ -29,6 +49,8 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
     polarization = polarization_data(tables["polarization"], counts)
     drawn = {
         "counts": (draw_counts, main),
+        "decomposition": (draw_decomposition, decomposition_data(counts, tables["fits"])),
+        "snapshots": (draw_snapshots, snapshots_data(tables["snapshots"])),
         "counts_criteria": (draw_counts, others),
         "fraction": (draw_fraction, fraction_data(counts)),
         "polarization": (draw_polarization, polarization),
@@ -72,8 +94,66 @@ def draw_counts(data: pd.DataFrame) -> Figure:
         Line2D([], [], color=style.colour(0), lw=1.4, label="power-law fit"),
         Line2D([], [], color="0.2", lw=1.1, ls=":", label=f"{style.ALPHA} = 1: a constant share"),
     ]
-    figure.legend(handles=lines, loc="outside upper center", ncols=5 if figure.get_figwidth() > 7 else 3)
+    figure.legend(handles=lines, loc="outside upper center", ncols=3)
     figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)
+    figure.supylabel("Rosetta neurons of the anchor model", fontsize=9)
+    return figure
+
+
+@style.styled()
+def draw_decomposition(data: pd.DataFrame) -> Figure:
+    """What the count consists of against neurons, log-log, one panel per curve; rows of `decomposition_data`.
+
+    The legend of every panel gives the exponents.
+    """
+    groups = list(data.groupby("curve", sort=False))
+    figure, every_axes = style.panels(len(groups), height=3.6)
+    for axes, (curve, group) in zip(every_axes, groups, strict=True):
+        style.log_axis(axes, "x", data["neurons"])
+        style.log_axis(axes, "y", np.clip(data["value"].dropna(), 0, None))
+        for i, (quantity, part) in enumerate(group.groupby("quantity", sort=False)):
+            null = quantity.startswith("null")
+            look = {"color": style.GREY if null else style.colour(i), "marker": style.marker(i), "markersize": 5}
+            look |= {"lw": 1, "ls": ":" if null else "-", "markerfacecolor": "white" if null else None}
+            alpha = part["alpha"].iloc[0]
+            words = f"{style.ALPHA} = {style.fixed(alpha)}" if np.isfinite(alpha) else "no fit"
+            shown = part["value"].clip(lower=0)
+            axes.plot(part["neurons"], shown, label=words, clip_on=False, **look)
+            if quantity == "count":
+                axes.vlines(part["neurons"], part["low"], part["high"], color=look["color"], lw=1.2)
+        axes.set_title(f"{style.wrap(curve, 40)}\nn = {group['point'].nunique()} points")
+        axes.legend(loc="lower right", fontsize=6.5, handlelength=1.2, labelspacing=0.2)
+    handles = [
+        Line2D([], [], label=label, ls=line.get_linestyle(), marker=line.get_marker(), color=line.get_color(),
+               markerfacecolor=line.get_markerfacecolor())
+        for label, line in zip(DECOMPOSED.values(), every_axes[0].lines, strict=True)
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)
+    figure.supylabel("neurons of the anchor model", fontsize=9)
+    return figure
+
+
+@style.styled()
+def draw_snapshots(data: pd.DataFrame) -> Figure:
+    """Counts against the number of units they were counted on, one panel per curve, a line per point."""
+    if data.empty:
+        return style.empty_figure("Counts against units are read from the running products of the exact engine only.")
+    groups = list(data.groupby("curve", sort=False))
+    figure, every_axes = style.panels(len(groups), height=2.6)
+    points = list(data["point"].unique())
+    for axes, (curve, group) in zip(every_axes, groups, strict=True):
+        style.log_axis(axes, "x", data["units"])
+        style.log_axis(axes, "y", data["count"])
+        for point, part in group.groupby("point", sort=False):
+            i = points.index(point)
+            axes.plot(part["units"], part["count"], color=style.colour(i), marker=style.marker(i), markersize=5, lw=1)
+        axes.set_title(f"{style.wrap(curve, 40)}\nn = {group['point'].nunique()} points")
+    handles = [
+        Line2D([], [], color=style.colour(i), marker=style.marker(i), label=point) for i, point in enumerate(points)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=8)
+    figure.supxlabel("units (the last marker: all of them)", fontsize=9)
     figure.supylabel("Rosetta neurons of the anchor model", fontsize=9)
     return figure
 

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config import MINIMUM_RUNGS
+from rosetta_scaling.config import MINIMUM_RUNGS, NULLS
 from rosetta_scaling.store import StudyError
 
 ABSCISSAE = ("neurons", "parameters", "non_embedding_parameters")
-QUANTITIES = ("count", "excess", "null_untrained", "null_shift")
+QUANTITIES = ("count", "excess", *(f"null_{null}" for null in (*NULLS, "iid")))
+QUANTITIES += ("calibrated_05", "calibrated_01", "equal_n_count", "equal_n_null")
 
 
 def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
@@ -36,11 +37,10 @@ def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dic
 
 
 def fit_counts(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Fits of every curve and criterion: count, excess over the larger null, and each null; against every abscissa.
+    """Fits of every curve and criterion and each of QUANTITIES, against every abscissa.
 
     Points where the quantity is zero cannot enter a logarithm: they are left out and the note says so.
     """
-    counts = counts.assign(excess=excess(counts))
     rows = []
     for (curve, criterion), part in counts.groupby(["curve", "criterion"], sort=False):
         for quantity in QUANTITIES:
@@ -54,8 +54,3 @@ def fit_counts(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
                     fit = dict.fromkeys(("alpha", "low", "high", "c", "r2"), np.nan) | {"points": len(positive)}
                 rows.append({"curve": curve, "criterion": criterion, "quantity": quantity, "x": x, **fit, "note": note})
     return pd.DataFrame(rows)
-
-
-def excess(counts: pd.DataFrame) -> pd.Series:
-    """Count minus the larger of its nulls."""
-    return counts["count"] - counts[["null_untrained", "null_shift"]].max(axis=1)

@@ -9,12 +9,14 @@ import shutil
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from rosetta_scaling import versions
 from rosetta_scaling.config import Study
 from rosetta_scaling.plan import ModelSize, Plan, folder_size, make_plan, trained_size
 from rosetta_scaling.store import StudyError, digest, model_files
 
-NULLS = ("untrained", "shift")
+REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 
 
 class Layout:
@@ -198,6 +200,11 @@ class Layout:
         return folder_size(self.checkpoint(model))
 
     @cached_property
+    def smallest(self) -> int:
+        """Neurons of the smallest model: so many are compared at equal n."""
+        return min(self.size(model).neurons for model in self.models)
+
+    @cached_property
     def plan(self) -> Plan:
         """How the pairs are matched."""
         study = self.study
@@ -213,14 +220,21 @@ class Layout:
 
     def variants(self, null: str) -> list[str]:
         """The draws of a null: one side or both are changed, then matched like the real pair."""
-        draws = {"untrained": self.study.nulls.untrained_draws, "shift": self.study.nulls.shift_draws}[null]
-        return [f"{null}{draw}" for draw in range(draws)]
+        return [f"{null}{draw}" for draw in range(self.study.nulls.draws(null))]
 
     def tiles(self, pair: str, variant: str) -> list[str]:
         """Files with the best partners within each tile; none when the pair is one tile, matched where it is used."""
         tiles = self.plan.tiles[pair]
         folder = f"{self.results}/tiles/{pair}/{variant}"
         return [f"{folder}/{i:05d}.safetensors" for i in range(len(tiles))] if len(tiles) > 1 else []
+
+    def sample(self, model: str, size: int | None, *seed) -> np.ndarray:
+        """Random neurons of a model, sorted, the same in all its pairs; all when there are no more than `size`."""
+        neurons = self.size(model).neurons
+        if size is None or size >= neurons:
+            return np.arange(neurons)
+        random = np.random.default_rng(int(digest([self.study.nulls.seed, model, *seed]), 16))
+        return np.sort(random.choice(neurons, size, replace=False))
 
     def sketch(self, scope: str, model: str) -> str:
         return f"{self.results}/sketches/{scope}/{model}"
@@ -242,7 +256,7 @@ class Layout:
         return f"{self.results}/rescored/{group}"
 
     def found(self, pair: str, variant: str) -> list[str]:
-        """Files with best partners that are put together to the matches of a pair; nulls never take a sketch."""
+        """Files with best partners that are put together to the matches of a pair; only the real one takes a sketch."""
         if self.plan.engine == "sketch" and variant == "real":
             return [f"{self.rescored(pair)}/{pair}.safetensors"]
         return self.tiles(pair, variant)
@@ -262,8 +276,19 @@ class Layout:
     def matches(self, a: str, b: str) -> str:
         return f"{self.results}/matches/{'--'.join(self.pair(a, b))}/matches.parquet"
 
+    def neighbours(self, a: str, b: str) -> str:
+        """The best partners of every neuron, as the engine found them."""
+        return f"{self.results}/matches/{'--'.join(self.pair(a, b))}/neighbours.safetensors"
+
+    def snapshots(self, a: str, b: str) -> str:
+        """Matches after a part of the units."""
+        return f"{self.results}/matches/{'--'.join(self.pair(a, b))}/snapshots.parquet"
+
     def null(self, null: str, a: str, b: str) -> str:
         return f"{self.results}/nulls/{'--'.join(self.pair(a, b))}/{null}.parquet"
+
+    def replicate(self, kind: str, a: str, b: str) -> str:
+        return f"{self.results}/stability/{'--'.join(self.pair(a, b))}/{kind}.parquet"
 
     def pairs_of_point(self, curve: str, rung: str) -> list[tuple[str, str]]:
         return [self.pair(a, b) for a, b in itertools.combinations(self.points[curve, rung], 2)]

@@ -1,5 +1,6 @@
 """The best partners of every neuron: found tile by tile, merged in any order, and compared from both sides."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,42 +37,68 @@ class Neighbours:
 
 def best_in_rows(r: torch.Tensor, k: int, offset: int, constant: torch.Tensor) -> Neighbours:
     """The k largest of every row of r (neurons, candidates); candidate j is neuron `offset` + j of the other model."""
-    best = Neighbours.empty(len(r), k)
-    index = torch.arange(offset, offset + r.shape[1], device=r.device)
-    for start in range(0, len(r), RANKED_ROWS):
-        block = r[start : start + RANKED_ROWS].contiguous()
-        value, partner = strongest(block, index.expand_as(block), k, dim=1)
+    return best_in_blocks(r.split(RANKED_ROWS), r.shape[1], k, offset, constant)
+
+
+def best_in_blocks(
+    blocks: Iterable[torch.Tensor], candidates: int, k: int, offset: int, constant: torch.Tensor
+) -> Neighbours:
+    """best_in_rows of a matrix that comes a few rows at a time."""
+    best, start = Neighbours.empty(len(constant), k), 0
+    for block in blocks:
+        index = torch.arange(offset, offset + candidates, device=block.device)
+        value, partner = strongest(block.contiguous(), index.expand_as(block), k, dim=1)
         partner = torch.where(value == -torch.inf, -1, partner)
-        best.r[start : start + RANKED_ROWS, : value.shape[1]] = value.cpu()
-        best.partner[start : start + RANKED_ROWS, : value.shape[1]] = partner.cpu()
+        best.r[start : start + len(block), : value.shape[1]] = value.cpu()
+        best.partner[start : start + len(block), : value.shape[1]] = partner.cpu()
+        start += len(block)
     best.constant[:] = constant.cpu()
     return best
 
 
-def mutual_matches(a: Neighbours, b: Neighbours, k: int) -> pd.DataFrame:
-    """Pairs in which each neuron is among the k best of the other.
+def partner_table(a: Neighbours, b: Neighbours, k: int) -> pd.DataFrame:
+    """Pairs of neurons of which each is among the k best of the other, and every neuron's best partner.
 
-    Columns: neuron_a, neuron_b, r, rank_a (place of b among a's partners, from 1), rank_b, margin_a (r above a's next
-    partner), margin_b.
+    Columns: neuron_a, neuron_b, r, rank_a (place of b among a's partners, from 1; 0: not among the k), rank_b,
+    margin_a (r above a's next partner; NaN where rank_a is 0), margin_b, and csls_rank_a, csls_rank_b: ranks among the
+    pairs that are mutual, by 2 r - (mean r of a's k best) - (mean r of b's k best); 0 for the others.
     """
-    neuron_a = torch.arange(len(a.r)).repeat_interleave(k)
-    neuron_b, r = a.partner[:, :k].flatten(), a.r[:, :k].flatten()
-    known = neuron_b >= 0
-    neuron_a, neuron_b, r = neuron_a[known], neuron_b[known], r[known]
-    rank_a = torch.arange(k).repeat(len(a.r))[known]
-    returned = b.partner[neuron_b, :k] == neuron_a[:, None]  # (pairs, k)
-    mutual = returned.any(1)
-    neuron_a, neuron_b, r, rank_a = (x[mutual] for x in (neuron_a, neuron_b, r, rank_a))
-    rank_b = returned[mutual].int().argmax(1)
-    next_a, next_b = (torch.cat([x.r, torch.full((len(x.r), 1), torch.nan)], 1) for x in (a, b))
-    return pd.DataFrame(
-        {
-            "neuron_a": neuron_a,
-            "neuron_b": neuron_b,
-            "r": r.numpy().astype(np.float64),
-            "rank_a": rank_a + 1,
-            "rank_b": rank_b + 1,
-            "margin_a": (r - next_a[neuron_a, rank_a + 1]).numpy(),
-            "margin_b": (r - next_b[neuron_b, rank_b + 1]).numpy(),
-        }
-    )
+    sides = [_ranked(side, k, len(b.r), swap) for side, swap in ((a, False), (b, True))]
+    table = pd.DataFrame({"pair": np.union1d(sides[0].index, sides[1].index)}).set_index("pair")
+    for name, side in zip("ab", sides, strict=True):
+        table[f"rank_{name}"] = side["rank"].reindex(table.index).fillna(0).astype(np.int64)
+        table[f"margin_{name}"] = side.margin.reindex(table.index)
+    table["r"] = sides[0].r.reindex(table.index).fillna(sides[1].r)
+    mutual = (table.rank_a > 0) & (table.rank_b > 0)
+    table = table[mutual | (table.rank_a == 1) | (table.rank_b == 1)]
+    table.insert(0, "neuron_a", table.index // len(b.r))
+    table.insert(1, "neuron_b", table.index % len(b.r))
+    table = table.reset_index(drop=True)
+    mutual = table[(table.rank_a > 0) & (table.rank_b > 0)]
+    hubs = [np.ma.masked_invalid(side.r[:, :k].double().numpy()).mean(1).filled(0) for side in (a, b)]
+    score = 2 * mutual.r - hubs[0][mutual.neuron_a] - hubs[1][mutual.neuron_b]
+    for name in "ab":
+        rank = score.groupby(mutual[f"neuron_{name}"]).rank(ascending=False, method="first")
+        table[f"csls_rank_{name}"] = rank.reindex(table.index).fillna(0).astype(np.int64)
+    return table[["neuron_a", "neuron_b", "r", *(f"{name}_{side}" for name in RANKS for side in "ab")]]
+
+
+RANKS = ("rank", "margin", "csls_rank")
+
+
+def _ranked(side: Neighbours, k: int, neurons_b: int, swap: bool) -> pd.DataFrame:
+    """Known partners of one side, by the number of the pair (neuron of A * neurons of B + neuron of B)."""
+    mine = torch.arange(len(side.r))[:, None].expand(-1, k)
+    other = side.partner[:, :k]
+    pair = other * neurons_b + mine if swap else mine * neurons_b + other
+    following = torch.cat([side.r, torch.full((len(side.r), 1), torch.nan)], 1)[:, 1 : k + 1]
+    rank = torch.arange(1, k + 1).expand_as(other)
+    known = other >= 0
+    columns = {"rank": rank[known], "r": side.r[:, :k][known].double(), "margin": (side.r[:, :k] - following)[known]}
+    return pd.DataFrame({name: value.numpy() for name, value in columns.items()}, index=pair[known].numpy())
+
+
+def mutual_matches(a: Neighbours, b: Neighbours, k: int) -> pd.DataFrame:
+    """The rows of partner_table in which each neuron is among the k best of the other."""
+    table = partner_table(a, b, k)
+    return table[(table.rank_a > 0) & (table.rank_b > 0)].reset_index(drop=True)

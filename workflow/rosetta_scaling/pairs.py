@@ -1,29 +1,27 @@
-"""Match two models, and match them again where no shared neuron can exist: the nulls.
+"""Match two models: tile by tile or by sketches, as they are and as nulls, and see how stable the matches are.
 
-A pair is matched in variants: `real`; `untrainedN`, the Nth fresh initialisation of both; `shiftN`, with the units of
-one displaced by whole documents. All variants go through the same engine.
+Every variant of a pair (see variants.py) goes through the same engine and comes out as a table of partners.
 """
 
 import logging
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling import checkpoints
+from rosetta_scaling.calibration import add_excess, add_q_values
+from rosetta_scaling.config import NULLS
 from rosetta_scaling.correlation import match_tile_or_quarters, merge_tiles
 from rosetta_scaling.devices import product_rate, sketch_dtype
-from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.neighbours import Neighbours, mutual_matches
-from rosetta_scaling.plan import CHUNK_UNITS, Tile, exact_flops
+from rosetta_scaling.neighbours import Neighbours, partner_table
+from rosetta_scaling.plan import Tile, exact_flops, tiles
 from rosetta_scaling.sketch import Candidates, Sketch, find_candidates, match_by_sketch, write_sketch
-from rosetta_scaling.sources import StoredActivations, layer_and_channel
+from rosetta_scaling.sources import layer_and_channel
+from rosetta_scaling.stability import bootstrap, document_groups, match_sample, match_subset, pair_correlations
 from rosetta_scaling.store import (
     StudyError,
     atomic,
-    digest,
     read_json,
     read_table,
     read_tensors,
@@ -31,94 +29,11 @@ from rosetta_scaling.store import (
     write_table,
     write_tensors,
 )
+from rosetta_scaling.variants import changed_side, open_pair, open_source
 
 log = logging.getLogger(__name__)
 
 LONG = 1e12  # floating-point operations above which a job says how long it will take
-
-
-# -- sources ---------------------------------------------------------------------------------------------------------
-
-
-def open_source(
-    layout: Layout,
-    scope: str,
-    model: str,
-    device: torch.device,
-    draw: int | None = None,
-    places: int = 0,
-    chunk: int = CHUNK_UNITS,
-) -> StoredActivations | ForwardPass:
-    """The activations of a model (or of its fresh initialisation `draw`) on the units of a scope.
-
-    `places` displaces the units; `chunk` matters only where activations are computed anew.
-    """
-    if layout.stores_activations:
-        name = model if draw is None else f"{model}.untrained{draw}"
-        return StoredActivations(layout.activations(scope, name), places)
-    folder, settings = layout.checkpoint(model), layout.study.activations
-    if draw is None:
-        network = checkpoints.load_model(folder, device)
-        weights = read_json(layout.checkpoint_manifest(model))["sha256"]
-    else:
-        weights = layout.untrained_seed(model, draw)
-        network = checkpoints.untrained_model(folder, weights, device)
-    tokens = read_table(layout.tokens(scope, model))
-    return ForwardPass(network, tokens, settings.batch_passages, settings.dtype, device, digest(weights), places, chunk)
-
-
-def open_pair(layout: Layout, pair: str, variant: str, device: torch.device) -> tuple:
-    """Both sources of a variant of a pair, checked to be comparable."""
-    models = layout.pairs[pair]
-    scope = layout.scope(*models)
-    draw, places = None, [0, 0]
-    if variant.startswith("untrained"):
-        draw = int(variant.removeprefix("untrained"))
-    elif variant.startswith("shift"):
-        places = shifts(layout, pair)[int(variant.removeprefix("shift"))]
-    a, b = (open_source(layout, scope, m, device, draw, place) for m, place in zip(models, places, strict=True))
-    names = [f"{model} ({layout.activations(scope, model)})" for model in models]
-    if a.units != b.units:
-        raise StudyError(
-            f"{names[0]} has {a.units:,} units and {names[1]} {b.units:,}; they must have the same ones: "
-            "delete the older folder and run the study again"
-        )
-    if a.weights == b.weights:
-        raise StudyError(f"{names[0]} and {names[1]} are the same weights; a network is not compared with itself")
-    for model, source in zip(models, (a, b), strict=True):
-        if sum(source.widths) != layout.size(model).neurons:
-            raise StudyError(
-                f"{model} has {sum(source.widths):,} neurons, but its configuration made the plan expect "
-                f"{layout.size(model).neurons:,}; this architecture is not supported"
-            )
-    return a, b
-
-
-def shifts(layout: Layout, pair: str) -> list[tuple[int, int]]:
-    """Displacements of A and B for every draw.
-
-    Which model is called A must not matter: of the two, the one later in the alphabet is displaced.
-    """
-    models, nulls = layout.pairs[pair], layout.study.nulls
-    seed = [nulls.seed, int(digest(sorted(models)), 16)]
-    doc = read_table(layout.units(layout.scope(*models))).doc.to_numpy()
-    places = displacements(doc, nulls.shift_draws, seed)
-    return [(0, int(place)) if models[1] == max(models) else (int(place), 0) for place in places]
-
-
-def displacements(doc: np.ndarray, draws: int, seed) -> np.ndarray:
-    """Different displacements in units, each ending at a document boundary, by a quarter to three quarters of all.
-
-    `doc` is the document of every unit. Documents of all domains are interleaved, so domains do not stay aligned.
-    """
-    starts = np.flatnonzero(np.append(False, doc[1:] != doc[:-1]))
-    starts = starts[(starts >= len(doc) // 4) & (starts <= 3 * len(doc) // 4)]
-    if len(starts) < draws:
-        raise StudyError(
-            f"the probe text has {len(starts)} document boundaries in its middle half, too few for "
-            f"nulls.shift_draws = {draws}; raise corpus.probe_bytes_per_domain or lower the draws"
-        )
-    return np.random.default_rng(seed).choice(starts, draws, replace=False)
 
 
 # -- exact engine ----------------------------------------------------------------------------------------------------
@@ -126,28 +41,42 @@ def displacements(doc: np.ndarray, draws: int, seed) -> np.ndarray:
 
 def match_one_tile(layout: Layout, pair: str, variant: str, index: int, device: torch.device, out: str) -> None:
     """Write the best partners within one tile of a pair."""
-    a, b = open_pair(layout, pair, variant, device)
-    write_neighbours(out, *_tile(a, b, layout.plan.tiles[pair][index], layout, f"{pair} {variant}", device))
+    tile = layout.plan.tiles[pair][index]
+    write_neighbours(out, tile, _match(*open_pair(layout, pair, variant, device), tile, layout, pair, variant, device))
 
 
-def _tile(a, b, tile: Tile, layout: Layout, name: str, device) -> tuple[Tile, Neighbours, Neighbours]:
+Found = dict[int, tuple[Neighbours, Neighbours]]  # the best partners both ways, by the number of units
+
+
+def _match(a, b, tile: Tile, layout: Layout, pair: str, variant: str, device) -> Found:
+    """The best partners within a tile; of the real pair also on the way, for the curve of counts against units."""
+    name = f"{pair} {variant}"
     flops = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, a.units)
     log.info("%s: tile of %.0f MB, %.1e FLOP, activations %s", name, tile.bytes / 1e6, flops, layout.plan.placement)
     if flops > LONG:
         rate = product_rate(device)
         log.info("%s: about %.0f s of products at %.0f GFLOP/s", name, flops / rate, rate / 1e9)
-    return tile, *match_tile_or_quarters(a, b, tile, layout.study.matching.k + 1, device)
+    shares = layout.study.stability.snapshots if variant == "real" else ()
+    return match_tile_or_quarters(a, b, tile, layout.study.matching.k + 1, device, shares)
 
 
-def write_neighbours(path: str | Path, tile: Tile, a: Neighbours, b: Neighbours) -> None:
-    tensors = {f"{side}_{name}": value for side, found in (("a", a), ("b", b)) for name, value in vars(found).items()}
+def write_neighbours(path: str | Path, tile: Tile, found: Found) -> None:
+    tensors = {
+        f"{units}_{side}_{name}": value
+        for units, sides in found.items()
+        for side, best in zip("ab", sides, strict=True)
+        for name, value in vars(best).items()
+    }
     write_tensors(path, tensors | {"tile": torch.tensor([tile.a0, tile.a1, tile.b0, tile.b1])})
 
 
-def read_neighbours(path: str | Path) -> tuple[Tile, Neighbours, Neighbours]:
+def read_neighbours(path: str | Path) -> tuple[Tile, Found]:
     values = read_tensors(path)
-    sides = [Neighbours(*(values[f"{side}_{name}"] for name in ("r", "partner", "constant"))) for side in "ab"]
-    return Tile(*values["tile"].tolist()), *sides
+    tile, names = Tile(*values.pop("tile").tolist()), ("r", "partner", "constant")
+    return tile, {
+        units: tuple(Neighbours(*(values[f"{units}_{side}_{name}"] for name in names)) for side in "ab")
+        for units in sorted({int(name.split("_")[0]) for name in values})
+    }
 
 
 # -- sketch engine ---------------------------------------------------------------------------------------------------
@@ -189,7 +118,7 @@ def rescore_group(layout: Layout, group: str, device: torch.device, out: Path) -
         for name, pair in pairs.items():
             a, b, report = found[pair]
             whole = Tile(0, len(a.r), 0, len(b.r))
-            write_neighbours(folder / f"{name}.safetensors", whole, a, b)
+            write_neighbours(folder / f"{name}.safetensors", whole, {sources[pair[0]].units: (a, b)})
             write_json(folder / f"{name}.json", report)
             log.info("%s: %s", name, ", ".join(f"{key} {value:.4g}" for key, value in report.items()))
 
@@ -197,43 +126,107 @@ def rescore_group(layout: Layout, group: str, device: torch.device, out: Path) -
 # -- matches and nulls -----------------------------------------------------------------------------------------------
 
 
-def match(layout: Layout, pair: str, variant: str, device: torch.device) -> tuple[pd.DataFrame, dict]:
-    """Mutual top-k matches of a variant of a pair, and a summary that counts the constant neurons.
-
-    What jobs before this one found is put together; a pair that is one tile is matched here.
-    """
+def best_partners(layout: Layout, pair: str, variant: str, device: torch.device) -> Found:
+    """What jobs before this one found, put together; a pair that is one tile is matched here."""
     models = layout.pairs[pair]
     whole = Tile(0, layout.size(models[0]).neurons, 0, layout.size(models[1]).neurons)
-    k = layout.study.matching.k
     if files := layout.found(pair, variant):
-        best_a, best_b = merge_tiles(whole, [read_neighbours(file) for file in files], k + 1)
-    else:
-        _, best_a, best_b = _tile(*open_pair(layout, pair, variant, device), whole, layout, f"{pair} {variant}", device)
-    table = mutual_matches(best_a, best_b, k)
-    summary = {"matches": len(table), "engine": layout.plan.engine, "placement": layout.plan.placement}
-    for side, model, best in zip("ab", models, (best_a, best_b), strict=True):
-        size = layout.size(model)
-        layer, channel = layer_and_channel([size.width] * size.layers)
-        table[f"layer_{side}"] = layer[table[f"neuron_{side}"]]
-        table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
-        summary |= {f"neurons_{side}": len(best.r), f"constant_{side}": int(best.constant.sum())}
-    return table, summary
+        parts = [read_neighbours(file) for file in files]
+        return {
+            units: merge_tiles(whole, [(tile, *found[units]) for tile, found in parts], layout.study.matching.k + 1)
+            for units in parts[0][1]
+        }
+    return _match(*open_pair(layout, pair, variant, device), whole, layout, pair, variant, device)
 
 
 def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> None:
-    """Write matches.parquet and, beside it, summary.json."""
-    table, summary = match(layout, pair, "real", device)
+    """Write matches.parquet with the evidence for every match; beside it neighbours.safetensors (the best partners of
+    every neuron), snapshots.parquet (matches after a part of the units, whose number is the column draw), summary.json.
+    """
+    models, k = layout.pairs[pair], layout.study.matching.k
+    found = best_partners(layout, pair, "real", device)
+    units = max(found)
+    best = found.pop(units)
+    sizes = [layout.size(model) for model in models]
+    neurons = tuple(size.neurons for size in sizes)
+    rotations = read_table(layout.null("rotate", *models))
+    table = add_q_values(add_excess(partner_table(*best, k), rotations, neurons), rotations, neurons)
+    count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
+    summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
+    for side, size, partners in zip("ab", sizes, best, strict=True):
+        layer, channel = layer_and_channel([size.width] * size.layers)
+        table[f"layer_{side}"] = layer[table[f"neuron_{side}"]]
+        table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
+        summary |= {f"neurons_{side}": len(partners.r), f"constant_{side}": int(partners.constant.sum())}
     if layout.plan.engine == "sketch":
         summary |= read_json(Path(layout.rescored(pair)) / f"{pair}.json")
-    summary["units"] = len(read_table(layout.units(layout.scope(*layout.pairs[pair]))))
+    summary["units"] = units
+    snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
     write_table(out, table)
+    write_neighbours(out.with_name("neighbours.safetensors"), Tile(0, neurons[0], 0, neurons[1]), {units: best})
+    write_table(out.with_name("snapshots.parquet"), pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
     write_json(out.with_name("summary.json"), summary)
-    log.info("%s: %s mutual matches", pair, f"{len(table):,}")
+    log.info("%s: %s mutual matches", pair, f"{count:,}")
 
 
-def match_null(layout: Layout, pair: str, null: str, device: torch.device, out: Path) -> None:
-    """Write the matches of all draws of a null, with a column draw."""
-    tables = [
-        match(layout, pair, variant, device)[0].assign(draw=draw) for draw, variant in enumerate(layout.variants(null))
-    ]
-    write_table(out, pd.concat(tables, ignore_index=True))
+def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path) -> None:
+    """Write folder/NULL.parquet for every null: tables of partners of all draws.
+
+    Columns draw and changed tell them apart: the side that the draw changed, `a`, `b` or `both`. Where only some
+    neurons are looked at, sampled_a and sampled_b say whether a row is of one.
+    """
+    for null in NULLS:
+        tables = []
+        for draw, variant in enumerate(layout.variants(null)):
+            side = "both" if null == "untrained" else "ab"[changed_side(layout, pair, draw)]
+            tables.append(_null_draw(layout, pair, variant, device).assign(draw=draw, changed=side))
+        write_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True))
+
+
+def _null_draw(layout: Layout, pair: str, variant: str, device: torch.device) -> pd.DataFrame:
+    k, rows = layout.study.matching.k, layout.study.nulls.rows
+    if rows is None:
+        return partner_table(*best_partners(layout, pair, variant, device).popitem()[1], k)
+    a, b = open_pair(layout, pair, variant, device)
+    memory = layout.plan.free_bytes(layout.pairs[pair])
+
+    def match(x, y) -> tuple[Neighbours, Neighbours]:
+        sizes = sum(x.widths), sum(y.widths)
+        parts = [(tile, *match_tile_or_quarters(x, y, tile, k + 1, device)[x.units]) for tile in tiles(*sizes, memory)]
+        return merge_tiles(Tile(0, sizes[0], 0, sizes[1]), parts, k + 1)
+
+    index = [layout.sample(model, rows, "null") for model in layout.pairs[pair]]
+    table = match_sample(a, b, *index, k, match)
+    return table.assign(sampled_a=table.neuron_a.isin(index[0]), sampled_b=table.neuron_b.isin(index[1]))
+
+
+# -- stability -------------------------------------------------------------------------------------------------------
+
+
+def replicate_pair(layout: Layout, pair: str, device: torch.device, folder: Path) -> None:
+    """Write folder/{half, bootstrap, subset, subset_rotate}.parquet: tables of partners with a column draw.
+
+    `half` has a column heldout_r, the correlation on the other half; in `subset` equally many random neurons of both
+    models were compared, in `subset_rotate` the same with one model rotated.
+    """
+    models, matching, seed = layout.pairs[pair], layout.study.matching, layout.study.nulls.seed
+    settings, scope = layout.study.stability, layout.scope(*layout.pairs[pair])
+    doc = read_table(layout.units(scope)).doc.to_numpy()
+    tables = []
+    for draw in (0, 1):
+        table = partner_table(*best_partners(layout, pair, f"half{draw}", device).popitem()[1], matching.k)
+        other = open_pair(layout, pair, f"half{1 - draw}", device)
+        mutual = table[(table.rank_a > 0) & (table.rank_b > 0)]
+        heldout = pair_correlations(*other, mutual.neuron_a.to_numpy(), mutual.neuron_b.to_numpy())
+        tables.append(table.assign(draw=draw, heldout_r=pd.Series(heldout, mutual.index)))
+    write_table(folder / "half.parquet", pd.concat(tables, ignore_index=True))
+    real, size = open_pair(layout, pair, "real", device), layout.smallest
+    for name, sources in (("subset", real), ("subset_rotate", open_pair(layout, pair, "rotate0", device))):
+        tables = []
+        for draw in range(settings.subset_draws):
+            index = [layout.sample(model, size, "subset", draw) for model in models]
+            tables.append(match_subset(*sources, *index, matching.k, device).assign(draw=draw))
+        write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
+    best = read_neighbours(layout.neighbours(*models))[1].popitem()[1]
+    found = bootstrap(*real, best, matching.k, document_groups(doc, seed), settings.bootstrap, [seed, 4])
+    write_table(folder / "bootstrap.parquet", found)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from rosetta_scaling.config import NULLS
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import exact_flops
 
@@ -13,7 +14,7 @@ def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
     often as the plan needs them), hours (of products alone, at the rate), nulls included.
     """
     plan, study, rows = layout.plan, layout.study, []
-    draws = study.nulls.untrained_draws + study.nulls.shift_draws
+    draws = sum(study.nulls.draws(null) for null in NULLS) + 1  # the halves of the text make one more
     tokens = study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3  # about three bytes a token
     for pair, models in layout.pairs.items():
         sizes, tiles = [layout.size(model) for model in models], plan.tiles[pair]
@@ -21,6 +22,8 @@ def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
         if plan.placement != "stored":
             passes += 2 if plan.engine == "sketch" else len(tiles)
         products = exact_flops(*(size.neurons for size in sizes), plan.units)
+        if study.nulls.rows:
+            draws = 1 + (draws - 1) * min(1, 4 * study.nulls.rows / min(size.neurons for size in sizes))
         sketched = exact_flops(*(size.neurons for size in sizes), study.matching.sketch_slots)
         product_flops = products * draws + (sketched if plan.engine == "sketch" else products)
         rows.append(

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from rosetta_scaling.config import NULLS
 from rosetta_scaling.figure_data import anchor_rows, primary
 from rosetta_scaling.figures import FIGURES
 from rosetta_scaling.store import StudyError, atomic, read_json, read_table
@@ -18,11 +19,21 @@ from rosetta_scaling.style import MINUS, data_size, duration, fixed, interval, n
 
 PAGE = Path(__file__).parents[1] / "report"  # template, style sheet and captions
 VERDICTS = ("supported", "not supported", "inconclusive")
-TABLES = ("models", "counts", "fits", "polarization", "trends")
+TABLES = ("models", "counts", "decomposition", "seeds", "fits", "polarization", "trends")
 QUANTITIES = {
     "count": "Rosetta neurons",
-    "null_untrained": "null: untrained networks",
+    "excess": "excess over the largest null",
     "null_shift": "null: shifted units",
+    "null_permute": "null: permuted units",
+    "null_gaussian": "null: Gaussian units",
+    "null_rotate": "null: rotated neurons",
+    "null_rotate_raw": "null: rotated raw neurons",
+    "null_untrained": "null: untrained networks",
+    "null_iid": "null: independent noise",
+    "calibrated_05": "calibrated, FDR 5%",
+    "calibrated_01": "calibrated, FDR 1%",
+    "equal_n_count": "at equal n",
+    "equal_n_null": "at equal n, rotated neurons",
     "effect": "effect",
     "median_rosetta": "median, Rosetta neurons",
     "median_others": "median, other neurons",
@@ -108,6 +119,12 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         "counts_others": counts_cells(
             counts[counts["criterion"] != main], {"curve": "curve", "criterion": "criterion"}
         ),
+        "decomposition": decomposition_cells(tables["decomposition"]),
+        "stability": stability_cells(counts[counts["criterion"] == main], {"curve": "curve"}),
+        "stability_others": stability_cells(
+            counts[counts["criterion"] != main], {"curve": "curve", "criterion": "criterion"}
+        ),
+        "seeds": seeds_cells(tables["seeds"][tables["seeds"]["criterion"] == main]),
         "fits": fits_cells(fits[fits["criterion"] == main], {"curve": "curve"}),
         "fits_others": fits_cells(fits[fits["criterion"] != main], {"curve": "curve", "criterion": "criterion"}),
         "trends": trends_cells(trends[trends["quantity"] == "effect"]),
@@ -119,23 +136,66 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
 
 
 def counts_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
-    """Counts with both nulls beside each, and the excess over the larger null."""
-    untrained = ("null_untrained", "null_untrained_low", "null_untrained_high")
-    shift = ("null_shift", "null_shift_low", "null_shift_high")
-    frame = counts.assign(excess=counts["count"] - counts[["null_untrained", "null_shift"]].max(axis=1))
+    """Counts with all nulls beside each, and the excess over the largest."""
+
+    def null(name: str) -> Callable:
+        return lambda r: interval(r, f"null_{name}", f"null_{name}_low", f"null_{name}_high", number)
+
     columns = first | {
         "point": "point",
         "anchor": "anchor",
         "neurons": lambda r: number(r["neurons"]),
         "Rosetta neurons": lambda r: number(r["count"]),
-        "null: untrained": lambda r: interval(r, *untrained, number),
-        "null: shifted": lambda r: interval(r, *shift, number),
+        **{f"null: {name.replace('_', ' ')}": null(name) for name in NULLS},
+        "null: iid": lambda r: number(r["null_iid"]),
         "excess": lambda r: number(r["excess"]),
         "share of anchor": lambda r: percent(r["fraction"]),
         "mean r": lambda r: fixed(r["mean_r"]),
         "constant neurons": lambda r: number(r["constant_neurons"]),
     }
-    return cells(frame, columns)
+    return cells(counts, columns)
+
+
+def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
+    """Interval, calibrated counts, split halves and counts at equal n."""
+    columns = first | {
+        "point": "point",
+        "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", number),
+        "FDR 5%": lambda r: number(r["calibrated_05"]),
+        "largest null there": lambda r: number(r["calibrated_05_null"]),
+        "FDR 1%": lambda r: number(r["calibrated_01"]),
+        "split-half Jaccard": lambda r: fixed(r["splithalf_jaccard"]),
+        "held-out r": lambda r: fixed(r["splithalf_r"]),
+        "mean r": lambda r: fixed(r["mean_r"]),
+        "at equal n": lambda r: f"{number(r['equal_n_count'])} of {number(r['equal_n'])}",
+        "rotated, at equal n": lambda r: number(r["equal_n_null"]),
+    }
+    return cells(counts, columns)
+
+
+def decomposition_cells(table: pd.DataFrame) -> dict:
+    def share(name: str) -> Callable:
+        return lambda r: f"{number(r[name])} ({percent(r[f'{name}_share'])})"
+
+    columns = {
+        "curve": "curve",
+        "point": "point",
+        "Rosetta neurons": lambda r: number(r["count"]),
+        "chance": share("chance"),
+        "shared subspace": share("subspace"),
+        "shared neurons": share("neurons"),
+        "their interval": lambda r: f"[{number(r['neurons_low'])}, {number(r['neurons_high'])}]",
+        "untrained networks have": lambda r: number(r["untrained"]),
+    }
+    return cells(table, columns)
+
+
+def seeds_cells(seeds: pd.DataFrame) -> dict:
+    columns = {"architectures": "architectures", "point": "point", "curves": "curves"} | {
+        "mean count": lambda r: number(r["mean"]),
+        "standard deviation": lambda r: number(r["deviation"]),
+    }
+    return cells(seeds, columns)
 
 
 def fits_cells(fits: pd.DataFrame, first: dict[str, str]) -> dict:
@@ -245,8 +305,10 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dic
     models, counts = tables["models"], primary(tables["counts"])
     sizes = models["parameters"]
     top = counts.loc[counts["neurons"].idxmax()].to_dict()
-    untrained = interval(top, "null_untrained", "null_untrained_low", "null_untrained_high", number)
-    shift = interval(top, "null_shift", "null_shift_low", "null_shift_high", number)
+    untrained, rotated, permuted = (
+        interval(top, f"null_{null}", f"null_{null}_low", f"null_{null}_high", number)
+        for null in ("untrained", "rotate", "permute")
+    )
     verdicts = [f"{sum(c['verdict'] == verdict for c in claims)} {verdict}" for verdict in VERDICTS]
     return [
         f"This study looked for neurons that independently trained networks share, in {len(models)} networks of "
@@ -254,7 +316,9 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dic
         f"compared on {number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}.",
         f"At the largest size ({top['models'].replace(' ', ', ')}), {number(top['count'])} of "
         f"{number(top['anchor_neurons'])} neurons ({percent(top['fraction'])}) are Rosetta neurons "
-        f"(the same measurement where nothing is shared: untrained networks {untrained}, shifted units {shift}).",
+        f"(the same measurement where no neuron is shared: rotated neurons {rotated}, permuted units {permuted}, "
+        f"untrained networks {untrained}). {number(top['calibrated_05'])} matches survive at a false-discovery rate of "
+        "5% against rotated neurons.",
         f"Of {len(claims)} claims, {', '.join(verdicts[:-1])} and {verdicts[-1]}.",
     ]
 

@@ -1,6 +1,6 @@
 """Rosetta neurons: neurons of a point's anchor model that are matched in every other model of the point."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -14,13 +14,24 @@ def orient(matches: pd.DataFrame, swap: bool) -> pd.DataFrame:
     if not swap:
         return matches
     other = {"a": "b", "b": "a"}
-    return matches.rename(columns=lambda c: f"{c[:-1]}{other[c[-1]]}" if c[-2:] in ("_a", "_b") else c)
+    matches = matches.rename(columns=lambda c: f"{c[:-1]}{other[c[-1]]}" if c[-2:] in ("_a", "_b") else c)
+    return matches.assign(changed=matches.changed.replace(other)) if "changed" in matches else matches
 
 
 def satisfying(matches: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
-    """The matches that meet a criterion; matches found at a larger k carry the ranks that decide for a smaller one."""
-    within = (matches.rank_a <= criterion.k) & (matches.rank_b <= criterion.k)
-    return matches[within & (matches.r >= criterion.min_r)]
+    """The pairs that meet a criterion, from a table of partners (see neighbours.partner_table); side a is the anchor.
+
+    Ranks found at a larger k decide for a smaller one.
+    """
+    rank = "csls_rank" if criterion.score == "csls" else "rank"
+    met = matches[f"{rank}_a"].between(1, criterion.k) & (matches.r >= criterion.min_r)
+    if criterion.mutual:
+        met &= matches[f"{rank}_b"].between(1, criterion.k)
+    if criterion.min_margin:
+        met &= matches[["margin_a", "margin_b"]].min(axis=1, skipna=False) >= criterion.min_margin
+    if criterion.min_excess:
+        met &= matches.excess_a >= criterion.min_excess
+    return matches[met]
 
 
 def rosetta_table(
@@ -31,37 +42,45 @@ def rosetta_table(
 ) -> pd.DataFrame:
     """One row per anchor neuron.
 
-    `partners` maps each other model to its matches with the anchor (the anchor is side a); `outer` maps each pair of
-    others to their matches. Columns: neuron; for every other model the best partner `partner_M` (-1: none) and `r_M`;
-    for every criterion whether the neuron is a Rosetta neuron, and with three models or more `CRITERION_strict`,
+    `partners` maps each other model to its table of partners with the anchor (the anchor is side a); `outer` maps each
+    pair of others to theirs. Columns: neuron; for every other model the best mutual partner `partner_M` (-1: none) and
+    `r_M`; for every criterion whether the neuron is a Rosetta neuron, and with three models or more `CRITERION_strict`,
     where all models match each other.
     """
     table = pd.DataFrame({"neuron": np.arange(neurons)})
     for model, matches in partners.items():
-        best = matches.sort_values(["neuron_a", "rank_a"]).drop_duplicates("neuron_a").set_index("neuron_a")
+        best = matches[(matches.rank_a > 0) & (matches.rank_b > 0)].sort_values(["neuron_a", "rank_a"])
+        best = best.drop_duplicates("neuron_a").set_index("neuron_a")
         table[f"partner_{model}"] = best.neuron_b.reindex(table.neuron).fillna(-1).astype(int).to_numpy()
         table[f"r_{model}"] = best.r.reindex(table.neuron).to_numpy()
     for criterion in criteria:
-        chosen = {model: satisfying(matches, criterion) for model, matches in partners.items()}
-        everywhere = [table.neuron.isin(matches.neuron_a) for matches in chosen.values()]
-        table[criterion.name] = np.logical_and.reduce(everywhere)
-        if outer:
-            table[f"{criterion.name}_strict"] = table.neuron.isin(_cliques(chosen, outer, criterion))
+        for name, rule in {criterion.name: {}, f"{criterion.name}_strict": outer}.items():
+            if rule or name == criterion.name:
+                table[name] = table.neuron.isin(rosetta_neurons(partners, rule, criterion).neuron_a)
     return table
 
 
-def _cliques(
-    chosen: Mapping[str, pd.DataFrame], outer: Mapping[tuple[str, str], pd.DataFrame], criterion: Criterion
-) -> np.ndarray:
-    """Anchor neurons with one partner in every model such that the partners match each other too."""
-    columns = [
-        matches[["neuron_a", "neuron_b"]].set_axis(["anchor", model], axis=1) for model, matches in chosen.items()
-    ]
-    tuples = reduce(lambda left, right: left.merge(right, on="anchor"), columns)
+def rosetta_neurons(
+    partners: Mapping[str, pd.DataFrame],
+    outer: Mapping[tuple[str, str], pd.DataFrame],
+    criterion: Criterion,
+    by: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Anchor neurons that meet a criterion with every other model: a row each, columns `by` and neuron_a.
+
+    With `outer`, their partners must match each other too. `by` are columns that keep tables apart which are counted
+    at once, such as the draws of a null.
+    """
+    chosen = {model: satisfying(matches, criterion) for model, matches in partners.items()}
+    keys = [*by, "neuron_a"]
+    if not outer:
+        return reduce(lambda x, y: x.merge(y, on=keys), [m[keys].drop_duplicates() for m in chosen.values()])
+    columns = [matches[[*keys, "neuron_b"]].set_axis([*keys, model], axis=1) for model, matches in chosen.items()]
+    tuples = reduce(lambda x, y: x.merge(y, on=keys), columns)
     for (first, second), matches in outer.items():
-        edges = satisfying(matches, criterion)[["neuron_a", "neuron_b"]].set_axis([first, second], axis=1)
-        tuples = tuples.merge(edges, on=[first, second])
-    return tuples.anchor.unique()
+        edges = satisfying(matches, criterion)[[*by, "neuron_a", "neuron_b"]].set_axis([*by, first, second], axis=1)
+        tuples = tuples.merge(edges, on=[*by, first, second])
+    return tuples[keys].drop_duplicates()
 
 
 def criterion_names(criteria: list[Criterion], models: int) -> list[str]:

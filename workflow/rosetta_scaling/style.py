@@ -24,7 +24,12 @@ ALPHA, MINUS, TIMES = "\N{GREEK SMALL LETTER ALPHA}", "\N{MINUS SIGN}", "\N{MULT
 # seaborn's "colorblind" palette (Okabe and Ito's colours), repeated here because importing seaborn takes a second
 COLOURS = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#ece133"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
-NULLS = {"null_untrained": ("untrained networks", "o"), "null_shift": ("shifted units", "s")}
+# Those of the nulls that every figure of counts shows; the others are in the decomposition and in the tables.
+NULLS = {
+    "null_untrained": ("untrained networks", "o"),
+    "null_permute": ("permuted units", "s"),
+    "null_rotate": ("rotated neurons", "D"),
+}
 NULL_COLUMNS = [f"{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
 RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so the bytes do not depend on the machine's fonts
@@ -134,7 +139,7 @@ def draw_with_range(axes: Axes, x, y, low, high, shift: float = 0.0, **look) -> 
 
 def draw_nulls(axes: Axes, group: pd.DataFrame, suffix: str = "") -> None:
     """The nulls of counts.csv as open grey markers (mean of the draws) with bars (smallest to largest draw)."""
-    for (name, (_, shape)), shift in zip(NULLS.items(), (-7, 7), strict=True):
+    for (name, (_, shape)), shift in zip(NULLS.items(), (-8, 8, 14), strict=True):
         low, high = group[f"{name}_low{suffix}"], group[f"{name}_high{suffix}"]
         look = {"marker": shape, "facecolor": "white", "edgecolor": GREY, "s": 26}
         draw_with_range(axes, group["neurons"], group[f"{name}{suffix}"], low, high, shift, **look)

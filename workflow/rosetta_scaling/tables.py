@@ -6,25 +6,15 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling import claims, fits, polarization
-from rosetta_scaling.layout import NULLS, Layout
-from rosetta_scaling.rosetta import criterion_names, orient, rosetta_table
+from rosetta_scaling.counts import Point, decomposition_table, point_counts, seeds_table, snapshots_table
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.rosetta import rosetta_table
 from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
-
-
-def _point_matches(layout: Layout, curve: str, rung: str, path) -> tuple[dict, dict]:
-    """Matches of a point, read through `path(a, b)`: anchor to each other model, and between the others."""
-    anchor, *others = layout.points[curve, rung]
-
-    def matches(a: str, b: str) -> pd.DataFrame:
-        return orient(read_table(path(a, b)), swap=layout.pair(a, b) != (a, b))
-
-    outer = [(a, b) for i, a in enumerate(others) for b in others[i + 1 :]]
-    return {other: matches(anchor, other) for other in others}, {(a, b): matches(a, b) for a, b in outer}
 
 
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
     """One row per anchor neuron of a point, with layer and channel."""
-    partners, outer = _point_matches(layout, curve, rung, layout.matches)
+    partners, outer = Point(layout, curve, rung).read(layout.matches)
     widths = _summary(layout, curve, rung, 0)["neurons"]
     table = rosetta_table(sum(widths), partners, outer, layout.study.matching.criteria)
     table.insert(1, "layer", np.repeat(np.arange(len(widths)), widths))
@@ -37,52 +27,23 @@ def _summary(layout: Layout, curve: str, rung: str, member: int) -> dict:
     return read_json(f"{layout.activations(scope, layout.points[curve, rung][member])}/summary.json")
 
 
-def null_counts(layout: Layout, curve: str, rung: str, null: str, neurons: int) -> pd.DataFrame:
-    """Counts of every criterion (columns) in every draw (rows) of a null, by the same rules as the real count."""
-    partners, outer = _point_matches(layout, curve, rung, lambda a, b: layout.null(null, a, b))
-    draws = layout.study.nulls.untrained_draws if null == "untrained" else layout.study.nulls.shift_draws
-    names = criterion_names(layout.study.matching.criteria, len(layout.points[curve, rung]))
-    rows = []
-    for draw in range(draws):
-        one = [{key: m[m.draw == draw] for key, m in found.items()} for found in (partners, outer)]
-        rows.append(rosetta_table(neurons, *one, layout.study.matching.criteria)[names].sum())
-    return pd.DataFrame(rows)
-
-
 def counts_table(layout: Layout) -> pd.DataFrame:
-    """One row per curve, point and criterion: the count with its nulls (mean, lowest and highest draw)."""
+    """One row per curve, point and criterion: the count with its nulls, its calibration and its stability."""
     rows = []
     for (curve, rung), members in layout.points.items():
         sizes = pd.DataFrame([_summary(layout, curve, rung, i) for i in range(len(members))])
         table = read_table(layout.rosetta(curve, rung))
-        nulls = {null: null_counts(layout, curve, rung, null, len(table)) for null in NULLS}
-        correlations = table.filter(regex="^r_").mean(axis=1)
-        for criterion in criterion_names(layout.study.matching.criteria, len(members)):
-            chosen = table[criterion]
-            row = {
-                "curve": curve,
-                "point": rung,
-                "models": " ".join(members),
-                "anchor": members[0],
-                "neurons": sizes.neurons.map(sum).mean(),
-                "parameters": sizes.parameters.mean(),
-                "non_embedding_parameters": sizes.non_embedding_parameters.mean(),
-                "criterion": criterion,
-                "count": int(chosen.sum()),
-                "fraction": chosen.mean(),
-            }
-            for null, draws in nulls.items():
-                row |= {
-                    f"null_{null}": draws[criterion].mean(),
-                    f"null_{null}_low": draws[criterion].min(),
-                    f"null_{null}_high": draws[criterion].max(),
-                }
-            row |= {
-                "anchor_neurons": len(table),
-                "constant_neurons": _constant(layout, curve, rung),
-                "mean_r": correlations[chosen].mean(),
-            }
-            rows.append(row)
+        about = {
+            "curve": curve,
+            "point": rung,
+            "models": " ".join(members),
+            "anchor": members[0],
+            "neurons": sizes.neurons.map(sum).mean(),
+            "parameters": sizes.parameters.mean(),
+            "non_embedding_parameters": sizes.non_embedding_parameters.mean(),
+        }
+        more = {"anchor_neurons": len(table), "constant_neurons": _constant(layout, curve, rung)}
+        rows += [about | row | more for row in point_counts(Point(layout, curve, rung), table)]
     return pd.DataFrame(rows)
 
 
@@ -229,6 +190,9 @@ def write_tables(layout: Layout, folder: Path) -> None:
     slopes = polarization.trends(anchors(layout, effects), confidence)
     tables = {
         "counts": counts,
+        "decomposition": decomposition_table(counts, layout.study.matching.criteria[0].name),
+        "snapshots": snapshots_table(layout),
+        "seeds": seeds_table(layout, counts),
         "models": models,
         "training": training_table(layout),
         "layers": layers_table(layout),

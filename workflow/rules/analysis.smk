@@ -30,9 +30,15 @@ rule tables:
     input:
         rosetta=[layout.rosetta(*point) for point in layout.points],
         matches=[layout.matches(*pair) for pair in layout.pairs.values()],
+        snapshots=[layout.snapshots(*pair) for pair in layout.pairs.values()],
         nulls=[
             layout.null(null, *pair)
-            for null in ("untrained", "shift")
+            for null in NULLS
+            for pair in layout.pairs.values()
+        ],
+        stability=[
+            layout.replicate(kind, *pair)
+            for kind in REPLICATES
             for pair in layout.pairs.values()
         ],
         neurons=neuron_tables(),
@@ -42,6 +48,9 @@ rule tables:
             layout.tables(f"{name}.csv")
             for name in (
                 "counts",
+                "decomposition",
+                "snapshots",
+                "seeds",
                 "models",
                 "training",
                 "layers",

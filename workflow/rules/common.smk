@@ -5,7 +5,8 @@
 # takes from the study itself, and what the KEY in a path already stands for is not repeated.
 from rosetta_scaling import config as configuration
 from rosetta_scaling import jobs, versions
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.config import NULLS
+from rosetta_scaling.layout import REPLICATES, Layout
 from rosetta_scaling.store import StudyError, model_files
 
 jobs.share_library()
@@ -34,7 +35,7 @@ wildcard_constraints:
     pair=rf"{NAME}-{NAME}--{NAME}-{NAME}",
     curve="|".join(layout.study.curves),
     rung=NAME,
-    variant=r"real|untrained\d+|shift\d+",
+    variant=rf"real|half[01]|({'|'.join(NULLS)})\d+",
     tile=r"\d{5}",
     group="|".join(layout.groups),
 
@@ -106,7 +107,11 @@ def sources_of_variant(pair, variant):
         if variant.startswith("untrained")
         else None
     )
-    units = [layout.units(scope)] if variant.startswith("shift") else []
+    units = (
+        [layout.units(scope)]
+        if variant.startswith(("shift", "permute", "half"))
+        else []
+    )
     return [
         file for model in models for file in source_files(scope, model, draw)
     ] + units
@@ -152,15 +157,24 @@ def inputs_of_match(wildcards):
     ) + units
 
 
-def inputs_of_null(null):
-    def files(wildcards):
-        found = []
-        for variant in layout.variants(null):
-            tiles = layout.tiles(wildcards.pair, variant)
-            found += tiles or sources_of_variant(wildcards.pair, variant)
-        return sorted(set(found))
+def inputs_of_variants(pair, variants, tiled=True):
+    """What several variants of a pair are matched from."""
+    found = []
+    for variant in variants:
+        tiles = layout.tiles(pair, variant) if tiled else []
+        found += tiles or sources_of_variant(pair, variant)
+    return sorted(set(found))
 
-    return files
+
+def inputs_of_nulls(wildcards):
+    variants = [variant for null in NULLS for variant in layout.variants(null)]
+    return inputs_of_variants(wildcards.pair, variants, tiled=study.nulls.rows is None)
+
+
+def inputs_of_stability(wildcards):
+    """Both halves of the text, and the models themselves, as they are and rotated."""
+    halves = inputs_of_variants(wildcards.pair, ["half0", "half1"])
+    return sorted({*halves, *sources_of_variant(wildcards.pair, "shift0")})
 
 
 def matches_of_point(wildcards):

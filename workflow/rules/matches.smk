@@ -25,6 +25,7 @@ rule match_tile:
         dtype=study.activations.dtype,
         version=versions.MATCHES,
         seed=study.nulls.seed,
+        snapshots=study.stability.snapshots,
     message:
         "Match {wildcards.pair} ({wildcards.variant}), tile {wildcards.tile}"
     script:
@@ -106,11 +107,40 @@ rule rescore:
         "../scripts/rescore.py"
 
 
+rule nulls:
+    input:
+        inputs_of_nulls,
+    output:
+        [f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in NULLS],
+    log:
+        f"{layout.results}/logs/nulls/{{pair}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/nulls/{{pair}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=study.matching.memory_mb + 500,
+        runtime=120,
+    params:
+        k=study.matching.k,
+        nulls=study.deciding()["nulls"],
+        dtype=study.activations.dtype,
+        version=versions.MATCHES,
+    message:
+        "Nulls of {wildcards.pair}"
+    script:
+        "../scripts/nulls.py"
+
+
 rule match_pair:
     input:
         inputs_of_match,
+        rotations=f"{layout.results}/nulls/{{pair}}/rotate.parquet",
     output:
         matches=f"{layout.results}/matches/{{pair}}/matches.parquet",
+        neighbours=f"{layout.results}/matches/{{pair}}/neighbours.safetensors",
+        snapshots=f"{layout.results}/matches/{{pair}}/snapshots.parquet",
         summary=f"{layout.results}/matches/{{pair}}/summary.json",
     log:
         f"{layout.results}/logs/match_pair/{{pair}}.log",
@@ -124,6 +154,7 @@ rule match_pair:
         runtime=60,
     params:
         k=study.matching.k,
+        snapshots=study.stability.snapshots,
         dtype=study.activations.dtype,
         version=versions.MATCHES,
     message:
@@ -132,59 +163,34 @@ rule match_pair:
         "../scripts/match_pair.py"
 
 
-rule untrained_null:
+rule stability:
     input:
-        inputs_of_null("untrained"),
+        inputs_of_stability,
+        neighbours=f"{layout.results}/matches/{{pair}}/neighbours.safetensors",
     output:
-        f"{layout.results}/nulls/{{pair}}/untrained.parquet",
+        [f"{layout.results}/stability/{{pair}}/{kind}.parquet" for kind in REPLICATES],
     log:
-        f"{layout.results}/logs/untrained_null/{{pair}}.log",
+        f"{layout.results}/logs/stability/{{pair}}.log",
     benchmark:
-        f"{layout.results}/benchmarks/untrained_null/{{pair}}.tsv"
+        f"{layout.results}/benchmarks/stability/{{pair}}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=60,
+        mem_mb=study.matching.memory_mb + 1500,
+        runtime=120,
     params:
-        null="untrained",
         k=study.matching.k,
+        bootstrap=study.stability.bootstrap,
+        subset_draws=study.stability.subset_draws,
+        subset_size=layout.smallest,
         seed=study.nulls.seed,
         dtype=study.activations.dtype,
-        version=versions.MATCHES,
+        version=versions.STABILITY,
     message:
-        "Untrained null of {wildcards.pair}"
+        "Stability of {wildcards.pair}"
     script:
-        "../scripts/match_null.py"
-
-
-rule shift_null:
-    input:
-        inputs_of_null("shift"),
-    output:
-        f"{layout.results}/nulls/{{pair}}/shift.parquet",
-    log:
-        f"{layout.results}/logs/shift_null/{{pair}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/shift_null/{{pair}}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=60,
-    params:
-        null="shift",
-        k=study.matching.k,
-        draws=study.nulls.shift_draws,
-        seed=study.nulls.seed,
-        dtype=study.activations.dtype,
-        version=versions.MATCHES,
-    message:
-        "Shift null of {wildcards.pair}"
-    script:
-        "../scripts/match_null.py"
+        "../scripts/stability.py"
 
 
 # `make plan` prints what the matching will take, before it runs.

@@ -1,0 +1,107 @@
+"""What a match is worth: its excess over rotated neurons, and the share of false ones among all that are as strong.
+
+Target-decoy competition (Elias & Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys): the neurons of
+the other model compete with rotated copies of themselves for the neurons of this one. Where only the subspace is
+shared, a rotated neuron is as likely to win as a real one, so the wins of rotated neurons tell how many real ones won
+by luck.
+"""
+
+import numpy as np
+import pandas as pd
+
+
+def best_in_draws(null: pd.DataFrame, neurons: int, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """r (draws, neurons) of the best rotated partner of every neuron of a side, and whether it is mutual.
+
+    `null` holds tables of partners with columns draw and changed ('a' or 'b'): the draws in which the other side was
+    rotated count. Neurons that were not looked at, and constant ones, have NaN.
+    """
+    best = null[(null[f"rank_{side}"] == 1) & (null.changed != side)]
+    best = best[best[f"sampled_{side}"]] if f"sampled_{side}" in best else best
+    draws = np.unique(best.draw)
+    place = np.searchsorted(draws, best.draw), best[f"neuron_{side}"].to_numpy()
+    r, mutual = np.full((len(draws), neurons), np.nan), np.zeros((len(draws), neurons), bool)
+    r[place], mutual[place] = best.r, best[f"rank_{'b' if side == 'a' else 'a'}"] == 1
+    return r, mutual
+
+
+def competition(
+    matches: pd.DataFrame, rotations: pd.DataFrame, neurons: int, side: str
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """What wins the neurons of a side, in the competition of real partners with those of all draws.
+
+    Returns winner (neurons,): 1 a real partner, -1 a rotated one, 0 nobody, because the best is not mutual; its r (NaN
+    where there was no competition: a constant neuron, or one that was not looked at); and the number of draws.
+    """
+    decoy, decoy_mutual = best_in_draws(rotations, neurons, side)
+    mine = matches[matches[f"rank_{side}"] == 1]
+    r, mutual = np.full(neurons, np.nan), np.zeros(neurons, bool)
+    r[mine[f"neuron_{side}"]] = mine.r
+    mutual[mine[f"neuron_{side}"]] = mine[f"rank_{'b' if side == 'a' else 'a'}"] == 1
+    every, every_mutual = np.vstack([r, decoy]), np.vstack([mutual, decoy_mutual])
+    looked_at = np.isfinite(every).all(0)
+    strongest = np.where(looked_at, every, -np.inf).argmax(0)
+    won = looked_at & every_mutual[strongest, np.arange(neurons)]
+    winner = np.where(won, np.where(strongest == 0, 1, -1), 0)
+    return winner, np.where(looked_at, every[strongest, np.arange(neurons)], np.nan), len(decoy)
+
+
+def q_values(r: np.ndarray, winner: np.ndarray, draws: int) -> np.ndarray:
+    """Smallest false-discovery rate at which each real winner is kept (1 for all others), from r and winner (n,).
+
+    At a least r the rate is (1 + wins of decoys) / (draws * wins of real ones): with `draws` decoys, luck favours a
+    real neuron once for every `draws` decoys.
+    """
+    order = np.argsort(-np.where(winner == 0, -np.inf, r), kind="stable")
+    decoys, targets = np.cumsum(winner[order] == -1), np.cumsum(winner[order] == 1)
+    rate = np.minimum(1, (1 + decoys) / (draws * np.maximum(1, targets)))
+    # Equal r stand or fall together; then no worse than at any smaller r.
+    value = r[order]
+    last = np.append(value[1:] != value[:-1], True) if len(value) else np.empty(0, bool)
+    rate = pd.Series(np.where(last, rate, np.nan)).bfill().to_numpy()
+    q = np.empty(len(r))
+    q[order] = np.minimum.accumulate(rate[::-1])[::-1]
+    return np.where(winner == 1, q, 1.0)
+
+
+def add_excess(table: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int, int]) -> pd.DataFrame:
+    """A table of partners of two models with `excess_a` and `excess_b`, the excess correlation.
+
+    excess_a is r less the mean best r that neuron_a has with the rotated neurons of B. Of the draws of a null (columns
+    draw and changed), a side that was changed has none, and a draw of `rotations` is not compared with itself.
+    """
+    table = table.copy()
+    itself = table is rotations or table.equals(rotations)
+    for side, count in zip("ab", neurons, strict=True):
+        decoy, _ = best_in_draws(rotations, count, side)
+        index = table[f"neuron_{side}"].to_numpy()
+        total, draws = decoy.sum(0)[index], len(decoy)
+        unchanged = ~table.changed.isin([side, "both"]).to_numpy() if "changed" in table else np.ones(len(table), bool)
+        if itself:
+            known = np.unique(rotations.draw[rotations.changed != side])
+            own = np.minimum(np.searchsorted(known, table.draw), draws - 1)
+            total, draws = total - decoy[own, index], draws - 1
+        with np.errstate(invalid="ignore"):
+            table[f"excess_{side}"] = np.where(unchanged & (draws > 0), table.r - total / max(1, draws), np.nan)
+    return table
+
+
+def add_q_values(matches: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int, int]) -> pd.DataFrame:
+    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match.
+
+    q_a is from the competition of rotated neurons of B with the real ones for the neurons of A. It is NaN for pairs
+    that are not best and mutual, and for neurons that were not looked at.
+    """
+    matches = matches.copy()
+    best = (matches.rank_a == 1) & (matches.rank_b == 1)
+    for side, count in zip("ab", neurons, strict=True):
+        winner, r, draws = competition(matches, rotations, count, side)
+        index = matches[f"neuron_{side}"].to_numpy()
+        looked_at = np.isfinite(r)[index]
+        matches[f"q_{side}"] = np.where(best & looked_at, q_values(r, winner, draws)[index], np.nan)
+    return matches
+
+
+def threshold(matches: pd.DataFrame, level: float) -> float:
+    """Least r of the matches whose q-value from the side of A is at most `level`; infinite when there is none."""
+    return matches.r[matches.q_a <= level].min() if (matches.q_a <= level).any() else np.inf

@@ -1,0 +1,244 @@
+"""The counts of a study: beside each its nulls, what survives calibration, and how stable it is."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling import chance
+from rosetta_scaling.calibration import add_excess, threshold
+from rosetta_scaling.config import NULLS, Criterion
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.rosetta import orient, rosetta_neurons
+from rosetta_scaling.store import read_json, read_table
+
+LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
+Matches = tuple[dict, dict]  # of a point: the anchor with each other model, and the others with each other
+
+
+class Point:
+    """What was matched at one point of a curve, seen from its anchor."""
+
+    def __init__(self, layout: Layout, curve: str, rung: str):
+        self.layout, self.curve, self.rung = layout, curve, rung
+        self.anchor, *self.others = layout.points[curve, rung]
+        self.outer = [(a, b) for i, a in enumerate(self.others) for b in self.others[i + 1 :]]
+        self.neurons = layout.size(self.anchor).neurons
+
+    def criteria(self) -> list[tuple[str, Criterion, bool]]:
+        """Name of every count, its criterion, and whether it is strict."""
+        plain = [(criterion.name, criterion, False) for criterion in self.layout.study.matching.criteria]
+        return plain + [(f"{name}_strict", criterion, True) for name, criterion, _ in plain if self.outer]
+
+    def read(self, path: Callable[[str, str], str]) -> Matches:
+        """Tables of partners of all pairs; `path(a, b)` names that of two models. The anchor is side a."""
+
+        def matches(a: str, b: str) -> pd.DataFrame:
+            return orient(read_table(path(a, b)), swap=self.layout.pair(a, b) != (a, b))
+
+        return {other: matches(self.anchor, other) for other in self.others}, {
+            (a, b): matches(a, b) for a, b in self.outer
+        }
+
+    def pairs(self, tables: Matches):
+        """(two models, table) of all pairs."""
+        yield from (((self.anchor, other), table) for other, table in tables[0].items())
+        yield from tables[1].items()
+
+    def sizes(self, models: Sequence[str]) -> tuple[int, ...]:
+        return tuple(self.layout.size(model).neurons for model in models)
+
+
+def by_draw(tables: Matches, criterion: Criterion, strict: bool, draws: Sequence[int]) -> np.ndarray:
+    """Count in every draw; NaN where a draw cannot tell (the criterion asks for an excess that is not defined)."""
+    partners, outer = tables
+    if not can_tell(tables, criterion):
+        return np.full(len(draws), np.nan)
+    found = rosetta_neurons(partners, outer if strict else {}, criterion, ["draw"])
+    count = found.groupby("draw").size().reindex(draws, fill_value=0).to_numpy(float)
+    if criterion.min_excess:
+        for table in partners.values():
+            count[table.groupby("draw").excess_a.count().reindex(draws, fill_value=0) == 0] = np.nan
+    return count
+
+
+def can_tell(tables: Matches, criterion: Criterion) -> bool:
+    """Is what the criterion asks for in the tables? Excess is measured on the real pair and its nulls only."""
+    return not criterion.min_excess or all("excess_a" in table for table in tables[0].values())
+
+
+def null_tables(point: Point, null: str) -> Matches:
+    """The draws of a null, with the excess correlation of every pair."""
+    layout = point.layout
+    tables = point.read(lambda a, b: layout.null(null, a, b))
+    rotations = tables if null == "rotate" else point.read(lambda a, b: layout.null("rotate", a, b))
+    with_excess = {
+        pair: add_excess(table, rotation, point.sizes(pair))
+        for (pair, table), (_, rotation) in zip(point.pairs(tables), point.pairs(rotations), strict=True)
+    }
+    anchored = {other: with_excess[point.anchor, other] for other in point.others}
+    if sampled(layout):
+        anchored = {other: table[table.sampled_a] for other, table in anchored.items()}
+    return anchored, {pair: with_excess[pair] for pair in point.outer}
+
+
+def sampled(layout: Layout) -> bool:
+    """Do the nulls look at some neurons only?"""
+    return layout.study.nulls.rows is not None
+
+
+def point_counts(point: Point, table: pd.DataFrame) -> list[dict]:
+    """One row per criterion of a point; `table` is its rosetta table (one row per anchor neuron)."""
+    layout, study = point.layout, point.layout.study
+    real = point.read(layout.matches)
+    nulls = {null: null_tables(point, null) for null in NULLS}
+    kinds = ("half", "bootstrap", "subset", "subset_rotate")
+    replicates = {kind: point.read(lambda a, b, kind=kind: layout.replicate(kind, a, b)) for kind in kinds}
+    scale = point.neurons / len(layout.sample(point.anchor, study.nulls.rows))
+    rows = []
+    for name, criterion, strict in point.criteria():
+        chosen = table[name]
+        row = {"criterion": name, "count": int(chosen.sum()), "fraction": chosen.mean()}
+        for null, tables in nulls.items():
+            draws = by_draw(tables, criterion, strict, range(study.nulls.draws(null))) * scale
+            draws = np.full_like(draws, np.nan) if strict and sampled(layout) else draws
+            row |= summary_of(f"null_{null}", draws)
+        row["null_iid"] = chance.expected_count(point.sizes([point.anchor, *point.others]), criterion, units(point))
+        row["null_iid"] = np.nan if strict else row["null_iid"]
+        means = [row[f"null_{null}"] for null in NULLS]
+        row["excess"] = row["count"] - (np.nanmax(means) if np.isfinite(means).any() else np.nan)
+        row |= calibrated(point, real, nulls, criterion, strict)
+        row |= split_half(replicates["half"], criterion, strict)
+        resampled = by_draw(replicates["bootstrap"], criterion, strict, range(study.stability.bootstrap))
+        row |= interval(row["count"], resampled, study.polarization.confidence)
+        equal = [
+            by_draw(replicates[kind], criterion, strict, range(study.stability.subset_draws))
+            for kind in ("subset", "subset_rotate")
+        ]
+        row |= {"equal_n": layout.smallest, "equal_n_count": equal[0].mean(), "equal_n_null": equal[1].mean()}
+        rows.append(row | {"mean_r": table.filter(regex="^r_").mean(axis=1)[chosen].mean()})
+    return rows
+
+
+def summary_of(name: str, draws: np.ndarray) -> dict[str, float]:
+    """Mean, lowest and highest of the draws that can tell."""
+    known = draws[np.isfinite(draws)]
+    values = (known.mean(), known.min(), known.max()) if len(known) else (np.nan,) * 3
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def units(point: Point) -> int:
+    return read_json(Path(point.layout.matches(point.anchor, point.others[0])).with_name("summary.json"))["units"]
+
+
+def calibrated(point: Point, real: Matches, nulls: dict[str, Matches], criterion: Criterion, strict: bool) -> dict:
+    """Counts of matches whose q-value is at most a level, and the largest null above the same correlation."""
+    row = {}
+    for suffix, level in LEVELS.items():
+
+        def kept(tables: Matches, by: list[str], level=level) -> pd.DataFrame:
+            least = [{key: threshold(table, level) for key, table in part.items()} for part in real]
+            parts = [
+                {
+                    key: table[table.q_a <= level] if "q_a" in table else table[table.r >= limits[key]]
+                    for key, table in part.items()
+                }
+                for part, limits in zip(tables, least, strict=True)
+            ]
+            return rosetta_neurons(parts[0], parts[1] if strict else {}, criterion, by)
+
+        row[f"calibrated_{suffix}"] = len(kept(real, []))
+        worst = []
+        for null, tables in nulls.items():
+            counts = kept(tables, ["draw"]).groupby("draw").size()
+            worst.append(counts.sum() / point.layout.study.nulls.draws(null))
+        row[f"calibrated_{suffix}_null"] = max(worst)
+    return row
+
+
+def split_half(tables: Matches, criterion: Criterion, strict: bool) -> dict[str, float]:
+    """Overlap of what two halves of the documents find, and how strongly it correlates on the other half."""
+    if not can_tell(tables, criterion):
+        return {"splithalf_jaccard": np.nan, "splithalf_r": np.nan}
+    partners, outer = tables
+    found = rosetta_neurons(partners, outer if strict else {}, criterion, ["draw"])
+    sets, heldout = [], []
+    for draw, neurons in found.groupby("draw").neuron_a:
+        keys = set()
+        for model, table in partners.items():
+            one = table[(table.draw == draw) & (table.rank_a == 1) & table.neuron_a.isin(neurons)]
+            keys |= {(model, *pair) for pair in zip(one.neuron_a, one.neuron_b, strict=True)}
+            heldout.append(one.heldout_r)
+        sets.append(keys)
+    both = set.union(*sets) if sets else set()
+    return {
+        "splithalf_jaccard": len(set.intersection(*sets)) / len(both) if len(sets) == 2 and both else np.nan,
+        "splithalf_r": pd.concat(heldout).mean() if heldout else np.nan,
+    }
+
+
+def interval(count: int, resampled: np.ndarray, confidence: float) -> dict[str, float]:
+    """Interval of a count over resampled documents.
+
+    Resampling repeats documents, so fewer are different and other matches come out: the quantiles of the draws are
+    taken around their mean and moved to the count.
+    """
+    low, high = np.quantile(resampled - resampled.mean(), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return {"count_low": max(0.0, count + low), "count_high": count + high}
+
+
+def snapshots_table(layout: Layout) -> pd.DataFrame:
+    """Counts after a part of the units: curve, point, criterion, units, count."""
+    rows = []
+    for curve, rung in layout.points:
+        point = Point(layout, curve, rung)
+        tables = point.read(layout.snapshots)
+        table = read_table(layout.rosetta(curve, rung))
+        draws = sorted(set.intersection(*(set(part.draw) for _, part in point.pairs(tables))))
+        for name, criterion, strict in point.criteria():
+            if criterion.min_excess:
+                continue
+            counts = [*by_draw(tables, criterion, strict, draws), table[name].sum()]
+            for number, count in zip([*draws, units(point)], counts, strict=True):
+                rows.append({"curve": curve, "point": rung, "criterion": name, "units": number, "count": int(count)})
+    return pd.DataFrame(rows)
+
+
+CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond
+
+
+def decomposition_table(counts: pd.DataFrame, criterion: str) -> pd.DataFrame:
+    """What the counts of a criterion consist of, as numbers and as shares, per curve and point.
+
+    chance: the largest null in which no two units correspond; subspace: what the rotated null has beyond it; neurons:
+    the rest, with an interval from that of the count and the extremes of the rotated null. It is negative where the
+    rotated null is above the count.
+    """
+    rows = counts[counts.criterion == criterion]
+    chance_count = rows[[f"null_{null}" for null in CHANCE]].max(axis=1)
+    subspace = (rows.null_rotate - chance_count).clip(lower=0)
+    table = rows[["curve", "point", "criterion", "neurons", "count"]].rename(columns={"neurons": "model_neurons"})
+    table = table.assign(chance=chance_count, subspace=subspace, neurons=rows["count"] - chance_count - subspace)
+    table["neurons_low"] = rows.count_low - np.maximum(chance_count, rows.null_rotate_high)
+    table["neurons_high"] = rows.count_high - np.maximum(chance_count, rows.null_rotate_low)
+    table["untrained"] = rows.null_untrained
+    for part in ("chance", "subspace", "neurons"):
+        table[f"{part}_share"] = table[part] / rows["count"].where(rows["count"] > 0)
+    return table
+
+
+def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:
+    """Counts of curves that differ in nothing but seeds: architectures, point, criterion, curves, mean, deviation."""
+    families, rows = layout.study.families, []
+    kinds = {
+        curve: " ".join(f"{families[name].architecture or name}" for name in members)
+        for curve, members in layout.study.curves.items()
+    }
+    alike = counts.assign(architectures=counts.curve.map(kinds))
+    for (kind, point, criterion), part in alike.groupby(["architectures", "point", "criterion"], sort=False):
+        if len(part) > 1:
+            row = {"architectures": kind, "point": point, "criterion": criterion, "curves": " ".join(part.curve)}
+            rows.append(row | {"replicates": len(part), "mean": part["count"].mean(), "deviation": part["count"].std()})
+    columns = ["architectures", "point", "criterion", "curves", "replicates", "mean", "deviation"]
+    return pd.DataFrame(rows, columns=columns)
