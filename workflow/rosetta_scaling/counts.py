@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from rosetta_scaling import chance
-from rosetta_scaling.calibration import add_excess, threshold
+from rosetta_scaling.calibration import add_excess, competition, threshold
 from rosetta_scaling.config import NULLS, Criterion
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.rosetta import orient, rosetta_neurons
+from rosetta_scaling.rosetta import orient, rosetta_neurons, satisfying
 from rosetta_scaling.store import read_json, read_table
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
@@ -34,12 +35,11 @@ class Point:
     def read(self, path: Callable[[str, str], str]) -> Matches:
         """Tables of partners of all pairs; `path(a, b)` names that of two models. The anchor is side a."""
 
-        def matches(a: str, b: str) -> pd.DataFrame:
-            return orient(read_table(path(a, b)), swap=self.layout.pair(a, b) != (a, b))
+        anchored = {other: self.read_pair(path, self.anchor, other) for other in self.others}
+        return anchored, {pair: self.read_pair(path, *pair) for pair in self.outer}
 
-        return {other: matches(self.anchor, other) for other in self.others}, {
-            (a, b): matches(a, b) for a, b in self.outer
-        }
+    def read_pair(self, path: Callable[[str, str], str], a: str, b: str) -> pd.DataFrame:
+        return orient(read_table(path(a, b)), swap=self.layout.pair(a, b) != (a, b))
 
     def pairs(self, tables: Matches):
         """(two models, table) of all pairs."""
@@ -208,24 +208,52 @@ def snapshots_table(layout: Layout) -> pd.DataFrame:
 CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond
 
 
-def decomposition_table(counts: pd.DataFrame, criterion: str) -> pd.DataFrame:
-    """What the counts of a criterion consist of, as numbers and as shares, per curve and point.
+def decomposition_table(layout: Layout) -> pd.DataFrame:
+    """What the count of the primary criterion consists of, per curve and point, as numbers and shares.
 
-    chance: the largest null in which no two units correspond; subspace: what the rotated null has beyond it; neurons:
-    the rest, with an interval from that of the count and the extremes of the rotated null. It is negative where the
-    rotated null is above the count.
+    chance: matches no stronger than the strongest 5% of those found where no two units correspond. neurons: of the
+    others, those that win against rotated neurons, less the expected number of lucky ones, with the interval (see
+    `lucky_wins`). subspace: the rest, which a network without these neurons would have had as well.
     """
-    rows = counts[counts.criterion == criterion]
-    chance_count = rows[[f"null_{null}" for null in CHANCE]].max(axis=1)
-    subspace = (rows.null_rotate - chance_count).clip(lower=0)
-    table = rows[["curve", "point", "criterion", "neurons", "count"]].rename(columns={"neurons": "model_neurons"})
-    table = table.assign(chance=chance_count, subspace=subspace, neurons=rows["count"] - chance_count - subspace)
-    table["neurons_low"] = rows.count_low - np.maximum(chance_count, rows.null_rotate_high)
-    table["neurons_high"] = rows.count_high - np.maximum(chance_count, rows.null_rotate_low)
-    table["untrained"] = rows.null_untrained
-    for part in ("chance", "subspace", "neurons"):
-        table[f"{part}_share"] = table[part] / rows["count"].where(rows["count"] > 0)
-    return table
+    criterion, rows = layout.study.matching.criteria[0], []
+    for curve, rung in layout.points:
+        point = Point(layout, curve, rung)
+        table = read_table(layout.rosetta(curve, rung))
+        chosen = table[criterion.name].to_numpy()
+        winners, strong = [], []
+        for other, matches in point.read(layout.matches)[0].items():
+            winner, r, draws = competition(
+                matches, null_of(point, "rotate", other), *point.sizes([point.anchor]), side="a"
+            )
+            best = pd.concat([satisfying(null_of(point, null, other), criterion).r for null in CHANCE])
+            least = best.quantile(0.95)
+            winners.append(winner)
+            strong.append((r > least, table[f"r_{other}"].to_numpy() > least))
+        competed, matched = (np.logical_and.reduce([pair[i] for pair in strong]) for i in (0, 1))
+        won = np.all(np.array(winners) == 1, axis=0)
+        lost = np.all(np.array(winners) != 0, axis=0) & ~won
+        count, above, wins = chosen.sum(), (chosen & matched).sum(), (chosen & matched & won).sum()
+        lucky, low, high = lucky_wins(int((lost & competed).sum()), draws, layout.study.polarization.confidence)
+        row = {"curve": curve, "point": rung, "criterion": criterion.name, "count": count, "chance": count - above}
+        row |= {"subspace": above - max(0, wins - lucky), "neurons": max(0, wins - lucky)}
+        row |= {"neurons_low": max(0, wins - high), "neurons_high": max(0, wins - low)}
+        shares = {f"{part}_share": row[part] / count if count else np.nan for part in ("chance", "subspace", "neurons")}
+        rows.append(row | shares)
+    return pd.DataFrame(rows)
+
+
+def null_of(point: Point, null: str, other: str) -> pd.DataFrame:
+    """The draws of a null of the anchor with one other model."""
+    return point.read_pair(lambda a, b: point.layout.null(null, a, b), point.anchor, other)
+
+
+def lucky_wins(decoy_wins: int, draws: int, confidence: float) -> tuple[float, float, float]:
+    """Expected number, and interval, of real neurons that won by luck, when so many wins went to `draws` decoys.
+
+    Luck gives every win to the real neuron with probability 1 / (draws + 1): a negative binomial (Emery et al. 2020).
+    """
+    law = stats.nbinom(decoy_wins + 1, draws / (draws + 1))
+    return decoy_wins / draws, *law.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
 
 
 def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:

@@ -185,7 +185,6 @@ def decomposition_cells(table: pd.DataFrame) -> dict:
         "shared subspace": share("subspace"),
         "shared neurons": share("neurons"),
         "their interval": lambda r: f"[{number(r['neurons_low'])}, {number(r['neurons_high'])}]",
-        "untrained networks have": lambda r: number(r["untrained"]),
     }
     return cells(table, columns)
 

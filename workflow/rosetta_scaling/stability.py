@@ -28,7 +28,7 @@ def document_groups(doc: np.ndarray, seed: int) -> np.ndarray:
 
 
 class GroupSums:
-    """Sums over the units of every group: correlations of given pairs follow from them for any weights of the groups."""
+    """Sums over the units of every group, which give correlations of given pairs for any weights of the groups."""
 
     def __init__(self, a, b, pairs: np.ndarray, group: np.ndarray):
         """a, b: sources; pairs (2, n) neurons of A and of B; group (units,)."""

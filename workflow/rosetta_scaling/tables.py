@@ -190,7 +190,7 @@ def write_tables(layout: Layout, folder: Path) -> None:
     slopes = polarization.trends(anchors(layout, effects), confidence)
     tables = {
         "counts": counts,
-        "decomposition": decomposition_table(counts, layout.study.matching.criteria[0].name),
+        "decomposition": decomposition_table(layout),
         "snapshots": snapshots_table(layout),
         "seeds": seeds_table(layout, counts),
         "models": models,
