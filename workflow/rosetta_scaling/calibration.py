@@ -1,9 +1,14 @@
 """What a match is worth: its excess over rotated neurons, and the share of false ones among all that are as strong.
 
-Target-decoy competition (Elias & Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys): the neurons of
-the other model compete with rotated copies of themselves for the neurons of this one. Where only the subspace is
-shared, a rotated neuron is as likely to win as a real one, so the wins of rotated neurons tell how many real ones won
-by luck.
+Target-decoy competition (Elias & Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys): decoys compete
+with the neurons of the other model for the neurons of this one. Where no neuron is shared, a decoy is as likely to win
+as a neuron of the other model, so the wins of decoys tell how many real matches are luck. Two kinds compete, and a
+match has to hold against both:
+
+- rotated neurons of the other model: fair where models share a subspace and their neurons are any directions in it;
+- the neurons of the own model: fair where the neurons of both are draws from one distribution. Rotated neurons lose the
+  shape that a nonlinearity gives, so networks with alike but unrelated neurons pass them; they do not pass this. A
+  neuron with a twin in its own network cannot pass either.
 """
 
 import numpy as np
@@ -11,10 +16,10 @@ import pandas as pd
 
 
 def best_in_draws(null: pd.DataFrame, neurons: int, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """r (draws, neurons) of the best rotated partner of every neuron of a side, and whether it is mutual.
+    """r (draws, neurons) of the best partner of every neuron of a side among decoys, and whether it is mutual.
 
     `null` holds tables of partners with columns draw and changed ('a' or 'b'): the draws in which the other side was
-    rotated count. Neurons that were not looked at, and constant ones, have NaN.
+    replaced by decoys count. Neurons that were not looked at, and constant ones, have NaN.
     """
     best = null[(null[f"rank_{side}"] == 1) & (null.changed != side)]
     best = best[best[f"sampled_{side}"]] if f"sampled_{side}" in best else best
@@ -25,15 +30,13 @@ def best_in_draws(null: pd.DataFrame, neurons: int, side: str) -> tuple[np.ndarr
     return r, mutual
 
 
-def competition(
-    matches: pd.DataFrame, rotations: pd.DataFrame, neurons: int, side: str
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """What wins the neurons of a side, in the competition of real partners with those of all draws.
+def competition(matches: pd.DataFrame, decoys: pd.DataFrame, neurons: int, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """What wins the neurons of a side, in the competition of real partners with the decoys of all draws.
 
-    Returns winner (neurons,): 1 a real partner, -1 a rotated one, 0 nobody, because the best is not mutual; its r (NaN
-    where there was no competition: a constant neuron, or one that was not looked at); and the number of draws.
+    Returns winner (neurons,): 1 a real partner, -1 a decoy, 0 nobody, because the best is not mutual; and its r (NaN
+    where there was no competition: a constant neuron, or one that was not looked at).
     """
-    decoy, decoy_mutual = best_in_draws(rotations, neurons, side)
+    decoy, decoy_mutual = best_in_draws(decoys, neurons, side)
     mine = matches[matches[f"rank_{side}"] == 1]
     r, mutual = np.full(neurons, np.nan), np.zeros(neurons, bool)
     r[mine[f"neuron_{side}"]] = mine.r
@@ -43,21 +46,20 @@ def competition(
     strongest = np.where(looked_at, every, -np.inf).argmax(0)
     won = looked_at & every_mutual[strongest, np.arange(neurons)]
     winner = np.where(won, np.where(strongest == 0, 1, -1), 0)
-    return winner, np.where(looked_at, every[strongest, np.arange(neurons)], np.nan), len(decoy)
+    return winner, np.where(looked_at, every[strongest, np.arange(neurons)], np.nan)
 
 
-def q_values(r: np.ndarray, winner: np.ndarray, draws: int) -> np.ndarray:
+def q_values(r: np.ndarray, winner: np.ndarray, luck: float, unseen: int = 1) -> np.ndarray:
     """Smallest false-discovery rate at which each real winner is kept (1 for all others), from r and winner (n,).
 
-    At a least r the rate is (1 + wins of decoys) / (draws * wins of real ones): with `draws` decoys, luck favours a
-    real neuron once for every `draws` decoys.
+    At a least r the rate is luck * (wins of decoys + unseen) / wins of real ones, where luck is the odds at which
+    chance favours a real one over a decoy, and `unseen` covers what the strongest decoys have not shown.
     """
     order = np.argsort(-np.where(winner == 0, -np.inf, r), kind="stable")
     decoys, targets = np.cumsum(winner[order] == -1), np.cumsum(winner[order] == 1)
-    rate = np.minimum(1, (1 + decoys) / (draws * np.maximum(1, targets)))
+    rate = np.minimum(1, luck * (decoys + unseen) / np.maximum(1, targets))
     # Equal r stand or fall together; then no worse than at any smaller r.
-    value = r[order]
-    last = np.append(value[1:] != value[:-1], True) if len(value) else np.empty(0, bool)
+    last = np.append(r[order][1:] != r[order][:-1], True)[: len(r)]
     rate = pd.Series(np.where(last, rate, np.nan)).bfill().to_numpy()
     q = np.empty(len(r))
     q[order] = np.minimum.accumulate(rate[::-1])[::-1]
@@ -86,20 +88,36 @@ def add_excess(table: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int,
     return table
 
 
-def add_q_values(matches: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int, int]) -> pd.DataFrame:
-    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match.
+def add_q_values(
+    matches: pd.DataFrame, rotations: pd.DataFrame, own: pd.DataFrame, neurons: tuple[int, int]
+) -> pd.DataFrame:
+    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match: the larger of two competitions.
 
-    q_a is from the competition of rotated neurons of B with the real ones for the neurons of A. It is NaN for pairs
-    that are not best and mutual, and for neurons that were not looked at.
+    q_a is from competitions for the neurons of A: rotated neurons of B against the real ones (`rotations`), and the
+    other neurons of A against those of B (`own`). It is NaN for pairs that are not best and mutual, and for neurons
+    that were not looked at.
     """
     matches = matches.copy()
     best = (matches.rank_a == 1) & (matches.rank_b == 1)
-    for side, count in zip("ab", neurons, strict=True):
-        winner, r, draws = competition(matches, rotations, count, side)
-        index = matches[f"neuron_{side}"].to_numpy()
-        looked_at = np.isfinite(r)[index]
-        matches[f"q_{side}"] = np.where(best & looked_at, q_values(r, winner, draws)[index], np.nan)
+    for i, side in enumerate("ab"):
+        index, q = matches[f"neuron_{side}"].to_numpy(), np.zeros(len(matches))
+        for decoys, luck, unseen in odds(rotations, own, neurons, side):
+            winner, r = competition(matches, decoys, neurons[i], side)
+            q = np.maximum(q, np.where(np.isfinite(r), q_values(r, winner, luck, unseen), np.nan)[index])
+        matches[f"q_{side}"] = np.where(best, q, np.nan)
     return matches
+
+
+def odds(rotations: pd.DataFrame, own: pd.DataFrame, neurons: tuple[int, int], side: str):
+    """The competitions for the neurons of a side: decoys, the odds at which luck favours a real neuron, and `unseen`.
+
+    With several draws of decoys luck favours a real one the less; with more neurons in the other model than in the own
+    one, the more. Own neurons are each other's decoys, so their wins come in twos.
+    """
+    draws = rotations.draw[rotations.changed != side].nunique()
+    mine, other = neurons if side == "a" else neurons[::-1]
+    yield rotations, 1 / max(1, draws), 1
+    yield own, other / max(1, mine - 1), 2
 
 
 def threshold(matches: pd.DataFrame, level: float) -> float:

@@ -155,7 +155,7 @@ def _sublinear_calibrated(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
         "this study's reading of section 4.1",
         combine(votes),
         f"alpha {_intervals(rows, 'alpha')}",
-        f"At a false-discovery rate of 5% against rotated neurons, {counts.calibrated_05.min():.0f} to "
+        f"At a false-discovery rate of 5% against decoys, {counts.calibrated_05.min():.0f} to "
         f"{counts.calibrated_05.max():.0f} matches are left; the interval of alpha lies between 0 and 1 on "
         f"{votes.count(SUPPORTED)} of {len(votes)} curves.",
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from rosetta_scaling import chance
-from rosetta_scaling.calibration import add_excess, competition, threshold
+from rosetta_scaling.calibration import add_excess, competition, odds, threshold
 from rosetta_scaling.config import NULLS, Criterion
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.rosetta import orient, rosetta_neurons, satisfying
@@ -40,6 +40,10 @@ class Point:
 
     def read_pair(self, path: Callable[[str, str], str], a: str, b: str) -> pd.DataFrame:
         return orient(read_table(path(a, b)), swap=self.layout.pair(a, b) != (a, b))
+
+    def null(self, null: str, other: str) -> pd.DataFrame:
+        """The draws of a null of the anchor with another model."""
+        return self.read_pair(lambda a, b: self.layout.null(null, a, b), self.anchor, other)
 
     def pairs(self, tables: Matches):
         """(two models, table) of all pairs."""
@@ -212,48 +216,49 @@ def decomposition_table(layout: Layout) -> pd.DataFrame:
     """What the count of the primary criterion consists of, per curve and point, as numbers and shares.
 
     chance: matches no stronger than the strongest 5% of those found where no two units correspond. neurons: of the
-    others, those that win against rotated neurons, less the expected number of lucky ones, with the interval (see
-    `lucky_wins`). subspace: the rest, which a network without these neurons would have had as well.
+    others, those that win against decoys, less the expected number of lucky ones; of the two kinds of decoys (see
+    calibration) the one that leaves less, with its interval. subspace: the rest.
     """
-    criterion, rows = layout.study.matching.criteria[0], []
+    criterion, confidence, rows = layout.study.matching.criteria[0], layout.study.polarization.confidence, []
     for curve, rung in layout.points:
         point = Point(layout, curve, rung)
         table = read_table(layout.rosetta(curve, rung))
-        chosen = table[criterion.name].to_numpy()
-        winners, strong = [], []
-        for other, matches in point.read(layout.matches)[0].items():
-            winner, r, draws = competition(
-                matches, null_of(point, "rotate", other), *point.sizes([point.anchor]), side="a"
+        chosen, pairs = table[criterion.name].to_numpy(), point.read(layout.matches)[0]
+        least = {}  # by chance, for every other model
+        for other in point.others:
+            nulls = (point.null(null, other) for null in CHANCE)
+            least[other] = pd.concat([satisfying(null, criterion).r for null in nulls]).quantile(0.95)
+        above = chosen & np.logical_and.reduce([table[f"r_{other}"] > least[other] for other in point.others])
+        left = []
+        for kind in (0, 1):
+            won, lost, luck = np.ones(len(table), bool), np.zeros(len(table), bool), []
+            for other, matches in pairs.items():
+                sizes = point.sizes([point.anchor, other])
+                decoys, chances, _ = list(odds(point.null("rotate", other), point.null("own", other), sizes, "a"))[kind]
+                winner, r = competition(matches, decoys, sizes[0], "a")
+                strong = r > least[other]
+                won, lost = won & strong & (winner != 0), lost | (strong & (winner == -1))
+                luck.append(chances)
+            left.append(
+                [max(0, (above & won & ~lost).sum() - n) for n in lucky((won & lost).sum(), max(luck), confidence)]
             )
-            best = pd.concat([satisfying(null_of(point, null, other), criterion).r for null in CHANCE])
-            least = best.quantile(0.95)
-            winners.append(winner)
-            strong.append((r > least, table[f"r_{other}"].to_numpy() > least))
-        competed, matched = (np.logical_and.reduce([pair[i] for pair in strong]) for i in (0, 1))
-        won = np.all(np.array(winners) == 1, axis=0)
-        lost = np.all(np.array(winners) != 0, axis=0) & ~won
-        count, above, wins = chosen.sum(), (chosen & matched).sum(), (chosen & matched & won).sum()
-        lucky, low, high = lucky_wins(int((lost & competed).sum()), draws, layout.study.polarization.confidence)
-        row = {"curve": curve, "point": rung, "criterion": criterion.name, "count": count, "chance": count - above}
-        row |= {"subspace": above - max(0, wins - lucky), "neurons": max(0, wins - lucky)}
-        row |= {"neurons_low": max(0, wins - high), "neurons_high": max(0, wins - low)}
+        neurons, high, low = min(left)
+        count = int(chosen.sum())
+        row = {"curve": curve, "point": rung, "criterion": criterion.name, "count": count}
+        row |= {"chance": count - above.sum(), "subspace": above.sum() - neurons}
+        row |= {"neurons": neurons, "neurons_low": low, "neurons_high": high}
         shares = {f"{part}_share": row[part] / count if count else np.nan for part in ("chance", "subspace", "neurons")}
         rows.append(row | shares)
     return pd.DataFrame(rows)
 
 
-def null_of(point: Point, null: str, other: str) -> pd.DataFrame:
-    """The draws of a null of the anchor with one other model."""
-    return point.read_pair(lambda a, b: point.layout.null(null, a, b), point.anchor, other)
+def lucky(decoy_wins: int, luck: float, confidence: float) -> tuple[float, float, float]:
+    """Expected number, and interval, of real neurons that won by luck, when decoys won so often and luck is the odds.
 
-
-def lucky_wins(decoy_wins: int, draws: int, confidence: float) -> tuple[float, float, float]:
-    """Expected number, and interval, of real neurons that won by luck, when so many wins went to `draws` decoys.
-
-    Luck gives every win to the real neuron with probability 1 / (draws + 1): a negative binomial (Emery et al. 2020).
+    Every win goes to the real neuron with probability luck / (1 + luck): a negative binomial (Emery et al. 2020).
     """
-    law = stats.nbinom(decoy_wins + 1, draws / (draws + 1))
-    return decoy_wins / draws, *law.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
+    law = stats.nbinom(decoy_wins + 1, 1 / (1 + luck))
+    return luck * decoy_wins, *law.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
 
 
 def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:

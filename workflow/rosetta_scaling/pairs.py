@@ -3,9 +3,11 @@
 Every variant of a pair (see variants.py) goes through the same engine and comes out as a table of partners.
 """
 
+import functools
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -150,7 +152,8 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     sizes = [layout.size(model) for model in models]
     neurons = tuple(size.neurons for size in sizes)
     rotations = read_table(layout.null("rotate", *models))
-    table = add_q_values(add_excess(partner_table(*best, k), rotations, neurons), rotations, neurons)
+    table = add_excess(partner_table(*best, k), rotations, neurons)
+    table = add_q_values(table, rotations, read_table(layout.null("own", *models)), neurons)
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
     for side, size, partners in zip("ab", sizes, best, strict=True):
@@ -170,7 +173,7 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
 
 
 def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path) -> None:
-    """Write folder/NULL.parquet for every null: tables of partners of all draws.
+    """Write folder/NULL.parquet for every null: tables of partners of all draws; and folder/own.parquet.
 
     Columns draw and changed tell them apart: the side that the draw changed, `a`, `b` or `both`. Where only some
     neurons are looked at, sampled_a and sampled_b say whether a row is of one.
@@ -181,6 +184,42 @@ def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path) -
             side = "both" if null == "untrained" else "ab"[changed_side(layout, pair, draw)]
             tables.append(_null_draw(layout, pair, variant, device).assign(draw=draw, changed=side))
         write_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True))
+    write_table(folder / "own.parquet", own_partners(layout, pair, device))
+
+
+def own_partners(layout: Layout, pair: str, device: torch.device) -> pd.DataFrame:
+    """The best partner of every neuron within its own model, as rows of a table of partners.
+
+    In draw 0 the neurons of A stand for those of B too (changed `b`), in draw 1 those of B for those of A.
+    """
+    tables, scope = [], layout.scope(*layout.pairs[pair])
+    for draw, model in enumerate(layout.pairs[pair]):
+        sources = [open_source(layout, scope, model, device) for _ in "ab"]
+        best = match_all(*sources, 3, layout.plan.free_bytes([model, model]), device)[0]
+        r, partner = best_other(best)
+        found = np.flatnonzero(partner >= 0)
+        mutual = partner[partner[found]] == found
+        mine, other = ("a", "b") if draw == 0 else ("b", "a")
+        columns = {f"neuron_{mine}": found, f"neuron_{other}": partner[found], "r": r[found]}
+        columns |= {f"rank_{mine}": 1, f"rank_{other}": mutual.astype(int), "draw": draw, "changed": other}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def best_other(best: Neighbours) -> tuple[np.ndarray, np.ndarray]:
+    """r and number of the best partner of every neuron that is not itself; -1 where there is none."""
+    partner = best.partner.numpy()
+    value = np.where((partner == np.arange(len(partner))[:, None]) | (partner < 0), -np.inf, best.r.numpy())
+    place = value.argmax(1)
+    r = value[np.arange(len(value)), place].astype(float)
+    return r, np.where(r > -np.inf, partner[np.arange(len(value)), place], -1)
+
+
+def match_all(a, b, k: int, memory: int, device: torch.device) -> tuple[Neighbours, Neighbours]:
+    """The k best partners both ways of two sources, in this job, in tiles that fit the memory."""
+    sizes = sum(a.widths), sum(b.widths)
+    parts = [(tile, *match_tile_or_quarters(a, b, tile, k, device)[a.units]) for tile in tiles(*sizes, memory)]
+    return merge_tiles(Tile(0, sizes[0], 0, sizes[1]), parts, k)
 
 
 def _null_draw(layout: Layout, pair: str, variant: str, device: torch.device) -> pd.DataFrame:
@@ -189,12 +228,7 @@ def _null_draw(layout: Layout, pair: str, variant: str, device: torch.device) ->
         return partner_table(*best_partners(layout, pair, variant, device).popitem()[1], k)
     a, b = open_pair(layout, pair, variant, device)
     memory = layout.plan.free_bytes(layout.pairs[pair])
-
-    def match(x, y) -> tuple[Neighbours, Neighbours]:
-        sizes = sum(x.widths), sum(y.widths)
-        parts = [(tile, *match_tile_or_quarters(x, y, tile, k + 1, device)[x.units]) for tile in tiles(*sizes, memory)]
-        return merge_tiles(Tile(0, sizes[0], 0, sizes[1]), parts, k + 1)
-
+    match = functools.partial(match_all, k=k + 1, memory=memory, device=device)
     index = [layout.sample(model, rows, "null") for model in layout.pairs[pair]]
     table = match_sample(a, b, *index, k, match)
     return table.assign(sampled_a=table.neuron_a.isin(index[0]), sampled_b=table.neuron_b.isin(index[1]))

@@ -317,7 +317,7 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dic
         f"{number(top['anchor_neurons'])} neurons ({percent(top['fraction'])}) are Rosetta neurons "
         f"(the same measurement where no neuron is shared: rotated neurons {rotated}, permuted units {permuted}, "
         f"untrained networks {untrained}). {number(top['calibrated_05'])} matches survive at a false-discovery rate of "
-        "5% against rotated neurons.",
+        "5%.",
         f"Of {len(claims)} claims, {', '.join(verdicts[:-1])} and {verdicts[-1]}.",
     ]
 

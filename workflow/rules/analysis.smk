@@ -33,7 +33,7 @@ rule tables:
         snapshots=[layout.snapshots(*pair) for pair in layout.pairs.values()],
         nulls=[
             layout.null(null, *pair)
-            for null in NULLS
+            for null in (*NULLS, "own")
             for pair in layout.pairs.values()
         ],
         stability=[

@@ -167,8 +167,10 @@ def inputs_of_variants(pair, variants, tiled=True):
 
 
 def inputs_of_nulls(wildcards):
+    """What all nulls are matched from, and the models themselves, which are matched with themselves too."""
     variants = [variant for null in NULLS for variant in layout.variants(null)]
-    return inputs_of_variants(wildcards.pair, variants, tiled=study.nulls.rows is None)
+    found = inputs_of_variants(wildcards.pair, variants, study.nulls.rows is None)
+    return sorted({*found, *sources_of_variant(wildcards.pair, "shift0")})
 
 
 def inputs_of_stability(wildcards):

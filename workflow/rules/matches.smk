@@ -111,7 +111,7 @@ rule nulls:
     input:
         inputs_of_nulls,
     output:
-        [f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in NULLS],
+        [f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in (*NULLS, "own")],
     log:
         f"{layout.results}/logs/nulls/{{pair}}.log",
     benchmark:
@@ -136,7 +136,10 @@ rule nulls:
 rule match_pair:
     input:
         inputs_of_match,
-        rotations=f"{layout.results}/nulls/{{pair}}/rotate.parquet",
+        decoys=[
+            f"{layout.results}/nulls/{{pair}}/{null}.parquet"
+            for null in ("rotate", "own")
+        ],
     output:
         matches=f"{layout.results}/matches/{{pair}}/matches.parquet",
         neighbours=f"{layout.results}/matches/{{pair}}/neighbours.safetensors",
