@@ -1,14 +1,14 @@
 """What a match is worth: its excess over rotated neurons, and the share of false ones among all that are as strong.
 
-Target-decoy competition (Elias & Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys): decoys compete
-with the neurons of the other model for the neurons of this one. Where no neuron is shared, a decoy is as likely to win
-as a neuron of the other model, so the wins of decoys tell how many real matches are luck. Two kinds compete, and a
-match has to hold against both:
+Decoys are neurons that cannot be shared; how many of them match tells how many real matches are false. There are two
+kinds, and a match has to hold against both:
 
-- rotated neurons of the other model: fair where models share a subspace and their neurons are any directions in it;
-- the neurons of the own model: fair where the neurons of both are draws from one distribution. Rotated neurons lose the
-  shape that a nonlinearity gives, so networks with alike but unrelated neurons pass them; they do not pass this. A
-  neuron with a twin in its own network cannot pass either.
+- rotated neurons of the other model compete with the real ones for the neurons of this one (target-decoy competition,
+  Elias & Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys). Where only the subspace is shared and
+  neurons are any directions in it, a rotated neuron is as likely to win as a real one. But rotated neurons lose the
+  shape that a nonlinearity gives, and real ones with alike but unrelated shapes pass them.
+- neurons of untrained networks, which have the nonlinearity and have learned nothing, are matched by themselves
+  (separate search): at any correlation their matches are counted against the real ones.
 """
 
 import numpy as np
@@ -49,15 +49,15 @@ def competition(matches: pd.DataFrame, decoys: pd.DataFrame, neurons: int, side:
     return winner, np.where(looked_at, every[strongest, np.arange(neurons)], np.nan)
 
 
-def q_values(r: np.ndarray, winner: np.ndarray, luck: float, unseen: int = 1) -> np.ndarray:
+def q_values(r: np.ndarray, winner: np.ndarray, luck: float) -> np.ndarray:
     """Smallest false-discovery rate at which each real winner is kept (1 for all others), from r and winner (n,).
 
-    At a least r the rate is luck * (wins of decoys + unseen) / wins of real ones, where luck is the odds at which
-    chance favours a real one over a decoy, and `unseen` covers what the strongest decoys have not shown.
+    At a least r the rate is luck * (wins of decoys + 1) / wins of real ones, where luck is the odds at which chance
+    favours a real one over a decoy: 1 / draws.
     """
     order = np.argsort(-np.where(winner == 0, -np.inf, r), kind="stable")
     decoys, targets = np.cumsum(winner[order] == -1), np.cumsum(winner[order] == 1)
-    rate = np.minimum(1, luck * (decoys + unseen) / np.maximum(1, targets))
+    rate = np.minimum(1, luck * (decoys + 1) / np.maximum(1, targets))
     # Equal r stand or fall together; then no worse than at any smaller r.
     last = np.append(r[order][1:] != r[order][:-1], True)[: len(r)]
     rate = pd.Series(np.where(last, rate, np.nan)).bfill().to_numpy()
@@ -89,35 +89,35 @@ def add_excess(table: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int,
 
 
 def add_q_values(
-    matches: pd.DataFrame, rotations: pd.DataFrame, own: pd.DataFrame, neurons: tuple[int, int]
+    matches: pd.DataFrame, rotations: pd.DataFrame, untrained: pd.DataFrame, neurons: tuple[int, int]
 ) -> pd.DataFrame:
-    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match: the larger of two competitions.
+    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match: the larger of both kinds of decoys.
 
-    q_a is from competitions for the neurons of A: rotated neurons of B against the real ones (`rotations`), and the
-    other neurons of A against those of B (`own`). It is NaN for pairs that are not best and mutual, and for neurons
-    that were not looked at.
+    For q_a rotated neurons of B compete for the neurons of A. NaN for pairs that are not best and mutual, and for
+    neurons that were not looked at.
     """
     matches = matches.copy()
     best = (matches.rank_a == 1) & (matches.rank_b == 1)
-    for i, side in enumerate("ab"):
-        index, q = matches[f"neuron_{side}"].to_numpy(), np.zeros(len(matches))
-        for decoys, luck, unseen in odds(rotations, own, neurons, side):
-            winner, r = competition(matches, decoys, neurons[i], side)
-            q = np.maximum(q, np.where(np.isfinite(r), q_values(r, winner, luck, unseen), np.nan)[index])
-        matches[f"q_{side}"] = np.where(best, q, np.nan)
+    for side, count in zip("ab", neurons, strict=True):
+        index, draws = matches[f"neuron_{side}"].to_numpy(), rotations.draw[rotations.changed != side].nunique()
+        winner, r = competition(matches, rotations, count, side)
+        q = np.where(np.isfinite(r), q_values(r, winner, 1 / max(1, draws)), np.nan)[index]
+        matches[f"q_{side}"] = np.where(
+            best, np.maximum(q, separate_search(matches.r, best, untrained, count, side)), np.nan
+        )
     return matches
 
 
-def odds(rotations: pd.DataFrame, own: pd.DataFrame, neurons: tuple[int, int], side: str):
-    """The competitions for the neurons of a side: decoys, the odds at which luck favours a real neuron, and `unseen`.
-
-    With several draws of decoys luck favours a real one the less; with more neurons in the other model than in the own
-    one, the more. Own neurons are each other's decoys, so their wins come in twos.
-    """
-    draws = rotations.draw[rotations.changed != side].nunique()
-    mine, other = neurons if side == "a" else neurons[::-1]
-    yield rotations, 1 / max(1, draws), 1
-    yield own, other / max(1, mine - 1), 2
+def separate_search(r: pd.Series, best: pd.Series, decoys: pd.DataFrame, neurons: int, side: str) -> np.ndarray:
+    """q-values (n,) of the `best` of pairs with correlations r, from the best mutual matches in draws of decoys."""
+    false = decoys[(decoys.rank_a == 1) & (decoys.rank_b == 1)]
+    share = 1.0
+    if f"sampled_{side}" in false:  # as many as there would be among all neurons
+        share = decoys.loc[decoys[f"sampled_{side}"], f"neuron_{side}"].nunique() / neurons
+        false = false[false[f"sampled_{side}"]]
+    winner = np.concatenate([np.where(best, 1, 0), np.full(len(false), -1)])
+    luck = 1 / (share * max(1, decoys.draw.nunique()))
+    return q_values(np.concatenate([r, false.r]), winner, luck)[: len(r)]
 
 
 def threshold(matches: pd.DataFrame, level: float) -> float:

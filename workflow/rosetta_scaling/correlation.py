@@ -76,6 +76,10 @@ class Moments:
         """Root of the sum of squared deviations from the mean (float64), of shifted and scaled values."""
         return (self.squares - self.sum**2 / self.count).clamp(min=0).sqrt()
 
+    def deviation(self) -> torch.Tensor:
+        """Standard deviation (float64) of the activations themselves."""
+        return torch.where(self.constant, 0.0, self.norm() / self.scale.double() / self.count**0.5)
+
 
 class CrossProducts:
     """Running sums of products of two groups of neurons, which become their correlations."""

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from rosetta_scaling import chance
-from rosetta_scaling.calibration import add_excess, competition, odds, threshold
+from rosetta_scaling.calibration import add_excess, threshold
 from rosetta_scaling.config import NULLS, Criterion
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.rosetta import orient, rosetta_neurons, satisfying
@@ -40,10 +39,6 @@ class Point:
 
     def read_pair(self, path: Callable[[str, str], str], a: str, b: str) -> pd.DataFrame:
         return orient(read_table(path(a, b)), swap=self.layout.pair(a, b) != (a, b))
-
-    def null(self, null: str, other: str) -> pd.DataFrame:
-        """The draws of a null of the anchor with another model."""
-        return self.read_pair(lambda a, b: self.layout.null(null, a, b), self.anchor, other)
 
     def pairs(self, tables: Matches):
         """(two models, table) of all pairs."""
@@ -120,6 +115,7 @@ def point_counts(point: Point, table: pd.DataFrame) -> list[dict]:
             by_draw(replicates[kind], criterion, strict, range(study.stability.subset_draws))
             for kind in ("subset", "subset_rotate")
         ]
+        row["closer_than_own"] = closer_than_own(point, real, criterion, strict)
         row |= {"equal_n": layout.smallest, "equal_n_count": equal[0].mean(), "equal_n_null": equal[1].mean()}
         rows.append(row | {"mean_r": table.filter(regex="^r_").mean(axis=1)[chosen].mean()})
     return rows
@@ -161,6 +157,21 @@ def calibrated(point: Point, real: Matches, nulls: dict[str, Matches], criterion
     return row
 
 
+def closer_than_own(point: Point, real: Matches, criterion: Criterion, strict: bool) -> int:
+    """How many Rosetta neurons are closer to their partners than either of a pair is to any neuron of its own model."""
+    closer = [{}, {}]
+    for place, part in enumerate(real):
+        for key, table in part.items():
+            pair = (point.anchor, key) if place == 0 else key
+            own = point.read_pair(lambda a, b: point.layout.null("own", a, b), *pair)
+            kept = table
+            for side, other in ("ab", "ba"):
+                best = own[own.changed == other].set_index(f"neuron_{side}").r
+                kept = kept[kept.r > best.reindex(kept[f"neuron_{side}"]).fillna(-1).to_numpy()]
+            closer[place][key] = kept
+    return len(rosetta_neurons(closer[0], closer[1] if strict else {}, criterion))
+
+
 def split_half(tables: Matches, criterion: Criterion, strict: bool) -> dict[str, float]:
     """Overlap of what two halves of the documents find, and how strongly it correlates on the other half."""
     if not can_tell(tables, criterion):
@@ -188,6 +199,8 @@ def interval(count: int, resampled: np.ndarray, confidence: float) -> dict[str, 
     Resampling repeats documents, so fewer are different and other matches come out: the quantiles of the draws are
     taken around their mean and moved to the count.
     """
+    if not np.isfinite(resampled).all():
+        return {"count_low": np.nan, "count_high": np.nan}
     low, high = np.quantile(resampled - resampled.mean(), [(1 - confidence) / 2, (1 + confidence) / 2])
     return {"count_low": max(0.0, count + low), "count_high": count + high}
 
@@ -215,50 +228,41 @@ CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units corresp
 def decomposition_table(layout: Layout) -> pd.DataFrame:
     """What the count of the primary criterion consists of, per curve and point, as numbers and shares.
 
-    chance: matches no stronger than the strongest 5% of those found where no two units correspond. neurons: of the
-    others, those that win against decoys, less the expected number of lucky ones; of the two kinds of decoys (see
-    calibration) the one that leaves less, with its interval. subspace: the rest.
+    chance: Rosetta neurons no stronger than the strongest 5% of those found where no two units correspond. neurons: of
+    the others, the most by which they outnumber those of every other null (rotated, untrained) above any one
+    correlation; least and most over the draws. subspace: the rest, which has its like in a null at the same
+    correlation. The strength of a Rosetta neuron is its weakest correlation with a partner.
     """
-    criterion, confidence, rows = layout.study.matching.criteria[0], layout.study.polarization.confidence, []
+    criterion, rows = layout.study.matching.criteria[0], []
     for curve, rung in layout.points:
         point = Point(layout, curve, rung)
-        table = read_table(layout.rosetta(curve, rung))
-        chosen, pairs = table[criterion.name].to_numpy(), point.read(layout.matches)[0]
-        least = {}  # by chance, for every other model
-        for other in point.others:
-            nulls = (point.null(null, other) for null in CHANCE)
-            least[other] = pd.concat([satisfying(null, criterion).r for null in nulls]).quantile(0.95)
-        above = chosen & np.logical_and.reduce([table[f"r_{other}"] > least[other] for other in point.others])
-        left = []
-        for kind in (0, 1):
-            won, lost, luck = np.ones(len(table), bool), np.zeros(len(table), bool), []
-            for other, matches in pairs.items():
-                sizes = point.sizes([point.anchor, other])
-                decoys, chances, _ = list(odds(point.null("rotate", other), point.null("own", other), sizes, "a"))[kind]
-                winner, r = competition(matches, decoys, sizes[0], "a")
-                strong = r > least[other]
-                won, lost = won & strong & (winner != 0), lost | (strong & (winner == -1))
-                luck.append(chances)
-            left.append(
-                [max(0, (above & won & ~lost).sum() - n) for n in lucky((won & lost).sum(), max(luck), confidence)]
-            )
-        neurons, high, low = min(left)
-        count = int(chosen.sum())
-        row = {"curve": curve, "point": rung, "criterion": criterion.name, "count": count}
-        row |= {"chance": count - above.sum(), "subspace": above.sum() - neurons}
+        real = np.sort(strengths(point.read(layout.matches)[0], criterion).to_numpy())
+        by_chance = [strengths(null_tables(point, null)[0], criterion, ["draw"]) for null in CHANCE]
+        least = pd.concat(by_chance).quantile(0.95) if any(len(part) for part in by_chance) else -np.inf
+        scale = point.neurons / len(layout.sample(point.anchor, layout.study.nulls.rows))
+        above = real[real > least]
+        outnumber = np.zeros((3, len(above)))  # mean, fewest and most over the draws of the worst null
+        for null in sorted(set(NULLS) - set(CHANCE)):
+            strength = strengths(null_tables(point, null)[0], criterion, ["draw"])
+            draws = [strength[strength.index == draw].to_numpy() for draw in range(layout.study.nulls.draws(null))]
+            counts = np.array([scale * (draw[:, None] >= above).sum(0) for draw in draws])
+            outnumber = np.maximum(outnumber, [counts.mean(0), counts.min(0), counts.max(0)])
+        left = [max(0.0, (np.arange(len(above), 0, -1) - null).max(initial=0)) for null in outnumber]
+        neurons, high, low = left
+        row = {"curve": curve, "point": rung, "criterion": criterion.name, "count": len(real)}
+        row |= {"chance": len(real) - len(above), "subspace": len(above) - neurons}
         row |= {"neurons": neurons, "neurons_low": low, "neurons_high": high}
-        shares = {f"{part}_share": row[part] / count if count else np.nan for part in ("chance", "subspace", "neurons")}
-        rows.append(row | shares)
+        parts = ("chance", "subspace", "neurons")
+        rows.append(row | {f"{part}_share": row[part] / len(real) if len(real) else np.nan for part in parts})
     return pd.DataFrame(rows)
 
 
-def lucky(decoy_wins: int, luck: float, confidence: float) -> tuple[float, float, float]:
-    """Expected number, and interval, of real neurons that won by luck, when decoys won so often and luck is the odds.
-
-    Every win goes to the real neuron with probability luck / (1 + luck): a negative binomial (Emery et al. 2020).
-    """
-    law = stats.nbinom(decoy_wins + 1, 1 / (1 + luck))
-    return luck * decoy_wins, *law.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
+def strengths(partners: dict[str, pd.DataFrame], criterion: Criterion, by: Sequence[str] = ()) -> pd.Series:
+    """The weakest correlation of every Rosetta neuron with its partners; indexed by draw where `by` says so."""
+    keys = [*by, "neuron_a"]
+    found = [satisfying(table, criterion).groupby(keys).r.max().rename(other) for other, table in partners.items()]
+    weakest = pd.concat(found, axis=1, join="inner").min(axis=1)
+    return weakest.droplevel("neuron_a") if by else weakest
 
 
 def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from rosetta_scaling.neighbours import Neighbours, partner_table
 from rosetta_scaling.plan import Tile, exact_flops, tiles
 from rosetta_scaling.sketch import Candidates, Sketch, find_candidates, match_by_sketch, write_sketch
 from rosetta_scaling.sources import layer_and_channel
-from rosetta_scaling.stability import bootstrap, document_groups, match_sample, match_subset, pair_correlations
+from rosetta_scaling.stability import GroupSums, codes, match_sample, match_subsets, resample
 from rosetta_scaling.store import (
     StudyError,
     atomic,
@@ -31,7 +31,7 @@ from rosetta_scaling.store import (
     write_table,
     write_tensors,
 )
-from rosetta_scaling.variants import changed_side, open_pair, open_source
+from rosetta_scaling.variants import changed_side, document_groups, open_pair, open_source
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +151,9 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     best = found.pop(units)
     sizes = [layout.size(model) for model in models]
     neurons = tuple(size.neurons for size in sizes)
-    rotations = read_table(layout.null("rotate", *models))
+    rotations, untrained = (read_table(layout.null(null, *models)) for null in ("rotate", "untrained"))
     table = add_excess(partner_table(*best, k), rotations, neurons)
-    table = add_q_values(table, rotations, read_table(layout.null("own", *models)), neurons)
+    table = add_q_values(table, rotations, untrained, neurons)
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
     for side, size, partners in zip("ab", sizes, best, strict=True):
@@ -243,24 +243,31 @@ def replicate_pair(layout: Layout, pair: str, device: torch.device, folder: Path
     `half` has a column heldout_r, the correlation on the other half; in `subset` equally many random neurons of both
     models were compared, in `subset_rotate` the same with one model rotated.
     """
-    models, matching, seed = layout.pairs[pair], layout.study.matching, layout.study.nulls.seed
-    settings, scope = layout.study.stability, layout.scope(*layout.pairs[pair])
-    doc = read_table(layout.units(scope)).doc.to_numpy()
+    models, k, settings = layout.pairs[pair], layout.study.matching.k, layout.study.stability
+    halves = [best_partners(layout, pair, f"half{draw}", device).popitem()[1] for draw in (0, 1)]
+    near = read_neighbours(layout.neighbours(*models))[1].popitem()[1]
+    neurons_b = layout.size(models[1]).neurons
+    every = torch.cat([codes(sides[i], neurons_b, swap=i == 1).flatten() for sides in (near, *halves) for i in (0, 1)])
+    code = torch.unique(every[every >= 0])
+    pairs = torch.stack([code // neurons_b, code % neurons_b])
+    group = document_groups(read_table(layout.units(layout.scope(*models))).doc.to_numpy(), layout.study.nulls.seed)
+    real = open_pair(layout, pair, "real", device)
+    sums = GroupSums(*real, pairs, group)
+    even = torch.arange(len(sums.count)) % 2 == 0
+    heldout = sums.correlations(torch.stack([even, ~even], 1).double())
+    heldout[heldout == -torch.inf] = torch.nan
     tables = []
     for draw in (0, 1):
-        table = partner_table(*best_partners(layout, pair, f"half{draw}", device).popitem()[1], matching.k)
-        other = open_pair(layout, pair, f"half{1 - draw}", device)
-        mutual = table[(table.rank_a > 0) & (table.rank_b > 0)]
-        heldout = pair_correlations(*other, mutual.neuron_a.to_numpy(), mutual.neuron_b.to_numpy())
-        tables.append(table.assign(draw=draw, heldout_r=pd.Series(heldout, mutual.index)))
+        table = partner_table(*halves[draw], k)
+        place = torch.searchsorted(code, torch.tensor((table.neuron_a * neurons_b + table.neuron_b).to_numpy()))
+        tables.append(table.assign(draw=draw, heldout_r=heldout[place, 1 - draw].numpy()))
     write_table(folder / "half.parquet", pd.concat(tables, ignore_index=True))
-    real, size = open_pair(layout, pair, "real", device), layout.smallest
-    for name, sources in (("subset", real), ("subset_rotate", open_pair(layout, pair, "rotate0", device))):
-        tables = []
-        for draw in range(settings.subset_draws):
-            index = [layout.sample(model, size, "subset", draw) for model in models]
-            tables.append(match_subset(*sources, *index, matching.k, device).assign(draw=draw))
-        write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
-    best = read_neighbours(layout.neighbours(*models))[1].popitem()[1]
-    found = bootstrap(*real, best, matching.k, document_groups(doc, seed), settings.bootstrap, [seed, 4])
-    write_table(folder / "bootstrap.parquet", found)
+    write_table(folder / "bootstrap.parquet", resample(sums, near, k, settings.bootstrap, [layout.study.nulls.seed, 4]))
+    subsets = [
+        tuple(layout.sample(model, layout.smallest, "subset", draw) for model in models)
+        for draw in range(settings.subset_draws)
+    ]
+    write_table(folder / "subset.parquet", match_subsets(*real, subsets, k))
+    write_table(
+        folder / "subset_rotate.parquet", match_subsets(*open_pair(layout, pair, "rotate0", device), subsets, k)
+    )

@@ -164,6 +164,7 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
         "FDR 5%": lambda r: number(r["calibrated_05"]),
         "largest null there": lambda r: number(r["calibrated_05_null"]),
         "FDR 1%": lambda r: number(r["calibrated_01"]),
+        "closer than own": lambda r: number(r["closer_than_own"]),
         "split-half Jaccard": lambda r: fixed(r["splithalf_jaccard"]),
         "held-out r": lambda r: fixed(r["splithalf_r"]),
         "mean r": lambda r: fixed(r["mean_r"]),

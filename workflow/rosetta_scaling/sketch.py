@@ -15,7 +15,7 @@ the bound is six standard errors, or more where a re-scored pair was seen to dev
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -242,19 +242,23 @@ def rescore(
     patterns, exact = {}, {}
     for (a, b), found in candidates.items():
         neurons = len(sketches[a].mean), len(sketches[b].mean)
-        row_starts = torch.zeros(neurons[0] + 1, dtype=torch.int64)
-        row_starts[1:] = torch.bincount(found.pairs[0], minlength=neurons[0]).cumsum(0)
-        zeros = torch.zeros(found.pairs.shape[1])
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sparse")  # that compressed rows are in beta
-            pattern = torch.sparse_csr_tensor(row_starts, found.pairs[1], zeros, neurons, check_invariants=False)
-        patterns[a, b] = pattern.to(device)
+        patterns[a, b] = sparse_pattern(found.pairs, neurons).to(device)
         exact[a, b] = torch.zeros(found.pairs.shape[1], dtype=torch.float64, device=device)
     for standard in standardised_chunks(sources, sketches, device):
         for (a, b), pattern in patterns.items():
             # Only the entries of the pattern are computed, without copying a row.
             exact[a, b] += torch.sparse.sampled_addmm(pattern, standard[a], standard[b].T, beta=0.0).values()
     return {pair: values.cpu() for pair, values in exact.items()}
+
+
+def sparse_pattern(pairs: torch.Tensor, neurons: Sequence[int]) -> torch.Tensor:
+    """A matrix of zeros (neurons of A, neurons of B) that holds just the entries of pairs (2, n), sorted."""
+    row_starts = torch.zeros(neurons[0] + 1, dtype=torch.int64)
+    row_starts[1:] = torch.bincount(pairs[0], minlength=neurons[0]).cumsum(0)
+    zeros = torch.zeros(pairs.shape[1])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse")  # that compressed rows are in beta
+        return torch.sparse_csr_tensor(row_starts, pairs[1], zeros, tuple(neurons), check_invariants=False)
 
 
 def exact_rows(

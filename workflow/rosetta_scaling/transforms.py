@@ -4,7 +4,8 @@ A null is such a transform of one of two models before both go through the engin
 neurons of both. Everything random is decided by a seed, the layer and the chunk, so tiles of a pair see the same.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -78,19 +79,29 @@ class Shuffled(Transformed):
 class ByLayer(Transformed):
     """Neurons of a layer are mixed with each other: whole layers are read, and the rows asked for are cut out."""
 
+    def prepare(self, layers: range) -> None:
+        """Find out in one pass what mixing these layers needs."""
+        raise NotImplementedError
+
     def mix(self, layer: int, chunk: int, values: torch.Tensor) -> torch.Tensor:
         """New activations of a layer, float32, from its activations (width, units)."""
         raise NotImplementedError
 
     def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
-        edges = np.cumsum([0, *self.widths])
+        edges = self.edges()
         stop = edges[-1] if stop is None else stop
-        layers = [i for i in range(len(self.widths)) if edges[i] < stop and edges[i + 1] > start]
-        first, last = int(edges[layers[0]]), int(edges[layers[-1] + 1])
+        touched = [i for i in range(len(self.widths)) if edges[i] < stop and edges[i + 1] > start]
+        layers = range(touched[0], touched[-1] + 1)
+        self.prepare(layers)
+        first, last = edges[layers.start], edges[layers.stop]
         for i, values in enumerate(self.source.chunks(first, last)):
-            parts = values.float().split([self.widths[layer] for layer in layers])
+            parts = values.float().split(self.widths[layers.start : layers.stop])
             mixed = torch.cat([self.mix(layer, i, part) for layer, part in zip(layers, parts, strict=True)])
             yield mixed[start - first : stop - first]
+
+    def edges(self) -> list[int]:
+        """First neuron of every layer, and the number of neurons."""
+        return [0, *itertools.accumulate(self.widths)]
 
 
 class Rotated(ByLayer):
@@ -104,19 +115,21 @@ class Rotated(ByLayer):
         super().__init__(source)
         self.seed, self.standardise, self.bases = seed, standardise, {}
 
-    def basis(self, layer: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """The matrix (width, width) that the layer is multiplied by, and the values that are taken off before."""
-        if layer not in self.bases:
+    def prepare(self, layers: range) -> None:
+        if all(layer in self.bases for layer in layers):
+            return
+        first, last = self.edges()[layers.start], self.edges()[layers.stop]
+        mean, deviation = torch.zeros(last - first), torch.ones(last - first)
+        if self.standardise:
+            mean, deviation = mean_and_deviation(self.source, first, last)
+        weight = torch.where(deviation > 0, 1 / deviation, 0.0)
+        widths = self.widths[layers.start : layers.stop]
+        for layer, shift, scale in zip(layers, mean.split(widths), weight.split(widths), strict=True):
             matrix = random_rotation(self.widths[layer], generator(self.seed, layer))
-            shift = torch.zeros(self.widths[layer])
-            if self.standardise:
-                mean, deviation = mean_and_deviation(self.source, *layer_range(self.widths, layer))
-                matrix, shift = matrix * torch.where(deviation > 0, 1 / deviation, 0.0), mean
-            self.bases[layer] = matrix.to(device), shift[:, None].to(device)
-        return self.bases[layer]
+            self.bases[layer] = matrix * scale, shift[:, None]
 
     def mix(self, layer: int, chunk: int, values: torch.Tensor) -> torch.Tensor:
-        matrix, shift = self.basis(layer, values.device)
+        matrix, shift = (part.to(values.device) for part in self.bases[layer])
         return matrix @ (values - shift)
 
 
@@ -127,19 +140,22 @@ class Gaussian(ByLayer):
         super().__init__(source)
         self.seed, self.factors = seed, {}
 
+    def prepare(self, layers: range) -> None:
+        if all(layer in self.factors for layer in layers):
+            return
+        first, last = self.edges()[layers.start], self.edges()[layers.stop]
+        widths = self.widths[layers.start : layers.stop]
+        products = [CrossProducts(width, width, self.chunk) for width in widths]
+        for values in self.source.chunks(first, last):
+            for part, running in zip(values.cpu().split(widths), products, strict=True):
+                running.add(part, part)
+        for layer, running in zip(layers, products, strict=True):
+            power, axes = torch.linalg.eigh(covariance(running))
+            self.factors[layer] = (axes * power.clamp(min=0).sqrt()).float()
+
     def mix(self, layer: int, chunk: int, values: torch.Tensor) -> torch.Tensor:
-        if layer not in self.factors:
-            covariance = layer_covariance(self.source, *layer_range(self.widths, layer)).double()
-            power, axes = torch.linalg.eigh(covariance)
-            self.factors[layer] = (axes * power.clamp(min=0).sqrt()).float().to(values.device)
         noise = torch.randn(values.shape, generator=generator(self.seed, layer, chunk))
-        return self.factors[layer] @ noise.to(values.device)
-
-
-def layer_range(widths: Sequence[int], layer: int) -> tuple[int, int]:
-    """First neuron of a layer, and the first of the next."""
-    start = sum(widths[:layer])
-    return start, start + widths[layer]
+        return self.factors[layer].to(values.device) @ noise.to(values.device)
 
 
 def random_rotation(size: int, random: torch.Generator) -> torch.Tensor:
@@ -150,21 +166,18 @@ def random_rotation(size: int, random: torch.Generator) -> torch.Tensor:
 
 def mean_and_deviation(source, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation (float32) of some neurons; the deviation of constant ones is 0."""
-    moments, out = None, torch.empty(stop - start, source.chunk)
+    moments, out = None, None
     for values in source.chunks(start, stop):
-        moments = moments or Moments(stop - start, values.device)
-        moments.add(values, out.to(values.device)[:, : values.shape[1]])
+        if moments is None:
+            moments = Moments(stop - start, values.device)
+            out = torch.empty(stop - start, source.chunk, device=values.device)
+        moments.add(values, out[:, : values.shape[1]])
     mean = moments.shift.double() + moments.sum / moments.count / moments.scale.double()
-    deviation = moments.norm() / moments.scale.double() / moments.count**0.5
-    return mean.float().cpu(), torch.where(moments.constant, 0.0, deviation).float().cpu()
+    return mean.float().cpu(), moments.deviation().float().cpu()
 
 
-def layer_covariance(source, start: int, stop: int) -> torch.Tensor:
-    """Covariance (neurons, neurons) of some neurons, float32."""
-    products = CrossProducts(stop - start, stop - start, source.chunk)
-    for values in source.chunks(start, stop):
-        products.add(values.cpu(), values.cpu())
-    moments = products.a
-    deviation = torch.where(moments.constant, 0.0, moments.norm() / moments.scale.double() / moments.count**0.5)
-    r = products.correlations().masked_fill(moments.constant, 0).masked_fill(moments.constant[:, None], 0)
-    return r * deviation.float() * deviation.float()[:, None]
+def covariance(products: CrossProducts) -> torch.Tensor:
+    """Covariance (neurons, neurons), float64, from the products of some neurons with themselves."""
+    deviation, constant = products.a.deviation(), products.a.constant
+    r = products.correlations().double().masked_fill(constant, 0).masked_fill(constant[:, None], 0)
+    return r * deviation * deviation[:, None]

@@ -17,6 +17,7 @@ from rosetta_scaling.sources import StoredActivations
 from rosetta_scaling.store import StudyError, digest, read_json, read_table
 from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Shuffled
 
+GROUPS = 64  # of documents, at most, that are resampled; even and odd ones are the halves
 TRANSFORMS = {
     "permute": Shuffled,
     "gaussian": Gaussian,
@@ -72,7 +73,8 @@ def open_pair(layout: Layout, pair: str, variant: str, device: torch.device) -> 
         sources[side] = TRANSFORMS[kind](sources[side], seed)
     elif kind == "half":
         doc = read_table(layout.units(scope)).doc.to_numpy()
-        sources = [OfUnits(source, halves(doc, layout.study.nulls.seed) == int(draw)) for source in sources]
+        chosen = document_groups(doc, layout.study.nulls.seed) % 2 == int(draw)
+        sources = [OfUnits(source, chosen) for source in sources]
     return tuple(sources)
 
 
@@ -113,6 +115,13 @@ def displacement(layout: Layout, pair: str, kind: str, draw: int) -> int:
     return int(np.random.default_rng([*seed, draw]).integers(len(doc) // 4, 3 * len(doc) // 4 + 1))
 
 
+def document_groups(doc: np.ndarray, seed: int) -> np.ndarray:
+    """Group of every unit (0, 1, ...) from its document: one document each, or as many as make GROUPS groups."""
+    _, document = np.unique(doc, return_inverse=True)
+    count = document.max() + 1
+    return (np.random.default_rng([seed, 3]).permutation(count) % min(count, GROUPS))[document]
+
+
 def displacements(doc: np.ndarray, draws: int, seed) -> np.ndarray:
     """Different displacements in units, each ending at a document boundary, by a quarter to three quarters of all.
 
@@ -126,10 +135,3 @@ def displacements(doc: np.ndarray, draws: int, seed) -> np.ndarray:
             f"nulls.shift_draws = {draws}; raise corpus.probe_bytes_per_domain or lower the draws"
         )
     return np.random.default_rng(seed).choice(starts, draws, replace=False)
-
-
-def halves(doc: np.ndarray, seed: int) -> np.ndarray:
-    """Which half every unit belongs to, 0 or 1, from the document of every unit: documents are dealt out at random."""
-    _, document = np.unique(doc, return_inverse=True)
-    count = document.max() + 1
-    return (np.random.default_rng([seed, 2]).permutation(count) % 2)[document]

@@ -138,7 +138,7 @@ rule match_pair:
         inputs_of_match,
         decoys=[
             f"{layout.results}/nulls/{{pair}}/{null}.parquet"
-            for null in ("rotate", "own")
+            for null in ("rotate", "untrained")
         ],
     output:
         matches=f"{layout.results}/matches/{{pair}}/matches.parquet",
