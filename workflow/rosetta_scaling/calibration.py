@@ -1,14 +1,14 @@
 """What a match is worth: its excess over rotated neurons, and the share of false ones among all that are as strong.
 
-Decoys are neurons that cannot be shared; how many of them match tells how many real matches are false. There are two
-kinds, and a match has to hold against both:
+Decoys are neurons that cannot be shared; how many of them match tells how many real matches are false. A match has to
+hold in two ways:
 
-- rotated neurons of the other model compete with the real ones for the neurons of this one (target-decoy competition,
-  Elias & Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys). Where only the subspace is shared and
-  neurons are any directions in it, a rotated neuron is as likely to win as a real one. But rotated neurons lose the
-  shape that a nonlinearity gives, and real ones with alike but unrelated shapes pass them.
-- neurons of untrained networks, which have the nonlinearity and have learned nothing, are matched by themselves
-  (separate search): at any correlation their matches are counted against the real ones.
+- in competition: rotated neurons of the other model compete with the real ones for the neurons of this one (Elias &
+  Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys). Where only the subspace is shared and neurons are
+  any directions in it, a rotated neuron is as likely to win as a real one. But rotated neurons lose the shape that a
+  nonlinearity gives, and real ones with alike but unrelated shapes pass them.
+- in separate searches: rotated neurons, and those of untrained networks, which have the nonlinearity and have learned
+  nothing, are matched as the real ones were, and counted against them above every correlation.
 """
 
 import numpy as np
@@ -88,23 +88,24 @@ def add_excess(table: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int,
     return table
 
 
-def add_q_values(
-    matches: pd.DataFrame, rotations: pd.DataFrame, untrained: pd.DataFrame, neurons: tuple[int, int]
-) -> pd.DataFrame:
-    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match: the larger of both kinds of decoys.
+DECOYS = ("rotate", "rotate_raw", "untrained")
 
-    For q_a rotated neurons of B compete for the neurons of A. NaN for pairs that are not best and mutual, and for
-    neurons that were not looked at.
+
+def add_q_values(matches: pd.DataFrame, nulls: dict[str, pd.DataFrame], neurons: tuple[int, int]) -> pd.DataFrame:
+    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match: the largest of all kinds of decoys.
+
+    `nulls` has the draws of every one of DECOYS. For q_a neurons of B compete for those of A. NaN for pairs that are
+    not best and mutual, and for neurons that were not looked at.
     """
-    matches = matches.copy()
+    matches, rotations = matches.copy(), nulls["rotate"]
     best = (matches.rank_a == 1) & (matches.rank_b == 1)
     for side, count in zip("ab", neurons, strict=True):
         index, draws = matches[f"neuron_{side}"].to_numpy(), rotations.draw[rotations.changed != side].nunique()
         winner, r = competition(matches, rotations, count, side)
         q = np.where(np.isfinite(r), q_values(r, winner, 1 / max(1, draws)), np.nan)[index]
-        matches[f"q_{side}"] = np.where(
-            best, np.maximum(q, separate_search(matches.r, best, untrained, count, side)), np.nan
-        )
+        for kind in DECOYS:
+            q = np.maximum(q, separate_search(matches.r, best, nulls[kind], count, side))
+        matches[f"q_{side}"] = np.where(best, q, np.nan)
     return matches
 
 

@@ -87,7 +87,7 @@ def sampled(layout: Layout) -> bool:
     return layout.study.nulls.rows is not None
 
 
-def point_counts(point: Point, table: pd.DataFrame) -> list[dict]:
+def point_counts(point: Point, table: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion of a point; `table` is its rosetta table (one row per anchor neuron)."""
     layout, study = point.layout, point.layout.study
     real = point.read(layout.matches)
@@ -118,7 +118,7 @@ def point_counts(point: Point, table: pd.DataFrame) -> list[dict]:
         row["closer_than_own"] = closer_than_own(point, real, criterion, strict)
         row |= {"equal_n": layout.smallest, "equal_n_count": equal[0].mean(), "equal_n_null": equal[1].mean()}
         rows.append(row | {"mean_r": table.filter(regex="^r_").mean(axis=1)[chosen].mean()})
-    return rows
+    return pd.DataFrame(rows)
 
 
 def summary_of(name: str, draws: np.ndarray) -> dict[str, float]:
@@ -205,56 +205,45 @@ def interval(count: int, resampled: np.ndarray, confidence: float) -> dict[str, 
     return {"count_low": max(0.0, count + low), "count_high": count + high}
 
 
-def snapshots_table(layout: Layout) -> pd.DataFrame:
-    """Counts after a part of the units: curve, point, criterion, units, count."""
-    rows = []
-    for curve, rung in layout.points:
-        point = Point(layout, curve, rung)
-        tables = point.read(layout.snapshots)
-        table = read_table(layout.rosetta(curve, rung))
-        draws = sorted(set.intersection(*(set(part.draw) for _, part in point.pairs(tables))))
-        for name, criterion, strict in point.criteria():
-            if criterion.min_excess:
-                continue
+def point_snapshots(point: Point, table: pd.DataFrame) -> pd.DataFrame:
+    """Counts after a part of the units: criterion, units, count."""
+    rows, tables = [], point.read(point.layout.snapshots)
+    draws = sorted(set.intersection(*(set(part.draw) for _, part in point.pairs(tables))))
+    for name, criterion, strict in point.criteria():
+        if can_tell(tables, criterion):
             counts = [*by_draw(tables, criterion, strict, draws), table[name].sum()]
             for number, count in zip([*draws, units(point)], counts, strict=True):
-                rows.append({"curve": curve, "point": rung, "criterion": name, "units": number, "count": int(count)})
+                rows.append({"criterion": name, "units": number, "count": int(count)})
     return pd.DataFrame(rows)
 
 
 CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond
 
 
-def decomposition_table(layout: Layout) -> pd.DataFrame:
-    """What the count of the primary criterion consists of, per curve and point, as numbers and shares.
+def point_decomposition(point: Point) -> pd.DataFrame:
+    """What the count of the primary criterion consists of, in one row, as numbers and shares.
 
     chance: Rosetta neurons no stronger than the strongest 5% of those found where no two units correspond. neurons: of
     the others, the most by which they outnumber those of every other null (rotated, untrained) above any one
     correlation; least and most over the draws. subspace: the rest, which has its like in a null at the same
     correlation. The strength of a Rosetta neuron is its weakest correlation with a partner.
     """
-    criterion, rows = layout.study.matching.criteria[0], []
-    for curve, rung in layout.points:
-        point = Point(layout, curve, rung)
-        real = np.sort(strengths(point.read(layout.matches)[0], criterion).to_numpy())
-        by_chance = [strengths(null_tables(point, null)[0], criterion, ["draw"]) for null in CHANCE]
-        least = pd.concat(by_chance).quantile(0.95) if any(len(part) for part in by_chance) else -np.inf
-        scale = point.neurons / len(layout.sample(point.anchor, layout.study.nulls.rows))
-        above = real[real > least]
-        outnumber = np.zeros((3, len(above)))  # mean, fewest and most over the draws of the worst null
-        for null in sorted(set(NULLS) - set(CHANCE)):
-            strength = strengths(null_tables(point, null)[0], criterion, ["draw"])
-            draws = [strength[strength.index == draw].to_numpy() for draw in range(layout.study.nulls.draws(null))]
-            counts = np.array([scale * (draw[:, None] >= above).sum(0) for draw in draws])
-            outnumber = np.maximum(outnumber, [counts.mean(0), counts.min(0), counts.max(0)])
-        left = [max(0.0, (np.arange(len(above), 0, -1) - null).max(initial=0)) for null in outnumber]
-        neurons, high, low = left
-        row = {"curve": curve, "point": rung, "criterion": criterion.name, "count": len(real)}
-        row |= {"chance": len(real) - len(above), "subspace": len(above) - neurons}
-        row |= {"neurons": neurons, "neurons_low": low, "neurons_high": high}
-        parts = ("chance", "subspace", "neurons")
-        rows.append(row | {f"{part}_share": row[part] / len(real) if len(real) else np.nan for part in parts})
-    return pd.DataFrame(rows)
+    layout, criterion = point.layout, point.layout.study.matching.criteria[0]
+    real = np.sort(strengths(point.read(layout.matches)[0], criterion).to_numpy())
+    by_chance = pd.concat([strengths(null_tables(point, null)[0], criterion, ["draw"]) for null in CHANCE])
+    above = real[real > (by_chance.quantile(0.95) if len(by_chance) else -np.inf)]
+    scale = point.neurons / len(layout.sample(point.anchor, layout.study.nulls.rows))
+    worst = np.zeros((3, len(above)))  # mean, fewest and most over the draws, of the null that has most
+    for null in sorted(set(NULLS) - set(CHANCE)):
+        strength = strengths(null_tables(point, null)[0], criterion, ["draw"])
+        draws = [strength[strength.index == draw].to_numpy() for draw in range(layout.study.nulls.draws(null))]
+        counts = np.array([scale * (draw[:, None] >= above).sum(0) for draw in draws])
+        worst = np.maximum(worst, [counts.mean(0), counts.min(0), counts.max(0)])
+    neurons, high, low = ((np.arange(len(above), 0, -1) - null).max(initial=0) for null in worst)
+    row = {"criterion": criterion.name, "count": len(real), "chance": len(real) - len(above)}
+    row |= {"subspace": len(above) - neurons, "neurons": neurons, "neurons_low": low, "neurons_high": high}
+    parts = ("chance", "subspace", "neurons")
+    return pd.DataFrame([row | {f"{part}_share": row[part] / len(real) if len(real) else np.nan for part in parts}])
 
 
 def strengths(partners: dict[str, pd.DataFrame], criterion: Criterion, by: Sequence[str] = ()) -> pd.Series:

@@ -16,6 +16,7 @@ from rosetta_scaling.config import Study
 from rosetta_scaling.plan import ModelSize, Plan, folder_size, make_plan, trained_size
 from rosetta_scaling.store import StudyError, digest, model_files
 
+POINT_TABLES = ("counts", "decomposition", "snapshots")
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 
 
@@ -295,6 +296,10 @@ class Layout:
 
     def rosetta(self, curve: str, rung: str) -> str:
         return f"{self.results}/rosetta/{curve}/{rung}.parquet"
+
+    def point_table(self, name: str, curve: str, rung: str) -> str:
+        """One of POINT_TABLES of one point."""
+        return f"{self.results}/rosetta/{curve}/{rung}.{name}.csv"
 
     def neurons(self, scope: str, model: str) -> str:
         """One row per neuron, one column per selectivity metric."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.calibration import add_excess, add_q_values
+from rosetta_scaling.calibration import DECOYS, add_excess, add_q_values
 from rosetta_scaling.config import NULLS
 from rosetta_scaling.correlation import match_tile_or_quarters, merge_tiles
 from rosetta_scaling.devices import product_rate, sketch_dtype
@@ -151,9 +151,8 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     best = found.pop(units)
     sizes = [layout.size(model) for model in models]
     neurons = tuple(size.neurons for size in sizes)
-    rotations, untrained = (read_table(layout.null(null, *models)) for null in ("rotate", "untrained"))
-    table = add_excess(partner_table(*best, k), rotations, neurons)
-    table = add_q_values(table, rotations, untrained, neurons)
+    decoys = {null: read_table(layout.null(null, *models)) for null in DECOYS}
+    table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], neurons), decoys, neurons)
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
     for side, size, partners in zip("ab", sizes, best, strict=True):

@@ -6,20 +6,35 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling import claims, fits, polarization
-from rosetta_scaling.counts import Point, decomposition_table, point_counts, seeds_table, snapshots_table
+from rosetta_scaling.counts import Point, point_counts, point_decomposition, point_snapshots, seeds_table
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.rosetta import rosetta_table
 from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
 
 
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
-    """One row per anchor neuron of a point, with layer and channel."""
-    partners, outer = Point(layout, curve, rung).read(layout.matches)
+    """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
+    point = Point(layout, curve, rung)
+    partners, outer = point.read(layout.matches)
     widths = _summary(layout, curve, rung, 0)["neurons"]
     table = rosetta_table(sum(widths), partners, outer, layout.study.matching.criteria)
     table.insert(1, "layer", np.repeat(np.arange(len(widths)), widths))
     table.insert(2, "channel", np.concatenate([np.arange(width) for width in widths]))
     write_table(out, table)
+    write_table(layout.point_table("counts", curve, rung), point_counts(point, table))
+    write_table(layout.point_table("decomposition", curve, rung), point_decomposition(point))
+    write_table(layout.point_table("snapshots", curve, rung), point_snapshots(point, table))
+
+
+def point_tables(layout: Layout, name: str) -> pd.DataFrame:
+    """One of the POINT_TABLES of all points, with the columns curve and point."""
+    tables = []
+    for curve, rung in layout.points:
+        table = read_table(layout.point_table(name, curve, rung))
+        table.insert(0, "curve", curve)
+        table.insert(1, "point", rung)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _summary(layout: Layout, curve: str, rung: str, member: int) -> dict:
@@ -29,22 +44,23 @@ def _summary(layout: Layout, curve: str, rung: str, member: int) -> dict:
 
 def counts_table(layout: Layout) -> pd.DataFrame:
     """One row per curve, point and criterion: the count with its nulls, its calibration and its stability."""
-    rows = []
+    counts, rows = point_tables(layout, "counts"), []
     for (curve, rung), members in layout.points.items():
         sizes = pd.DataFrame([_summary(layout, curve, rung, i) for i in range(len(members))])
-        table = read_table(layout.rosetta(curve, rung))
-        about = {
-            "curve": curve,
-            "point": rung,
-            "models": " ".join(members),
-            "anchor": members[0],
-            "neurons": sizes.neurons.map(sum).mean(),
-            "parameters": sizes.parameters.mean(),
-            "non_embedding_parameters": sizes.non_embedding_parameters.mean(),
-        }
-        more = {"anchor_neurons": len(table), "constant_neurons": _constant(layout, curve, rung)}
-        rows += [about | row | more for row in point_counts(Point(layout, curve, rung), table)]
-    return pd.DataFrame(rows)
+        rows.append(
+            {
+                "curve": curve,
+                "point": rung,
+                "models": " ".join(members),
+                "anchor": members[0],
+                "neurons": sizes.neurons.map(sum).mean(),
+                "parameters": sizes.parameters.mean(),
+                "non_embedding_parameters": sizes.non_embedding_parameters.mean(),
+                "anchor_neurons": sum(sizes.neurons[0]),
+                "constant_neurons": _constant(layout, curve, rung),
+            }
+        )
+    return pd.DataFrame(rows).merge(counts, on=["curve", "point"])
 
 
 def _constant(layout: Layout, curve: str, rung: str) -> int:
@@ -190,8 +206,8 @@ def write_tables(layout: Layout, folder: Path) -> None:
     slopes = polarization.trends(anchors(layout, effects), confidence)
     tables = {
         "counts": counts,
-        "decomposition": decomposition_table(layout),
-        "snapshots": snapshots_table(layout),
+        "decomposition": point_tables(layout, "decomposition"),
+        "snapshots": point_tables(layout, "snapshots"),
         "seeds": seeds_table(layout, counts),
         "models": models,
         "training": training_table(layout),

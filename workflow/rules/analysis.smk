@@ -3,10 +3,14 @@
 
 rule rosetta_neurons:
     input:
-        matches=matches_of_point,
+        pairs_of_point,
         anchor=anchor_summary,
     output:
         f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
+        [
+            f"{layout.results}/rosetta/{{curve}}/{{rung}}.{name}.csv"
+            for name in POINT_TABLES
+        ],
     log:
         f"{layout.results}/logs/rosetta_neurons/{{curve}}/{{rung}}.log",
     benchmark:
@@ -19,6 +23,7 @@ rule rosetta_neurons:
         runtime=30,
     params:
         criteria=criteria,
+        confidence=study.polarization.confidence,
         version=versions.TABLES,
     message:
         "Rosetta neurons of {wildcards.curve}, {wildcards.rung}"
@@ -30,16 +35,10 @@ rule tables:
     input:
         rosetta=[layout.rosetta(*point) for point in layout.points],
         matches=[layout.matches(*pair) for pair in layout.pairs.values()],
-        snapshots=[layout.snapshots(*pair) for pair in layout.pairs.values()],
-        nulls=[
-            layout.null(null, *pair)
-            for null in (*NULLS, "own")
-            for pair in layout.pairs.values()
-        ],
-        stability=[
-            layout.replicate(kind, *pair)
-            for kind in REPLICATES
-            for pair in layout.pairs.values()
+        points=[
+            layout.point_table(name, *point)
+            for name in POINT_TABLES
+            for point in layout.points
         ],
         neurons=neuron_tables(),
         manifests=[layout.checkpoint_manifest(model) for model in layout.models],

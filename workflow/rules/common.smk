@@ -5,8 +5,9 @@
 # takes from the study itself, and what the KEY in a path already stands for is not repeated.
 from rosetta_scaling import config as configuration
 from rosetta_scaling import jobs, versions
+from rosetta_scaling.calibration import DECOYS
 from rosetta_scaling.config import NULLS
-from rosetta_scaling.layout import REPLICATES, Layout
+from rosetta_scaling.layout import POINT_TABLES, REPLICATES, Layout
 from rosetta_scaling.store import StudyError, model_files
 
 jobs.share_library()
@@ -179,11 +180,14 @@ def inputs_of_stability(wildcards):
     return sorted({*halves, *sources_of_variant(wildcards.pair, "shift0")})
 
 
-def matches_of_point(wildcards):
-    return [
-        layout.matches(*pair)
-        for pair in layout.pairs_of_point(wildcards.curve, wildcards.rung)
-    ]
+def pairs_of_point(wildcards):
+    """Matches, nulls and stability of every pair of a point."""
+    files = []
+    for pair in layout.pairs_of_point(wildcards.curve, wildcards.rung):
+        files += [layout.matches(*pair), layout.snapshots(*pair)]
+        files += [layout.null(null, *pair) for null in (*NULLS, "own")]
+        files += [layout.replicate(kind, *pair) for kind in REPLICATES]
+    return files
 
 
 def anchor_summary(wildcards):

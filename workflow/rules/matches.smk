@@ -136,10 +136,7 @@ rule nulls:
 rule match_pair:
     input:
         inputs_of_match,
-        decoys=[
-            f"{layout.results}/nulls/{{pair}}/{null}.parquet"
-            for null in ("rotate", "untrained")
-        ],
+        decoys=[f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in DECOYS],
     output:
         matches=f"{layout.results}/matches/{{pair}}/matches.parquet",
         neighbours=f"{layout.results}/matches/{{pair}}/neighbours.safetensors",
