@@ -35,6 +35,7 @@ def counts_data(counts: pd.DataFrame, fits: pd.DataFrame) -> tuple[pd.DataFrame,
     main = data["criterion"].isin(primary(data)["criterion"])
     order = {criterion: i for i, criterion in enumerate(data["criterion"].unique())}
     others = data[~main].sort_values("criterion", key=lambda column: column.map(order), kind="stable")
+    others = others.assign(largest_null=others["count"] - others["excess"])
     return data[main].reset_index(drop=True), others.reset_index(drop=True)
 
 

@@ -51,7 +51,7 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
         "counts": (draw_counts, main),
         "decomposition": (draw_decomposition, decomposition_data(counts, tables["fits"])),
         "snapshots": (draw_snapshots, snapshots_data(tables["snapshots"])),
-        "counts_criteria": (draw_counts, others),
+        "counts_criteria": (draw_criteria, others),
         "fraction": (draw_fraction, fraction_data(counts)),
         "polarization": (draw_polarization, polarization),
         "medians": (draw_medians, polarization),
@@ -69,25 +69,20 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
 
 @style.styled()
 def draw_counts(data: pd.DataFrame) -> Figure:
-    """Rosetta neurons against neurons, log-log, one panel per curve and criterion: count, nulls, fit, slope 1.
+    """Rosetta neurons against neurons, log-log, one panel per curve: count, nulls, fit, slope 1.
 
     data: rows of counts.csv with the columns fit_alpha, fit_low, fit_high, fit_c and fit_points of `counts_data`.
     """
-    if data.empty:
-        return style.empty_figure("Only one match criterion was counted in this study.")
-    groups = list(data.groupby(["curve", "criterion"], sort=False))
-    one_criterion = len(data["criterion"].unique()) == 1
-    columns = None if one_criterion else min(data["curve"].nunique(), 4)
-    figure, every_axes = style.panels(len(groups), height=3.2 if one_criterion else 2.7, columns=columns)
+    groups = list(data.groupby("curve", sort=False))
+    figure, every_axes = style.panels(len(groups), height=3.2)
     heights = data[["count", *style.NULL_COLUMNS]].to_numpy().ravel()
-    for axes, ((curve, criterion), group) in zip(every_axes, groups, strict=True):
+    for axes, (curve, group) in zip(every_axes, groups, strict=True):
         style.log_axis(axes, "x", data["neurons"])
         style.log_axis(axes, "y", heights)
         style.draw_lines(axes, group)
         style.draw_nulls(axes, group)
         style.draw_points(axes, group, "count")
-        name = curve if one_criterion else f"{curve}\n{criterion}"
-        axes.set_title(f"{style.wrap(name, 40) if one_criterion else name}\n{style.fit_words(group)}")
+        axes.set_title(f"{style.wrap(curve, 40)}\n{style.fit_words(group)}")
     lines = [
         Line2D([], [], color=style.colour(0), marker="o", lw=0, label="Rosetta neurons"),
         *style.null_handles(),
@@ -95,6 +90,35 @@ def draw_counts(data: pd.DataFrame) -> Figure:
         Line2D([], [], color="0.2", lw=1.1, ls=":", label=f"{style.ALPHA} = 1: a constant share"),
     ]
     figure.legend(handles=lines, loc="outside upper center", ncols=3)
+    figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)
+    figure.supylabel("Rosetta neurons of the anchor model", fontsize=9)
+    return figure
+
+
+@style.styled()
+def draw_criteria(data: pd.DataFrame) -> Figure:
+    """Counts (filled) and the largest null (open) against neurons, one panel per criterion."""
+    if data.empty:
+        return style.empty_figure("Only one match criterion was counted in this study.")
+    groups = list(data.groupby("criterion", sort=False))
+    figure, every_axes = style.panels(len(groups), height=2.5)
+    looks = curve_looks(data)
+    for axes, (criterion, group) in zip(every_axes, groups, strict=True):
+        style.log_axis(axes, "x", data["neurons"])
+        style.log_axis(axes, "y", group[["count", "largest_null"]].to_numpy().ravel())
+        for (curve, part), shift in zip(group.groupby("curve", sort=False), shifts(len(looks)), strict=False):
+            line = {"markersize": 4, "lw": 1, "clip_on": False, "transform": style.beside(axes, shift / 2)}
+            line |= looks[curve]
+            axes.plot(part["neurons"], part["largest_null"], ls=":", markerfacecolor="white", **line)
+            axes.plot(part["neurons"], part["count"], **line)
+        axes.set_title(criterion)
+    handles = [Line2D([], [], lw=1, label=curve, **look) for curve, look in looks.items()]
+    look = {"color": style.GREY, "marker": "o", "lw": 1}
+    handles += [
+        Line2D([], [], label="filled: count", **look),
+        Line2D([], [], ls=":", markerfacecolor="white", label="open: largest null", **look),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
     figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)
     figure.supylabel("Rosetta neurons of the anchor model", fontsize=9)
     return figure
