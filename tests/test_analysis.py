@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rosetta_scaling import claims
-from rosetta_scaling.config import Criterion
+from rosetta_scaling.config import NULLS, Criterion
 from rosetta_scaling.fits import fit_counts, fit_power_law
-from rosetta_scaling.pairs import displacements
 from rosetta_scaling.polarization import bootstrap_effects, layer_matched_effects, polarization, rank_biserial, trends
 from rosetta_scaling.rosetta import criterion_names, orient, rosetta_table
 from rosetta_scaling.store import StudyError
+from rosetta_scaling.variants import displacements
 
 TOP1, TOP2 = Criterion(), Criterion(k=2)
 
@@ -149,12 +149,17 @@ def test_the_interval_covers_at_its_nominal_rate(points):
 
 
 def counts_of(count, untrained, shift, curve="c") -> pd.DataFrame:
-    n = len(count)
-    return pd.DataFrame({
-        "curve": curve, "criterion": "mutual_top1", "count": count, "null_untrained": untrained, "null_shift": shift,
+    n, nulls = len(count), {f"null_{null}": 0.0 for null in (*NULLS, "iid")}
+    table = pd.DataFrame({
+        "curve": curve, "criterion": "mutual_top1", "count": count, **nulls,
+        "null_untrained": untrained, "null_permute": shift,
+        "calibrated_05": np.array(count) // 2, "calibrated_01": np.array(count) // 3,
+        "equal_n_count": 9.0, "equal_n_null": 3.0,
+        "count_low": np.array(count) * 0.9, "count_high": np.array(count) * 1.1,
         "neurons": 2.0 ** np.arange(7, 7 + n), "parameters": 4.0 ** np.arange(7, 7 + n),
         "non_embedding_parameters": 5.0 ** np.arange(7, 7 + n),
     })  # fmt: skip
+    return table.assign(excess=table["count"] - table[list(nulls)].max(axis=1))
 
 
 def test_zero_counts_are_left_out_and_said_so():
@@ -179,7 +184,7 @@ def test_too_few_points_and_zeros_are_refused():
 
 def verdicts(count, untrained, shift) -> dict[str, str]:
     counts = counts_of(count, untrained, shift)
-    for null in ("untrained", "shift"):
+    for null in NULLS:
         counts[f"null_{null}_high"] = counts[f"null_{null}"]
     effects = pd.DataFrame({"metric": "gini", "effect": [0.1] * 4, "low": [0.05] * 4, "high": [0.2] * 4,
                             "null_low": [-0.02] * 4, "null_high": [0.02] * 4})  # fmt: skip
@@ -192,13 +197,19 @@ def verdicts(count, untrained, shift) -> dict[str, str]:
 
 
 GROWS = "The Rosetta count grows as a sublinear power of model size"
-EXCESS = "The count beyond its larger null grows as a sublinear power of model size"
+EXCESS = "The count beyond its largest null grows as a sublinear power of model size"
+
+
+ARTEFACT = "The count is not an artefact of the matching"
+CALIBRATED = "The count that survives calibration grows as a sublinear power of model size"
+POOL = "The count grows also among equally many neurons"
 
 
 def test_claims_can_be_supported():
     found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 9, 30])
     assert found[GROWS] == found[EXCESS] == claims.SUPPORTED
-    assert found["Matches are absent between networks that read displaced text"] == claims.SUPPORTED
+    assert found["Matches are absent between networks whose units are shuffled"] == claims.SUPPORTED
+    assert found[ARTEFACT] == found[CALIBRATED] == claims.SUPPORTED
     assert found["Rosetta neurons are more selective than the others (gini)"] == claims.SUPPORTED
 
 
@@ -219,6 +230,14 @@ def test_a_null_as_large_as_the_count_takes_the_support_away():
     found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 230, 30])
     assert found[GROWS] == claims.INCONCLUSIVE
     assert found[EXCESS] == claims.NOT_SUPPORTED
+    assert found[ARTEFACT] == claims.NOT_SUPPORTED
+    assert verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 220, 30])[ARTEFACT] == claims.INCONCLUSIVE
+
+
+def test_untrained_networks_do_not_decide_whether_the_matching_makes_the_count():
+    found = verdicts([100, 152, 230, 350], [200, 3, 3, 4], [5, 6, 9, 30])
+    assert found[ARTEFACT] == claims.SUPPORTED
+    assert found[POOL] == claims.NOT_SUPPORTED
 
 
 def test_one_contradiction_decides_and_nothing_proves_nothing():

@@ -102,7 +102,7 @@ def test_the_plan_as_text_names_every_pair_and_its_work():
     layout = Layout(load(WORKFLOW / "studies/smoke.yaml"), corpus_key="k")
     table = pair_plans(layout, rate=1e9).set_index("pair")
     row = table.loc["neox-r3--bloom-r3"]
-    draws = 1 + 2  # the real pair, one untrained draw, one displacement
+    draws = 1 + 7 + 1 + 2  # the real pair, nulls (two of them rotations), halves, and each model with itself
     assert row.product_flops == draws * 2 * 128 * 128 * layout.plan.units
     assert row.hours == row.product_flops / 1e9 / 3600
     text = plan_table(layout, rate=1e9)

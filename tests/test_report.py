@@ -14,23 +14,27 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from rosetta_scaling.figure_data import counts_data
+from rosetta_scaling.config import NULLS
+from rosetta_scaling.figure_data import DECOMPOSED, counts_data, decomposition_data
 from rosetta_scaling.figures import (
     FIGURES,
     TABLES,
     draw_counts,
+    draw_criteria,
+    draw_decomposition,
     draw_fraction,
     draw_polarization,
     make_figures,
 )
 from rosetta_scaling.report import write_report
 from rosetta_scaling.store import StudyError, read_table, write_json, write_table
-from rosetta_scaling.style import number
+from rosetta_scaling.style import MINUS, number
 
 FAMILIES = {"gpt2": 0, "llama": 1, "neox": 2}
 CURVES = {"gpt2--llama": ("gpt2", "llama"), "gpt2--neox": ("gpt2", "neox"), "all": ("gpt2", "llama", "neox")}
 RUNGS = {"r1": 64, "r2": 128, "r3": 256, "r4": 512}  # neurons
 LAYERS, UNITS, DRAWS = 4, 240, 3
+NULL_NAMES = [f"null_{null}" for null in NULLS]
 HOSTILE = "<script>alert('x')</script> & co"
 
 
@@ -47,6 +51,19 @@ def simulate(family: str, neurons: int, draw: int = 0) -> np.ndarray:
     noise[:, :shared] = latents + 0.8 * noise[:, :shared]
     order = np.random.default_rng([neurons, FAMILIES[family]]).permutation(neurons)
     return noise[:, order]
+
+
+def rotated(acts: np.ndarray, seed: int) -> np.ndarray:
+    return acts @ np.linalg.qr(np.random.default_rng(seed).normal(size=(acts.shape[1],) * 2))[0]
+
+
+CHANGES = {
+    "shift": lambda acts, seed: np.roll(acts, 60 * seed, axis=0),
+    "permute": lambda acts, seed: np.random.default_rng(seed).permutation(acts),
+    "gaussian": lambda acts, seed: np.random.default_rng(seed).normal(size=acts.shape),
+    "rotate": lambda acts, seed: rotated(stats.zscore(acts), seed),
+    "rotate_raw": rotated,
+}
 
 
 def matches(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,7 +91,9 @@ def count_rows() -> pd.DataFrame:
     for (curve, members), (rung, n) in itertools.product(CURVES.items(), RUNGS.items()):
         acts = [simulate(f, n) for f in members]
         untrained = [[simulate(f, n, draw) for f in members] for draw in range(1, DRAWS + 1)]
-        shifted = [[acts[0], *(np.roll(a, 60 * s, axis=0) for a in acts[1:])] for s in range(1, DRAWS + 1)]
+        draws = {"untrained": untrained}
+        for null, change in CHANGES.items():
+            draws[null] = [[acts[0], *(change(a, seed) for a in acts[1:])] for seed in range(1, DRAWS + 1)]
         for criterion, least in (("mutual_top1", -1), ("mutual_top1_r0.3", 0.3), ("mutual_top1_r0.8", 0.8)):
             if len(members) == 3:
                 least = {0.8: 0.5}.get(least, least)
@@ -83,9 +102,16 @@ def count_rows() -> pd.DataFrame:
             row |= {"non_embedding_parameters": 90 * n, "criterion": criterion}
             row["count"] = len(rosetta(acts, least))
             row["fraction"] = row["count"] / n
-            for name, draws in (("null_untrained", untrained), ("null_shift", shifted)):
-                null = [len(rosetta(draw, least)) for draw in draws]
+            for name, tables in draws.items():
+                null = [len(rosetta(draw, least)) for draw in tables]
+                name = f"null_{name}"
                 row |= {name: np.mean(null), f"{name}_low": min(null), f"{name}_high": max(null)}
+            row["excess"] = row["count"] - max(row[f"null_{name}"] for name in draws)
+            row |= {"null_iid": n / 2, "count_low": 0.9 * row["count"], "count_high": 1.1 * row["count"]}
+            row |= {"calibrated_05": len(rosetta(acts, max(least, 0.4))), "calibrated_05_null": 0.5}
+            row |= {"calibrated_01": len(rosetta(acts, max(least, 0.5))), "calibrated_01_null": 0.0}
+            row |= {"closer_than_own": row["count"] // 2, "splithalf_jaccard": 0.5, "splithalf_r": np.nan}
+            row |= {"equal_n": 64, "equal_n_count": 12.5, "equal_n_null": 9.5}
             row |= {"anchor_neurons": n, "constant_neurons": 0, "mean_r": matches(acts[0], acts[1])[2].mean()}
             rows.append(row)
     return pd.DataFrame(rows)
@@ -95,7 +121,7 @@ def fit_rows(counts: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (curve, criterion), group in counts.groupby(["curve", "criterion"], sort=False):
         for quantity, x in itertools.product(
-            ("count", "null_untrained", "null_shift"), ("neurons", "parameters", "non_embedding_parameters")
+            ("count", *NULL_NAMES), ("neurons", "parameters", "non_embedding_parameters")
         ):
             row = {"curve": curve, "criterion": criterion, "quantity": quantity, "x": x}
             used = group[group[quantity] > 0]
@@ -108,6 +134,22 @@ def fit_rows(counts: pd.DataFrame) -> pd.DataFrame:
             row |= {"alpha": fit.slope, "low": fit.slope - half, "high": fit.slope + half}
             rows.append(row | {"c": np.exp(fit.intercept), "r2": fit.rvalue**2, "points": len(used), "note": np.nan})
     return pd.DataFrame(rows)
+
+
+def decomposition_rows(counts: pd.DataFrame) -> pd.DataFrame:
+    rows = counts[counts["criterion"] == "mutual_top1"][["curve", "point", "criterion", "count"]]
+    rows = rows.assign(chance=1, subspace=2.5, neurons=rows["count"] - 3.5, neurons_low=0.0, neurons_high=rows["count"])
+    return rows.assign(**{f"{part}_share": rows[part] / rows["count"] for part in ("chance", "subspace", "neurons")})
+
+
+def seed_rows() -> pd.DataFrame:
+    row = {"architectures": "gpt2 llama", "point": "r1", "criterion": "mutual_top1", "curves": "gpt2--llama again"}
+    return pd.DataFrame([row | {"replicates": 2, "mean": 17.5, "deviation": 0.7}])
+
+
+def snapshot_rows(counts: pd.DataFrame) -> pd.DataFrame:
+    rows = counts[["curve", "point", "criterion", "count"]]
+    return pd.concat([rows.assign(units=120, count=rows["count"] // 2), rows.assign(units=240)])
 
 
 def polarization_rows() -> pd.DataFrame:
@@ -219,6 +261,7 @@ CLAIMS = [
 def write_sample(results: Path) -> None:
     counts, (models, training), polarization = count_rows(), model_rows(), polarization_rows()
     tables = {"models": models, "training": training, "counts": counts, "fits": fit_rows(counts)}
+    tables |= {"decomposition": decomposition_rows(counts), "seeds": seed_rows(), "snapshots": snapshot_rows(counts)}
     tables |= {"polarization": polarization, "trends": trend_rows(polarization), "layers": layer_rows()}
     for name, table in tables.items():
         write_table(results / "tables" / f"{name}.csv", table)
@@ -303,22 +346,40 @@ def test_csv_is_the_table_that_is_drawn(results, tables):
 def test_nulls_are_drawn_beside_every_count(results):
     saved = read_table(results / "figures" / "counts.csv")
     nulls = drawn_points(draw_counts(saved), size=26)
-    for name in ("null_untrained", "null_shift"):
+    for name in ("null_untrained", "null_permute", "null_rotate"):
         assert {(x, y) for _, x, y in nulls} >= set(zip(saved["neurons"], saved[name], strict=True))
     shares = read_table(results / "figures" / "fraction.csv")
-    assert len(drawn_points(draw_fraction(shares), size=26)) == 2 * len(shares)
+    assert len(drawn_points(draw_fraction(shares), size=26)) == 3 * len(shares)
 
 
 def test_zero_counts_stay_inside_the_log_axis(results):
     others = read_table(results / "figures" / "counts_criteria.csv")
     assert (others["count"] == 0).any(), "the sample must have a count of zero"
-    figure = draw_counts(others)
+    figure = draw_criteria(others)
     figure.canvas.draw()
-    points = drawn_points(figure, size=42) + drawn_points(figure, size=26)
-    zeros = [(figure.axes[panel], x, y) for panel, x, y in points if y == 0]
-    assert len(zeros) > (others["count"] == 0).sum()  # zero nulls are drawn as well
+    points = [
+        (axes, x, y) for axes in figure.axes for line in axes.lines for x, y in zip(*line.get_data(), strict=True)
+    ]
+    assert len(points) == 2 * len(others)  # counts and largest nulls
+    zeros = [point for point in points if point[2] == 0]
+    assert len(zeros) >= (others["count"] == 0).sum() + (others["largest_null"] == 0).sum()
     for axes, x, y in zeros:
         assert axes.bbox.contains(*axes.transData.transform((x, y)))
+
+
+def test_the_decomposition_draws_every_part_with_its_exponent(results, tables):
+    data = read_table(results / "figures" / "decomposition.csv")
+    expected = decomposition_data(tables["counts"], tables["fits"])
+    pd.testing.assert_frame_equal(data, expected, check_dtype=False)
+    figure = draw_decomposition(data)
+    for axes, (curve, group) in zip(figure.axes, data.groupby("curve", sort=False), strict=True):
+        assert axes.get_title().startswith(curve)
+        assert len(axes.lines) == len(DECOMPOSED)
+        for line, quantity in zip(axes.lines, DECOMPOSED, strict=True):
+            part = group[group["quantity"] == quantity]
+            np.testing.assert_allclose(line.get_ydata(), part["value"].clip(lower=0))
+            alpha = part["alpha"].iloc[0]
+            assert line.get_label() == (f"\u03b1 = {alpha:.2f}" if np.isfinite(alpha) else "no fit").replace("-", MINUS)
 
 
 def test_fit_line_follows_the_fit_and_says_its_interval(results, tables):
@@ -409,7 +470,7 @@ def test_null_values_stand_beside_every_count(page, tables):
     for row in tables["counts"].to_dict("records"):
         shown = [cells for cells in page.rows if {row["curve"], row["point"]} <= set(cells) and len(cells) > 9]
         expected = {number(row["count"])}
-        for null in ("null_untrained", "null_shift"):
+        for null in NULL_NAMES:
             expected.add(f"{number(row[null])} [{number(row[f'{null}_low'])}, {number(row[f'{null}_high'])}]")
         assert any(expected <= set(cells) for cells in shown), row
 

@@ -14,13 +14,25 @@ import pandas as pd
 import pytest
 import yaml
 
-from rosetta_scaling.config import WORKFLOW
-from rosetta_scaling.pairs import displacements
+from rosetta_scaling.config import NULLS, WORKFLOW
+from rosetta_scaling.rosetta import orient
 from rosetta_scaling.sources import StoredActivations
 from rosetta_scaling.store import digest, read_json, read_table
+from rosetta_scaling.variants import displacements, document_groups
 
 ROOT = WORKFLOW.parent
-TABLES = ("counts", "polarization", "trends", "fits", "layers", "training", "models")
+TABLES = (
+    "counts",
+    "decomposition",
+    "snapshots",
+    "seeds",
+    "polarization",
+    "trends",
+    "fits",
+    "layers",
+    "training",
+    "models",
+)
 pytestmark = pytest.mark.timeout(1500)
 
 
@@ -77,9 +89,18 @@ def finished(tmp_path_factory) -> Path:
 def test_the_study_writes_what_it_promises(finished):
     results = finished / "results/smoke"
     counts = read_table(results / "tables/counts.csv")
-    assert {"curve", "point", "models", "neurons", "parameters", "criterion", "count", "fraction", "null_untrained",
-            "null_shift"} <= set(counts.columns)  # fmt: skip
-    assert counts[["null_untrained", "null_shift"]].notna().all(axis=None), "no count without its null"
+    assert {"curve", "point", "models", "neurons", "parameters", "criterion", "count", "fraction", "null_rotate",
+            "null_permute", "excess", "calibrated_05", "calibrated_01", "splithalf_jaccard", "equal_n_count",
+            "count_low", "count_high", "null_untrained", "null_shift"} <= set(counts.columns)  # fmt: skip
+    no_excess = counts[~counts.criterion.str.contains("excess")]
+    assert no_excess[[f"null_{null}" for null in NULLS]].notna().all(axis=None), "no count without its null"
+    assert counts[[f"null_{null}" for null in NULLS]].notna().any(axis=1).all()
+    assert no_excess[["count_low", "count_high", "equal_n_count", "excess"]].notna().all(axis=None)
+    assert (counts.calibrated_01 <= counts.calibrated_05).all()
+    assert (counts.calibrated_05 <= counts["count"]).all()
+    parts = read_table(results / "tables/decomposition.csv")
+    np.testing.assert_allclose(parts.chance + parts.subspace + parts.neurons, parts["count"])
+    assert (parts[["chance", "subspace", "neurons"]] >= 0).all(axis=None)
     assert (counts["count"] <= counts.anchor_neurons).all()
     strict = counts[counts.criterion.str.endswith("_strict")]
     assert set(strict.curve) == {"neox-bloom-llama"}
@@ -105,8 +126,12 @@ def activations(folder: Path, model: str) -> np.ndarray:
 
 def mutual_matches(a: np.ndarray, b: np.ndarray) -> int:
     """Mutual nearest neighbours by numpy in float64, one neuron at a time."""
+    return len(best_pairs(a, b))
+
+
+def best_pairs(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
     r = np.corrcoef(a, b)[: len(a), len(a) :]
-    return sum(r[:, r[i].argmax()].argmax() == i for i in range(len(a)))
+    return [(i, int(r[i].argmax())) for i in range(len(a)) if r[:, r[i].argmax()].argmax() == i]
 
 
 @pytest.mark.parametrize("curve", ["neox-bloom", "llama-neox"])  # the anchor of the second comes later in the study
@@ -121,9 +146,24 @@ def test_counts_and_nulls_follow_from_the_activations(finished, curve):
     assert row.null_untrained == mutual_matches(*untrained)
     first, second = sorted((anchor, other))
     doc = read_table(finished / "results/smoke/units/study/units.parquet").doc.to_numpy()
-    (place,) = displacements(doc, 1, [0, int(digest([first, second]), 16)])
+    (place,) = displacements(doc, 1, [0, int(digest(["shift", first, second]), 16)])
     by_name = {anchor: a, other: b}
     assert row.null_shift == mutual_matches(by_name[first], np.roll(by_name[second], place, axis=1))
+    pair = sorted((anchor, other), key=["neox-r2", "bloom-r2", "llama-r2"].index)
+    table = read_table(finished / f"results/smoke/matches/{'--'.join(pair)}/matches.parquet")
+    table = orient(table, swap=pair[0] != anchor)
+    kept = table[(table.rank_a == 1) & (table.rank_b == 1) & (table.q_a <= 0.05)]
+    assert row.calibrated_05 == len(kept)
+    group = document_groups(doc, 0)
+    pairs = [set(best_pairs(a[:, group % 2 == half], b[:, group % 2 == half])) for half in (0, 1)]
+    assert row.splithalf_jaccard == pytest.approx(len(pairs[0] & pairs[1]) / len(pairs[0] | pairs[1]))
+    snapshots = read_table(finished / "results/smoke/tables/snapshots.csv")
+    snapshots = snapshots[
+        (snapshots.curve == curve) & (snapshots.point == "r2") & (snapshots.criterion == "mutual_top1")
+    ]
+    assert snapshots.units.iloc[-1] == a.shape[1]
+    for shot in snapshots.itertuples():
+        assert shot.count == mutual_matches(a[:, : shot.units], b[:, : shot.units])
     rosetta = read_table(finished / f"results/smoke/rosetta/{curve}/r2.parquet")
     r = np.corrcoef(a, b)[: len(a), len(a) :]
     chosen = rosetta[rosetta.mutual_top1]
@@ -144,10 +184,12 @@ def test_a_second_run_does_nothing(finished):
         ({"activations": {"batch_passages": 7}, "matching": {"memory_mb": 200}, "device": "cpu"}, set()),
         ({"matching": {"scratch_gb": 7, "sketch_slots": 4096}}, set()),
         ({"polarization": {"bootstrap": 200}}, {"tables", "figures", "report"}),
-        ({"matching": {"criteria": [{"k": 2}]}}, {"match_pair", "rosetta_neurons", "tables"}),
+        ({"matching": {"criteria": [{"k": 2}]}}, {"nulls", "match_pair", "stability", "rosetta_neurons", "tables"}),
+        ({"stability": {"bootstrap": 12}}, {"stability", "rosetta_neurons", "tables"}),
+        ({"nulls": {"rotate_draws": 4}}, {"nulls", "match_pair", "tables"}),
         ({"activations": {"dtype": "float32"}}, {"extract_activations", "extract_untrained", "match_pair", "tables"}),
         ({"units": {"passage_bytes": 80}}, {"align_units", "index_tokens", "extract_activations", "tables"}),
-        ({"nulls": {"seed": 5}}, {"extract_untrained", "untrained_null", "shift_null", "tables"}),
+        ({"nulls": {"seed": 5}}, {"extract_untrained", "nulls", "match_pair", "tables"}),
     ],
 )
 def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished, changes, expected):
@@ -162,7 +204,7 @@ def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished, 
     assert expected <= planned
     assert bool(expected) == bool(planned)
     assert planned.isdisjoint({"corpus", "prepare_text", "train_model"})
-    if "match_pair" not in expected and "extract_activations" not in expected:
+    if expected.isdisjoint({"match_pair", "extract_activations"}):
         assert planned.isdisjoint({"extract_activations", "match_pair"})
 
 
@@ -272,7 +314,8 @@ PAIR = "neox-r3--bloom-r3"
 
 def matches(folder: Path, name: str, *options: str) -> tuple[dict[str, pd.DataFrame], str]:
     """Matches and nulls of the largest pair, and what was printed."""
-    files = [f"matches/{PAIR}/matches.parquet", f"nulls/{PAIR}/untrained.parquet", f"nulls/{PAIR}/shift.parquet"]
+    files = [f"matches/{PAIR}/matches.parquet", *(f"nulls/{PAIR}/{null}.parquet" for null in NULLS)]
+    files += [f"stability/{PAIR}/{kind}.parquet" for kind in ("half", "subset")]
     targets = [f"results/{name}/{file}" for file in files]
     code, printed = run(folder, name, *options, *targets)
     assert code == 0, printed

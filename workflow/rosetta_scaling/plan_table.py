@@ -11,21 +11,24 @@ def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
     """One row per pair; `rate` is the measured number of floating-point operations per second of a matrix product.
 
     Columns: pair, neurons_a, neurons_b, tiles, tile_mb (memory of the largest), forward_flops, product_flops (both as
-    often as the plan needs them), hours (of products alone, at the rate), nulls included.
+    often as the plan needs them), hours (of products alone, at the rate), nulls and stability included.
     """
     plan, study, rows = layout.plan, layout.study, []
-    draws = sum(study.nulls.draws(null) for null in NULLS) + 1  # the halves of the text make one more
+    nulls = sum(study.nulls.draws(null) for null in NULLS)
     tokens = study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3  # about three bytes a token
     for pair, models in layout.pairs.items():
         sizes, tiles = [layout.size(model) for model in models], plan.tiles[pair]
-        passes = 0 if plan.placement == "stored" else len(tiles) * draws
+        neurons = [size.neurons for size in sizes]
+        share = min(1.0, 4 * study.nulls.rows / min(neurons)) if study.nulls.rows else 1.0
+        draws = share * nulls + 1  # the halves of the text make one more
+        passes = 0.0
         if plan.placement != "stored":
+            passes = len(tiles) * draws + 4  # a model with itself, and subsets
             passes += 2 if plan.engine == "sketch" else len(tiles)
-        products = exact_flops(*(size.neurons for size in sizes), plan.units)
-        if study.nulls.rows:
-            draws = 1 + (draws - 1) * min(1, 4 * study.nulls.rows / min(size.neurons for size in sizes))
-        sketched = exact_flops(*(size.neurons for size in sizes), study.matching.sketch_slots)
-        product_flops = products * draws + (sketched if plan.engine == "sketch" else products)
+        products = exact_flops(*neurons, plan.units)
+        own = sum(exact_flops(count, count, plan.units) for count in neurons)
+        real = exact_flops(*neurons, study.matching.sketch_slots) if plan.engine == "sketch" else products
+        product_flops = real + own + draws * products
         rows.append(
             {
                 "pair": pair,
