@@ -38,7 +38,7 @@ class Corpus(Section):
     """Keep only these domains; null keeps all."""
     bytes_per_domain: int = Field(2_000_000, ge=10_000)
     """At most this much text per domain, so that domains are balanced."""
-    probe_bytes_per_domain: int = Field(16_000, ge=1_000)
+    probe_bytes_per_domain: int = Field(12_000, ge=1_000)
     """Held-out text per domain on which activations are compared."""
     min_document_bytes: int = Field(200, ge=1)
     """Shorter documents are dropped and counted."""
@@ -90,7 +90,7 @@ class Ladder(Section):
 
     rungs: dict[Name, Size] = Field(default_factory=dict)
     """Sizes by name, smallest first."""
-    tokens: int = Field(1_000_000, ge=1_000)
+    tokens: int = Field(800_000, ge=1_000)
     """Training tokens, the same for every network."""
     context: int = Field(128, ge=8)
     """Tokens per training sequence."""

@@ -152,6 +152,7 @@ class Gaussian(ByLayer):
         for layer, running in zip(layers, products, strict=True):
             power, axes = torch.linalg.eigh(covariance(running))
             self.factors[layer] = (axes * power.clamp(min=0).sqrt()).float()
+            self.factors[layer][running.a.constant] = 0  # not the rounding of the axes
 
     def mix(self, layer: int, chunk: int, values: torch.Tensor) -> torch.Tensor:
         noise = torch.randn(values.shape, generator=generator(self.seed, layer, chunk))
