@@ -55,12 +55,12 @@ MODELS = {"a-r1": ModelSize(4, 2048, 512, 1000), "b-r1": ModelSize(4, 2048, 512,
 PAIRS = {"a-r1--b-r1": ("a-r1", "b-r1")}
 
 
-def plan(units: int = 100_000, **matching):
+def plan(units: int = 90_000, **matching):
     return make_plan(Matching(**matching), Activations(), Units(), MODELS, PAIRS, units, draws=1)
 
 
 def test_activations_are_stored_while_the_disk_budget_lasts():
-    bytes_needed = 2 * 8192 * 100_000 * 2 * 2
+    bytes_needed = 2 * 8192 * 90_000 * 2 * 2
     assert plan(scratch_gb=bytes_needed * 1.01 / 1e9).placement == "stored"
     assert plan(scratch_gb=bytes_needed * 0.99 / 1e9, memory_mb=2000).placement == "recomputed"
     assert plan(scratch_gb=bytes_needed * 0.99 / 1e9, memory_mb=4000).placement == "one_pass"
@@ -73,9 +73,9 @@ def test_networks_that_are_read_take_their_part_of_the_memory():
 
 
 def test_sketches_are_taken_where_they_pay():
-    assert plan(units=131_071, memory_mb=2000).engine == "exact"
-    assert plan(units=131_072, memory_mb=2000).engine == "sketch"
-    assert plan(units=131_072, memory_mb=300).engine == "exact", "re-scoring does not fit"
+    assert plan(units=98_303, memory_mb=2000).engine == "exact"
+    assert plan(units=98_304, memory_mb=2000).engine == "sketch"
+    assert plan(units=98_304, memory_mb=300).engine == "exact", "re-scoring does not fit"
 
 
 def test_budgets_that_cannot_hold_are_refused():

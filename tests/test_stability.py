@@ -17,13 +17,15 @@ from rosetta_scaling.variants import document_groups
 N, M, UNITS, CHUNK, K = 30, 40, 1500, 256, 3
 
 
-def related(seed: int, units: int = UNITS, documents: int = 25) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+def related(
+    seed: int, units: int = UNITS, documents: int = 25, noise: float = 2.0
+) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     """Two populations that share some sources, whose strength differs between documents."""
     rng = np.random.default_rng(seed)
     doc = np.sort(rng.integers(0, documents, units))
     sources = rng.standard_normal((M, units)) * rng.gamma(2, 1, (M, documents))[:, doc]
-    a = sources[:N] + 2 * rng.standard_normal((N, units))
-    b = sources + 2 * rng.standard_normal((M, units))
+    a = sources[:N] + noise * rng.standard_normal((N, units))
+    b = sources + noise * rng.standard_normal((M, units))
     a[4] = 3.0
     return torch.tensor(a * 50 + 9, dtype=torch.float32), torch.tensor(b, dtype=torch.float32), doc
 
@@ -78,7 +80,7 @@ def test_the_interval_of_a_count_covers_its_mean_over_new_documents():
     """Counts on new documents scatter around a mean, which intervals from single sets of documents must hold."""
     counts, intervals = [], []
     for seed in range(60):
-        a, b, doc = related(100 + seed, units=800, documents=40)
+        a, b, doc = related(100 + seed, units=800, documents=40, noise=6)
         near = best_of(a, b, 9)
         counts.append(int(((partner_table(*near, 1)[["rank_a", "rank_b"]] == 1).all(axis=1)).sum()))
         if seed % 2:
