@@ -9,7 +9,8 @@ from conftest import MemorySource, oracle
 from rosetta_scaling import chance
 from rosetta_scaling.config import Criterion
 from rosetta_scaling.correlation import match_tile
-from rosetta_scaling.counts import by_draw, split_half, strengths, summary_of
+from rosetta_scaling.counts import by_draw, split_half, summary_of
+from rosetta_scaling.decomposition import strengths
 from rosetta_scaling.neighbours import partner_table
 from rosetta_scaling.plan import Tile
 from rosetta_scaling.rosetta import orient, rosetta_neurons, rosetta_table, satisfying

@@ -274,6 +274,19 @@ def test_local_folders_and_pair_scope(finished, tmp_path):
     assert (found["study"]["models"].source == "local").all()
 
 
+def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
+    """`nulls.rows` takes another path: with as many rows as there are neurons it must end in the same counts."""
+    name = study(finished, study="sampled", nulls={"rows": 10**6}, matching={"criteria": [{"k": 1}, {"k": 5}]})
+    code, printed = run(finished, name)
+    assert code == 0, printed
+    expected, found = tables(finished)["counts"], tables(finished, name)["counts"]
+    expected = expected[expected.criterion.isin(["mutual_top1", "mutual_top5"])].reset_index(drop=True)
+    found = found[found.criterion.isin(expected.criterion)].reset_index(drop=True)
+    columns = ["curve", "point", "criterion", "count", "null_iid", "count_low", "equal_n_count", "calibrated_05"]
+    columns += [f"null_{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
+    pd.testing.assert_frame_equal(found[columns], expected[columns])
+
+
 def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished):
     families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
     name = study(finished, study="backwards", families=dict(reversed(families.items())))

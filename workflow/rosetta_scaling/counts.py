@@ -10,7 +10,7 @@ from rosetta_scaling import chance
 from rosetta_scaling.calibration import add_excess, threshold
 from rosetta_scaling.config import NULLS, Criterion
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.rosetta import orient, rosetta_neurons, satisfying
+from rosetta_scaling.rosetta import orient, rosetta_neurons
 from rosetta_scaling.store import read_json, read_table
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
@@ -136,25 +136,24 @@ def calibrated(point: Point, real: Matches, nulls: dict[str, Matches], criterion
     """Counts of matches whose q-value is at most a level, and the largest null above the same correlation."""
     row = {}
     for suffix, level in LEVELS.items():
-
-        def kept(tables: Matches, by: list[str], level=level) -> pd.DataFrame:
-            least = [{key: threshold(table, level) for key, table in part.items()} for part in real]
-            parts = [
-                {
-                    key: table[table.q_a <= level] if "q_a" in table else table[table.r >= limits[key]]
-                    for key, table in part.items()
-                }
+        least = [{key: threshold(table, level) for key, table in part.items()} for part in real]
+        kept = [{key: table[table.q_a <= level] for key, table in part.items()} for part in real]
+        row[f"calibrated_{suffix}"] = len(rosetta_neurons(kept[0], kept[1] if strict else {}, criterion))
+        worst = 0.0
+        for null, tables in nulls.items():
+            kept = [
+                {key: as_strong(table, limits[key]) for key, table in part.items()}
                 for part, limits in zip(tables, least, strict=True)
             ]
-            return rosetta_neurons(parts[0], parts[1] if strict else {}, criterion, by)
-
-        row[f"calibrated_{suffix}"] = len(kept(real, []))
-        worst = []
-        for null, tables in nulls.items():
-            counts = kept(tables, ["draw"]).groupby("draw").size()
-            worst.append(counts.sum() / point.layout.study.nulls.draws(null))
-        row[f"calibrated_{suffix}_null"] = max(worst)
+            found = len(rosetta_neurons(kept[0], kept[1] if strict else {}, criterion, ["draw"]))
+            worst = max(worst, found / point.layout.study.nulls.draws(null))
+        row[f"calibrated_{suffix}_null"] = worst
     return row
+
+
+def as_strong(table: pd.DataFrame, least: float) -> pd.DataFrame:
+    """The best mutual partners of a table with at least this correlation."""
+    return table[(table.rank_a == 1) & (table.rank_b == 1) & (table.r >= least)]
 
 
 def closer_than_own(point: Point, real: Matches, criterion: Criterion, strict: bool) -> int:
@@ -215,43 +214,6 @@ def point_snapshots(point: Point, table: pd.DataFrame) -> pd.DataFrame:
             for number, count in zip([*draws, units(point)], counts, strict=True):
                 rows.append({"criterion": name, "units": number, "count": int(count)})
     return pd.DataFrame(rows)
-
-
-CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond
-
-
-def point_decomposition(point: Point) -> pd.DataFrame:
-    """What the count of the primary criterion consists of, in one row, as numbers and shares.
-
-    chance: Rosetta neurons no stronger than the strongest 5% of those found where no two units correspond. neurons: of
-    the others, the most by which they outnumber those of every other null (rotated, untrained) above any one
-    correlation; least and most over the draws. subspace: the rest, which has its like in a null at the same
-    correlation. The strength of a Rosetta neuron is its weakest correlation with a partner.
-    """
-    layout, criterion = point.layout, point.layout.study.matching.criteria[0]
-    real = np.sort(strengths(point.read(layout.matches)[0], criterion).to_numpy())
-    by_chance = pd.concat([strengths(null_tables(point, null)[0], criterion, ["draw"]) for null in CHANCE])
-    above = real[real > (by_chance.quantile(0.95) if len(by_chance) else -np.inf)]
-    scale = point.neurons / len(layout.sample(point.anchor, layout.study.nulls.rows))
-    worst = np.zeros((3, len(above)))  # mean, fewest and most over the draws, of the null that has most
-    for null in sorted(set(NULLS) - set(CHANCE)):
-        strength = strengths(null_tables(point, null)[0], criterion, ["draw"])
-        draws = [strength[strength.index == draw].to_numpy() for draw in range(layout.study.nulls.draws(null))]
-        counts = np.array([scale * (draw[:, None] >= above).sum(0) for draw in draws])
-        worst = np.maximum(worst, [counts.mean(0), counts.min(0), counts.max(0)])
-    neurons, high, low = ((np.arange(len(above), 0, -1) - null).max(initial=0) for null in worst)
-    row = {"criterion": criterion.name, "count": len(real), "chance": len(real) - len(above)}
-    row |= {"subspace": len(above) - neurons, "neurons": neurons, "neurons_low": low, "neurons_high": high}
-    parts = ("chance", "subspace", "neurons")
-    return pd.DataFrame([row | {f"{part}_share": row[part] / len(real) if len(real) else np.nan for part in parts}])
-
-
-def strengths(partners: dict[str, pd.DataFrame], criterion: Criterion, by: Sequence[str] = ()) -> pd.Series:
-    """The weakest correlation of every Rosetta neuron with its partners; indexed by draw where `by` says so."""
-    keys = [*by, "neuron_a"]
-    found = [satisfying(table, criterion).groupby(keys).r.max().rename(other) for other, table in partners.items()]
-    weakest = pd.concat(found, axis=1, join="inner").min(axis=1)
-    return weakest.droplevel("neuron_a") if by else weakest
 
 
 def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling import claims, fits, polarization
-from rosetta_scaling.counts import Point, point_counts, point_decomposition, point_snapshots, seeds_table
+from rosetta_scaling.counts import Point, point_counts, point_snapshots, seeds_table
+from rosetta_scaling.decomposition import point_decomposition
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.rosetta import rosetta_table
 from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table

@@ -171,13 +171,18 @@ def inputs_of_nulls(wildcards):
     """What all nulls are matched from, and the models themselves, which are matched with themselves too."""
     variants = [variant for null in NULLS for variant in layout.variants(null)]
     found = inputs_of_variants(wildcards.pair, variants, study.nulls.rows is None)
-    return sorted({*found, *sources_of_variant(wildcards.pair, "shift0")})
+    return sorted({*found, *models_of_pair(wildcards.pair)})
+
+
+def models_of_pair(pair):
+    """Activations of both models and their units."""
+    return [*sources_of_variant(pair, "real"), layout.units(sides(pair)[0])]
 
 
 def inputs_of_stability(wildcards):
-    """Both halves of the text, and the models themselves, as they are and rotated."""
+    """Both halves of the text, and the models themselves."""
     halves = inputs_of_variants(wildcards.pair, ["half0", "half1"])
-    return sorted({*halves, *sources_of_variant(wildcards.pair, "shift0")})
+    return sorted({*halves, *models_of_pair(wildcards.pair)})
 
 
 def pairs_of_point(wildcards):
