@@ -11,7 +11,7 @@ from scipy import stats
 
 from rosetta_scaling import claims
 from rosetta_scaling.config import NULLS, Criterion
-from rosetta_scaling.fits import fit_counts, fit_power_law
+from rosetta_scaling.fits import fit_counts, fit_power_law, predict_power_law
 from rosetta_scaling.polarization import bootstrap_effects, layer_matched_effects, polarization, rank_biserial, trends
 from rosetta_scaling.rosetta import criterion_names, orient, rosetta_table
 from rosetta_scaling.store import StudyError
@@ -146,6 +146,17 @@ def test_the_interval_covers_at_its_nominal_rate(points):
         fit = fit_power_law(x, 3 * x**0.6 * np.exp(rng.normal(0, 0.2, points)))
         covered.append(fit["low"] < 0.6 < fit["high"])
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_prediction_interval_covers_one_more_observation():
+    rng, x, covered = np.random.default_rng(0), np.array([4.0, 8.0, 16.0, 32.0]), []
+    for _ in range(2000):
+        y = 3 * np.append(x, 320) ** 0.4 * np.exp(rng.normal(0, 0.1, 5))
+        middle, low, high = predict_power_law(x, y[:4], 320)
+        covered.append(low < y[4] < high)
+        assert low < middle < high
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+    assert predict_power_law(x, 2 * x**0.5, 64)[0] == pytest.approx(16)
 
 
 def counts_of(count, untrained, shift, curve="c") -> pd.DataFrame:

@@ -149,7 +149,8 @@ def seed_rows() -> pd.DataFrame:
 
 def snapshot_rows(counts: pd.DataFrame) -> pd.DataFrame:
     rows = counts[["curve", "point", "criterion", "count"]]
-    return pd.concat([rows.assign(units=120, count=rows["count"] // 2), rows.assign(units=240)])
+    rows = pd.concat([rows.assign(units=120, count=rows["count"] // 2), rows.assign(units=240)])
+    return rows.assign(low=np.nan, high=np.nan, extrapolated=False)
 
 
 def polarization_rows() -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 from rosetta_scaling import chance
 from rosetta_scaling.calibration import add_excess, threshold
 from rosetta_scaling.config import NULLS, Criterion
+from rosetta_scaling.fits import predict_power_law
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.rosetta import orient, rosetta_neurons
 from rosetta_scaling.store import read_json, read_table
@@ -205,15 +206,26 @@ def interval(count: int, resampled: np.ndarray, confidence: float) -> dict[str, 
 
 
 def point_snapshots(point: Point, table: pd.DataFrame) -> pd.DataFrame:
-    """Counts after a part of the units: criterion, units, count."""
+    """Counts after a part of the units, and extrapolated to ten times as many.
+
+    Columns: criterion, units, count, low, high (of the extrapolated one), extrapolated.
+    """
     rows, tables = [], point.read(point.layout.snapshots)
     draws = sorted(set.intersection(*(set(part.draw) for _, part in point.pairs(tables))))
     for name, criterion, strict in point.criteria():
         if can_tell(tables, criterion):
-            counts = [*by_draw(tables, criterion, strict, draws), table[name].sum()]
-            for number, count in zip([*draws, units(point)], counts, strict=True):
-                rows.append({"criterion": name, "units": number, "count": int(count)})
-    return pd.DataFrame(rows)
+            numbers = [*draws, units(point)]
+            counts = np.array([*by_draw(tables, criterion, strict, draws), table[name].sum()])
+            for number, count in zip(numbers, counts, strict=True):
+                rows.append({"criterion": name, "units": number, "count": count, "extrapolated": False})
+            if (counts > 0).all() and len(counts) > 2:
+                more = predict_power_law(numbers, counts, 10 * numbers[-1], point.layout.study.polarization.confidence)
+                row = {"criterion": name, "units": 10 * numbers[-1]} | dict(
+                    zip(("count", "low", "high"), more, strict=True)
+                )
+                rows.append(row | {"extrapolated": True})
+    columns = ["criterion", "units", "count", "low", "high", "extrapolated"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:

@@ -171,13 +171,17 @@ def draw_snapshots(data: pd.DataFrame) -> Figure:
         style.log_axis(axes, "y", data["count"])
         for point, part in group.groupby("point", sort=False):
             i = points.index(point)
-            axes.plot(part["units"], part["count"], color=style.colour(i), marker=style.marker(i), markersize=5, lw=1)
+            look = {"color": style.colour(i), "marker": style.marker(i), "markersize": 5, "lw": 1}
+            measured = part[~part["extrapolated"]]
+            axes.plot(measured["units"], measured["count"], **look)
+            last = part.iloc[len(measured) - 1 :]
+            axes.plot(last["units"], last["count"], ls=":", markerfacecolor="white", zorder=1, **look)
         axes.set_title(f"{style.wrap(curve, 40)}\nn = {group['point'].nunique()} points")
     handles = [
         Line2D([], [], color=style.colour(i), marker=style.marker(i), label=point) for i, point in enumerate(points)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=8)
-    figure.supxlabel("units (the last marker: all of them)", fontsize=9)
+    figure.supxlabel("units (the last filled marker: all of them; open: extrapolated)", fontsize=9)
     figure.supylabel("Rosetta neurons of the anchor model", fontsize=9)
     return figure
 

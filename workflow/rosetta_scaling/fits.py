@@ -36,6 +36,17 @@ def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dic
     }
 
 
+def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float, float, float]:
+    """y = c * x**alpha at another x, with the prediction interval of one more observation (least squares in log-log)."""
+    x, y = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
+    fit, n = stats.linregress(x, y), len(x)
+    middle = fit.intercept + fit.slope * np.log(at)
+    spread = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / (n - 2))
+    far = np.sqrt(1 + 1 / n + (np.log(at) - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
+    half = stats.t.ppf((1 + confidence) / 2, n - 2) * spread * far
+    return tuple(np.exp([middle, middle - half, middle + half]).tolist())
+
+
 def fit_counts(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Fits of every curve and criterion and each of QUANTITIES, against every abscissa.
 
