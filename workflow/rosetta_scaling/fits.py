@@ -37,7 +37,7 @@ def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dic
 
 
 def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float, float, float]:
-    """y = c * x**alpha at another x, with the prediction interval of one more observation (least squares in log-log)."""
+    """y = c * x**alpha at another x, with the prediction interval of one more observation (least squares, log-log)."""
     x, y = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
     fit, n = stats.linregress(x, y), len(x)
     middle = fit.intercept + fit.slope * np.log(at)
