@@ -194,8 +194,9 @@ def test_candidates_hold_all_that_may_win_but_those_left_out(tmp_path, k, limit)
         assert np.take_along_axis(mask, order[:, : k + 1], 1).all(), "the k best, and the next"
         assert (np.where(mask, -np.inf, values).max(1) <= left_out.numpy() + 1e-6).all()
         kth = torch.tensor(np.take_along_axis(values, order[:, k - 1 : k], 1))
-        bound = lambda x: error_bound(x, found.variance, sketch.STANDARD_ERRORS)  # noqa: E731
-        in_question = torch.tensor(values) + bound(torch.tensor(values)) >= kth - bound(kth)
+        values = torch.tensor(values)
+        highest = values + error_bound(values, found.variance, sketch.STANDARD_ERRORS)
+        in_question = highest >= kth - error_bound(kth, found.variance, sketch.OVERESTIMATED)
         few = in_question.sum(1).numpy() <= limit
         assert mask[few][in_question.numpy()[few]].all()
     assert chosen.sum() <= limit * (90 + 120)

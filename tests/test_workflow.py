@@ -94,7 +94,6 @@ def test_the_study_writes_what_it_promises(finished):
             "count_low", "count_high", "null_untrained", "null_shift"} <= set(counts.columns)  # fmt: skip
     no_excess = counts[~counts.criterion.str.contains("excess")]
     assert no_excess[[f"null_{null}" for null in NULLS]].notna().all(axis=None), "no count without its null"
-    assert counts[[f"null_{null}" for null in NULLS]].notna().any(axis=1).all()
     assert no_excess[["count_low", "count_high", "equal_n_count", "excess"]].notna().all(axis=None)
     assert (counts.calibrated_01 <= counts.calibrated_05).all()
     assert (counts.calibrated_05 <= counts["count"]).all()
@@ -281,9 +280,9 @@ def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
     code, printed = run(finished, name)
     assert code == 0, printed
     expected, found = tables(finished)["counts"], tables(finished, name)["counts"]
-    expected = expected[expected.criterion.isin(["mutual_top1", "mutual_top5"])].reset_index(drop=True)
-    found = found[found.criterion.isin(expected.criterion)].reset_index(drop=True)
-    columns = ["curve", "point", "criterion", "count", "null_iid", "count_low", "equal_n_count", "calibrated_05"]
+    names = ["mutual_top1", "mutual_top5"]  # not the strict ones, which a sample cannot tell
+    expected, found = (table[table.criterion.isin(names)].reset_index(drop=True) for table in (expected, found))
+    columns = ["curve", "point", "criterion", "count", "null_iid", "equal_n_count", "calibrated_05"]
     columns += [f"null_{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
     pd.testing.assert_frame_equal(found[columns], expected[columns])
 
