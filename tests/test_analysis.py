@@ -148,11 +148,12 @@ def test_the_interval_covers_at_its_nominal_rate(points):
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
 
 
-def test_a_prediction_interval_covers_one_more_observation():
+@pytest.mark.parametrize("at", [12, 320])
+def test_a_prediction_interval_covers_one_more_observation(at):
     rng, x, covered = np.random.default_rng(0), np.array([4.0, 8.0, 16.0, 32.0]), []
     for _ in range(2000):
-        y = 3 * np.append(x, 320) ** 0.4 * np.exp(rng.normal(0, 0.1, 5))
-        middle, low, high = predict_power_law(x, y[:4], 320)
+        y = 3 * np.append(x, at) ** 0.4 * np.exp(rng.normal(0, 0.1, 5))
+        middle, low, high = predict_power_law(x, y[:4], at)
         covered.append(low < y[4] < high)
         assert low < middle < high
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)

@@ -88,6 +88,8 @@ def test_permuted_units_keep_distributions_and_lose_neighbours_and_partners():
     assert np.abs(r).max() < 6 / np.sqrt(UNITS / 8)  # the original is autocorrelated over 8 units
     places = read(Shuffled(source(torch.arange(UNITS).float().expand(sum(WIDTHS), -1), 1500), 1))[0]
     assert (places != np.arange(UNITS)).all(), "no unit stands beside itself"
+    first, second = (np.argsort(places[start : start + CHUNK]) for start in (0, CHUNK))
+    assert not np.array_equal(first, second), "every chunk is shuffled its own way"
 
 
 def test_displaced_units_keep_everything_but_alignment():
@@ -114,6 +116,7 @@ def test_rotated_layers_keep_their_subspace_and_spectrum_but_not_their_neurons(s
         assert residual.var(0).max() < 1e-4 * old.var(1).min() or (residual.var(0) < 1e-3 * old.var(1)).all()
         assert abs(autocorrelation(new) - autocorrelation(old)) < 0.2
         if standardise:
+            assert np.abs(new.mean(1)).max() < 1e-4
             assert np.abs(np.corrcoef(new, old)[: len(new), len(new) :]).max() < 0.999
             assert abs(stats.skew(new, axis=1)).mean() < 0.8 * abs(stats.skew(old, axis=1)).mean()
 
@@ -126,6 +129,15 @@ def test_layers_are_rotated_apart():
     before, after = (layers(read(Rotated(source(values), 1, True))) for values in (x, changed))
     np.testing.assert_array_equal(before[1], after[1])
     assert np.abs(before[0] - after[0]).max() > 0.1
+
+
+def test_layers_of_equal_width_are_rotated_differently():
+    x = activations()[:24]
+    x[12:] = x[:12]
+    twins = MemorySource(x, CHUNK)
+    twins.widths = [12, 12]
+    found = read(Rotated(twins, 1, True))
+    assert np.abs(found[:12] - found[12:]).max() > 0.1
 
 
 def test_rotations_are_orthogonal_and_uniform():
