@@ -485,7 +485,8 @@ def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
     assert planned.returncode == 0, planned.stderr
     jobs = {line.split()[0]: int(line.split()[1]) for line in planned.stdout.splitlines() if len(line.split()) == 2
             and line.split()[1].isdigit()}  # fmt: skip
-    assert jobs["train_model"] == jobs["extract_activations"] == jobs["match_pair"] == 15
+    assert jobs["train_model"] == jobs["extract_activations"] == 18
+    assert jobs["match_pair"] == jobs["nulls"] == jobs["stability"] == 21
     assert jobs["corpus"] == jobs["tables"] == jobs["report"] == 1
 
 
