@@ -8,10 +8,10 @@ from conftest import MemorySource, oracle
 
 from rosetta_scaling.correlation import match_tile, match_tile_growing, merge_tiles
 from rosetta_scaling.counts import interval
-from rosetta_scaling.neighbours import partner_table
+from rosetta_scaling.neighbours import pair_numbers, partner_table
 from rosetta_scaling.pairs import best_other
 from rosetta_scaling.plan import Tile
-from rosetta_scaling.stability import GroupSums, codes, match_sample, match_subsets, resample
+from rosetta_scaling.stability import GroupSums, match_sample, match_subsets, resample
 from rosetta_scaling.variants import document_groups
 
 N, M, UNITS, CHUNK, K = 30, 40, 1500, 256, 3
@@ -58,7 +58,7 @@ def test_resampled_matches_are_those_of_repeated_documents():
     a, b, doc = related(1)
     group = document_groups(doc, 0)
     near = best_of(a, b, M)
-    code = torch.unique(torch.cat([codes(near[i], M, i == 1).flatten() for i in (0, 1)]).clamp(min=0))
+    code = torch.unique(torch.cat([pair_numbers(near[i], M, i == 1).flatten() for i in (0, 1)]).clamp(min=0))
     pairs = torch.stack([code // M, code % M])
     sums = GroupSums(MemorySource(a, CHUNK), MemorySource(b, CHUNK), pairs, group)
     draws, groups = 4, len(sums.count)
@@ -85,7 +85,7 @@ def test_the_interval_of_a_count_covers_its_mean_over_new_documents():
         counts.append(int(((partner_table(*near, 1)[["rank_a", "rank_b"]] == 1).all(axis=1)).sum()))
         if seed % 2:
             continue
-        code = torch.unique(torch.cat([codes(near[i], M, i == 1).flatten() for i in (0, 1)]))
+        code = torch.unique(torch.cat([pair_numbers(near[i], M, i == 1).flatten() for i in (0, 1)]))
         code = code[code >= 0]
         pairs = torch.stack([code // M, code % M])
         sums = GroupSums(MemorySource(a, CHUNK), MemorySource(b, CHUNK), pairs, document_groups(doc, 0))

@@ -1,6 +1,7 @@
 """The counts of a study: beside each its nulls, what survives calibration, and how stable it is."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from rosetta_scaling import chance
 from rosetta_scaling.calibration import add_excess, threshold
 from rosetta_scaling.config import NULLS, Criterion
 from rosetta_scaling.fits import predict_power_law
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout import REPLICATES, Layout
 from rosetta_scaling.rosetta import orient, rosetta_neurons
 from rosetta_scaling.store import read_json, read_table
 
@@ -41,6 +42,34 @@ class Point:
     def read_pair(self, path: Callable[[str, str], str], a: str, b: str) -> pd.DataFrame:
         return orient(read_table(path(a, b)), swap=self.layout.pair(a, b) != (a, b))
 
+    @cached_property
+    def real(self) -> Matches:
+        """The matches of all pairs."""
+        return self.read(self.layout.matches)
+
+    @cached_property
+    def nulls(self) -> dict[str, Matches]:
+        """The draws of every null, with the excess correlation of every pair."""
+        tables = {null: self.read(partial(self.layout.null, null)) for null in NULLS}
+        rotations, found = dict(self.pairs(tables["rotate"])), {}
+        for null, matches in tables.items():
+            excess = {pair: add_excess(t, rotations[pair], self.sizes(pair)) for pair, t in self.pairs(matches)}
+            anchored = {other: excess[self.anchor, other] for other in self.others}
+            if self.sampled:
+                anchored = {other: table[table.sampled_a] for other, table in anchored.items()}
+            found[null] = anchored, {pair: excess[pair] for pair in self.outer}
+        return found
+
+    @property
+    def sampled(self) -> bool:
+        """Do the nulls look at some neurons only?"""
+        return self.layout.study.nulls.rows is not None
+
+    @property
+    def scale(self) -> float:
+        """What counts of nulls are multiplied by: how many neurons of the anchor stand for one that was looked at."""
+        return self.neurons / len(self.layout.sample(self.anchor, self.layout.study.nulls.rows))
+
     def pairs(self, tables: Matches):
         """(two models, table) of all pairs."""
         yield from (((self.anchor, other), table) for other, table in tables[0].items())
@@ -68,47 +97,23 @@ def can_tell(tables: Matches, criterion: Criterion) -> bool:
     return not criterion.min_excess or all("excess_a" in table for table in tables[0].values())
 
 
-def null_tables(point: Point, null: str) -> Matches:
-    """The draws of a null, with the excess correlation of every pair."""
-    layout = point.layout
-    tables = point.read(lambda a, b: layout.null(null, a, b))
-    rotations = tables if null == "rotate" else point.read(lambda a, b: layout.null("rotate", a, b))
-    with_excess = {
-        pair: add_excess(table, rotation, point.sizes(pair))
-        for (pair, table), (_, rotation) in zip(point.pairs(tables), point.pairs(rotations), strict=True)
-    }
-    anchored = {other: with_excess[point.anchor, other] for other in point.others}
-    if sampled(layout):
-        anchored = {other: table[table.sampled_a] for other, table in anchored.items()}
-    return anchored, {pair: with_excess[pair] for pair in point.outer}
-
-
-def sampled(layout: Layout) -> bool:
-    """Do the nulls look at some neurons only?"""
-    return layout.study.nulls.rows is not None
-
-
 def point_counts(point: Point, table: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion of a point; `table` is its rosetta table (one row per anchor neuron)."""
     layout, study = point.layout, point.layout.study
-    real = point.read(layout.matches)
-    nulls = {null: null_tables(point, null) for null in NULLS}
-    kinds = ("half", "bootstrap", "subset", "subset_rotate")
-    replicates = {kind: point.read(lambda a, b, kind=kind: layout.replicate(kind, a, b)) for kind in kinds}
-    scale = point.neurons / len(layout.sample(point.anchor, study.nulls.rows))
+    replicates = {kind: point.read(partial(layout.replicate, kind)) for kind in REPLICATES}
     rows = []
     for name, criterion, strict in point.criteria():
         chosen = table[name]
         row = {"criterion": name, "count": int(chosen.sum()), "fraction": chosen.mean()}
-        for null, tables in nulls.items():
-            draws = by_draw(tables, criterion, strict, range(study.nulls.draws(null))) * scale
-            draws = np.full_like(draws, np.nan) if strict and sampled(layout) else draws
+        for null, tables in point.nulls.items():
+            draws = by_draw(tables, criterion, strict, range(study.nulls.draws(null))) * point.scale
+            draws = np.full_like(draws, np.nan) if strict and point.sampled else draws
             row |= summary_of(f"null_{null}", draws)
         row["null_iid"] = chance.expected_count(point.sizes([point.anchor, *point.others]), criterion, units(point))
         row["null_iid"] = np.nan if strict else row["null_iid"]
         means = [row[f"null_{null}"] for null in NULLS]
         row["excess"] = row["count"] - (np.nanmax(means) if np.isfinite(means).any() else np.nan)
-        row |= calibrated(point, real, nulls, criterion, strict)
+        row |= calibrated(point, criterion, strict)
         row |= split_half(replicates["half"], criterion, strict)
         resampled = by_draw(replicates["bootstrap"], criterion, strict, range(study.stability.bootstrap))
         row |= interval(row["count"], resampled, study.polarization.confidence)
@@ -116,7 +121,7 @@ def point_counts(point: Point, table: pd.DataFrame) -> pd.DataFrame:
             by_draw(replicates[kind], criterion, strict, range(study.stability.subset_draws))
             for kind in ("subset", "subset_rotate")
         ]
-        row["closer_than_own"] = closer_than_own(point, real, criterion, strict)
+        row["closer_than_own"] = closer_than_own(point, criterion, strict)
         row |= {"equal_n": layout.smallest, "equal_n_count": equal[0].mean(), "equal_n_null": equal[1].mean()}
         rows.append(row | {"mean_r": table.filter(regex="^r_").mean(axis=1)[chosen].mean()})
     return pd.DataFrame(rows)
@@ -133,21 +138,21 @@ def units(point: Point) -> int:
     return read_json(Path(point.layout.matches(point.anchor, point.others[0])).with_name("summary.json"))["units"]
 
 
-def calibrated(point: Point, real: Matches, nulls: dict[str, Matches], criterion: Criterion, strict: bool) -> dict:
+def calibrated(point: Point, criterion: Criterion, strict: bool) -> dict:
     """Counts of matches whose q-value is at most a level, and the largest null above the same correlation."""
     row = {}
     for suffix, level in LEVELS.items():
-        least = [{key: threshold(table, level) for key, table in part.items()} for part in real]
-        kept = [{key: table[table.q_a <= level] for key, table in part.items()} for part in real]
+        least = [{key: threshold(table, level) for key, table in part.items()} for part in point.real]
+        kept = [{key: table[table.q_a <= level] for key, table in part.items()} for part in point.real]
         row[f"calibrated_{suffix}"] = len(rosetta_neurons(kept[0], kept[1] if strict else {}, criterion))
         worst = 0.0
-        for null, tables in nulls.items():
+        for null, tables in point.nulls.items():
             kept = [
                 {key: as_strong(table, limits[key]) for key, table in part.items()}
                 for part, limits in zip(tables, least, strict=True)
             ]
             found = len(rosetta_neurons(kept[0], kept[1] if strict else {}, criterion, ["draw"]))
-            worst = max(worst, found / point.layout.study.nulls.draws(null))
+            worst = max(worst, found * point.scale / point.layout.study.nulls.draws(null))
         row[f"calibrated_{suffix}_null"] = worst
     return row
 
@@ -157,13 +162,13 @@ def as_strong(table: pd.DataFrame, least: float) -> pd.DataFrame:
     return table[(table.rank_a == 1) & (table.rank_b == 1) & (table.r >= least)]
 
 
-def closer_than_own(point: Point, real: Matches, criterion: Criterion, strict: bool) -> int:
+def closer_than_own(point: Point, criterion: Criterion, strict: bool) -> int:
     """How many Rosetta neurons are closer to their partners than either of a pair is to any neuron of its own model."""
     closer = [{}, {}]
-    for place, part in enumerate(real):
+    for place, part in enumerate(point.real):
         for key, table in part.items():
             pair = (point.anchor, key) if place == 0 else key
-            own = point.read_pair(lambda a, b: point.layout.null("own", a, b), *pair)
+            own = point.read_pair(partial(point.layout.null, "own"), *pair)
             kept = table
             for side, other in ("ab", "ba"):
                 best = own[own.changed == other].set_index(f"neuron_{side}").r

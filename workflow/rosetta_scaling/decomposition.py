@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.config import NULLS, Criterion
-from rosetta_scaling.counts import Point, null_tables
+from rosetta_scaling.counts import Point
 from rosetta_scaling.rosetta import satisfying
 
 CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond
@@ -21,15 +21,14 @@ def point_decomposition(point: Point) -> pd.DataFrame:
     correlation. The strength of a Rosetta neuron is its weakest correlation with a partner.
     """
     layout, criterion = point.layout, point.layout.study.matching.criteria[0]
-    real = np.sort(strengths(point.read(layout.matches)[0], criterion).to_numpy())
-    by_chance = pd.concat([strengths(null_tables(point, null)[0], criterion, ["draw"]) for null in CHANCE])
+    real = np.sort(strengths(point.real[0], criterion).to_numpy())
+    by_chance = pd.concat([strengths(point.nulls[null][0], criterion, ["draw"]) for null in CHANCE])
     above = real[real > (by_chance.quantile(0.95) if len(by_chance) else -np.inf)]
-    scale = point.neurons / len(layout.sample(point.anchor, layout.study.nulls.rows))
     worst = np.zeros((3, len(above)))  # mean, fewest and most over the draws, of the null that has most
     for null in sorted(set(NULLS) - set(CHANCE)):
-        strength = strengths(null_tables(point, null)[0], criterion, ["draw"])
+        strength = strengths(point.nulls[null][0], criterion, ["draw"])
         draws = [strength[strength.index == draw].to_numpy() for draw in range(layout.study.nulls.draws(null))]
-        counts = np.array([scale * (draw[:, None] >= above).sum(0) for draw in draws])
+        counts = np.array([point.scale * (draw[:, None] >= above).sum(0) for draw in draws])
         worst = np.maximum(worst, [counts.mean(0), counts.min(0), counts.max(0)])
     neurons, high, low = ((np.arange(len(above), 0, -1) - null).max(initial=0) for null in worst)
     row = {"criterion": criterion.name, "count": len(real), "chance": len(real) - len(above)}

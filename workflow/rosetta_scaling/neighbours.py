@@ -86,11 +86,19 @@ def partner_table(a: Neighbours, b: Neighbours, k: int) -> pd.DataFrame:
 RANKS = ("rank", "margin", "csls_rank")
 
 
+def pair_numbers(side: Neighbours, neurons_b: int, swap: bool) -> torch.Tensor:
+    """Number of the pair (neuron of A * neurons of B + neuron of B) of every neuron with every partner; -1: none.
+
+    `swap` when the neurons are those of B.
+    """
+    mine = torch.arange(len(side.r))[:, None]
+    pair = side.partner * neurons_b + mine if swap else mine * neurons_b + side.partner
+    return torch.where(side.partner >= 0, pair, -1)
+
+
 def _ranked(side: Neighbours, k: int, neurons_b: int, swap: bool) -> pd.DataFrame:
-    """Known partners of one side, by the number of the pair (neuron of A * neurons of B + neuron of B)."""
-    mine = torch.arange(len(side.r))[:, None].expand(-1, k)
-    other = side.partner[:, :k]
-    pair = other * neurons_b + mine if swap else mine * neurons_b + other
+    """Known partners of one side, by the number of the pair."""
+    other, pair = side.partner[:, :k], pair_numbers(side, neurons_b, swap)[:, :k]
     following = torch.cat([side.r, torch.full((len(side.r), 1), torch.nan)], 1)[:, 1 : k + 1]
     rank = torch.arange(1, k + 1).expand_as(other)
     known = other >= 0

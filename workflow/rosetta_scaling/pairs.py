@@ -16,11 +16,11 @@ from rosetta_scaling.config import NULLS
 from rosetta_scaling.correlation import match_tile_or_quarters, merge_tiles
 from rosetta_scaling.devices import product_rate, sketch_dtype
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.neighbours import Neighbours, partner_table
+from rosetta_scaling.neighbours import Neighbours, pair_numbers, partner_table
 from rosetta_scaling.plan import Tile, exact_flops, tiles
 from rosetta_scaling.sketch import Candidates, Sketch, find_candidates, match_by_sketch, write_sketch
 from rosetta_scaling.sources import layer_and_channel
-from rosetta_scaling.stability import GroupSums, codes, match_sample, match_subsets, resample
+from rosetta_scaling.stability import GroupSums, match_sample, match_subsets, resample
 from rosetta_scaling.store import (
     StudyError,
     atomic,
@@ -246,7 +246,9 @@ def replicate_pair(layout: Layout, pair: str, device: torch.device, folder: Path
     halves = [best_partners(layout, pair, f"half{draw}", device).popitem()[1] for draw in (0, 1)]
     near = read_neighbours(layout.neighbours(*models))[1].popitem()[1]
     neurons_b = layout.size(models[1]).neurons
-    every = torch.cat([codes(sides[i], neurons_b, swap=i == 1).flatten() for sides in (near, *halves) for i in (0, 1)])
+    every = torch.cat(
+        [pair_numbers(sides[i], neurons_b, swap=i == 1).flatten() for sides in (near, *halves) for i in (0, 1)]
+    )
     code = torch.unique(every[every >= 0])
     pairs = torch.stack([code // neurons_b, code % neurons_b])
     group = document_groups(read_table(layout.units(layout.scope(*models))).doc.to_numpy(), layout.study.nulls.seed)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.correlation import CrossProducts
-from rosetta_scaling.neighbours import Neighbours, partner_table
+from rosetta_scaling.neighbours import Neighbours, pair_numbers, partner_table
 from rosetta_scaling.plan import Tile
 from rosetta_scaling.ranking import strongest
 from rosetta_scaling.sketch import sparse_pattern
@@ -60,13 +60,6 @@ class GroupSums:
         return torch.where((spread_a[i] > 1e-9) & (spread_b[j] > 1e-9), r, -torch.inf).float()
 
 
-def codes(best: Neighbours, neurons_b: int, swap: bool) -> torch.Tensor:
-    """Number of the pair (neuron of A * neurons of B + neuron of B) of every neuron with every partner; -1: none."""
-    mine = torch.arange(len(best.r))[:, None]
-    code = best.partner * neurons_b + mine if swap else mine * neurons_b + best.partner
-    return torch.where(best.partner >= 0, code, -1)
-
-
 def resample(sums: GroupSums, near: tuple[Neighbours, Neighbours], k: int, draws: int, seed) -> pd.DataFrame:
     """Matches when groups of documents are drawn with replacement, among the partners that are near with all of them.
 
@@ -76,7 +69,7 @@ def resample(sums: GroupSums, near: tuple[Neighbours, Neighbours], k: int, draws
     weights = torch.from_numpy(rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).T.astype(float))
     r, neurons_b = sums.correlations(weights), len(near[1].r)
     known = sums.pairs[0] * neurons_b + sums.pairs[1]
-    sides = [codes(side, neurons_b, swap) for side, swap in zip(near, (False, True), strict=True)]
+    sides = [pair_numbers(side, neurons_b, swap) for side, swap in zip(near, (False, True), strict=True)]
     tables = []
     for draw in range(draws):
         again = [_reordered(side, code, known, r[:, draw]) for side, code in zip(near, sides, strict=True)]

@@ -16,9 +16,8 @@ from rosetta_scaling.store import digest, read_json, read_table, write_json, wri
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
     """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
     point = Point(layout, curve, rung)
-    partners, outer = point.read(layout.matches)
     widths = _summary(layout, curve, rung, 0)["neurons"]
-    table = rosetta_table(sum(widths), partners, outer, layout.study.matching.criteria)
+    table = rosetta_table(sum(widths), *point.real, layout.study.matching.criteria)
     table.insert(1, "layer", np.repeat(np.arange(len(widths)), widths))
     table.insert(2, "channel", np.concatenate([np.arange(width) for width in widths]))
     write_table(out, table)
