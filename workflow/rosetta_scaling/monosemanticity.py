@@ -1,0 +1,154 @@
+"""Is a neuron about one thing? How alike its strongest contexts are, and whether half of them predict the others.
+
+Both look at text alone: the words around the units on which a neuron is strongest.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling.contexts import strongest_contexts, text_features, windows
+from rosetta_scaling.store import StudyError
+
+FEWEST = 5  # contexts in either half below which an AUC says nothing
+
+
+def embed(texts: list[str], embedding: str, device: str = "cpu") -> np.ndarray:
+    """Embeddings (texts, dim) float32 of unit length; a row of zeros where the text is empty.
+
+    `embedding` is "wordllama", word vectors inside the package of that name, or a sentence-transformers model, by name
+    or folder. Nothing is subtracted: the mean of unit-length wordllama vectors over a probe corpus has length 0.2.
+    Raises StudyError when the model or the library that reads it is not there.
+    """
+    vectors = _wordllama(texts) if embedding == "wordllama" else _sentence_transformer(texts, embedding, device)
+    vectors = vectors.astype(np.float32)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    length[length == 0] = 1
+    return vectors / length * np.array([[text != ""] for text in texts], np.float32)
+
+
+def _wordllama(texts: list[str]) -> np.ndarray:
+    import wordllama
+
+    folder = Path(wordllama.__file__).parent  # without it the loader overlooks the tokenizer that it ships
+    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True).embed(texts, norm=False)
+
+
+def _sentence_transformer(texts: list[str], name: str, device: str) -> np.ndarray:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise StudyError(
+            f"the embedding {name} needs the package sentence-transformers, which is not installed; "
+            "run .venv/bin/pip install sentence-transformers, or choose wordllama"
+        ) from None
+    try:
+        model = SentenceTransformer(name, device=device)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StudyError(
+            f"the embedding {name} cannot be loaded ({reason}); expected a folder or a downloaded "
+            "model of sentence-transformers: correct the name, download the model first, or choose wordllama"
+        ) from error
+    return model.encode(texts, show_progress_bar=False, convert_to_numpy=True)
+
+
+def monoscore(weights: np.ndarray, index: np.ndarray, embeddings: np.ndarray, chunk: int = 512) -> np.ndarray:
+    """Weighted mean cosine between the contexts of a neuron (Pach et al. 2025, arXiv 2504.02821), shape (neurons,).
+
+    sum over pairs of a_i a_j cos(e_i, e_j) / sum over pairs of a_i a_j; a is the positive part of the activations
+    `weights` (neurons, contexts), 0 where a neuron has fewer contexts; e_i is the row index[i] of `embeddings`
+    (texts, dim), and one of zeros counts as no context. NaN where fewer than two contexts have weight.
+    """
+    parts = [
+        _pair_means(weights[start : start + chunk], index[start : start + chunk], embeddings)
+        for start in range(0, len(weights), chunk)
+    ]
+    return np.concatenate(parts)
+
+
+def _pair_means(weights: np.ndarray, index: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """MonoScore of a few neurons. A context meets the sum of those before it: linear, and nothing cancels."""
+    similar, pairs, weight = np.zeros((3, len(weights)))
+    total = np.zeros((len(weights), embeddings.shape[1]))
+    for a, place in zip(weights.T.astype(np.float64), index.T, strict=True):
+        e = embeddings[place].astype(np.float64)
+        length = np.sqrt(np.einsum("nd,nd->n", e, e))
+        a = np.where(length > 0, np.maximum(a, 0), 0)
+        e *= (a / np.where(length > 0, length, 1))[:, None]
+        similar += np.einsum("nd,nd->n", e, total)
+        pairs += a * weight
+        total += e
+        weight += a
+    return np.divide(similar, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+
+
+def context_monoscore(
+    contexts: pd.DataFrame, units: pd.DataFrame, neurons: int, top: int, embedding: str, device: str = "cpu"
+) -> np.ndarray:
+    """MonoScore (neurons,) of the windows around the `top` strongest contexts of every neuron (see contexts.py)."""
+    table = strongest_contexts(contexts, top)
+    used, row = np.unique(table.unit, return_inverse=True)
+    weights, index = np.zeros((neurons, top), np.float32), np.zeros((neurons, top), np.int64)
+    weights[table.neuron, table["rank"]], index[table.neuron, table["rank"]] = table.activation, row
+    return monoscore(weights, index, embed(windows(units, used), embedding, device))
+
+
+def detection(
+    contexts: pd.DataFrame,
+    units: pd.DataFrame,
+    half: np.ndarray,
+    negatives: int = 100,
+    seed: int = 0,
+    neurons: np.ndarray | None = None,
+) -> pd.Series:
+    """How well the contexts of a neuron in one half of the documents predict those in the other: AUC by neuron.
+
+    The detection scoring of automated interpretability (arXiv 2606.03990, table 5) with logistic regression on the
+    text up to the unit in place of a language model. It learns the contexts with a positive activation of one half
+    against `negatives` random units of it, the same for all neurons but never those contexts, and is scored on
+    the other half; the value is the mean of both directions, 0.5 by chance. NaN where either half has fewer than 5
+    contexts, where the neuron is constant, and for neurons that are not in `neurons` (default: all).
+    """
+    from sklearn import config_context
+    from sklearn.linear_model import LogisticRegression
+
+    index = np.unique(contexts.neuron)
+    known = contexts[(contexts.activation > 0) & contexts.neuron.isin(index if neurons is None else neurons)]
+    known = known.sort_values(["neuron", "half", "unit"])
+    members, rng = [np.flatnonzero(half == side) for side in (0, 1)], np.random.default_rng(seed)
+    drawn = [np.sort(rng.permutation(units_of_half)[:negatives]) for units_of_half in members]
+    used = np.unique(np.concatenate([known.unit, *drawn]))
+    row = np.zeros(len(units), np.int64)
+    row[used] = np.arange(len(used))
+    features = text_features(units, used)
+    model = LogisticRegression(solver="liblinear", dual=True, random_state=0)  # the dual is faster than the primal here
+    value, unit, side = pd.Series(np.nan, index, name="detection"), known.unit.to_numpy(), known.half.to_numpy()
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        for neuron, place in known.groupby("neuron").indices.items():
+            positive = [unit[place[side[place] == one]] for one in (0, 1)]
+            negative = [np.setdiff1d(*both, assume_unique=True) for both in zip(drawn, positive, strict=True)]
+            if min(map(len, positive)) < FEWEST or min(map(len, negative)) == 0:
+                continue
+            # All units of a constant neuron are equally strong, and among equals the first are kept.
+            if any(own[-1] != first[len(own) - 1] for own, first in zip(positive, members, strict=True)):
+                rows = [(row[own], row[others]) for own, others in zip(positive, negative, strict=True)]
+                value[neuron] = _held_out_auc(model, features, rows)
+    return value
+
+
+def _held_out_auc(model, features, rows: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Learn on one half, score the other, and the reverse; `rows` of `features`: (positive, negative) of each half."""
+    halves = [(features[np.concatenate(both)], np.repeat([1, 0], [len(one) for one in both])) for both in rows]
+    found = []
+    for learn, (tested, labels) in zip(halves, halves[::-1], strict=True):
+        score = tested @ model.fit(*learn).coef_[0]
+        found.append(auc(score[labels == 1], score[labels == 0]))
+    return float(np.mean(found))
+
+
+def auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """P(a positive scores higher than a negative), ties count half: the area under the ROC curve."""
+    difference = positive[:, None] - negative
+    return float(((difference > 0) + (difference == 0) / 2).mean())
