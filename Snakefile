@@ -19,6 +19,8 @@ include: "workflow/rules/units.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/matches.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/selectivity.smk"
+include: "workflow/rules/judge.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 
 from rosetta_scaling.config import NULLS
+from rosetta_scaling.confounds import adjust
 from rosetta_scaling.figure_data import DECOMPOSED, counts_data, decomposition_data
 from rosetta_scaling.figures import (
     FIGURES,
@@ -22,10 +23,14 @@ from rosetta_scaling.figures import (
     draw_counts,
     draw_criteria,
     draw_decomposition,
+    draw_diagonal,
+    draw_families,
     draw_fraction,
     draw_polarization,
+    draw_specialisation,
     make_figures,
 )
+from rosetta_scaling.polarization import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.report import write_report
 from rosetta_scaling.store import StudyError, read_table, write_json, write_table
 from rosetta_scaling.style import MINUS, number
@@ -78,12 +83,6 @@ def rosetta(acts: list[np.ndarray], least: float) -> np.ndarray:
     """Neurons of the first model matched with r >= least in every other one."""
     found = [m[0][m[2] >= least] for m in (matches(acts[0], other) for other in acts[1:])]
     return np.array(sorted(set.intersection(*map(set, found))), dtype=int)
-
-
-def rank_biserial(values: np.ndarray, chosen: np.ndarray) -> float:
-    inside = np.isin(np.arange(len(values)), chosen)
-    u = stats.mannwhitneyu(values[inside], values[~inside]).statistic
-    return 2 * u / (inside.sum() * (~inside).sum()) - 1
 
 
 def count_rows() -> pd.DataFrame:
@@ -153,38 +152,88 @@ def snapshot_rows(counts: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(low=np.nan, high=np.nan, extrapolated=False)
 
 
+def every_anchor():
+    """Curve, point, activations of the anchor, and its Rosetta neurons as a mask."""
+    for (curve, members), (rung, n) in itertools.product(CURVES.items(), RUNGS.items()):
+        acts = [simulate(f, n) for f in members]
+        about = {"curve": curve, "point": rung, "model": f"{members[0]}-{rung}", "is_anchor": True, "neurons": n}
+        yield about, acts[0], np.isin(np.arange(n), rosetta(acts, -1))
+
+
 def polarization_rows() -> pd.DataFrame:
     metrics = {
         "vocab_kurtosis": lambda a: stats.kurtosis(a[:80]),
         "activation_kurtosis": stats.kurtosis,
         "gini": lambda a: stats.variation(np.abs(a)) / 2,
     }
-    rows, rng = [], np.random.default_rng(0)
-    for (curve, members), (rung, n) in itertools.product(CURVES.items(), RUNGS.items()):
-        acts = [simulate(f, n) for f in members]
-        for model, metric in itertools.product(range(len(members)), metrics):
-            others = [acts[model], *(a for i, a in enumerate(acts) if i != model)]
-            chosen, values = rosetta(others, -1), metrics[metric](acts[model])
-            boots = [rng.integers(n, size=n) for _ in range(20)]
-            boot = [rank_biserial(values[b], np.flatnonzero(np.isin(b, chosen))) for b in boots]
-            null = [rank_biserial(values, rng.permutation(n)[: len(chosen)]) for _ in range(20)]
-            row = {"curve": curve, "point": rung, "model": f"{members[model]}-{rung}", "metric": metric}
-            row |= {"criterion": "mutual_top1", "rosetta": len(chosen), "others": n - len(chosen)}
-            row |= {"median_rosetta": np.median(values[chosen]), "median_others": np.median(np.delete(values, chosen))}
-            row |= {"effect": rank_biserial(values, chosen), "low": np.quantile(boot, 0.025)}
-            row |= {"high": np.quantile(boot, 0.975), "null_effect": np.mean(null), "neurons": n}
-            rows.append(row | {"null_low": np.quantile(null, 0.025), "null_high": np.quantile(null, 0.975)})
-    return pd.DataFrame(rows)
-
-
-def trend_rows(polarization: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for (curve, metric), group in polarization.groupby(["curve", "metric"], sort=False):
-        for quantity in ("effect", "median_rosetta", "median_others"):
-            fit = stats.linregress(np.log10(group["neurons"]), group[quantity])
-            ends = {"low": fit.slope - 2 * fit.stderr, "high": fit.slope + 2 * fit.stderr, "points": len(RUNGS)}
-            rows.append({"curve": curve, "metric": metric, "quantity": quantity, "slope": fit.slope} | ends)
+    for about, acts, chosen in every_anchor():
+        for metric, measure in metrics.items():
+            values = measure(acts)
+            table = pd.DataFrame({"layer": np.arange(len(values)) % LAYERS, "mean": acts.mean(0)})
+            table = table.assign(variance=acts.var(0), fraction_active=(acts > 0).mean(0))
+            sets = placebo_sets(chosen, table.layer.to_numpy(), 20, np.random.default_rng(0))
+            adjustment = adjust(table, chosen)
+            row, _ = polarization(values, chosen, adjustment, sets, 0.95)
+            balance = {
+                name: getattr(adjustment, name) for name in ("effective_others", "imbalance_before", "imbalance")
+            }
+            for name in ("mutual_top1", "mutual_top1_r0.8"):
+                rows.append(about | {"set": name, "metric": metric} | row | balance)
+            rows.append(rows[-1] | {"model": "another", "is_anchor": False, "set": "mutual_top1"})
     return pd.DataFrame(rows)
+
+
+def mean_rows(key: str, columns: dict) -> pd.DataFrame:
+    rows = []
+    for about, acts, chosen in every_anchor():
+        sets = placebo_sets(chosen, np.zeros(len(chosen), int), 20, np.random.default_rng(0))
+        for name, measure in columns.items():
+            row, _ = mean_against_placebo(measure(acts), chosen, sets, 0.95)
+            rows.append(about | {"set": "mutual_top1", key: name} | row)
+    return pd.DataFrame(rows)
+
+
+def trend_rows(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    rows = []
+    for name, key, quantities in (
+        ("polarization", "metric", ("effect", "adjusted", "median_rosetta", "median_others")),
+        ("specialisation", "domain", ("mean", "mean_others")),
+        ("families", "family", ("mean", "mean_others")),
+    ):
+        table = tables[name]
+        anchors = table[table["is_anchor"]]
+        for (curve, chosen, of), group in anchors.groupby(["curve", "set", key], sort=False):
+            for quantity in quantities:
+                found = slope(group["neurons"].to_numpy(), group[quantity].to_numpy(), 0.95)
+                row = {"curve": curve, "table": name, "set": chosen, "of": of, "quantity": quantity}
+                rows.append(row | found | {"placebo_low": -0.1, "placebo_high": 0.1})
+    return pd.DataFrame(rows)
+
+
+def depth_rows() -> pd.DataFrame:
+    rows = []
+    for about, _, chosen in every_anchor():
+        for layer in range(LAYERS):
+            shares = {"rosetta_share": chosen[layer::LAYERS].sum() / chosen.sum(), "neurons_share": 1 / LAYERS}
+            about = {name: about[name] for name in ("curve", "point", "model")}
+            rows.append(about | {"depth": layer / (LAYERS - 1), "rosetta": chosen[layer::LAYERS].sum()} | shares)
+    return pd.DataFrame(rows)
+
+
+def diagonal_rows(layers: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for keys, group in layers.groupby(["curve", "point", "model_a", "model_b"], sort=False):
+        on, matches = group.loc[group["layer_a"] == group["layer_b"], "matches"].sum(), group["matches"].sum()
+        row = dict(zip(("curve", "point", "model_a", "model_b"), keys, strict=True))
+        row |= {"matches": matches, "on_diagonal": on, "share": on / matches, "low": 0.9 * on / matches, "high": 1.0}
+        rows.append(row | {"expected": 1 / LAYERS, "rotated": 0.3, "rotated_low": 0.2, "rotated_high": 0.4})
+    return pd.DataFrame(rows)
+
+
+def judge_rows() -> pd.DataFrame:
+    row = {"curve": "all", "point": "r1", "group": "rosetta", "measure": "f1", "neurons": 10, "answered": 0.9}
+    return pd.DataFrame([row | {"mean": 0.75, "low": 0.61, "high": 0.89, "chance": 0.487}])
 
 
 def layer_rows() -> pd.DataFrame:
@@ -250,6 +299,15 @@ CLAIMS = [
         "sentence": "The interval of the slope contains 0.",
     },
     {
+        "claim": "The difference in selectivity grows with size (gini).",
+        "source": "paper, section 5.1",
+        "verdict": "supported",
+        "statistic": "slope 0.15 [0.1, 0.2] per decade, 4 points",
+        "sentence": "It rises on all curves.",
+        "metric": "gini",
+        "column": "polarizes",
+    },
+    {
         "claim": f"Counts have nothing to do with the null {HOSTILE}",
         "source": HOSTILE,
         "verdict": "not supported",
@@ -260,10 +318,13 @@ CLAIMS = [
 
 
 def write_sample(results: Path) -> None:
-    counts, (models, training), polarization = count_rows(), model_rows(), polarization_rows()
+    counts, (models, training), layers = count_rows(), model_rows(), layer_rows()
     tables = {"models": models, "training": training, "counts": counts, "fits": fit_rows(counts)}
     tables |= {"decomposition": decomposition_rows(counts), "seeds": seed_rows(), "snapshots": snapshot_rows(counts)}
-    tables |= {"polarization": polarization, "trends": trend_rows(polarization), "layers": layer_rows()}
+    tables |= {"polarization": polarization_rows(), "layers": layers, "diagonal": diagonal_rows(layers)}
+    tables["specialisation"] = mean_rows("domain", {"code": lambda a: a.max(0), "prose": lambda a: a.std(0)})
+    tables["families"] = mean_rows("family", {"unigram": lambda a: stats.kurtosis(a) > 1, "dead": lambda a: a[0] > 9})
+    tables |= {"trends": trend_rows(tables), "depth": depth_rows(), "judge": judge_rows()}
     for name, table in tables.items():
         write_table(results / "tables" / f"{name}.csv", table)
     write_json(results / "tables" / "claims.json", {"claims": CLAIMS})
@@ -299,7 +360,7 @@ class Page(HTMLParser):
             self.rows.append([])
         if tag in ("td", "th"):
             self.rows[-1].append("")
-        self.inside_cell = tag in ("td", "th")
+        self.inside_cell = self.inside_cell or tag in ("td", "th")
 
     def handle_data(self, data):
         self.text.append(data)
@@ -394,15 +455,35 @@ def test_fit_line_follows_the_fit_and_says_its_interval(results, tables):
     assert f"{fit['alpha']:.2f} [{fit['low']:.2f}, {fit['high']:.2f}], n = 4" in title
 
 
-def test_polarization_shows_the_anchor_models_inside_the_limits(results):
+def test_polarization_shows_the_primary_set_of_the_anchors_inside_the_limits(results):
     data = read_table(results / "figures" / "polarization.csv")
     assert set(data["model"]) == {f"gpt2-{rung}" for rung in RUNGS}
+    assert set(data["set"]) == {"mutual_top1"}
     figure = draw_polarization(data)
-    assert len(drawn_points(figure, size=30)) == len(data)
+    assert len(drawn_points(figure, size=26)) == len(drawn_points(figure, size=12)) == len(data)
     for axes, metric in zip(figure.axes, data["metric"].unique(), strict=True):
-        shown = data.loc[data["metric"] == metric, ["low", "high", "null_low", "null_high"]]
+        shown = data.loc[data["metric"] == metric, ["adjusted_low", "adjusted_high", "placebo_low", "placebo_high"]]
         low, high = axes.get_ylim()
         assert low < shown.min(axis=None) < shown.max(axis=None) < high
+
+
+@pytest.mark.parametrize(("name", "draw"), [("specialisation", draw_specialisation), ("families", draw_families)])
+def test_means_are_drawn_as_they_are_in_the_table(results, name, draw):
+    data = read_table(results / "figures" / f"{name}.csv")
+    figure = draw(data)
+    drawn = [tuple(point[1:]) for point in drawn_points(figure, size=26)]
+    lines = [axes.lines for axes in figure.axes]
+    drawn += [point for line in itertools.chain(*lines) for point in zip(*line.get_data(), strict=True)]
+    for row in data.to_dict("records"):
+        assert any(np.allclose(point, (row["neurons"], row["mean"])) for point in drawn)
+
+
+def test_the_diagonal_is_drawn_with_both_its_nulls(results):
+    data = read_table(results / "figures" / "diagonal.csv")
+    figure = draw_diagonal(data)
+    drawn = [tuple(line.get_ydata()) for axes in figure.axes for line in axes.lines]
+    for _, rows in data.groupby("curve", sort=False):
+        assert {tuple(rows["expected"]), tuple(rows["rotated"])} <= set(drawn)
 
 
 def test_pictures_are_equal_byte_for_byte(results, tmp_path):
@@ -418,7 +499,9 @@ def test_a_study_with_one_criterion_and_no_training_still_gets_every_figure(tabl
     counts, polarization = tables["counts"], tables["polarization"]
     tables["counts"] = counts[(counts["criterion"] == "mutual_top1") & (counts["curve"] == "all")].head(1)
     tables["models"] = tables["models"].assign(validation_bits_per_byte=np.nan)
-    tables |= {"training": tables["training"].head(0), "polarization": polarization.head(0)}
+    tables["training"] = tables["training"].head(0)
+    nothing = ["effect", "adjusted", "adjusted_low", "adjusted_high", "median_rosetta", "median_others"]
+    tables["polarization"] = polarization.assign(**dict.fromkeys(nothing, np.nan))
     for name, table in tables.items():
         write_table(tmp_path / "tables" / f"{name}.csv", table)
     make_figures(tmp_path / "tables", tmp_path / "figures")
@@ -439,7 +522,9 @@ def test_page_has_every_claim_and_verdict(page):
         for part in ("claim", "source", "statistic", "sentence"):
             assert claim[part] in text
     badges = [attributes["class"] for _, attributes in page.tags if "badge" in (attributes.get("class") or "")]
-    assert badges == ["badge supported", "badge inconclusive", "badge not-supported"]
+    # Claims about a metric come after the others: in the table of verdicts, and one by one.
+    assert badges == ["badge supported", "badge inconclusive", "badge not-supported", *2 * ["badge supported"]]
+    assert ["gini", "supported"] in page.rows
 
 
 def test_page_has_every_figure_with_caption_and_data(page, results):

@@ -18,10 +18,9 @@ import torch
 from rosetta_scaling import progress
 from rosetta_scaling.checkpoints import describe
 from rosetta_scaling.config import Activations
-from rosetta_scaling.forward import ForwardPass
+from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.plan import CHUNK_UNITS
-from rosetta_scaling.selectivity import output_metrics
-from rosetta_scaling.statistics import NeuronStatistics
+from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics
 from rosetta_scaling.store import (
     StudyError,
     TensorFile,
@@ -33,6 +32,7 @@ from rosetta_scaling.store import (
     write_table,
     write_tensors,
 )
+from rosetta_scaling.unit_labels import label_units
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,13 @@ def extract(
     store: bool = True,
     chunk: int = CHUNK_UNITS,
 ) -> None:
-    """Write out_dir/{layers/shard-NNNN.safetensors, neurons.parquet, contexts.parquet, summary.json}.
+    """Write out_dir/{layers/shard-NNNN.safetensors, statistics/layer-NN.safetensors, contexts.parquet, summary.json}.
 
-    `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` has unit, domain.
+    `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` is a unit table.
     The files in layers/ hold `activations` of shape (chunks, neurons of all layers, chunk) and there are none unless
-    `store`; neurons.parquet has one row per neuron and one column per selectivity metric; it and contexts.parquet are
-    left out unless `measure`. `weights` is any JSON-like value that names the weights: what a killed run left is used
-    only if it was made from the same weights, text and settings.
+    `store`; those in statistics/ hold the state of NeuronStatistics, contexts.parquet the strongest units of every
+    neuron in either half of the documents; both are left out unless `measure`. `weights` is any JSON-like value that
+    names the weights: what a killed run left is used only if it was made from the same weights, text and settings.
     """
     source = ForwardPass(model, tokens, settings.batch_passages, settings.dtype, device, chunk=chunk)
     if source.units != len(units):
@@ -76,15 +76,15 @@ def extract(
             log.info("%s: another process has finished it meanwhile", name)
             return
         shards = [work_dir / content / f"shard-{i:04d}" for i in range(settings.shards)]
-        domains = sorted(units.domain.unique())
-        codes = torch.tensor(pd.Categorical(units.domain, categories=domains).codes.astype(np.int64))
+        done = next((i for i, shard in enumerate(shards) if not shard.is_dir()), len(shards))
+        statistics = []
+        if measure:
+            labels = LabelMatrix(label_units(units, settings.unit_texts))
+            statistics = [NeuronStatistics(width, labels, settings.top_contexts, device) for width in source.widths]
+            _resume(statistics, shards[done - 1] if done else None)
         report = progress.Reporter(log, name, len(shards))
-        for i, part in enumerate(np.array_split(np.arange(chunks), len(shards))):
-            if not shards[i].is_dir():
-                statistics = [NeuronStatistics(width, len(domains), settings.top_contexts) for width in source.widths]
-                _extract_shard(
-                    source, range(part[0], part[-1] + 1), codes, statistics if measure else [], store, shards[i]
-                )
+        for i, part in list(enumerate(np.array_split(np.arange(chunks), len(shards))))[done:]:
+            _extract_shard(source, range(part[0], part[-1] + 1), statistics, store, shards[i])
             report(i + 1)
         with atomic(out_dir / "layers") as folder:
             folder.mkdir()
@@ -92,25 +92,30 @@ def extract(
                 for shard in shards:
                     os.link(shard / "activations.safetensors", folder / f"{shard.name}.safetensors")
         if measure:
-            neurons = _merge_statistics(shards, len(source.widths), domains, out_dir)
-            write_table(out_dir / "neurons.parquet", pd.concat([neurons, output_metrics(model)], axis=1))
-        about = {"model": name, "units": len(units), "dtype": settings.dtype, "domains": domains}
+            with atomic(out_dir / "statistics") as folder:
+                folder.mkdir()
+                for file in sorted(shards[-1].glob("layer-*.safetensors")):
+                    os.link(file, folder / file.name)
+            write_table(out_dir / "contexts.parquet", contexts_table([layer.finish() for layer in statistics]))
+        about = {"model": name, "units": len(units), "dtype": settings.dtype}
         about |= {"weights": digest(weights), "content": content}
         write_json(summary, about | describe(model))  # last: its presence says that all is there
         shutil.rmtree(work_dir)
 
 
-def _extract_shard(
-    source: ForwardPass,
-    chunks: range,
-    domain: torch.Tensor,
-    statistics: list[NeuronStatistics],
-    store: bool,
-    shard: Path,
-) -> None:
-    """Write a folder with the activations of a range of chunks and, if any, the state of the statistics of each layer.
+def _resume(statistics: list[NeuronStatistics], shard: Path | None) -> None:
+    """Go on with the sums as they were after a shard."""
+    if shard:
+        for layer, running in enumerate(statistics):
+            running.resume(read_tensors(shard / f"layer-{layer:02d}.safetensors"))
 
-    `domain` (units,) is the domain code of every unit.
+
+def _extract_shard(
+    source: ForwardPass, chunks: range, statistics: list[NeuronStatistics], store: bool, shard: Path
+) -> None:
+    """Write a folder with the activations of a range of chunks and the state of the statistics of each layer, if any.
+
+    The state is that after all chunks up to here: shards are extracted in their order.
     """
     with atomic(shard) as folder:
         folder.mkdir()
@@ -118,29 +123,25 @@ def _extract_shard(
             shape = (len(chunks), sum(source.widths), source.chunk)
             file = TensorFile.create(folder / "activations.safetensors", shape, source.dtype_name)
             stored = torch.zeros(shape[1:], dtype=source.dtype)
-        for i, values in enumerate(itertools.islice(source.chunks(first_chunk=chunks[0]), len(chunks))):
-            units = torch.arange(values.shape[1]) + (chunks[0] + i) * source.chunk
+        for i, rows in enumerate(itertools.islice(source.rows(first_chunk=chunks[0]), len(chunks))):
             if store:
-                stored[:, : len(units)] = values
-                stored[:, len(units) :] = 0
+                transposed(rows, stored)
+                stored[:, len(rows) :] = 0
                 file.write(i, 0, stored)
-            if statistics:
-                for layer, neurons in zip(statistics, values.cpu().float().split(source.widths), strict=True):
-                    layer.update(neurons.T, units, domain[units])
+            for layer, neurons in zip(statistics, rows.split(source.widths, dim=1), strict=False):
+                layer.update(neurons)
         for layer, running in enumerate(statistics):
-            write_tensors(folder / f"layer-{layer:02d}.safetensors", running.state)
+            write_tensors(folder / f"layer-{layer:02d}.safetensors", running.finish())
 
 
-def _merge_statistics(shards: list[Path], layers: int, domains: list[str], out_dir: Path) -> pd.DataFrame:
-    """Write the contexts; return the statistics of all neurons."""
-    tables, contexts = [], []
-    for layer in range(layers):
-        parts = []
-        for shard in shards:
-            parts.append(NeuronStatistics.from_state(read_tensors(shard / f"layer-{layer:02d}.safetensors")))
-        for part in parts[1:]:
-            parts[0].merge(part)
-        tables.append(parts[0].table(layer, domains))
-        contexts.append(parts[0].contexts(layer))
-    write_table(out_dir / "contexts.parquet", pd.concat(contexts, ignore_index=True))
-    return pd.concat(tables, ignore_index=True)
+def contexts_table(states: list[dict[str, torch.Tensor]]) -> pd.DataFrame:
+    """The strongest units of every neuron: neuron (over all layers), half of the documents, rank, unit, activation."""
+    tables, before = [], 0
+    for state in states:
+        halves, top, neurons = state["top_unit"].shape
+        half, rank, neuron = np.indices((halves, top, neurons)).reshape(3, -1)
+        unit, value = (state[name].flatten().numpy() for name in ("top_unit", "top_value"))
+        table = {"neuron": neuron + before, "half": half, "rank": rank, "unit": unit, "activation": value}
+        tables.append(pd.DataFrame(table)[unit >= 0])
+        before += neurons
+    return pd.concat(tables).sort_values(["neuron", "half", "rank"], ignore_index=True)

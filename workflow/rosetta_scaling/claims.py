@@ -30,36 +30,27 @@ def inside(low: float, high: float, floor: float, ceiling: float) -> str:
     return NOT_SUPPORTED if high <= floor or low >= ceiling else INCONCLUSIVE
 
 
-def judge(
-    counts: pd.DataFrame,
-    fits: pd.DataFrame,
-    polarization: pd.DataFrame,
-    trends: pd.DataFrame,
-    models: pd.DataFrame,
-    criteria: list[str],
-) -> list[dict]:
-    """All claims, each a dictionary with claim, source, verdict, statistic, sentence.
+def judge(tables: dict[str, pd.DataFrame], criteria: list[str]) -> list[dict]:
+    """All claims about counts, each a dictionary with claim, source, verdict, statistic, sentence.
 
-    Claims about counts are judged for every one of `criteria`; `polarization` holds the anchors' rows.
+    Each is judged for every one of `criteria`. `tables` has counts, fits and models.
     """
-    fits = fits[fits.x == "neurons"]
+    counts, models = tables["counts"], tables["models"]
+    fits = tables["fits"][tables["fits"].x == "neurons"]
     claims = []
     for criterion in criteria:
         counted, fitted = counts[counts.criterion == criterion], fits[fits.criterion == criterion]
         judged = [_null(counted, null) for null in ("untrained", "permute")]
         judged += [_not_an_artefact(counted), _sublinear(fitted, counted), _sublinear_excess(fitted, counted)]
         judged += [_sublinear_calibrated(fitted, counted), _larger_pool(fitted), _paper_range(fitted)]
-        claims += [claim | {"claim": f"{claim['claim']} ({criterion})"} for claim in judged]
-    for metric in polarization.metric.unique():
-        claims.append(_more_selective(polarization[polarization.metric == metric], metric))
-        claims.append(_polarizes(trends[trends.metric == metric], metric))
+        claims += [one | {"claim": f"{one['claim']} ({criterion})"} for one in judged]
     if models.validation_bits_per_byte.notna().any():
         claims.append(_well_trained(models))
     return claims
 
 
-def _claim(claim: str, source: str, verdict: str, statistic: str, sentence: str) -> dict:
-    return {"claim": claim, "source": source, "verdict": verdict, "statistic": statistic, "sentence": sentence}
+def claim(words: str, source: str, verdict: str, statistic: str, sentence: str) -> dict:
+    return {"claim": words, "source": source, "verdict": verdict, "statistic": statistic, "sentence": sentence}
 
 
 def _null(counts: pd.DataFrame, null: str) -> dict:
@@ -69,7 +60,7 @@ def _null(counts: pd.DataFrame, null: str) -> dict:
     votes += [INCONCLUSIVE] * (len(counts) - len(found))
     worst = ratio.max() if len(ratio) else np.nan
     what = {"untrained": "networks that were never trained", "permute": "networks whose units are shuffled"}[null]
-    return _claim(
+    return claim(
         f"Matches are absent between {what}",
         f"{PAPER}, section 4.2" if null == "untrained" else f"{PAPER}, C.3",
         combine(votes),
@@ -89,7 +80,7 @@ def _not_an_artefact(counts: pd.DataFrame) -> dict:
     ]
     votes = [vote if count > 0 else INCONCLUSIVE for vote, count in zip(votes, counts["count"], strict=True)]
     ratio = (means.max(axis=1) / counts["count"].where(counts["count"] > 0)).dropna()
-    return _claim(
+    return claim(
         "The count is not an artefact of the matching",
         f"{PAPER}, section 4.2",
         combine(votes),
@@ -100,7 +91,8 @@ def _not_an_artefact(counts: pd.DataFrame) -> dict:
     )
 
 
-def _intervals(rows: pd.DataFrame, value: str) -> str:
+def intervals(rows: pd.DataFrame, value: str) -> str:
+    """Estimate and interval of every curve."""
     cells = [(row.curve, getattr(row, value), row.low, row.high) for row in rows.itertuples()]
     return "; ".join(
         f"{curve}: no fit" if np.isnan(middle) else f"{curve}: {middle:.2f} [{low:.2f}, {high:.2f}]"
@@ -120,11 +112,11 @@ def _sublinear(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
         INCONCLUSIVE if v == SUPPORTED and c in set(drowned.curve) else v
         for v, c in zip(votes, rows.curve, strict=True)
     ]
-    return _claim(
+    return claim(
         "The Rosetta count grows as a sublinear power of model size",
         f"{PAPER}, section 4.1",
         combine(votes),
-        f"alpha {_intervals(rows, 'alpha')}",
+        f"alpha {intervals(rows, 'alpha')}",
         f"{sentence}.",
     )
 
@@ -137,11 +129,11 @@ def _sublinear_excess(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
         NOT_SUPPORTED if curve in set(nothing.curve) else inside(low, high, 0, 1)
         for curve, low, high in zip(rows.curve, rows.low, rows.high, strict=True)
     ]
-    return _claim(
+    return claim(
         "The count beyond its largest null grows as a sublinear power of model size",
         "this study's reading of section 4.1",
         combine(votes),
-        f"alpha {_intervals(rows, 'alpha')}",
+        f"alpha {intervals(rows, 'alpha')}",
         f"Nothing is left beyond the largest null at {len(nothing)} of {len(counts)} points; the interval of alpha "
         f"lies between 0 and 1 on {votes.count(SUPPORTED)} of {len(votes)} curves.",
     )
@@ -150,11 +142,11 @@ def _sublinear_excess(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
 def _sublinear_calibrated(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
     rows = fits[fits.quantity == "calibrated_05"]
     votes = [inside(low, high, 0, 1) for low, high in zip(rows.low, rows.high, strict=True)]
-    return _claim(
+    return claim(
         "The count that survives calibration grows as a sublinear power of model size",
         "this study's reading of section 4.1",
         combine(votes),
-        f"alpha {_intervals(rows, 'alpha')}",
+        f"alpha {intervals(rows, 'alpha')}",
         f"At a false-discovery rate of 5% against decoys, {counts.calibrated_05.min():.0f} to "
         f"{counts.calibrated_05.max():.0f} matches are left; the interval of alpha lies between 0 and 1 on "
         f"{votes.count(SUPPORTED)} of {len(votes)} curves.",
@@ -164,11 +156,11 @@ def _sublinear_calibrated(fits: pd.DataFrame, counts: pd.DataFrame) -> dict:
 def _larger_pool(fits: pd.DataFrame) -> dict:
     rows = fits[fits.quantity == "equal_n_count"]
     votes = [inside(low, high, 0, np.inf) for low, high in zip(rows.low, rows.high, strict=True)]
-    return _claim(
+    return claim(
         "The count grows also among equally many neurons",
         f"{PAPER}, section 4.2 (it is not explained by a larger selection pool)",
         combine(votes),
-        f"alpha at equal n {_intervals(rows, 'alpha')}",
+        f"alpha at equal n {intervals(rows, 'alpha')}",
         f"Among random subsets of one size at every rung, the exponent is above zero on {votes.count(SUPPORTED)} of "
         f"{len(votes)} curves and below on {votes.count(NOT_SUPPORTED)}. If neurons correspond one to one, a subset "
         "loses most partners and this count falls; if matches were luck among many, it would not change.",
@@ -178,40 +170,13 @@ def _larger_pool(fits: pd.DataFrame) -> dict:
 def _paper_range(fits: pd.DataFrame) -> dict:
     rows = fits[fits.quantity == "count"]
     votes = [inside(low, high, 0.5, 0.7) for low, high in zip(rows.low, rows.high, strict=True)]
-    return _claim(
+    return claim(
         "The exponent is about 0.5 to 0.7",
         f"{PAPER}, section 4.1",
         combine(votes),
-        f"alpha {_intervals(rows, 'alpha')}",
+        f"alpha {intervals(rows, 'alpha')}",
         f"The interval lies inside the paper's range on {votes.count(SUPPORTED)} of {len(votes)} curves and outside "
         f"on {votes.count(NOT_SUPPORTED)}.",
-    )
-
-
-def _more_selective(rows: pd.DataFrame, metric: str) -> dict:
-    above = (rows.low > rows.null_high.clip(lower=0)).sum()
-    below = (rows.high < rows.null_low.clip(upper=0)).sum()
-    votes = [SUPPORTED] * above + [NOT_SUPPORTED] * below + [INCONCLUSIVE] * (len(rows) - above - below)
-    return _claim(
-        f"Rosetta neurons are more selective than the others ({metric})",
-        f"{PAPER}, section 5.1",
-        combine(votes),
-        f"rank-biserial effect {rows.effect.min():.2f} to {rows.effect.max():.2f} over {len(rows)} points",
-        f"The effect lies above zero and above layer-matched random sets at {above} of {len(rows)} points, and below "
-        f"both at {below}.",
-    )
-
-
-def _polarizes(rows: pd.DataFrame, metric: str) -> dict:
-    effect = rows[rows.quantity == "effect"]
-    votes = [inside(low, high, 0, np.inf) for low, high in zip(effect.low, effect.high, strict=True)]
-    return _claim(
-        f"The difference in selectivity grows with size ({metric})",
-        f"{PAPER}, section 5.1 (neuron polarization)",
-        combine(votes),
-        f"effect per decade of neurons {_intervals(effect, 'slope')}",
-        f"The slope over models is above zero on {votes.count(SUPPORTED)} of {len(votes)} curves and below on "
-        f"{votes.count(NOT_SUPPORTED)}.",
     )
 
 
@@ -219,7 +184,7 @@ def _well_trained(models: pd.DataFrame) -> dict:
     falls = {}
     for family, part in models.dropna(subset=["validation_bits_per_byte"]).groupby("family", sort=False):
         falls[family] = bool((part.sort_values("neurons").validation_bits_per_byte.diff().dropna() < 0).all())
-    return _claim(
+    return claim(
         "Larger networks of a family predict held-out text better",
         "precondition of this study",
         SUPPORTED if all(falls.values()) else NOT_SUPPORTED,

@@ -150,7 +150,9 @@ class Activations(Section):
     shards: int = Field(4, ge=1)
     """Parts written on the way; a killed job continues after the last whole one."""
     top_contexts: int = Field(20, ge=1)
-    """Strongest units kept per neuron."""
+    """Strongest units kept per neuron, of either half of the documents."""
+    unit_texts: int = Field(256, ge=1)
+    """So many of the most frequent unit texts have sums of their own in every neuron; the others share one."""
 
 
 class Criterion(Section):
@@ -266,9 +268,36 @@ class Stability(Section):
         return self
 
 
+class Selectivity(Section):
+    embedding: str = "wordllama"
+    """What tells how alike contexts are: `wordllama`, word vectors inside a package, or the name or folder of a
+    model of sentence-transformers."""
+    detection_neurons: int | None = Field(None, ge=1)
+    """Random neurons of a model whose contexts are predicted, a few milliseconds each; null takes all."""
+    shuffles: int = Field(200, ge=20)
+    """Draws in which domains are dealt anew to documents, the null of what neurons tell about domains."""
+
+
+class Judge(Section):
+    neurons: int = Field(0, ge=0)
+    """Random Rosetta neurons of every point's anchor, and as many others, that a language model judges; 0: no judge."""
+    model: str | None = None
+    """Name of the model that judges, as the endpoint knows it."""
+    endpoint: str | None = None
+    """An OpenAI-compatible server; its key is read from the environment variable OPENAI_API_KEY."""
+    answers: str | None = None
+    """Without an endpoint: the folder in which answers are put by hand."""
+
+    @model_validator(mode="after")
+    def _complete(self):
+        if self.neurons and not (self.model and (self.endpoint or self.answers)):
+            raise ValueError("judge.neurons is set, which needs judge.model, and judge.endpoint or judge.answers")
+        return self
+
+
 class Polarization(Section):
-    bootstrap: int = Field(500, ge=100)
-    """Resamples of neurons within a model, and draws of the layer-matched null."""
+    draws: int = Field(500, ge=100)
+    """Placebo sets: random other neurons, as many of each layer."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Level of every interval of the study."""
 
@@ -293,7 +322,20 @@ class Study(Section):
     matching: Matching = Matching()
     nulls: Nulls = Nulls()
     stability: Stability = Stability()
+    selectivity: Selectivity = Selectivity()
     polarization: Polarization = Polarization()
+    judge: Judge = Judge()
+
+    @property
+    def judged(self) -> list[str]:
+        """The criteria that claims are judged on: the first, and the one that asks most of r."""
+        criteria = self.matching.criteria
+        return list(dict.fromkeys([criteria[0].name, max(criteria, key=lambda c: (c.min_r, -c.k)).name]))
+
+    @property
+    def judged_sets(self) -> list[str]:
+        """The sets of Rosetta neurons whose selectivity is measured: by these criteria, and the calibrated ones."""
+        return [*self.judged, f"{self.judged[0]}_fdr05"]
 
     def deciding(self) -> dict:
         """The settings that results depend on, as plain values: without those that only say where and how fast."""
@@ -303,6 +345,7 @@ class Study(Section):
             "ladder": {"checkpoint_seconds"},
             "activations": {"batch_passages", "shards"},
             "matching": set(Matching.model_fields) - {"criteria"},
+            "judge": {"endpoint", "answers"},
         }
         return self.model_dump(mode="json", exclude=indifferent)
 

@@ -28,6 +28,14 @@ class Point:
         self.outer = [(a, b) for i, a in enumerate(self.others) for b in self.others[i + 1 :]]
         self.neurons = layout.size(self.anchor).neurons
 
+    @cached_property
+    def widths(self) -> dict[str, list[int]]:
+        """Neurons of every layer of every model."""
+        names = [self.anchor, *self.others]
+        scopes = [self.layout.scope_of_member(self.curve, self.rung, member) for member in range(len(names))]
+        summaries = [f"{self.layout.activations(*both)}/summary.json" for both in zip(scopes, names, strict=True)]
+        return {name: read_json(path)["neurons"] for name, path in zip(names, summaries, strict=True)}
+
     def criteria(self) -> list[tuple[str, Criterion, bool]]:
         """Name of every count, its criterion, and whether it is strict."""
         plain = [(criterion.name, criterion, False) for criterion in self.layout.study.matching.criteria]
@@ -143,8 +151,7 @@ def calibrated(point: Point, criterion: Criterion, strict: bool) -> dict:
     row = {}
     for suffix, level in LEVELS.items():
         least = [{key: threshold(table, level) for key, table in part.items()} for part in point.real]
-        kept = [{key: table[table.q_a <= level] for key, table in part.items()} for part in point.real]
-        row[f"calibrated_{suffix}"] = len(rosetta_neurons(kept[0], kept[1] if strict else {}, criterion))
+        row[f"calibrated_{suffix}"] = len(survivors(point, criterion, level, strict))
         worst = 0.0
         for null, tables in point.nulls.items():
             kept = [
@@ -155,6 +162,12 @@ def calibrated(point: Point, criterion: Criterion, strict: bool) -> dict:
             worst = max(worst, found * point.scale / point.layout.study.nulls.draws(null))
         row[f"calibrated_{suffix}_null"] = worst
     return row
+
+
+def survivors(point: Point, criterion: Criterion, level: float, strict: bool = False) -> pd.DataFrame:
+    """Rosetta neurons all of whose matches have a q-value of at most `level`; column neuron_a."""
+    kept = [{key: table[table.q_a <= level] for key, table in part.items()} for part in point.real]
+    return rosetta_neurons(kept[0], kept[1] if strict else {}, criterion)
 
 
 def as_strong(table: pd.DataFrame, least: float) -> pd.DataFrame:

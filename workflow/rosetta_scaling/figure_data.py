@@ -21,10 +21,9 @@ def primary(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["criterion"] == table["criterion"].iloc[0]] if len(table) else table
 
 
-def anchor_rows(table: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `table` (one per curve, point and model) whose model is the anchor of its point."""
-    anchors = counts[["curve", "point", "anchor"]].drop_duplicates().rename(columns={"anchor": "model"})
-    return table.merge(anchors, on=["curve", "point", "model"])
+def anchor_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the anchors of their points and of the primary set of Rosetta neurons: the first one in the table."""
+    return table[table["is_anchor"].astype(bool) & (table["set"] == table["set"].iloc[0])] if len(table) else table
 
 
 def counts_data(counts: pd.DataFrame, fits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -63,11 +62,6 @@ def fraction_data(counts: pd.DataFrame) -> pd.DataFrame:
     for name in style.NULL_COLUMNS:
         data[f"{name}_fraction"] = data[name] / data["anchor_neurons"]
     return data
-
-
-def polarization_data(polarization: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
-    """Polarization of the anchor models, primary criterion."""
-    return anchor_rows(primary(polarization), counts)
 
 
 def layers_data(layers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:

@@ -3,25 +3,33 @@
 Each figure is saved with the csv of exactly the rows that draw it. Counts are never drawn without their nulls.
 """
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from rosetta_scaling import style
 from rosetta_scaling.figure_data import (
     DECOMPOSED,
+    anchor_rows,
     counts_data,
     decomposition_data,
     fraction_data,
     layers_data,
-    polarization_data,
+    primary,
     snapshots_data,
     training_data,
+)
+from rosetta_scaling.selectivity_figures import (
+    draw_depth,
+    draw_diagonal,
+    draw_families,
+    draw_layers,
+    draw_medians,
+    draw_polarization,
+    draw_specialisation,
 )
 from rosetta_scaling.store import read_table
 
@@ -34,11 +42,16 @@ FIGURES = (
     "fraction",
     "polarization",
     "medians",
+    "specialisation",
+    "families",
+    "depth",
+    "diagonal",
     "layers",
     "loss",
     "training",
 )
-TABLES = ("models", "training", "counts", "snapshots", "fits", "polarization", "layers")
+TABLES = ("models", "training", "counts", "snapshots", "fits", "polarization", "specialisation", "families")
+TABLES += ("depth", "diagonal", "layers")
 
 
 def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
@@ -46,7 +59,7 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
     tables = {name: read_table(Path(tables_dir) / f"{name}.csv") for name in TABLES}
     counts, models = tables["counts"], tables["models"]
     main, others = counts_data(counts, tables["fits"])
-    polarization = polarization_data(tables["polarization"], counts)
+    polarization = anchor_rows(tables["polarization"])
     drawn = {
         "counts": (draw_counts, main),
         "decomposition": (draw_decomposition, decomposition_data(counts, tables["fits"])),
@@ -55,6 +68,10 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
         "fraction": (draw_fraction, fraction_data(counts)),
         "polarization": (draw_polarization, polarization),
         "medians": (draw_medians, polarization),
+        "specialisation": (draw_specialisation, anchor_rows(tables["specialisation"])),
+        "families": (draw_families, anchor_rows(tables["families"])),
+        "depth": (draw_depth, tables["depth"]),
+        "diagonal": (draw_diagonal, tables["diagonal"].merge(primary(counts)[["curve", "point", "neurons"]])),
         "layers": (draw_layers, layers_data(tables["layers"], counts)),
         "loss": (draw_loss, models.dropna(subset=["validation_bits_per_byte"])),
         "training": (draw_training, training_data(tables["training"], models)),
@@ -102,11 +119,11 @@ def draw_criteria(data: pd.DataFrame) -> Figure:
         return style.empty_figure("Only one match criterion was counted in this study.")
     groups = list(data.groupby("criterion", sort=False))
     figure, every_axes = style.panels(len(groups), height=2.5)
-    looks = curve_looks(data)
+    looks = style.curve_looks(data)
     for axes, (criterion, group) in zip(every_axes, groups, strict=True):
         style.log_axis(axes, "x", data["neurons"])
         style.log_axis(axes, "y", group[["count", "largest_null"]].to_numpy().ravel())
-        for (curve, part), shift in zip(group.groupby("curve", sort=False), shifts(len(looks)), strict=False):
+        for (curve, part), shift in zip(group.groupby("curve", sort=False), style.shifts(len(looks)), strict=False):
             line = {"markersize": 4, "lw": 1, "clip_on": False, "transform": style.beside(axes, shift / 2)}
             line |= looks[curve]
             axes.plot(part["neurons"], part["largest_null"], ls=":", markerfacecolor="white", **line)
@@ -206,124 +223,6 @@ def draw_fraction(data: pd.DataFrame) -> Figure:
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)
     figure.supylabel("share of the anchor's neurons", fontsize=9)
-    return figure
-
-
-# ---- selectivity -----------------------------------------------------------------------------------------------------
-
-
-def metric_panels(data: pd.DataFrame, y: list[str], height: float):
-    """One panel per metric, with limits for the columns `y`: the figure, (axes, rows of the metric), legend handles."""
-    groups = list(data.groupby("metric", sort=False))
-    figure, every_axes = style.panels(len(groups), height)
-    for axes, (metric, rows) in zip(every_axes, groups, strict=True):
-        style.log_axis(axes, "x", data["neurons"])
-        style.linear_axis(axes, rows[y].to_numpy())
-        n = rows.groupby("curve").size()
-        points = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-        axes.set_title(f"{metric.replace('_', ' ')}\nn = {points} points per curve")
-    figure.supxlabel("neurons of the anchor model", fontsize=9)
-    handles = [Line2D([], [], lw=1, label=curve, **look) for curve, look in curve_looks(data).items()]
-    return figure, zip(every_axes, (rows for _, rows in groups), strict=True), handles
-
-
-def curve_looks(data: pd.DataFrame) -> dict[str, dict]:
-    """Curve -> its colour and marker."""
-    curves = data["curve"].unique()
-    return {c: {"color": style.colour(i), "marker": style.marker(i)} for i, c in enumerate(curves)}
-
-
-def by_curve(data: pd.DataFrame, rows: pd.DataFrame):
-    """Rows, look and shift (points) of every curve: curves of one anchor share their x, so they stand side by side."""
-    looks = curve_looks(data)
-    for (curve, look), shift in zip(looks.items(), shifts(len(looks)), strict=True):
-        yield rows[rows["curve"] == curve].sort_values("neurons"), look, shift
-
-
-def shifts(curves: int) -> np.ndarray:
-    """Places of the curves around their common x: 8 points apart, closer when there are many."""
-    reach = min(4 * (curves - 1), 14)
-    return np.linspace(-reach, reach, curves)
-
-
-@style.styled()
-def draw_polarization(data: pd.DataFrame) -> Figure:
-    """Effect (Rosetta against other neurons) with its interval against neurons, and the null in grey behind it."""
-    if data.empty:
-        return style.empty_figure("No polarization was measured in this study.")
-    figure, every_panel, handles = metric_panels(data, ["low", "high", "effect", "null_low", "null_high"], height=3.2)
-    width = min(7, 24 / data["curve"].nunique())
-    for axes, panel in every_panel:
-        axes.axhline(0, color="0.3", lw=0.8)
-        for rows, look, shift in by_curve(data, panel):
-            move = {"transform": style.beside(axes, shift)}
-            axes.vlines(rows["neurons"], rows["null_low"], rows["null_high"], color="0.8", lw=width, **move)
-            axes.scatter(rows["neurons"], rows["null_effect"], marker="_", color=style.GREY, s=45, zorder=3, **move)
-            axes.plot(rows["neurons"], rows["effect"], color=look["color"], lw=0.8, alpha=0.6, **move)
-            style.draw_with_range(axes, rows["neurons"], rows["effect"], rows["low"], rows["high"], shift, s=30, **look)
-    handles += [Patch(color="0.8", label="null: random sets, same layers")]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
-    figure.supylabel(f"effect (rank-biserial, {style.MINUS}1 to 1)", fontsize=9)
-    return figure
-
-
-@style.styled()
-def draw_medians(data: pd.DataFrame) -> Figure:
-    """Median selectivity of the Rosetta neurons (filled) and of the other neurons (open) against neurons."""
-    if data.empty:
-        return style.empty_figure("No selectivity was measured in this study.")
-    figure, every_panel, handles = metric_panels(data, ["median_rosetta", "median_others"], height=3.0)
-    for axes, panel in every_panel:
-        for rows, look, shift in by_curve(data, panel):
-            line = {"markersize": 5, "lw": 1, "transform": style.beside(axes, shift)} | look
-            axes.plot(rows["neurons"], rows["median_others"], ls=":", markerfacecolor="white", **line)
-            axes.plot(rows["neurons"], rows["median_rosetta"], **line)
-    look = {"color": style.GREY, "marker": "o", "lw": 1}
-    handles += [
-        Line2D([], [], label="filled: Rosetta neurons", **look),
-        Line2D([], [], ls=":", markerfacecolor="white", label="open: the other neurons", **look),
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=5 if len(handles) == 5 else 4)
-    figure.supylabel("median of the metric (no unit)", fontsize=9)
-    return figure
-
-
-# ---- layers ----------------------------------------------------------------------------------------------------------
-
-
-def layer_matrix(group: pd.DataFrame, value: str) -> pd.DataFrame:
-    return group.pivot_table(index="layer_a", columns="layer_b", values=value, dropna=False)
-
-
-@style.styled()
-def draw_layers(data: pd.DataFrame) -> Figure:
-    """Two heatmaps per curve: matches between the layers of its two models, and matches over chance (log colours)."""
-    if data.empty:
-        return style.empty_figure("No curve of two models in this study, or no match between layers.")
-    import seaborn as sns
-
-    groups = list(data.groupby(["curve", "model_a", "model_b"], sort=False))
-    figure, every_axes = style.panels(2 * len(groups), height=2.2, columns=2 if len(groups) == 1 else 4)
-    bound = np.log2(np.clip(data["ratio"].max(), 2, 64))
-    for i, ((_, model_a, model_b), group) in enumerate(groups):
-        matches, ratio = (layer_matrix(group, value) for value in ("matches", "ratio"))
-        small = matches.size <= 36  # more numbers than that cannot be read
-        with np.errstate(divide="ignore"):
-            shade = np.log2(ratio).clip(-bound, bound)
-        look = {"square": small, "cbar_kws": {"shrink": 0.7 if small else 1}, "annot_kws": {"fontsize": 7}}
-        for axis, layers in zip(("y", "x"), matches.shape, strict=True):
-            look[f"{axis}ticklabels"] = math.ceil(layers / 6)  # every nth layer, so that labels never overlap
-        left, right = every_axes[2 * i : 2 * i + 2]
-        sns.heatmap(matches, cmap="mako_r", annot=small, fmt=".0f", vmin=0, ax=left, **look)
-        words = ratio.map(lambda r: "" if pd.isna(r) else f"{r:.2g}") if small else False
-        sns.heatmap(shade, cmap="vlag", annot=words, fmt="", vmin=-bound, vmax=bound, ax=right, **look)
-        right.collections[0].colorbar.ax.yaxis.set_major_formatter(lambda value, _: f"{2**value:.2g}{style.TIMES}")
-        left.set_title(f"matches (sum {matches.to_numpy().sum():,.0f})")
-        right.set_title("matches / chance")
-        for axes in (left, right):
-            axes.set(xlabel=f"layer of {model_b}", ylabel=f"layer of {model_a}")
-            axes.tick_params(rotation=0)
-            axes.invert_yaxis()
     return figure
 
 

@@ -19,6 +19,13 @@ from rosetta_scaling.store import StudyError
 TRANSPOSED = 64  # units turned from rows into columns at a time: eight times faster than all at once
 
 
+def transposed(rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Rows (units, neurons) written as columns of `out` (neurons, at least as many units); the columns written."""
+    for at in range(0, len(rows), TRANSPOSED):
+        out[:, at : min(at + TRANSPOSED, len(rows))] = rows[at : at + TRANSPOSED].T
+    return out[:, : len(rows)]
+
+
 class ForwardPass:
     """A source (see sources.py) that computes activations whenever they are asked for.
 
@@ -52,10 +59,18 @@ class ForwardPass:
 
     def chunks(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
         """Neurons start..stop on consecutive units, from chunk `first_chunk` on (see sources.py)."""
+        out = None
+        for rows in self.rows(start, stop, first_chunk):
+            if out is None:
+                out = torch.empty(rows.shape[1], self.chunk, dtype=self.dtype, device=self.device)
+            yield transposed(rows, out)
+
+    def rows(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
+        """The same chunks the other way round: (units, neurons)."""
         starts = np.cumsum([0, *self.widths])
         stop = int(starts[-1]) if stop is None else stop
         layers = range(np.searchsorted(starts, start, "right") - 1, np.searchsorted(starts, stop, "left"))
-        out = torch.empty(stop - start, self.chunk, dtype=self.dtype, device=self.device)
+        out = torch.empty(self.chunk, stop - start, dtype=self.dtype, device=self.device)
         filled, skip = 0, first_chunk * self.chunk
         for low, high in circular(self.first, self.units):
             if skip >= high - low:
@@ -63,15 +78,15 @@ class ForwardPass:
                 continue
             for window in self._windows(low + skip, high, layers, start - starts[layers[0]], stop - start):
                 while len(window):
-                    taken = min(len(window), self.chunk - filled, TRANSPOSED)
-                    out[:, filled : filled + taken] = window[:taken].T
+                    taken = min(len(window), self.chunk - filled)
+                    out[filled : filled + taken] = window[:taken]
                     window, filled = window[taken:], filled + taken
                     if filled == self.chunk:
                         yield out
                         filled = 0
             skip = 0
         if filled:
-            yield out[:, :filled]
+            yield out[:filled]
 
     def batches(self, low: int, high: int) -> Iterator[tuple[int, int, list[np.ndarray]]]:
         """Windows over units low..high: the units of their passages, and batches of passages of similar length."""

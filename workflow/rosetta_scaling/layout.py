@@ -16,7 +16,9 @@ from rosetta_scaling.config import Study
 from rosetta_scaling.plan import ModelSize, Plan, folder_size, make_plan, trained_size
 from rosetta_scaling.store import StudyError, digest, model_files
 
-POINT_TABLES = ("counts", "decomposition", "snapshots")
+POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal")
+POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
+STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models", "training", "fits")
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 
 
@@ -301,9 +303,19 @@ class Layout:
         """One of POINT_TABLES of one point."""
         return f"{self.results}/rosetta/{curve}/{rung}.{name}.csv"
 
-    def neurons(self, scope: str, model: str) -> str:
-        """One row per neuron, one column per selectivity metric."""
-        return f"{self.activations(scope, model)}/neurons.parquet"
+    def selectivity(self, scope: str, model: str) -> str:
+        """One row per neuron, one column per metric."""
+        return f"{self.results}/selectivity/{scope}/{model}.parquet"
+
+    def polarization(self, curve: str, name: str) -> str:
+        """One of POLARIZATION_TABLES of one curve."""
+        return f"{self.results}/polarization/{curve}/{name}.csv"
+
+    @property
+    def judgements(self) -> list[str]:
+        """Summaries of the judge, one per point; none when nobody judges."""
+        asked = self.points if self.study.judge.neurons else {}
+        return [f"{self.results}/judge/{curve}/{rung}/judgement.csv" for curve, rung in asked]
 
     @property
     def report(self) -> str:

@@ -1,93 +1,184 @@
 """Polarization: are Rosetta neurons more selective than the others, and does the difference grow with size?
 
-Within a model the neurons are the sample; over sizes the model is the replicate.
+Within a model the neurons are the sample; over sizes the model is the replicate. Each difference is measured as it is,
+and against others that are alike in layer, mean, variance and share of units (see confounds.py); beside it stands the
+placebo: random sets of other neurons, as many from each layer as there are Rosetta neurons.
 """
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-METRICS = ("vocab_kurtosis", "vocab_kurtosis_folded", "activation_kurtosis", "gini")  # of the neurons' tables
+from rosetta_scaling.confounds import Adjustment
+
+# Of the neurons' tables; for each, larger is more selective. Hoyer's sparsity ranks neurons as Treves and Rolls' does.
+METRICS = (
+    "vocab_kurtosis",
+    "vocab_kurtosis_folded",
+    "vocab_skewness",
+    "vocab_variance",
+    "activation_kurtosis",
+    "skewness",
+    "gini",
+    "hoyer",
+    "token_information",
+    "domain_information",
+    "monoscore",
+    "detection_auc",
+)
+LEAST = 5  # neurons in a set whose effect is told
 
 
-def rank_biserial(rosetta: np.ndarray, others: np.ndarray) -> float:
-    """P(rosetta > others) - P(rosetta < others) for random members; 1 means every Rosetta neuron lies above."""
-    u = stats.mannwhitneyu(rosetta, others, method="asymptotic").statistic
-    return float(2 * u / (len(rosetta) * len(others)) - 1)
+def beyond_chance(table: pd.DataFrame, metric: str) -> np.ndarray:
+    """Values (neurons,) of a metric, less what shuffled units give, where that was measured."""
+    null = f"{metric}_null"
+    return (table[metric] - table[null] if null in table else table[metric]).to_numpy(float)
 
 
-def bootstrap_effects(rosetta: np.ndarray, others: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Rank-biserial effects (draws,) over resamples of the neurons of either set."""
-    others = np.sort(others)
-    below, upto = (np.searchsorted(others, rosetta, side) for side in ("left", "right"))
-    effects = np.empty(draws)
-    for i in range(draws):
-        weight = np.bincount(rng.integers(0, len(others), len(others)), minlength=len(others))
-        total = np.append(0, np.cumsum(weight))  # resampled others below each place
-        chosen = rng.integers(0, len(rosetta), len(rosetta))
-        wins, losses = total[below[chosen]], total[-1] - total[upto[chosen]]
-        effects[i] = (wins - losses).mean() / len(others)
-    return effects
+def rank_biserial(
+    rosetta: np.ndarray, others: np.ndarray, confidence: float, weights: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """P(rosetta > others) - P(rosetta < others) for random members, and its interval; 1: every Rosetta neuron is above.
+
+    `weights` (others,) with sum 1, equal by default, are taken as given, which makes the interval too wide rather than
+    too narrow. It is that of DeLong et al. (1988), on Fisher's scale, so that it stays between -1 and 1.
+    """
+    weights = np.full(len(others), 1 / len(others)) if weights is None else weights
+    order = np.argsort(others)
+    total = np.append(0, np.cumsum(weights[order]))
+    below, upto = (total[np.searchsorted(others[order], rosetta, side)] for side in ("left", "right"))
+    of_rosetta = below + upto - total[-1]  # share of the others below less share above, for every Rosetta neuron
+    ordered = np.sort(rosetta)
+    above, from_here = (len(rosetta) - np.searchsorted(ordered, others, side) for side in ("right", "left"))
+    of_others = (above + from_here) / len(rosetta) - 1
+    effect = float(of_rosetta.mean())
+    variance = of_rosetta.var(ddof=1) / len(rosetta) + (weights**2 * (of_others - effect) ** 2).sum()
+    inner = np.clip(effect, -1 + 1e-9, 1 - 1e-9)
+    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - inner**2)
+    return effect, float(np.tanh(np.arctanh(inner) - half)), float(np.tanh(np.arctanh(inner) + half))
 
 
-def layer_matched_effects(
-    values: np.ndarray, rosetta: np.ndarray, layer: np.ndarray, draws: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Effects (draws,) of random sets with as many neurons of each layer: what the choice of layers alone gives."""
-    rank = stats.rankdata(values)
-    picked = np.zeros(draws)
+def median_difference(rosetta: np.ndarray, others: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Median of the Rosetta neurons less that of the others, and its interval.
+
+    The interval joins those of the two medians, which are order statistics (Zou & Donner 2008).
+    """
+    middle, reach = [], []
+    for values in (rosetta, others):
+        ordered, n = np.sort(values), len(values)
+        low = int(stats.binom.ppf((1 - confidence) / 2, n, 0.5))
+        middle.append(np.median(values))
+        reach.append((middle[-1] - ordered[max(0, low - 1)], ordered[min(n - 1, n - low)] - middle[-1]))
+    difference = middle[0] - middle[1]
+    return difference, difference - np.hypot(reach[0][0], reach[1][1]), difference + np.hypot(reach[0][1], reach[1][0])
+
+
+def placebo_sets(rosetta: np.ndarray, layer: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Random sets (draws, size) of other neurons with as many of each layer as there are Rosetta neurons.
+
+    At most half of a layer's others, so that as many are left to compare them with.
+    """
+    picked = []
     for one in np.unique(layer):
-        members, size = rank[layer == one], int(rosetta[layer == one].sum())
+        members = np.flatnonzero((layer == one) & ~rosetta)
+        size = min(int(rosetta[layer == one].sum()), len(members) // 2)
         if size:
             order = rng.random((draws, len(members))).argpartition(size - 1, axis=1)[:, :size]
-            picked += members[order].sum(1)
-    n, m = int(rosetta.sum()), int((~rosetta).sum())
-    return 2 * (picked - n * (n + 1) / 2) / (n * m) - 1
+            picked.append(members[order])
+    return np.concatenate(picked, 1) if picked else np.zeros((draws, 0), int)
+
+
+def placebo_effects(values: np.ndarray, others: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """Rank-biserial effects (draws,) of placebo sets against the rest of the others; NaN where too few are defined.
+
+    values (neurons,), NaN where undefined; others (neurons,) bool.
+    """
+    known = np.isfinite(values) & others
+    rank = np.zeros(len(values))
+    rank[known] = stats.rankdata(values[known])
+    n = known[sets].sum(1)
+    m = known.sum() - n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effects = 2 * (rank[sets].sum(1) - n * (n + 1) / 2) / (n * m) - 1
+    return np.where((n >= LEAST) & (m >= LEAST), effects, np.nan)
 
 
 def polarization(
-    values: np.ndarray, rosetta: np.ndarray, layer: np.ndarray, draws: int, confidence: float, seed
-) -> dict[str, float]:
-    """Set sizes, medians, effect with a bootstrap interval, and the layer-matched null, for one metric of one model.
+    values: np.ndarray, rosetta: np.ndarray, adjustment: Adjustment | None, sets: np.ndarray, confidence: float
+) -> tuple[dict[str, float], np.ndarray]:
+    """One metric of one model: set sizes, medians and their difference, effects with intervals, placebo; and its draws.
 
-    values (neurons,), NaN where the metric is undefined; rosetta (neurons,) bool; layer (neurons,). Effects are NaN
-    when either set has fewer than two neurons.
+    values (neurons,), NaN where the metric is undefined; rosetta (neurons,) bool; sets as of placebo_sets. Effects are
+    NaN when either set has fewer than LEAST neurons.
     """
-    defined = np.isfinite(values)
-    values, rosetta, layer = values[defined], rosetta[defined], layer[defined]
-    inside, outside = values[rosetta], values[~rosetta]
-    row = {
-        "rosetta": len(inside),
-        "others": len(outside),
-        "median_rosetta": np.median(inside) if len(inside) else np.nan,
-        "median_others": np.median(outside) if len(outside) else np.nan,
-    }
-    names = ("effect", "low", "high", "null_effect", "null_low", "null_high")
-    if min(len(inside), len(outside)) < 2:
-        return row | dict.fromkeys(names, np.nan)
-    rng = np.random.default_rng(seed)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(bootstrap_effects(inside, outside, draws, rng), tails)
-    null = layer_matched_effects(values, rosetta, layer, draws, rng)
-    found = (rank_biserial(inside, outside), low, high, null.mean(), *np.quantile(null, tails))
-    return row | dict(zip(names, found, strict=True))
+    inside, outside = np.isfinite(values) & rosetta, np.isfinite(values) & ~rosetta
+    row = {"rosetta": int(inside.sum()), "others": int(outside.sum())}
+    names = ("median_rosetta", "median_others", "difference", "difference_low", "difference_high")
+    names += ("effect", "low", "high", "adjusted", "adjusted_low", "adjusted_high")
+    row |= dict.fromkeys((*names, "placebo", "placebo_low", "placebo_high"), np.nan)
+    draws = placebo_effects(values, ~rosetta, sets)
+    if min(row["rosetta"], row["others"]) < LEAST:
+        return row, draws
+    found = [np.median(values[inside]), np.median(values[outside])]
+    found += median_difference(values[inside], values[outside], confidence)
+    found += rank_biserial(values[inside], values[outside], confidence)
+    row |= dict(zip(names, found, strict=False))
+    if adjustment is not None and (weights := adjustment.weights[outside]).sum() > 0:
+        adjusted = rank_biserial(values[inside], values[outside], confidence, weights / weights.sum())
+        row |= dict(zip(names[-3:], adjusted, strict=True))
+    if np.isfinite(draws).any():
+        tails = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (np.nanmean(draws), *tails), strict=True))
+    return row, draws
 
 
-def trends(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Slope per decade of neurons of effect and medians over the anchor models of each curve, with a t interval.
+def mean_against_placebo(
+    values: np.ndarray, rosetta: np.ndarray, sets: np.ndarray, confidence: float
+) -> tuple[dict[str, float], np.ndarray]:
+    """Mean of a quantity over the Rosetta neurons with its interval, over the others, over placebo sets; and its draws.
 
-    `table` has one row per curve, point and metric (the anchor's).
+    values (neurons,), NaN where undefined; truth values give shares, with Wilson's interval. The others have Student's.
     """
-    rows = []
-    for (curve, metric), part in table.groupby(["curve", "metric"], sort=False):
-        for quantity in ("effect", "median_rosetta", "median_others"):
-            known = part.dropna(subset=[quantity])
-            row = {"curve": curve, "metric": metric, "quantity": quantity, "points": len(known)}
-            if len(known) >= 3:
-                fit = stats.linregress(np.log10(known.neurons), known[quantity])
-                half = stats.t.ppf((1 + confidence) / 2, len(known) - 2) * fit.stderr
-                row |= {"slope": fit.slope, "low": fit.slope - half, "high": fit.slope + half}
-            else:
-                row |= dict.fromkeys(("slope", "low", "high"), np.nan)
-            rows.append(row)
-    return pd.DataFrame(rows)
+    values = np.asarray(values)
+    share, values = values.dtype == bool, values.astype(float)
+    inside, outside = (values[chosen & np.isfinite(values)] for chosen in (rosetta, ~rosetta))
+    row = {"rosetta": len(inside), "others": len(outside)}
+    row |= dict.fromkeys(("mean", "low", "high", "mean_others", "placebo", "placebo_low", "placebo_high"), np.nan)
+    draws = np.full(len(sets), np.nan)
+    if min(len(inside), len(outside)) < LEAST:
+        return row, draws
+    if share:
+        bounds = stats.binomtest(int(inside.sum()), len(inside)).proportion_ci(confidence, method="wilson")
+    else:
+        half = stats.t.ppf((1 + confidence) / 2, len(inside) - 1) * inside.std(ddof=1) / np.sqrt(len(inside))
+        bounds = inside.mean() - half, inside.mean() + half
+    row |= {"mean": inside.mean(), "low": bounds[0], "high": bounds[1], "mean_others": outside.mean()}
+    known = np.isfinite(values[sets])
+    if sets.shape[1] and known.any(1).all():
+        draws = np.where(known, values[sets], 0).sum(1) / known.sum(1)
+        tails = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (draws.mean(), *tails), strict=True))
+    return row, draws
+
+
+def slope(neurons: np.ndarray, values: np.ndarray, confidence: float) -> dict[str, float]:
+    """Slope of values per decade of neurons with a t interval; the model is the replicate. NaN below three points."""
+    known = np.isfinite(values)
+    row = {"points": int(known.sum())} | dict.fromkeys(("slope", "low", "high"), np.nan)
+    if known.sum() < 3:
+        return row
+    fit = stats.linregress(np.log10(neurons[known]), values[known])
+    half = stats.t.ppf((1 + confidence) / 2, known.sum() - 2) * fit.stderr
+    return row | {"slope": fit.slope, "low": fit.slope - half, "high": fit.slope + half}
+
+
+def placebo_slopes(neurons: np.ndarray, draws: list[np.ndarray], confidence: float) -> dict[str, float]:
+    """Quantiles of the slopes of placebo sets, joining one draw (draws,) of every point; NaN below three points."""
+    known = np.array([np.isfinite(one).all() for one in draws])
+    if known.sum() < 3:
+        return {"placebo_low": np.nan, "placebo_high": np.nan}
+    x = np.log10(neurons[known])
+    x = x - x.mean()
+    slopes = x @ np.stack([one for one, use in zip(draws, known, strict=True) if use]) / (x @ x)
+    low, high = np.quantile(slopes, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return {"placebo_low": low, "placebo_high": high}

@@ -19,7 +19,8 @@ from rosetta_scaling.style import MINUS, data_size, duration, fixed, interval, n
 
 PAGE = Path(__file__).parents[1] / "report"  # template, style sheet and captions
 VERDICTS = ("supported", "not supported", "inconclusive")
-TABLES = ("models", "counts", "decomposition", "seeds", "fits", "polarization", "trends")
+TABLES = ("models", "counts", "decomposition", "seeds", "fits")
+TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 QUANTITIES = {
     "count": "Rosetta neurons",
     "excess": "excess over the largest null",
@@ -34,10 +35,14 @@ QUANTITIES = {
     "calibrated_01": "calibrated, FDR 1%",
     "equal_n_count": "at equal n",
     "equal_n_null": "at equal n, rotated neurons",
-    "effect": "effect",
+    "effect": "effect as measured",
+    "adjusted": "effect, adjusted",
+    "mean": "Rosetta neurons",
+    "mean_others": "other neurons",
     "median_rosetta": "median, Rosetta neurons",
     "median_others": "median, other neurons",
 }
+EFFECTS, MEDIANS = ("effect", "adjusted"), ("median_rosetta", "median_others")
 SIZES = {
     "neurons": "against neurons",
     "parameters": "against parameters",
@@ -61,13 +66,16 @@ def write_report(results_dir: str | Path, out_path: str | Path) -> None:
         **table_cells(tables, provenance),
         summary=summary(tables, claims, provenance),
         criterion=tables["counts"]["criterion"].iloc[0],
-        claims=claims,
+        claims=[claim for claim in claims if "metric" not in claim],
+        verdicts=verdict_cells([claim for claim in claims if "metric" in claim]),
+        metric_claims=[claim for claim in claims if "metric" in claim],
         provenance=provenance,
         corpus_words=corpus_words(provenance),
         figures={name: figure_parts(results / "figures", name) for name in FIGURES},
         figures_path=os.path.relpath(results / "figures", out_path.parent),
         tables_path=os.path.relpath(results / "tables", out_path.parent),
         minus=MINUS,
+        verdict_names=VERDICTS,
     )
     with atomic(out_path) as part:
         part.write_text(page, encoding="utf-8")
@@ -113,6 +121,8 @@ def pairs(values: Mapping) -> dict:
 def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, dict]:
     """Every table of the page by the name the template knows it under."""
     counts, fits, trends = tables["counts"], tables["fits"], tables["trends"]
+    metrics = trends[trends["table"] == "polarization"]
+    effects, medians = (metrics[metrics["quantity"].isin(some)] for some in (EFFECTS, MEDIANS))
     main = counts["criterion"].iloc[0]
     return {
         "counts": counts_cells(counts[counts["criterion"] == main], {"curve": "curve"}),
@@ -127,9 +137,15 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         "seeds": seeds_cells(tables["seeds"][tables["seeds"]["criterion"] == main]),
         "fits": fits_cells(fits[fits["criterion"] == main], {"curve": "curve"}),
         "fits_others": fits_cells(fits[fits["criterion"] != main], {"curve": "curve", "criterion": "criterion"}),
-        "trends": trends_cells(trends[trends["quantity"] == "effect"]),
-        "trends_medians": trends_cells(trends[trends["quantity"] != "effect"]),
-        "polarization": polarization_cells(anchor_rows(primary(tables["polarization"]), counts)),
+        "trends": trends_cells(effects, "metric"),
+        "trends_medians": trends_cells(medians[medians["set"] == trends["set"].iloc[0]], "metric"),
+        "trends_specialisation": trends_cells(trends[trends["table"] == "specialisation"], "domain"),
+        "trends_families": trends_cells(trends[trends["table"] == "families"], "family"),
+        "polarization": polarization_cells(anchor_rows(tables["polarization"])),
+        "specialisation": mean_cells(anchor_rows(tables["specialisation"]), "domain", fixed),
+        "families": mean_cells(anchor_rows(tables["families"]), "family", percent),
+        "diagonal": diagonal_cells(tables["diagonal"]),
+        "judge": judge_cells(tables["judge"]),
         "models": models_cells(tables["models"]),
         **provenance_cells(provenance),
     }
@@ -218,12 +234,14 @@ def exponent(row: Mapping) -> str:
     return f"{interval(row, 'alpha', 'low', 'high')}\n{quality}{note}"
 
 
-def trends_cells(trends: pd.DataFrame) -> dict:
+def trends_cells(trends: pd.DataFrame, of: str) -> dict:
     columns = {
-        "metric": "metric",
+        of: "of",
         "what": "words",
+        "set": "set",
         "curve": "curve",
         "slope per decade": lambda r: interval(r, "slope", "low", "high", number),
+        "placebo": lambda r: f"[{number(r['placebo_low'])}, {number(r['placebo_high'])}]",
         "points": lambda r: number(r["points"]),
     }
     return cells(trends.assign(words=trends["quantity"].map(lambda q: QUANTITIES.get(q, q))), columns)
@@ -240,10 +258,62 @@ def polarization_cells(polarization: pd.DataFrame) -> dict:
         "others": lambda r: number(r["others"]),
         "median, Rosetta": lambda r: number(r["median_rosetta"]),
         "median, others": lambda r: number(r["median_others"]),
+        "difference": lambda r: interval(r, "difference", "difference_low", "difference_high", number),
         "effect": lambda r: interval(r, "effect", "low", "high"),
-        "null effect": lambda r: interval(r, "null_effect", "null_low", "null_high"),
+        "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high"),
+        "effect, adjusted": lambda r: interval(r, "adjusted", "adjusted_low", "adjusted_high"),
+        "effective others": lambda r: number(r["effective_others"]),
+        "imbalance before, after": lambda r: f"{fixed(r['imbalance_before'])}, {fixed(r['imbalance'])}",
     }
     return cells(polarization, columns)
+
+
+def mean_cells(rows: pd.DataFrame, key: str, form: Callable) -> dict:
+    columns = {
+        key: key,
+        "curve": "curve",
+        "point": "point",
+        "Rosetta": lambda r: number(r["rosetta"]),
+        "Rosetta neurons": lambda r: interval(r, "mean", "low", "high", form),
+        "other neurons": lambda r: form(r["mean_others"]),
+        "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high", form),
+    }
+    return cells(rows, columns)
+
+
+def diagonal_cells(diagonal: pd.DataFrame) -> dict:
+    columns = {
+        "curve": "curve",
+        "point": "point",
+        "models": "models",
+        "matches": lambda r: number(r["matches"]),
+        "at the same depth": lambda r: interval(r, "share", "low", "high"),
+        "partners dealt anew": lambda r: fixed(r["expected"]),
+        "rotated neurons": lambda r: interval(r, "rotated", "rotated_low", "rotated_high"),
+    }
+    return cells(diagonal.assign(models=diagonal["model_a"] + ", " + diagonal["model_b"]), columns)
+
+
+def judge_cells(judge: pd.DataFrame) -> dict:
+    columns = {
+        "curve": "curve",
+        "point": "point",
+        "neurons": "group",
+        "what": "measure",
+        "judged": lambda r: number(r["neurons"]),
+        "answered": lambda r: percent(r["answered"]),
+        "mean": lambda r: interval(r, "mean", "low", "high"),
+        "chance": lambda r: fixed(r["chance"]),
+    }
+    return cells(judge, columns)
+
+
+def verdict_cells(claims: list[dict]) -> dict:
+    """Verdicts by metric, one column per kind of claim."""
+    table = pd.DataFrame(claims, columns=["metric", "column", "verdict"])
+    columns = list(dict.fromkeys(table["column"]))
+    wide = table.pivot_table(index="metric", columns="column", values="verdict", aggfunc="first", sort=False)
+    return cells(wide.reset_index(), {"metric": "metric"} | {name: name for name in columns})
 
 
 def models_cells(models: pd.DataFrame) -> dict:

@@ -1,44 +1,63 @@
-"""Output-side selectivity: what a neuron writes, seen through the vocabulary. From the weights alone."""
+"""The selectivity of every neuron of a model: one row per neuron, one column per metric."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from tokenizers import Tokenizer
 
-from rosetta_scaling.hooks import final_norm_gain, find_down_projections, weight_out
-
-
-def vocab_kurtosis(weights_out: torch.Tensor, weights_vocabulary: torch.Tensor, chunk: int = 1024) -> np.ndarray:
-    """Excess kurtosis over the vocabulary of cos(W_out, W_U), one value per neuron (the paper's section 5.1).
-
-    weights_out (hidden, neurons), weights_vocabulary (vocabulary, hidden). Cosines in float32, moments in float64.
-    """
-    tokens = torch.nn.functional.normalize(weights_vocabulary.float(), dim=1)
-    values = []
-    for part in weights_out.float().split(chunk, dim=1):
-        cosine = (tokens @ torch.nn.functional.normalize(part, dim=0)).double()  # (vocabulary, neurons)
-        centred = cosine - cosine.mean(0)
-        values.append((centred**4).mean(0) / (centred**2).mean(0) ** 2 - 3)
-    return torch.cat(values).cpu().numpy()
+from rosetta_scaling.checkpoints import load_model
+from rosetta_scaling.contexts import strongest_contexts
+from rosetta_scaling.input_side import input_metrics
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.monosemanticity import context_monoscore, detection
+from rosetta_scaling.neuron_families import families
+from rosetta_scaling.specialisation import document_types, normalised_firing
+from rosetta_scaling.store import digest, read_table, read_tensors, write_table
+from rosetta_scaling.unit_labels import UnitLabels, label_units
+from rosetta_scaling.vocabulary import output_metrics
 
 
-@torch.no_grad()
-def output_metrics(model: torch.nn.Module) -> pd.DataFrame:
-    """One row per neuron, layers in order: vocab_kurtosis and vocab_kurtosis_folded.
+def write_selectivity(layout: Layout, scope: str, model: str, device: torch.device, out: str, out_tokens: str) -> None:
+    """Write the table of neurons, and the tokens that each promotes and suppresses most."""
+    study, folder = layout.study, Path(layout.activations(scope, model))
+    units = read_table(layout.units(scope))
+    labels = label_units(units, study.activations.unit_texts)
+    seed = [study.nulls.seed, int(digest([scope, model]), 16)]
+    layers = [
+        input_metrics(read_tensors(file), labels, study.selectivity.shuffles, [*seed, layer]).assign(layer=layer)
+        for layer, file in enumerate(sorted(folder.glob("statistics/layer-*.safetensors")))
+    ]
+    table = pd.concat(layers)
+    table.insert(0, "channel", table.index)
+    table.insert(0, "layer", table.pop("layer"))
+    table = table.reset_index(drop=True)
+    tokenizer = Tokenizer.from_file(layout.tokenizer_file(model))
+    output, tokens = output_metrics(load_model(layout.checkpoint(model), device), tokenizer.get_vocab_size())
+    tokens["text"] = [tokenizer.decode([token], skip_special_tokens=False) for token in tokens.token]
+    contexts = read_table(folder / "contexts.parquet")
+    about = context_metrics(layout, contexts, units, labels, len(table), device)
+    table = pd.concat([table, output, about], axis=1)
+    write_table(out, pd.concat([table, families(table)], axis=1))
+    write_table(out_tokens, tokens)
 
-    The paper does not say how it treats the final norm, so there are both readings: `vocab_kurtosis` takes W_U as it
-    is; `vocab_kurtosis_folded` multiplies W_U by the gain of the final norm and subtracts its mean row, because the
-    softmax ignores what all tokens share. NaN where there is no unembedding to compare with.
-    """
-    outputs = [weight_out(module) for module in find_down_projections(model)]
-    head, gain = model.get_output_embeddings(), final_norm_gain(model)
-    readings = {"vocab_kurtosis": None, "vocab_kurtosis_folded": None}
-    # A head behind a projection reads another space than neurons write to: a cosine would mean nothing.
-    if head is not None and head.weight.shape[1] == outputs[0].shape[0]:
-        readings["vocab_kurtosis"] = head.weight
-        if gain is not None:
-            readings["vocab_kurtosis_folded"] = head.weight * gain - (head.weight * gain).mean(0)
-    table = pd.DataFrame(np.nan, range(sum(weights.shape[1] for weights in outputs)), list(readings))
-    for name, vocabulary in readings.items():
-        if vocabulary is not None:
-            table[name] = np.concatenate([vocab_kurtosis(weights, vocabulary) for weights in outputs])
-    return table
+
+def context_metrics(
+    layout: Layout, contexts: pd.DataFrame, units: pd.DataFrame, labels: UnitLabels, neurons: int, device: torch.device
+) -> pd.DataFrame:
+    """What the strongest contexts of every neuron say: monoscore, detection_auc and firing_DOMAIN."""
+    settings, seed = layout.study.selectivity, layout.study.nulls.seed
+    top = layout.study.activations.top_contexts
+    chosen = np.random.default_rng(seed).permutation(neurons)[: settings.detection_neurons]
+    # The same seed for all models: what the random negatives do to an AUC, they do to all of them.
+    auc = detection(contexts, units, labels.half, seed=seed, neurons=chosen)
+    columns = {
+        "monoscore": context_monoscore(contexts, units, neurons, top, settings.embedding, str(device)),
+        "detection_auc": auc.reindex(range(neurons)).to_numpy(),
+    }
+    types = document_types(labels.domains)
+    kinds = sorted(set(types))
+    kind = np.array([kinds.index(one) for one in types])[labels.block_domain][labels.block]
+    firing = normalised_firing(strongest_contexts(contexts, top), kind, len(kinds), neurons)
+    return pd.DataFrame(columns | {f"firing_{name}": values for name, values in zip(kinds, firing, strict=True)})

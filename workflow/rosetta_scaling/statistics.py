@@ -1,159 +1,176 @@
-"""Streaming statistics of every neuron over units: moments, sparsity, domains and strongest contexts.
+"""Running sums of every neuron over units: what all input-side metrics are computed from, in one pass.
 
-Each chunk is reduced in float64 and merged centrally (Chan et al. 1983; Pebay 2008), so a mean far from zero does
-not eat the variance and the order of chunks does not matter.
+Chunks are reduced in float32 around the mean of the first one and added up in float64, so a mean far from zero does not
+eat the variance. Sums per label (text, previous text, position, documents) are a product with a sparse matrix of ones.
 """
 
-import numpy as np
-import pandas as pd
 import torch
 
 from rosetta_scaling.ranking import strongest
+from rosetta_scaling.unit_labels import POSITIONS, UnitLabels
 
-# |activation| is counted in bins of equal ratio, 5 per factor of two from 2^-36 to 2^16. The Gini coefficient is then
-# right to 0.005, and a neuron whose activations are all tiny is not taken for silent.
-BINS_PER_OCTAVE, LOWEST, HIGHEST = 5, -36, 16
-BINS = BINS_PER_OCTAVE * (HIGHEST - LOWEST)
+# |activation| is counted in bins that split every factor of two from 2^LOWEST on into four, read off the bits of the
+# float: its exponent and the first two digits after the point. Every SAMPLED-th unit is enough for that.
+BINS_PER_OCTAVE, LOWEST, BINS = 4, -36, 256
+SAMPLED = 8
+
+
+class LabelMatrix:
+    """Sparse (labels, units) matrices with a one where a unit has a label; `rows` finds a kind of label in the sums."""
+
+    KINDS = ("previous", "position", "text", "block", "shuffled")
+    LABELLED, POSITIVE = KINDS[:4], KINDS[2:]  # activations are summed by the former, what is above zero by the latter
+
+    def __init__(self, labels: UnitLabels):
+        texts = len(labels.texts) + 1
+        sizes = {"position": POSITIONS, "block": len(labels.block_domain)}
+        self.half = torch.from_numpy(labels.half)
+        self.codes = {kind: torch.from_numpy(getattr(labels, kind)).long() for kind in self.KINDS}
+        self.rows, self.sizes = {}, {}
+        for name, kinds in (("labelled", self.LABELLED), ("positive", self.POSITIVE)):
+            start, self.rows[name] = 0, {}
+            for kind in kinds:
+                self.rows[name][kind] = slice(start, start + sizes.get(kind, texts))
+                start = self.rows[name][kind].stop
+            self.sizes[name] = start
+
+    def of(self, name: str, units: slice, device: torch.device) -> torch.Tensor:
+        """The matrix of some units for the sums `name`, "labelled" or "positive"."""
+        row = torch.stack([self.codes[kind][units] + rows.start for kind, rows in self.rows[name].items()])
+        column = torch.arange(row.shape[1]).expand_as(row)
+        place, ones = torch.stack([row.flatten(), column.flatten()]), torch.ones(row.numel())
+        size = (self.sizes[name], row.shape[1])
+        return torch.sparse_coo_tensor(place, ones, size, check_invariants=False).to(device)
 
 
 class NeuronStatistics:
-    """Running statistics of `neurons` neurons; feed chunks with `update`, read the table with `table`.
+    """Running sums of `neurons` neurons over all units, in order; feed chunks with `update`.
 
-    State is a dictionary of tensors, so that it can be saved with a shard and merged with others.
+    `state` is a dictionary of tensors, so that it can be saved between two chunks and be gone on with:
+
+        count                   units seen, also as `sampled` those in the histogram
+        shift, power            mean of the first chunk (neurons,); sums of the first four powers beyond it (4, neurons)
+        active                  units above zero (neurons,)
+        histogram               of |activation| (neurons, BINS)
+        labelled, positive      sums beyond `shift`, and of what is above zero, by label (labels, neurons)
+        top_value, top_unit     strongest units of either half of the documents (2, top, neurons)
     """
 
-    def __init__(self, neurons: int, domains: int, top: int):
-        zeros = lambda *shape: torch.zeros(*shape, dtype=torch.float64)  # noqa: E731
+    def __init__(self, neurons: int, labels: LabelMatrix, top: int, device: torch.device):
+        zeros = {"dtype": torch.float64, "device": device}
+        self.labels, self.device, self.memory = labels, device, None
+        self.candidates, self.settled = [], 0  # for the strongest units, and after how many units they were merged last
         self.state = {
-            "count": zeros(()),
-            "mean": zeros(neurons),
-            "m2": zeros(neurons),
-            "m3": zeros(neurons),
-            "m4": zeros(neurons),
-            "active": zeros(neurons),
-            "absolute": zeros(neurons),
-            "maximum": torch.full((neurons,), -torch.inf, dtype=torch.float64),
-            "histogram": torch.zeros(neurons, BINS, dtype=torch.int64),
-            "domain_count": zeros(domains),
-            "domain_sum": zeros(domains, neurons),
-            "top_value": torch.full((top, neurons), -torch.inf),
-            "top_unit": torch.full((top, neurons), -1, dtype=torch.int64),
+            "count": torch.zeros((), dtype=torch.int64),
+            "sampled": torch.zeros((), dtype=torch.int64),
+            "shift": torch.zeros(neurons, device=device),
+            "power": torch.zeros(4, neurons, **zeros),
+            "active": torch.zeros(neurons, **zeros),
+            "histogram": torch.zeros(neurons, BINS, dtype=torch.int32, device=device),
+            "labelled": torch.zeros(labels.sizes["labelled"], neurons, device=device),
+            "positive": torch.zeros(labels.sizes["positive"], neurons, device=device),
+            "top_value": torch.full((2, top, neurons), -torch.inf, device=device),
+            "top_unit": torch.full((2, top, neurons), -1, dtype=torch.int64, device=device),
         }
 
-    @classmethod
-    def from_state(cls, state: dict[str, torch.Tensor]) -> "NeuronStatistics":
-        statistics = cls.__new__(cls)
-        statistics.state = dict(state)
-        return statistics
+    def update(self, values: torch.Tensor) -> None:
+        """Add the next units: values (units, neurons), rounded as they are stored."""
+        state = self.state
+        first, stop = int(state["count"]), int(state["count"]) + len(values)
+        x, work, squared = self._memory(len(values))
+        torch.add(values, 0, out=x)  # which also turns -0 into 0: they are equal, and tie
+        if first == 0:
+            state["shift"] = x.mean(0)
+        every = x[-first % SAMPLED :: SAMPLED]
+        state["histogram"] += histogram(every)
+        state["sampled"] += len(every)
+        above = torch.clamp_min(x, 0, out=work)
+        state["positive"] += self.labels.of("positive", slice(first, stop), self.device) @ above
+        state["active"] += _sum(above.sign_())
+        centred = torch.sub(x, state["shift"], out=work)
+        state["labelled"] += self.labels.of("labelled", slice(first, stop), self.device) @ centred
+        torch.mul(centred, centred, out=squared)
+        state["power"][0] += _sum(centred)
+        state["power"][1] += _sum(squared)
+        state["power"][2] += _sum(centred.mul_(squared))
+        state["power"][3] += _sum(squared.mul_(squared))
+        state["count"] += len(values)
+        self._collect(x, first)
 
-    def update(self, values: torch.Tensor, units: torch.Tensor, domains: torch.Tensor) -> None:
-        """Add a chunk: values (units, neurons) float32, unit indices (units,), domain codes (units,)."""
-        chunk = NeuronStatistics(values.shape[1], len(self.state["domain_count"]), len(self.state["top_value"]))
-        x = values.double()
-        mean = x.mean(0)
-        centred = x - mean
-        squared = centred**2
-        one_hot = torch.nn.functional.one_hot(domains, len(self.state["domain_count"])).double()  # (units, domains)
-        magnitude = values.abs()
-        chunk.state |= {
-            "count": torch.tensor(float(len(x)), dtype=torch.float64),
-            "mean": mean,
-            "m2": squared.sum(0),
-            "m3": (squared * centred).sum(0),
-            "m4": (squared**2).sum(0),
-            "active": (x > 0).double().sum(0),
-            "absolute": magnitude.double().sum(0),
-            "maximum": x.amax(0),
-            "histogram": _histogram(magnitude),
-            "domain_count": one_hot.sum(0),
-            "domain_sum": one_hot.T @ x,
-        }
-        chunk.state["top_value"], chunk.state["top_unit"] = strongest(
-            values, units[:, None].expand_as(values), len(self.state["top_value"]), dim=0
-        )
-        self.merge(chunk)
+    def finish(self) -> dict[str, torch.Tensor]:
+        """The state after all units so far, on the CPU."""
+        if self.candidates:
+            self._settle()
+        return {key: tensor.to("cpu", copy=True) for key, tensor in self.state.items()}
 
-    def merge(self, other: "NeuronStatistics") -> None:
-        """Add the statistics of other units."""
-        a, b = self.state, other.state
-        na, nb = a["count"], b["count"]
-        n = (na + nb).clamp(min=1)
-        delta = b["mean"] - a["mean"]
-        m4 = a["m4"] + b["m4"] + delta**4 * na * nb * (na**2 - na * nb + nb**2) / n**3
-        m4 += 6 * delta**2 * (na**2 * b["m2"] + nb**2 * a["m2"]) / n**2 + 4 * delta * (na * b["m3"] - nb * a["m3"]) / n
-        m3 = a["m3"] + b["m3"] + delta**3 * na * nb * (na - nb) / n**2
-        m3 += 3 * delta * (na * b["m2"] - nb * a["m2"]) / n
-        merged = {
-            "m4": m4,
-            "m3": m3,
-            "m2": a["m2"] + b["m2"] + delta**2 * na * nb / n,
-            "mean": a["mean"] + delta * nb / n,
-        }
-        for name in ("count", "active", "absolute", "histogram", "domain_count", "domain_sum"):
-            merged[name] = a[name] + b[name]
-        merged["maximum"] = torch.maximum(a["maximum"], b["maximum"])
-        both = torch.cat([a["top_value"], b["top_value"]]), torch.cat([a["top_unit"], b["top_unit"]])
-        merged["top_value"], merged["top_unit"] = strongest(*both, len(a["top_value"]), dim=0)
-        self.state |= merged
+    def resume(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from what `finish` gave."""
+        self.state = {key: tensor.to(self.state[key].device, copy=True) for key, tensor in state.items()}
+        self.settled = int(state["count"])
 
-    def table(self, layer: int, domains: list[str]) -> pd.DataFrame:
-        """One row per neuron. Kurtosis is excess; a constant neuron has NaN where its variance would divide."""
-        s = {name: tensor.numpy() for name, tensor in self.state.items()}
-        n, variance = s["count"], s["m2"] / s["count"]
-        constant = variance <= 1e-12 * (s["mean"] ** 2 + variance)  # float32 noise on a constant is below this
-        with np.errstate(divide="ignore", invalid="ignore"):
-            skewness = np.where(constant, np.nan, s["m3"] / n / variance**1.5)
-            kurtosis = np.where(constant, np.nan, s["m4"] / n / variance**2 - 3)
-            rms = np.sqrt(variance + s["mean"] ** 2)
-            hoyer = (np.sqrt(n) - s["absolute"] / rms / np.sqrt(n)) / (np.sqrt(n) - 1)
-        table = pd.DataFrame(
-            {
-                "layer": layer,
-                "channel": np.arange(len(variance)),
-                "mean": s["mean"],
-                "variance": variance,
-                "skewness": skewness,
-                "activation_kurtosis": kurtosis,
-                "fraction_active": s["active"] / n,
-                "gini": gini(s["histogram"]),
-                "hoyer": hoyer,
-                "maximum": s["maximum"],
-            }
-        )
-        for code, domain in enumerate(domains):
-            table[f"mean_{domain}"] = s["domain_sum"][code] / max(1, s["domain_count"][code])
-        return table
+    def _memory(self, units: int) -> list[torch.Tensor]:
+        """Three float32 work spaces (units, neurons), allocated once: fresh memory would double the time."""
+        if self.memory is None or self.memory.shape[1] < units:
+            self.memory = torch.empty(3, units, len(self.state["shift"]), device=self.device)
+        return list(self.memory[:, :units])
 
-    def contexts(self, layer: int) -> pd.DataFrame:
-        """The strongest units of every neuron: layer, channel, rank, unit, activation."""
-        top, neurons = self.state["top_unit"].shape
-        return pd.DataFrame(
-            {
-                "layer": layer,
-                "channel": np.tile(np.arange(neurons), top),
-                "rank": np.repeat(np.arange(top), neurons),
-                "unit": self.state["top_unit"].flatten().numpy(),
-                "activation": self.state["top_value"].flatten().numpy(),
-            }
-        ).query("unit >= 0")
+    def _collect(self, values: torch.Tensor, first: int) -> None:
+        """Put aside the units that may be among the strongest of their half: few, once the lists are full."""
+        half = self.labels.half[first : first + len(values)]
+        least = self._least(values, half)
+        above = torch.empty_like(values, dtype=torch.bool)
+        for run in torch.split(torch.arange(len(half)), _runs(half)):
+            here = slice(int(run[0]), int(run[-1]) + 1)
+            torch.gt(values[here], least[half[here.start]], out=above[here])
+        row, neuron = torch.nonzero(above, as_tuple=True)
+        # Columns are neurons of half 0, then of half 1.
+        column = half.to(self.device)[row] * values.shape[1] + neuron
+        self.candidates.append((column, row + first, values[row, neuron]))
+        # What is the strongest so far needs to be known only roughly: each time the number of units has doubled.
+        if first + len(values) >= 2 * self.settled:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Merge what was put aside into the lists of the strongest; among equals the earlier unit comes first."""
+        halves, top, neurons = self.state["top_value"].shape
+        column, unit, value = (torch.cat(parts) for parts in zip(*self.candidates, strict=True))
+        order = torch.argsort(column, stable=True)
+        number = torch.bincount(column, minlength=halves * neurons)
+        place = torch.arange(len(order), device=self.device) - (number.cumsum(0) - number)[column[order]]
+        new_value = torch.full((int(number.max()), halves * neurons), -torch.inf, device=self.device)
+        new_unit = torch.zeros_like(new_value, dtype=torch.int64)
+        new_value[place, column[order]], new_unit[place, column[order]] = value[order], unit[order]
+        old = [self.state[name].transpose(0, 1).reshape(top, -1) for name in ("top_value", "top_unit")]
+        best = strongest(torch.cat([old[0], new_value]), torch.cat([old[1], new_unit]), top, dim=0)
+        for name, found in zip(("top_value", "top_unit"), best, strict=True):
+            self.state[name] = found.view(top, halves, neurons).transpose(0, 1).contiguous()
+        self.candidates, self.settled = [], int(self.state["count"])
+
+    def _least(self, values: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+        """What a unit must exceed to be among the strongest of its half (halves, neurons)."""
+        least, top = self.state["top_value"][:, -1].clone(), self.state["top_value"].shape[1]
+        for code in (0, 1):
+            units = torch.nonzero(half == code)[:, 0]
+            if len(units) >= top and torch.isinf(least[code]).any():  # the list is not full yet: those of this chunk
+                strong = values[units.to(self.device)].topk(top, dim=0).values[-1]
+                least[code] = torch.maximum(least[code], strong.nextafter(strong.new_tensor(-torch.inf)))
+        return least
 
 
-def _histogram(magnitude: torch.Tensor) -> torch.Tensor:
-    """Counts (neurons, BINS) of magnitudes (units, neurons) in bins of equal ratio; what is smaller goes to bin 0."""
-    octave = magnitude.clamp(min=2.0**LOWEST).log2_() - LOWEST
-    index = (octave * BINS_PER_OCTAVE).long().clamp_(0, BINS - 1)
-    neurons = magnitude.shape[1]
-    flat = (index + BINS * torch.arange(neurons)).flatten()
+def _sum(values: torch.Tensor) -> torch.Tensor:
+    """Sum over units, as a product: faster than sum(0)."""
+    return (torch.ones(1, len(values), device=values.device) @ values)[0]
+
+
+def _runs(codes: torch.Tensor) -> list[int]:
+    """Lengths of the runs of equal codes."""
+    return torch.unique_consecutive(codes, return_counts=True)[1].tolist()
+
+
+def histogram(values: torch.Tensor) -> torch.Tensor:
+    """Counts (neurons, BINS) of |values| (units, neurons); bin 0 holds all that is smaller than 2^LOWEST."""
+    lowest = (LOWEST + 127) * BINS_PER_OCTAVE  # of the exponent with its bias, and two digits
+    index = (values.abs().view(torch.int32) >> 21).sub_(lowest).clamp_(0, BINS - 1)
+    neurons = values.shape[1]
+    flat = (index + BINS * torch.arange(neurons, dtype=torch.int32, device=values.device)).flatten()
     return torch.bincount(flat, minlength=neurons * BINS).view(neurons, BINS)
-
-
-def gini(histogram: np.ndarray) -> np.ndarray:
-    """Gini coefficient of |activation| per neuron from counts (neurons, BINS): 0 even, towards 1 concentrated."""
-    middle = 2.0 ** (LOWEST + (np.arange(BINS) + 0.5) / BINS_PER_OCTAVE)
-    middle[0] = 0  # bin 0 holds the zeros
-    count, mass = histogram.astype(float), histogram * middle
-    n, total = count.sum(1), mass.sum(1)
-    before = np.cumsum(mass, 1) - mass
-    with np.errstate(divide="ignore", invalid="ignore"):
-        area = (count * (before + mass / 2)).sum(1) / (n * total)  # under the Lorenz curve
-    return np.where(total > 0, 1 - 2 * area, np.nan)

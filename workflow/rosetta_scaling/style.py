@@ -130,6 +130,25 @@ def beside(axes: Axes, points: float):
     return axes.transData + ScaledTranslation(points / 72, 0, axes.figure.dpi_scale_trans)
 
 
+def curve_looks(data: pd.DataFrame) -> dict[str, dict]:
+    """Curve -> its colour and marker."""
+    curves = data["curve"].unique()
+    return {c: {"color": colour(i), "marker": marker(i)} for i, c in enumerate(curves)}
+
+
+def by_curve(data: pd.DataFrame, rows: pd.DataFrame):
+    """Rows, look and shift (points) of every curve: curves of one anchor share their x, so they stand side by side."""
+    looks = curve_looks(data)
+    for (curve, look), shift in zip(looks.items(), shifts(len(looks)), strict=True):
+        yield rows[rows["curve"] == curve].sort_values("neurons"), look, shift
+
+
+def shifts(curves: int) -> np.ndarray:
+    """Places of the curves around their common x: 8 points apart, closer when there are many."""
+    reach = min(4 * (curves - 1), 14)
+    return np.linspace(-reach, reach, curves)
+
+
 def draw_with_range(axes: Axes, x, y, low, high, shift: float = 0.0, **look) -> None:
     """Markers with vertical range bars, `shift` points beside x. Missing values are left out."""
     move = beside(axes, shift)

@@ -2,28 +2,39 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from rosetta_scaling import claims, fits, polarization
-from rosetta_scaling.counts import Point, point_counts, point_snapshots, seeds_table
+from rosetta_scaling import claims, fits
+from rosetta_scaling.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
 from rosetta_scaling.decomposition import point_decomposition
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.depth import point_depth, point_diagonal, point_layers
+from rosetta_scaling.layout import POINT_TABLES, POLARIZATION_TABLES, Layout
 from rosetta_scaling.rosetta import rosetta_table
+from rosetta_scaling.selectivity_claims import judge_selectivity
+from rosetta_scaling.sources import layer_and_channel
 from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
 
 
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
     """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
     point = Point(layout, curve, rung)
-    widths = _summary(layout, curve, rung, 0)["neurons"]
-    table = rosetta_table(sum(widths), *point.real, layout.study.matching.criteria)
-    table.insert(1, "layer", np.repeat(np.arange(len(widths)), widths))
-    table.insert(2, "channel", np.concatenate([np.arange(width) for width in widths]))
+    primary = layout.study.matching.criteria[0]
+    table = rosetta_table(point.neurons, *point.real, layout.study.matching.criteria)
+    layer, channel = layer_and_channel(point.widths[point.anchor])
+    table.insert(1, "layer", layer)
+    table.insert(2, "channel", channel)
+    table[f"{primary.name}_fdr05"] = table.neuron.isin(survivors(point, primary, LEVELS["05"]).neuron_a)
     write_table(out, table)
-    write_table(layout.point_table("counts", curve, rung), point_counts(point, table))
-    write_table(layout.point_table("decomposition", curve, rung), point_decomposition(point))
-    write_table(layout.point_table("snapshots", curve, rung), point_snapshots(point, table))
+    tables = {
+        "counts": point_counts(point, table),
+        "decomposition": point_decomposition(point),
+        "snapshots": point_snapshots(point, table),
+        "layers": point_layers(point, table),
+        "depth": point_depth(point, table),
+        "diagonal": point_diagonal(point, table),
+    }
+    for name in POINT_TABLES:
+        write_table(layout.point_table(name, curve, rung), tables[name])
 
 
 def point_tables(layout: Layout, name: str) -> pd.DataFrame:
@@ -118,108 +129,36 @@ def training_table(layout: Layout) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "family", "rung", "step", "tokens", "loss"])
 
 
-def layers_table(layout: Layout) -> pd.DataFrame:
-    """Matches of the primary criterion by pair of layers, with what the margins alone would give.
+def curve_tables(layout: Layout, name: str) -> pd.DataFrame:
+    """One of the POLARIZATION_TABLES of all curves."""
+    return pd.concat([read_table(layout.polarization(curve, name)) for curve in layout.study.curves], ignore_index=True)
 
-    `expected` is (matches of layer a) * (matches of layer b) / all matches.
-    """
+
+def judge_table(layout: Layout) -> pd.DataFrame:
+    """What the judge says: one row per curve, point, group (rosetta, others) and measure; none when nobody judges."""
     tables = []
-    for (curve, rung), members in layout.points.items():
-        if len(members) != 2:
-            continue
-        table = read_table(layout.rosetta(curve, rung))
-        table = table[table[layout.study.matching.criteria[0].name]]
-        widths = [_summary(layout, curve, rung, i)["neurons"] for i in range(2)]
-        layer_b = np.repeat(np.arange(len(widths[1])), widths[1])[table[f"partner_{members[1]}"]]
-        matrix = np.zeros([len(width) for width in widths], int)
-        np.add.at(matrix, (table.layer, layer_b), 1)
-        expected = np.outer(matrix.sum(1), matrix.sum(0)) / max(1, matrix.sum())
-        layer_a, layer_b = np.indices(matrix.shape).reshape(2, -1)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "curve": curve,
-                    "point": rung,
-                    "model_a": members[0],
-                    "model_b": members[1],
-                    "layer_a": layer_a,
-                    "layer_b": layer_b,
-                    "matches": matrix.ravel(),
-                    "expected": expected.ravel(),
-                }
-            )
-        )
-    columns = ["curve", "point", "model_a", "model_b", "layer_a", "layer_b", "matches", "expected"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-
-
-def polarization_table(layout: Layout) -> pd.DataFrame:
-    """Rosetta neurons against the others, per model and metric, under the primary criterion.
-
-    In the models that are not the anchor, the Rosetta neurons are the best partners of the anchor's.
-    """
-    settings, criterion = layout.study.polarization, layout.study.matching.criteria[0].name
-    rows = []
-    for (curve, rung), members in layout.points.items():
-        table = read_table(layout.rosetta(curve, rung))
-        chosen = table[table[criterion]]
-        for member, model in enumerate(members):
-            scope = layout.scope_of_member(curve, rung, member)
-            metrics = read_table(layout.neurons(scope, model))
-            neurons = chosen.neuron if member == 0 else chosen[f"partner_{model}"]
-            rosetta = np.isin(np.arange(len(metrics)), neurons)
-            for metric in polarization.METRICS:
-                seed = [layout.study.nulls.seed, int(digest([curve, rung, model, metric]), 16)]
-                found = polarization.polarization(
-                    metrics[metric].to_numpy(),
-                    rosetta,
-                    metrics.layer.to_numpy(),
-                    settings.bootstrap,
-                    settings.confidence,
-                    seed,
-                )
-                rows.append(
-                    {
-                        "curve": curve,
-                        "point": rung,
-                        "model": model,
-                        "metric": metric,
-                        "criterion": criterion,
-                        **found,
-                        "neurons": len(metrics),
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def anchors(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a polarization table that belong to the anchor of their point."""
-    first = {(curve, rung): members[0] for (curve, rung), members in layout.points.items()}
-    return table[[first[row.curve, row.point] == row.model for row in table.itertuples()]]
+    for path in layout.judgements:
+        curve, point = Path(path).parts[-3:-1]
+        tables.append(read_table(path).assign(curve=curve, point=point))
+    columns = ["curve", "point", "group", "measure", "neurons", "answered", "mean", "low", "high", "chance"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def write_tables(layout: Layout, folder: Path) -> None:
     """Write every table of the study."""
-    confidence = layout.study.polarization.confidence
-    counts, models, effects = counts_table(layout), models_table(layout), polarization_table(layout)
-    fitted = fits.fit_counts(counts, confidence)
-    slopes = polarization.trends(anchors(layout, effects), confidence)
+    study = layout.study
+    counts, models = counts_table(layout), models_table(layout)
     tables = {
         "counts": counts,
-        "decomposition": point_tables(layout, "decomposition"),
-        "snapshots": point_tables(layout, "snapshots"),
+        **{name: point_tables(layout, name) for name in POINT_TABLES if name != "counts"},
+        **{name: curve_tables(layout, name) for name in POLARIZATION_TABLES},
+        "judge": judge_table(layout),
         "seeds": seeds_table(layout, counts),
         "models": models,
         "training": training_table(layout),
-        "layers": layers_table(layout),
-        "polarization": effects,
-        "trends": slopes,
-        "fits": fitted,
+        "fits": fits.fit_counts(counts, study.polarization.confidence),
     }
     for name, table in tables.items():
         write_table(folder / f"{name}.csv", table)
-    # The paper's criterion, and the one that asks most of r: the nulls differ most between these two.
-    criteria = layout.study.matching.criteria
-    judged = dict.fromkeys([criteria[0].name, max(criteria, key=lambda c: (c.min_r, -c.k)).name])
-    verdicts = claims.judge(counts, fitted, anchors(layout, effects), slopes, models, list(judged))
-    write_json(folder / "claims.json", {"claims": verdicts})
+    judged = claims.judge(tables, study.judged) + judge_selectivity(tables, study.judged_sets)
+    write_json(folder / "claims.json", {"claims": judged})

@@ -88,8 +88,8 @@ def boundaries(tokens: pd.DataFrame) -> np.ndarray:
 def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, include_first: bool) -> pd.DataFrame:
     """Spans between consecutive boundaries that all tokenizers share.
 
-    Returns one row per unit: unit, passage, doc, domain, start, end (bytes in the passage). The unit at the start of
-    a passage holds every model's position 0 and is left out unless `include_first`.
+    Returns one row per unit: unit, passage, doc, domain, start, end (bytes in the passage), text. The unit at the start
+    of a passage holds every model's position 0 and is left out unless `include_first`.
     """
     ends = None
     for table in token_tables.values():
@@ -107,6 +107,9 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
             "expected spans that all of them can be compared on: take tokenizers of the same language"
         )
     about = passages.set_index("passage")[["doc", "domain"]]
+    raw = {passage: text.encode() for passage, text in zip(passages.passage, passages.text, strict=True)}
+    spans = zip(units.passage, units.start, units.end, strict=True)
+    units["text"] = [raw[passage][start:end].decode() for passage, start, end in spans]
     return units.join(about, on="passage").reset_index(drop=True).rename_axis("unit").reset_index()
 
 

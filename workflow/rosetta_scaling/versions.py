@@ -5,8 +5,11 @@ cache is then left alone, what it made in a study is made anew, and so is all th
 CORPUS = 1
 TOKENIZER = 1
 TRAINING = 1
-UNITS = 1
-ACTIVATIONS = 2
+UNITS = 2
+ACTIVATIONS = 3
 MATCHES = 3
 STABILITY = 1
-TABLES = 2
+SELECTIVITY = 1
+POLARIZATION = 1
+JUDGE = 1
+TABLES = 3

@@ -8,7 +8,9 @@ rule extract_activations:
         tokens=tokens_of_model,
     output:
         layers=directory(f"{layout.results}/activations/{{scope}}/{{model}}/layers"),
-        neurons=f"{layout.results}/activations/{{scope}}/{{model}}/neurons.parquet",
+        statistics=directory(
+            f"{layout.results}/activations/{{scope}}/{{model}}/statistics"
+        ),
         contexts=f"{layout.results}/activations/{{scope}}/{{model}}/contexts.parquet",
         summary=f"{layout.results}/activations/{{scope}}/{{model}}/summary.json",
     log:
@@ -25,6 +27,7 @@ rule extract_activations:
         folder=folder_of_model,
         dtype=study.activations.dtype,
         top_contexts=study.activations.top_contexts,
+        unit_texts=study.activations.unit_texts,
         store=layout.stores_activations,
         version=versions.ACTIVATIONS,
     message:
@@ -62,7 +65,6 @@ rule extract_untrained:
     params:
         folder=folder_of_model,
         dtype=study.activations.dtype,
-        top_contexts=study.activations.top_contexts,
         seed=study.nulls.seed,
         version=versions.ACTIVATIONS,
     message:

@@ -4,7 +4,6 @@
 rule rosetta_neurons:
     input:
         pairs_of_point,
-        anchor=anchor_summary,
     output:
         f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
         [
@@ -40,24 +39,15 @@ rule tables:
             for name in POINT_TABLES
             for point in layout.points
         ],
-        neurons=neuron_tables(),
-        manifests=[layout.checkpoint_manifest(model) for model in layout.models],
-    output:
-        *[
-            layout.tables(f"{name}.csv")
-            for name in (
-                "counts",
-                "decomposition",
-                "snapshots",
-                "seeds",
-                "models",
-                "training",
-                "layers",
-                "polarization",
-                "trends",
-                "fits",
-            )
+        polarization=[
+            layout.polarization(curve, name)
+            for name in POLARIZATION_TABLES
+            for curve in study.curves
         ],
+        manifests=[layout.checkpoint_manifest(model) for model in layout.models],
+        judgements=layout.judgements,
+    output:
+        *[layout.tables(f"{name}.csv") for name in STUDY_TABLES],
         layout.tables("claims.json"),
     log:
         f"{layout.results}/logs/tables.log",

@@ -7,7 +7,13 @@ from rosetta_scaling import config as configuration
 from rosetta_scaling import jobs, versions
 from rosetta_scaling.calibration import DECOYS
 from rosetta_scaling.config import NULLS
-from rosetta_scaling.layout import POINT_TABLES, REPLICATES, Layout
+from rosetta_scaling.layout import (
+    POINT_TABLES,
+    POLARIZATION_TABLES,
+    REPLICATES,
+    STUDY_TABLES,
+    Layout,
+)
 from rosetta_scaling.store import StudyError, model_files
 
 jobs.share_library()
@@ -39,6 +45,7 @@ wildcard_constraints:
     variant=rf"real|half[01]|({'|'.join(NULLS)})\d+",
     tile=r"\d{5}",
     group="|".join(layout.groups),
+    stage="describe|detect",
 
 
 def text_of_model(wildcards):
@@ -186,8 +193,8 @@ def inputs_of_stability(wildcards):
 
 
 def pairs_of_point(wildcards):
-    """Matches, nulls and stability of every pair of a point."""
-    files = []
+    """Matches, nulls and stability of every pair of a point, and the sizes of its models."""
+    files = summaries_of_point(wildcards)
     for pair in layout.pairs_of_point(wildcards.curve, wildcards.rung):
         files += [layout.matches(*pair), layout.snapshots(*pair)]
         files += [layout.null(null, *pair) for null in (*NULLS, "own")]
@@ -195,10 +202,20 @@ def pairs_of_point(wildcards):
     return files
 
 
-def anchor_summary(wildcards):
-    anchor = layout.points[wildcards.curve, wildcards.rung][0]
+def summaries_of_point(wildcards):
+    point = wildcards.curve, wildcards.rung
+    return [
+        f"{layout.activations(layout.scope_of_member(*point, member), model)}/summary.json"
+        for member, model in enumerate(layout.points[point])
+    ]
+
+
+def anchor_of_point(wildcards):
+    """What the anchor of a point fires on, and its activations."""
+    model = layout.points[wildcards.curve, wildcards.rung][0]
     scope = layout.scope_of_member(wildcards.curve, wildcards.rung, 0)
-    return f"{layout.activations(scope, anchor)}/summary.json"
+    contexts = f"{layout.activations(scope, model)}/contexts.parquet"
+    return [contexts, layout.units(scope), *source_files(scope, model)]
 
 
 def units_tables():
@@ -206,12 +223,20 @@ def units_tables():
     return sorted({layout.units(layout.scope(*pair)) for pair in layout.pairs.values()})
 
 
-def neuron_tables():
-    """Every (scope, model) on which a point compares models."""
+def tokenizer_of_model(wildcards):
+    return layout.tokenizer_file(wildcards.model)
+
+
+def rosetta_of_curve(wildcards):
+    rungs = study.points_of(wildcards.curve)
+    return [layout.rosetta(wildcards.curve, rung) for rung in rungs]
+
+
+def neurons_of_curve(wildcards):
+    """Selectivity of every model of a curve, on the units on which its points compare them."""
     needed = set()
-    for (curve, rung), models in layout.points.items():
-        for member, model in enumerate(models):
-            needed.add(
-                layout.neurons(layout.scope_of_member(curve, rung, member), model)
-            )
+    for rung in study.points_of(wildcards.curve):
+        for member, model in enumerate(layout.points[wildcards.curve, rung]):
+            scope = layout.scope_of_member(wildcards.curve, rung, member)
+            needed.add(layout.selectivity(scope, model))
     return sorted(needed)

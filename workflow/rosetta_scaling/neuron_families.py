@@ -1,0 +1,33 @@
+"""Kinds of neurons by stated rules on the metrics of their table; a neuron may be of several kinds, or of none.
+
+After the families of Gurnee et al. 2024 (arXiv 2401.12181), whose rules also look at weights; variance is explained as
+there, by the squared correlation with belonging to a class.
+"""
+
+import pandas as pd
+
+ALWAYS_ON = 0.95  # share of units above zero
+UNIGRAM = 0.25  # share of the variance that one text explains
+PREVIOUS, POSITION, DOMAIN = 0.1, 0.1, 0.1  # shares of the variance
+DOMAIN_P = 0.05
+VOCABULARY_KURTOSIS = 7.0  # excess; 10 in the convention of Gurnee et al., who count from 0
+
+
+def families(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per neuron of a selectivity table, one column of truth values per family."""
+    kurtosis, skewness = table.vocab_kurtosis_folded, table.vocab_skewness_folded
+    return pd.DataFrame(
+        {
+            "dead": table.maximum <= 0,  # never above zero
+            "always_on": table.fraction_active >= ALWAYS_ON,
+            "unigram": table.unigram_r2 >= UNIGRAM,
+            "previous_token": (table.previous_r2 >= PREVIOUS) & (table.previous_r2 > table.token_r2),
+            "position": table.position_r2 >= POSITION,
+            "domain": (table.domain_r2 >= DOMAIN) & (table.domain_p <= DOMAIN_P),
+            "prediction": (kurtosis > VOCABULARY_KURTOSIS) & (skewness > 0),
+            "suppression": (kurtosis > VOCABULARY_KURTOSIS) & (skewness < 0),
+        }
+    )
+
+
+FAMILIES = ("dead", "always_on", "unigram", "previous_token", "position", "domain", "prediction", "suppression")

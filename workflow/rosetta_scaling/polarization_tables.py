@@ -1,0 +1,127 @@
+"""The tables of one curve about its Rosetta neurons: polarization, specialisation, families, and their trends."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling.confounds import adjust
+from rosetta_scaling.layout import POLARIZATION_TABLES, Layout
+from rosetta_scaling.neuron_families import FAMILIES
+from rosetta_scaling.polarization import (
+    LEAST,
+    METRICS,
+    beyond_chance,
+    mean_against_placebo,
+    placebo_sets,
+    placebo_slopes,
+    polarization,
+    slope,
+)
+from rosetta_scaling.store import digest, read_table, write_table
+
+QUANTITIES = ("effect", "adjusted", "median_rosetta", "median_others")
+DRAWN = ("effect", "adjusted", "mean")  # quantities that a placebo has, too
+
+
+@dataclass(frozen=True)
+class NeuronSet:
+    """Who is a Rosetta neuron in one model of a point, by one rule."""
+
+    about: dict  # curve, point, model, is_anchor, neurons, set
+    table: pd.DataFrame  # selectivity of all neurons of the model
+    rosetta: np.ndarray  # (neurons,) bool
+    sets: np.ndarray  # placebo sets
+
+
+def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
+    """All sets of a curve: the primary criterion, what of it survives calibration, and the strongest correlations.
+
+    In the models that are not the anchor, the Rosetta neurons are the best partners of the anchor's.
+    """
+    settings = layout.study
+    for rung in settings.points_of(curve):
+        rosetta = read_table(layout.rosetta(curve, rung))
+        for member, model in enumerate(layout.points[curve, rung]):
+            table = read_table(layout.selectivity(layout.scope_of_member(curve, rung, member), model))
+            for name in settings.judged_sets:
+                chosen = rosetta[rosetta[name]]
+                neurons = chosen.neuron if member == 0 else chosen[f"partner_{model}"]
+                mask = np.isin(np.arange(len(table)), neurons)
+                about = {"curve": curve, "point": rung, "model": model, "is_anchor": member == 0}
+                about |= {"neurons": len(table), "set": name}
+                rng = np.random.default_rng([settings.nulls.seed, int(digest([curve, rung, model, name]), 16)])
+                sets = placebo_sets(mask, table.layer.to_numpy(), settings.polarization.draws, rng)
+                yield NeuronSet(about, table, mask, sets)
+
+
+def write_polarization(layout: Layout, curve: str) -> None:
+    """Write the POLARIZATION_TABLES of a curve."""
+    confidence, rows, draws = layout.study.polarization.confidence, {}, {}
+    for name in POLARIZATION_TABLES[:3]:
+        rows[name] = []
+    for one in neuron_sets(layout, curve):
+        found = {
+            "polarization": metric_rows(one, confidence),
+            "specialisation": mean_rows(one, "domain", firing(one.table), confidence),
+            "families": mean_rows(one, "family", one.table[list(FAMILIES)], confidence),
+        }
+        for name, pairs in found.items():
+            for row, drawn in pairs:
+                rows[name].append(row)
+                draws[name, len(rows[name]) - 1] = drawn
+    tables = {name: pd.DataFrame(found) for name, found in rows.items()}
+    tables["trends"] = pd.concat(
+        [
+            trends(tables["polarization"], draws, "polarization", "metric", QUANTITIES, confidence),
+            trends(tables["specialisation"], draws, "specialisation", "domain", ("mean", "mean_others"), confidence),
+            trends(tables["families"], draws, "families", "family", ("mean", "mean_others"), confidence),
+        ],
+        ignore_index=True,
+    )
+    for name, table in tables.items():
+        write_table(layout.polarization(curve, name), table)
+
+
+def metric_rows(one: NeuronSet, confidence: float) -> list[tuple[dict, np.ndarray]]:
+    """Polarization of every metric, with the balance of the confounds; and its placebo draws."""
+    enough = min(one.rosetta.sum(), (~one.rosetta).sum()) >= LEAST
+    adjustment = adjust(one.table, one.rosetta) if enough else None
+    names = ("effective_others", "imbalance_before", "imbalance")
+    balance = {name: getattr(adjustment, name) if enough else np.nan for name in names}
+    found = []
+    for metric in METRICS:
+        row, drawn = polarization(beyond_chance(one.table, metric), one.rosetta, adjustment, one.sets, confidence)
+        found.append((one.about | {"metric": metric} | row | balance, drawn))
+    return found
+
+
+def mean_rows(one: NeuronSet, key: str, table: pd.DataFrame, confidence: float) -> list[tuple[dict, np.ndarray]]:
+    """Means of all columns of a table over the Rosetta neurons, the others, and the placebo; and its draws."""
+    found = []
+    for name, values in table.items():
+        row, drawn = mean_against_placebo(values.to_numpy(), one.rosetta, one.sets, confidence)
+        found.append((one.about | {key: name} | row, drawn))
+    return found
+
+
+def firing(table: pd.DataFrame) -> pd.DataFrame:
+    """Normalised firing of every neuron in every domain, or type of document."""
+    return table.filter(regex="^firing_").rename(columns=lambda name: name.removeprefix("firing_"))
+
+
+def trends(
+    table: pd.DataFrame, draws: dict, name: str, key: str, quantities: tuple[str, ...], confidence: float
+) -> pd.DataFrame:
+    """Slopes per decade of neurons over the anchors of a curve, per set and metric, with the slopes of the placebo."""
+    rows = []
+    for (curve, chosen, of), part in table[table.is_anchor].groupby(["curve", "set", key], sort=False):
+        neurons = part.neurons.to_numpy(float)
+        for quantity in quantities:
+            row = {"curve": curve, "table": name, "set": chosen, "of": of, "quantity": quantity}
+            row |= slope(neurons, part[quantity].to_numpy(float), confidence)
+            if quantity in DRAWN:
+                row |= placebo_slopes(neurons, [draws[name, i] for i in part.index], confidence)
+            rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,70 @@
+"""What every unit of a probe text is: its text, the text before it, its place, its documents. Codes, to sum by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+BLOCKS = 64  # of documents of one domain, over all domains; sums over blocks tell domains, halves and shuffled domains
+POSITIONS = 16  # units of a passage by their number, two classes per factor of two
+
+
+@dataclass(frozen=True)
+class UnitLabels:
+    """Codes (units,) of every unit; the last code of `text` and of `previous` stands for all that is rare or absent."""
+
+    texts: list[str]  # that have a code of their own, most frequent first
+    text: np.ndarray  # of the unit itself, 0..len(texts)
+    shuffled: np.ndarray  # the same dealt anew to units: what text tells of a neuron by chance
+    previous: np.ndarray  # text of the unit before it in the same passage
+    position: np.ndarray  # 0..POSITIONS - 1, by the number of units before it in its passage
+    block: np.ndarray  # documents of one domain, 0..len(block_domain) - 1
+    block_domain: np.ndarray  # (blocks,) code of the domain of every block
+    domains: list[str]  # names by code
+
+    @property
+    def half(self) -> np.ndarray:
+        """Half of the documents, 0 or 1, alike in domains: every other block."""
+        return self.block_half[self.block]
+
+    @property
+    def block_half(self) -> np.ndarray:
+        first = np.searchsorted(self.block_domain, self.block_domain)  # blocks are sorted by domain
+        return (np.arange(len(self.block_domain)) - first) % 2
+
+
+def label_units(units: pd.DataFrame, most_texts: int) -> UnitLabels:
+    """Labels of a unit table (columns passage, doc, domain, start, end, text); `most_texts` texts get a code."""
+    counts = units.text.value_counts()
+    frequent = sorted(counts.index, key=lambda text: (-counts[text], text))[:most_texts]
+    text = pd.Index(frequent).get_indexer(units.text)
+    text = np.where(text < 0, len(frequent), text)
+    shuffled = np.random.default_rng(len(text)).permutation(text)
+    follows = (units.passage.diff() == 0) & (units.start == units.end.shift())
+    previous = np.where(follows, np.append(len(frequent), text[:-1]), len(frequent))
+    number = units.groupby("passage").cumcount().to_numpy()
+    position = np.minimum(2 * np.log2(number + 1), POSITIONS - 1).astype(int)
+    domains = sorted(units.domain.unique())
+    block, block_domain = document_blocks(units.doc.to_numpy(), pd.Categorical(units.domain, categories=domains).codes)
+    return UnitLabels(frequent, text, shuffled, previous, position, block, block_domain, domains)
+
+
+def document_blocks(doc: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Block of every unit, and domain of every block: whole documents of one domain, dealt so that blocks are even.
+
+    Every domain gets the same number of blocks, or one per document where it has fewer.
+    """
+    documents, index, size = np.unique(doc, return_inverse=True, return_counts=True)
+    domain_of = np.zeros(len(documents), int)
+    domain_of[index] = domain
+    most = max(2, BLOCKS // (domain_of.max() + 1))
+    block_of, block_domain = np.zeros(len(documents), int), []
+    for code in np.unique(domain_of):
+        members = np.flatnonzero(domain_of == code)
+        filled = np.zeros(min(most, len(members)))
+        for document in members[np.argsort(-size[members], kind="stable")]:
+            block = filled.argmin()
+            filled[block] += size[document]
+            block_of[document] = len(block_domain) + block
+        block_domain += [code] * len(filled)
+    return block_of[index], np.array(block_domain)

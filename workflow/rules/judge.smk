@@ -1,0 +1,98 @@
+# An optional judge of monosemanticity; no target needs these rules unless judge.neurons is set.
+
+JUDGE = f"{layout.results}/judge/{{curve}}/{{rung}}"
+
+
+rule judge_requests:
+    input:
+        anchor_of_point,
+        rosetta=f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
+    output:
+        f"{JUDGE}/examples.parquet",
+        requests=f"{JUDGE}/describe.jsonl",
+    log:
+        f"{layout.results}/logs/judge_requests/{{curve}}/{{rung}}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        neurons=study.judge.neurons,
+        model=study.judge.model,
+        seed=study.nulls.seed,
+        version=versions.JUDGE,
+    message:
+        "What a judge is asked about {wildcards.curve}, {wildcards.rung}"
+    script:
+        "../scripts/judge_requests.py"
+
+
+# The only rule after the checkpoints that may use the network, and only when there is an endpoint.
+rule judge_answers:
+    input:
+        f"{JUDGE}/{{stage}}.jsonl",
+    output:
+        f"{JUDGE}/{{stage}}.answers.jsonl",
+    log:
+        f"{layout.results}/logs/judge_answers/{{curve}}/{{rung}}.{{stage}}.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        endpoint=study.judge.endpoint,
+        answers=study.judge.answers,
+    message:
+        "Answers of the judge ({wildcards.stage}) on {wildcards.curve}, {wildcards.rung}"
+    script:
+        "../scripts/judge_answers.py"
+
+
+rule judge_detections:
+    input:
+        f"{JUDGE}/examples.parquet",
+        f"{JUDGE}/describe.jsonl",
+        f"{JUDGE}/describe.answers.jsonl",
+    output:
+        f"{JUDGE}/detect.jsonl",
+    log:
+        f"{layout.results}/logs/judge_detections/{{curve}}/{{rung}}.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        model=study.judge.model,
+        seed=study.nulls.seed,
+        version=versions.JUDGE,
+    message:
+        "Test the judge's descriptions of {wildcards.curve}, {wildcards.rung}"
+    script:
+        "../scripts/judge_detections.py"
+
+
+rule judgement:
+    input:
+        f"{JUDGE}/examples.parquet",
+        expand(
+            f"{JUDGE}/{{stage}}{{kind}}.jsonl",
+            stage=["describe", "detect"],
+            kind=["", ".answers"],
+            allow_missing=True,
+        ),
+    output:
+        f"{JUDGE}/judgement.parquet",
+        f"{JUDGE}/judgement.csv",
+    log:
+        f"{layout.results}/logs/judgement/{{curve}}/{{rung}}.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        seed=study.nulls.seed,
+        confidence=study.polarization.confidence,
+        version=versions.JUDGE,
+    message:
+        "Judgement of {wildcards.curve}, {wildcards.rung}"
+    script:
+        "../scripts/judgement.py"

@@ -1,0 +1,8 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from rosetta_scaling.selectivity import write_selectivity
+
+    layout, wildcards, output = jobs.layout(snakemake), snakemake.wildcards, snakemake.output
+    device = jobs.device(snakemake)
+    write_selectivity(layout, wildcards.scope, wildcards.model, device, output.neurons, output.tokens)
