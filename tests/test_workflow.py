@@ -1,38 +1,34 @@
 """The whole study as a user runs it: end to end, killed and resumed, and with the mistakes people make."""
 
 import html
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
+from test_judge import Judge
+from transformers import AutoModelForCausalLM
 
 from rosetta_scaling.config import NULLS, WORKFLOW
+from rosetta_scaling.hooks import find_down_projections, weight_out
+from rosetta_scaling.layout import STUDY_TABLES
 from rosetta_scaling.rosetta import orient
 from rosetta_scaling.sources import StoredActivations
 from rosetta_scaling.store import digest, read_json, read_table
 from rosetta_scaling.variants import displacements, document_groups
 
 ROOT = WORKFLOW.parent
-TABLES = (
-    "counts",
-    "decomposition",
-    "snapshots",
-    "seeds",
-    "polarization",
-    "trends",
-    "fits",
-    "layers",
-    "training",
-    "models",
-)
 pytestmark = pytest.mark.timeout(1500)
 
 
@@ -72,7 +68,7 @@ def study(folder: Path, **changes) -> str:
 
 
 def tables(folder: Path, name: str = "smoke") -> dict[str, pd.DataFrame]:
-    found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in TABLES}
+    found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in STUDY_TABLES}
     found["models"] = found["models"].drop(columns="train_seconds")  # the clock is the one thing that differs
     return found
 
@@ -170,6 +166,40 @@ def test_counts_and_nulls_follow_from_the_activations(finished, curve):
     np.testing.assert_allclose(chosen[f"r_{other}"], r[chosen.neuron, chosen[f"partner_{other}"]], atol=1e-5)
 
 
+@pytest.mark.parametrize("curve", ["neox-bloom", "llama-neox"])
+def test_selectivity_and_polarization_follow_from_activations_and_weights(finished, curve):
+    anchor = f"{curve.split('-')[0]}-r3"
+    results = finished / "results/smoke"
+    values = activations(finished, anchor)
+    table = read_table(results / f"selectivity/study/{anchor}.parquet")
+    np.testing.assert_allclose(table.activation_kurtosis, stats.kurtosis(values, axis=1), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(table.fraction_active, (values > 0).mean(1))
+    units = read_table(results / "units/study/units.parquet")
+    for domain, here in units.groupby("domain").unit:
+        np.testing.assert_allclose(table[f"mean_{domain}"], values[:, here].mean(1), rtol=1e-4, atol=1e-6)
+    contexts = read_table(results / f"activations/study/{anchor}/contexts.parquet")
+    np.testing.assert_allclose(contexts.groupby("neuron").activation.max(), values.max(1))
+    folder = read_table(results / "tables/models.csv").set_index("model").checkpoint[anchor]
+    model = AutoModelForCausalLM.from_pretrained(finished / folder)
+    head = model.get_output_embeddings().weight.detach().double().numpy()
+    out = np.concatenate([weight_out(part).detach().double().numpy() for part in find_down_projections(model)], 1)
+    cosine = (head / np.linalg.norm(head, axis=1, keepdims=True)) @ (out / np.linalg.norm(out, axis=0))
+    np.testing.assert_allclose(table.vocab_kurtosis, stats.kurtosis(cosine, axis=0), atol=1e-4)
+    rosetta = read_table(results / f"rosetta/{curve}/r3.parquet").mutual_top1.to_numpy()
+    rows = read_table(results / "tables/polarization.csv").set_index(["curve", "model", "set", "metric"])
+    for metric in ("gini", "vocab_kurtosis", "detection_auc"):
+        row, known = rows.loc[curve, anchor, "mutual_top1", metric], np.isfinite(table[metric])
+        inside, outside = table[metric][rosetta & known], table[metric][~rosetta & known]
+        u = stats.mannwhitneyu(inside, outside).statistic
+        assert row.effect == pytest.approx(2 * u / len(inside) / len(outside) - 1)
+        assert row.median_rosetta == pytest.approx(inside.median())
+    firing = read_table(results / "tables/specialisation.csv")
+    firing = firing[(firing.curve == curve) & (firing.model == anchor) & (firing["set"] == "mutual_top1")]
+    assert firing.set_index("domain")["mean"].to_dict() == pytest.approx(
+        {domain: table[f"firing_{domain}"][rosetta].mean() for domain in units.domain.unique()}
+    )
+
+
 def test_a_second_run_does_nothing(finished):
     began = time.monotonic()
     code, printed = run(finished, "smoke")
@@ -183,7 +213,9 @@ def test_a_second_run_does_nothing(finished):
     [
         ({"activations": {"batch_passages": 7}, "matching": {"memory_mb": 200}, "device": "cpu"}, set()),
         ({"matching": {"scratch_gb": 7, "sketch_slots": 4096}}, set()),
-        ({"polarization": {"bootstrap": 200}}, {"tables", "figures", "report"}),
+        ({"polarization": {"draws": 200}}, {"polarization", "tables", "figures", "report"}),
+        ({"selectivity": {"shuffles": 30}}, {"selectivity", "polarization", "tables", "figures", "report"}),
+        ({"activations": {"unit_texts": 99}}, {"extract_activations", "selectivity", "polarization", "tables"}),
         ({"matching": {"criteria": [{"k": 2}]}}, {"nulls", "match_pair", "stability", "rosetta_neurons", "tables"}),
         ({"stability": {"bootstrap": 12}}, {"stability", "rosetta_neurons", "tables"}),
         ({"nulls": {"rotate_draws": 4}}, {"nulls", "match_pair", "tables"}),
@@ -206,6 +238,45 @@ def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished, 
     assert planned.isdisjoint({"corpus", "prepare_text", "train_model"})
     if expected.isdisjoint({"match_pair", "extract_activations"}):
         assert planned.isdisjoint({"extract_activations", "match_pair"})
+
+
+def marked_word(prompt: str) -> str:
+    """A judge that goes by the piece of text that is marked most often."""
+    marks = re.findall(r"\[\[(.*?)\]\]", prompt.split("Passages:")[1])
+    word, count = Counter(marks).most_common(1)[0]
+    if "is_monosemantic" in prompt:
+        return json.dumps({"is_monosemantic": count > len(marks) / 2, "description": word or "?"})
+    wanted = json.loads(re.search(r'^".*"$', prompt, re.MULTILINE)[0])
+    return json.dumps({"matches": [i for i, mark in enumerate(marks, 1) if mark == wanted]})
+
+
+def test_a_judge_can_be_asked_and_its_answers_put_by_hand(finished, tmp_path):
+    path = finished / "workflow/studies/smoke.yaml"
+    before, judge = path.read_text(), Judge(marked_word)
+    try:
+        study(finished, judge={"neurons": 3, "model": "reader", "answers": str(tmp_path)})
+        code, printed = run(finished, "smoke")
+        assert code
+        assert "send the requests in results/smoke/judge/" in printed
+        study(finished, judge={"neurons": 3, "model": "reader", "endpoint": judge.endpoint})
+        code, printed = run(finished, "smoke")
+        assert code == 0, printed
+        found = read_table(finished / "results/smoke/tables/judge.csv")
+        for point in (finished / "results/smoke/judge").glob("*/*"):
+            for stage in ("describe", "detect"):
+                answers = tmp_path / f"{point.parent.name}-{point.name}-{stage}.jsonl"
+                shutil.move(point / f"{stage}.answers.jsonl", answers)
+        study(finished, judge={"neurons": 3, "model": "reader", "answers": str(tmp_path)})
+        code, printed = run(finished, "smoke")
+        assert code == 0, printed
+        pd.testing.assert_frame_equal(read_table(finished / "results/smoke/tables/judge.csv"), found)
+    finally:
+        judge.close()
+        path.write_text(before)
+    assert set(found.group) == {"rosetta", "others"}
+    assert (found.answered == 1).all()
+    assert found[found.measure == "accuracy"]["mean"].mean() > 0.6, "the marked word tells contexts from random units"
+    assert "Judged by a language model" in (finished / "results/smoke/report/index.html").read_text()
 
 
 def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None:
@@ -237,7 +308,7 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
     assert code == 0, printed
     assert "continuing where it stopped" in printed
     expected, found = tables(finished), tables(folder)
-    for name in TABLES:
+    for name in STUDY_TABLES:
         pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True, obj=name)
     assert read_json(folder / "results/smoke/tables/claims.json") == read_json(
         finished / "results/smoke/tables/claims.json"
@@ -487,6 +558,8 @@ def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
             and line.split()[1].isdigit()}  # fmt: skip
     assert jobs["train_model"] == jobs["extract_activations"] == 18
     assert jobs["match_pair"] == jobs["nulls"] == jobs["stability"] == 21
+    assert jobs["selectivity"] == 18
+    assert jobs["polarization"] == 6
     assert jobs["corpus"] == jobs["tables"] == jobs["report"] == 1
 
 

@@ -360,6 +360,24 @@ def paper_scale(bench: Bench) -> pd.DataFrame:
     return table
 
 
+def selectivity_overhead(bench: Bench) -> None:
+    """All input-side metrics in the pass that stores activations, against that pass without them; best of three."""
+    model, best = MODELS[0], {True: math.inf, False: math.inf}
+    tokens, units = (table[table.passage < 512] for table in (bench.tokens[model], bench.units))
+    for measure in (False, True) * 3:
+        out = bench.scratch / "measured"
+        run = functools.partial(
+            extract, model, bench.networks[model], tokens, units, config.Activations(), out, out / "w"
+        )
+        spent, _ = timed(functools.partial(run, CPU, model, measure=measure))
+        best[measure] = min(best[measure], spent)
+        shutil.rmtree(out)
+        os.sync()
+    bench.record("selectivity", "without", len(units), best[False])
+    bench.record("selectivity", "with", len(units), best[True])
+    bench.keys["selectivity_overhead"] = best[True] / best[False] - 1
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("rosetta_scaling").setLevel(logging.WARNING)
@@ -368,7 +386,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=OUT, prefix=".scratch-") as scratch:
         bench = Bench(Path(scratch))
         log.info("materials are ready after %.0f s", time.monotonic() - began)
-        for case in (forward_overhead, whole_pair, engines, memory, many_models):
+        for case in (forward_overhead, selectivity_overhead, whole_pair, engines, memory, many_models):
             spent, _ = timed(functools.partial(case, bench))
             log.info("-- %s took %.0f s", case.__name__, spent)
         paper = paper_scale(bench)

@@ -23,6 +23,8 @@ def panels_of(
     figure, every_axes = style.panels(len(groups), height, columns=4 if len(groups) > 6 else None)
     for axes, (name, rows) in zip(every_axes, groups, strict=True):
         style.log_axis(axes, "x", data["neurons"])
+        low, high = axes.get_xlim()
+        axes.set_xlim(low / 1.2, high * 1.2)  # curves stand beside each other
         style.linear_axis(axes, rows[y].to_numpy())
         n = rows.groupby("curve").size()
         points = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
@@ -123,6 +125,8 @@ def draw_families(data: pd.DataFrame) -> Figure:
     figure, every_panel, handles = panels_of(data, "family", ["mean", "mean_others"], height=2.4)
     for axes, rows in every_panel:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+        top = max(rows[["mean", "mean_others"]].max(axis=None), 0.01)
+        axes.set_ylim(-0.06 * top, 1.1 * top)
         draw_pair(axes, data, rows, "mean", "mean_others")
     figure.legend(handles=handles + filled_and_open(), loc="outside upper center", ncols=4)
     figure.supylabel("share of neurons", fontsize=9)

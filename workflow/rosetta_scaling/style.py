@@ -144,8 +144,8 @@ def by_curve(data: pd.DataFrame, rows: pd.DataFrame):
 
 
 def shifts(curves: int) -> np.ndarray:
-    """Places of the curves around their common x: 8 points apart, closer when there are many."""
-    reach = min(4 * (curves - 1), 14)
+    """Places of the curves around their common x: 6 points apart, closer when there are many."""
+    reach = min(3 * (curves - 1), 10)
     return np.linspace(-reach, reach, curves)
 
 

@@ -40,9 +40,6 @@ rule judge_answers:
     localrule: True
     conda:
         "../../envs/cpu.yaml"
-    params:
-        endpoint=study.judge.endpoint,
-        answers=study.judge.answers,
     message:
         "Answers of the judge ({wildcards.stage}) on {wildcards.curve}, {wildcards.rung}"
     script:
