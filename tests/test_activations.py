@@ -1,5 +1,7 @@
 """Hooks, forward passes and extraction on real networks: what is read, pooled and stored, in whatever pieces."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +14,13 @@ from rosetta_scaling import activations
 from rosetta_scaling.activations import extract
 from rosetta_scaling.checkpoints import describe, load_model
 from rosetta_scaling.config import Activations
-from rosetta_scaling.forward import ForwardPass
+from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
+from rosetta_scaling.input_side import input_metrics
 from rosetta_scaling.sources import StoredActivations, layer_and_channel
-from rosetta_scaling.store import StudyError, read_table, read_tensors, write_tensors
+from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics
+from rosetta_scaling.store import StudyError, TensorFile, read_table, read_tensors, write_tensors
+from rosetta_scaling.unit_labels import label_units
 
 CPU = torch.device("cpu")
 CHUNK = 16  # so that several chunks and shards exist
@@ -92,8 +97,10 @@ def study_tables(passages: int = 24, vocabulary: int = 300):
         of_tokens += [-1] * {3: 20, 5: 1}.get(passage, 0)
         rows += [(passage, position, rng.integers(vocabulary), at) for position, at in enumerate(of_tokens)]
     tokens = pd.DataFrame(rows, columns=["passage", "position", "token", "unit"])
-    units = pd.DataFrame({"unit": range(unit), "domain": [f"d{i % 3}" for i in range(unit)]})
-    return tokens, units
+    passage = tokens[tokens.unit >= 0].groupby("unit").passage.first().to_numpy()
+    units = pd.DataFrame({"unit": range(unit), "passage": passage, "doc": passage // 2, "start": range(unit)})
+    domain, text = [f"d{doc % 3}" for doc in units.doc], rng.choice(["a", "b", "c", "d"], unit, p=[0.4, 0.3, 0.2, 0.1])
+    return tokens, units.assign(end=units.start + 1, domain=domain, text=text)
 
 
 def run(model, folder, weights="w", store=True, measure=True, chunk=CHUNK, **settings):
@@ -237,6 +244,24 @@ def test_forward_passes_and_files_give_the_same_chunks(reference, chunk, batch, 
             assert_close(one, other)
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 65, 130, 1000])
+def test_rows_are_the_chunks_the_other_way_round(chunk):
+    source = forward_pass(tiny_model("gpt2"), chunk=chunk, displacement=5)
+    rows = [values.clone() for values in source.rows(40, 60)]
+    chunks = [values.clone() for values in source.chunks(40, 60)]
+    assert [values.shape for values in rows] == [(part.shape[1], 20) for part in chunks]
+    for one, other in zip(rows, chunks, strict=True):
+        assert one.T.equal(other)
+
+
+@pytest.mark.parametrize("units", [1, 64, 65, 200])
+def test_transposed_rows_are_written_to_the_left(units):
+    rows, out = torch.arange(3.0 * units).view(units, 3), torch.full((3, 201), -1.0)
+    assert transposed(rows, out).equal(rows.T)
+    assert out[:, :units].equal(rows.T)
+    assert (out[:, units:] == -1).all()
+
+
 def test_neurons_count_over_all_layers():
     layer, channel = layer_and_channel([3, 2])
     assert layer.tolist() == [0, 0, 0, 1, 1]
@@ -249,8 +274,11 @@ def test_batches_and_shards_do_not_matter(architecture, tmp_path):
     second = run(model, tmp_path / "b", batch_passages=7, shards=5, chunk=7)
     assert [len(source.shards) for source in (first, second)] == [1, 5]
     assert_close(whole(first), whole(second))
-    tables = [read_table(tmp_path / name / "out/neurons.parquet").to_numpy(float) for name in "ab"]
-    np.testing.assert_allclose(*tables, rtol=1e-3, atol=1e-5)
+    for file in sorted((tmp_path / "a/out/statistics").iterdir()):
+        one, other = (read_tensors(tmp_path / name / "out/statistics" / file.name) for name in "ab")
+        np.testing.assert_array_equal(one["count"], other["count"])
+        for kind in ("top_value", "positive"):
+            torch.testing.assert_close(one[kind], other[kind], atol=1e-4, rtol=1e-4)
 
 
 def test_more_shards_than_chunks(tmp_path):
@@ -263,52 +291,87 @@ def test_more_shards_than_chunks(tmp_path):
 
 
 def test_statistics_are_those_of_the_stored_activations(tmp_path):
-    values = whole(run(tiny_model("gpt2"), tmp_path, chunk=7)).double().numpy()
-    neurons, contexts = (read_table(tmp_path / f"out/{name}.parquet") for name in ("neurons", "contexts"))
-    np.testing.assert_allclose(neurons["mean"], values.mean(1), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(neurons.variance, values.var(1), rtol=1e-9)
-    np.testing.assert_allclose(neurons.mean_d1, values[:, 1::3].mean(1), rtol=1e-9, atol=1e-12)
-    assert (neurons.layer * 48 + neurons.channel).tolist() == list(range(96))
-    best = contexts[contexts["rank"] == 0].sort_values(["layer", "channel"])
-    assert best.unit.tolist() == values.argmax(1).tolist()
+    model, units = tiny_model("gpt2"), study_tables()[1]
+    stored = run(model, tmp_path, chunk=7, dtype="bfloat16", unit_texts=2, top_contexts=4)
+    labels = label_units(units, 2)
+    files = sorted((tmp_path / "out/statistics").iterdir())
+    assert [file.name for file in files] == ["layer-00.safetensors", "layer-01.safetensors"]
+    for layer, file in enumerate(files):
+        running = NeuronStatistics(48, LabelMatrix(labels), 4, CPU)
+        for chunk in stored.chunks(48 * layer, 48 * (layer + 1)):
+            running.update(chunk.T)
+        expected, found = running.finish(), read_tensors(file)
+        assert found.keys() == expected.keys()
+        for name in expected:
+            assert found[name].equal(expected[name]), name
+    table = input_metrics(read_tensors(files[1]), labels, 20, 0)
+    values = whole(stored)[48:].double().numpy()
+    np.testing.assert_allclose(table["mean"], values.mean(1), atol=1e-6)
+    np.testing.assert_allclose(table.variance, values.var(1), rtol=1e-3)
+    np.testing.assert_allclose(table.mean_d1, values[:, units.domain == "d1"].mean(1), atol=1e-6)
 
 
-def test_what_is_not_asked_for_is_not_written(tmp_path):
-    run(tiny_model("gpt2"), tmp_path / "unstored", store=False)
+def test_contexts_are_the_strongest_units_of_either_half(tmp_path):
+    values = whole(run(tiny_model("gpt2"), tmp_path, dtype="bfloat16", top_contexts=5)).float().numpy()
+    half, rows = label_units(study_tables()[1], 4).half, []
+    for neuron, code in itertools.product(range(96), (0, 1)):
+        best = sorted(np.flatnonzero(half == code), key=lambda unit: (-values[neuron, unit], unit))[:5]
+        rows += [(neuron, code, rank, unit, values[neuron, unit]) for rank, unit in enumerate(best)]
+    expected = pd.DataFrame(rows, columns=["neuron", "half", "rank", "unit", "activation"])
+    pd.testing.assert_frame_equal(read_table(tmp_path / "out/contexts.parquet"), expected.astype({"activation": "f4"}))
+
+
+def test_fewer_units_than_contexts(tmp_path):
+    run(tiny_model("gpt2"), tmp_path, top_contexts=COUNT)
+    contexts = read_table(tmp_path / "out/contexts.parquet")
+    assert len(contexts) == 96 * COUNT
+    for _, units in contexts.groupby("neuron").unit:
+        assert sorted(units) == list(range(COUNT))
+
+
+def test_what_is_not_asked_for_is_not_written(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(activations, "TensorFile", None)  # nor on the way
+        run(tiny_model("gpt2"), tmp_path / "unstored", store=False)
     run(tiny_model("gpt2"), tmp_path / "unmeasured", measure=False)
     run(tiny_model("gpt2"), tmp_path / "both")
     names = {case: {f.name for f in (tmp_path / case / "out").iterdir()} for case in ("unstored", "unmeasured")}
     assert names["unmeasured"] == {"summary.json", "layers"}
-    assert names["unstored"] == {"summary.json", "layers", "neurons.parquet", "contexts.parquet"}
-    assert not list((tmp_path / "unstored").rglob("*.safetensors"))
-    for name in ("neurons.parquet", "contexts.parquet"):
-        ours, whole_run = (read_table(tmp_path / case / "out" / name) for case in ("unstored", "both"))
-        pd.testing.assert_frame_equal(ours, whole_run)
+    assert names["unstored"] == {"summary.json", "layers", "statistics", "contexts.parquet"}
+    assert not list((tmp_path / "unstored/out/layers").iterdir())
+    for name in ("statistics/layer-00.safetensors", "statistics/layer-01.safetensors", "contexts.parquet"):
+        assert (tmp_path / "unstored/out" / name).read_bytes() == (tmp_path / "both/out" / name).read_bytes()
+    layers = [folder / "out/layers/shard-0000.safetensors" for folder in (tmp_path / "unmeasured", tmp_path / "both")]
+    assert layers[0].read_bytes() == layers[1].read_bytes()
     with pytest.raises(StudyError, match="lacks activations"):
         StoredActivations(tmp_path / "unstored/out")
 
 
-def test_a_killed_extraction_continues_and_ends_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("killed", [0, 1, 2])
+def test_a_killed_extraction_continues_and_ends_the_same(tmp_path, monkeypatch, killed):
     model = tiny_model("gpt2")
     run(model, tmp_path / "whole", dtype="bfloat16")
     real, calls = activations._extract_shard, []
 
-    def dies_in_the_second_shard(*arguments):
+    def dies_once(*arguments):
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == killed + 1:
+            real(*arguments[:-1], tmp_path / "lost")  # what was summed up in memory is lost
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(activations, "_extract_shard", dies_in_the_second_shard)
+    monkeypatch.setattr(activations, "_extract_shard", dies_once)
     with pytest.raises(KeyboardInterrupt):
         run(model, tmp_path / "cut", dtype="bfloat16")
     assert not (tmp_path / "cut/out").exists(), "no partial result may look like a whole one"
     run(model, tmp_path / "cut", dtype="bfloat16")
-    assert len(calls) == 4, "the finished shard is not computed again"
-    files = sorted(f.relative_to(tmp_path / "whole") for f in (tmp_path / "whole").rglob("*.*") if f.is_file())
-    assert len(files) == 6
-    for file in files:
-        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "cut" / file).read_bytes(), file
+    assert len(calls) == 4, "a finished shard is not computed again"
+    names = ["contexts.parquet", "summary.json", *(f"layers/shard-000{i}.safetensors" for i in range(3))]
+    names += [f"statistics/layer-0{i}.safetensors" for i in range(2)]
+    for out in (tmp_path / "whole/out", tmp_path / "cut/out"):
+        assert sorted(str(file.relative_to(out)) for file in out.rglob("*.*")) == sorted(names)
+    for name in names:
+        assert (tmp_path / "whole/out" / name).read_bytes() == (tmp_path / "cut/out" / name).read_bytes(), name
     assert not (tmp_path / "cut/work").exists()
 
 
@@ -320,13 +383,15 @@ def test_a_killed_extraction_continues_and_ends_the_same(tmp_path, monkeypatch):
         (0, {"chunk": 17}),
         (0, {"shards": 4}),
         (0, {"measure": False}),
+        (0, {"unit_texts": 2}),
+        (0, {"top_contexts": 3}),
     ],
 )
 def test_shards_of_other_weights_or_settings_are_not_used(tmp_path, monkeypatch, seed, other):
     real, model = activations._extract_shard, tiny_model("gpt2", seed=seed)
 
     def dies_in_the_third_shard(*arguments):
-        if arguments[5].name == "shard-0002":
+        if arguments[-1].name == "shard-0002":
             raise KeyboardInterrupt
         return real(*arguments)
 
@@ -337,6 +402,31 @@ def test_shards_of_other_weights_or_settings_are_not_used(tmp_path, monkeypatch,
     assert list((tmp_path / "work").rglob("shard-0001"))
     found, clean = run(model, tmp_path, **other), run(model, tmp_path / "clean", **other)
     torch.testing.assert_close(whole(found), whole(clean), atol=0, rtol=0)
+    for folder in (tmp_path / "out", tmp_path / "clean/out"):
+        assert folder.joinpath("statistics").exists() == other.get("measure", True)
+    for file in (tmp_path / "clean/out/statistics").glob("*"):
+        assert file.read_bytes() == (tmp_path / "out/statistics" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("lacking", [{"measure": False}, {"store": False}])
+def test_shards_that_lack_what_is_asked_for_are_not_used(tmp_path, monkeypatch, lacking):
+    model = tiny_model("gpt2")
+    with monkeypatch.context() as patch:
+        patch.setattr(activations, "write_json", None)  # all shards are written, the summary is not
+        with pytest.raises(TypeError):
+            run(model, tmp_path, **lacking)
+    assert list((tmp_path / "work").rglob("shard-0002"))
+    assert_close(whole(run(model, tmp_path)), whole(run(model, tmp_path / "clean")))
+    for name in ("contexts.parquet", "statistics/layer-01.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "clean/out" / name).read_bytes()
+
+
+def test_the_last_chunk_is_filled_up_with_zeros(tmp_path):
+    stored = run(tiny_model("gpt2"), tmp_path, shards=1)
+    assert COUNT % CHUNK > 0
+    last = TensorFile(stored.shards[0]).read(COUNT // CHUNK, 0, 96)
+    assert not last[:, COUNT % CHUNK :].any()
+    assert last[:, : COUNT % CHUNK].all()
 
 
 def test_an_extraction_that_is_done_is_not_done_again(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
-"""Points, polarization, fits and claims on populations whose answer is known."""
+"""Points, fits and claims about counts, on numbers whose answer is known."""
 
-import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rosetta_scaling import claims
-from rosetta_scaling.config import NULLS, Criterion
+from rosetta_scaling import claims, tables
+from rosetta_scaling.config import NULLS, WORKFLOW, Criterion, load, parse
+from rosetta_scaling.counts import Point, survivors
 from rosetta_scaling.fits import fit_counts, fit_power_law, predict_power_law
-from rosetta_scaling.polarization import bootstrap_effects, layer_matched_effects, polarization, rank_biserial, trends
+from rosetta_scaling.layout import POINT_TABLES, Layout
 from rosetta_scaling.rosetta import criterion_names, orient, rosetta_table
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store import StudyError, read_table, write_json, write_table
 from rosetta_scaling.variants import displacements
 
 TOP1, TOP2 = Criterion(), Criterion(k=2)
@@ -67,64 +68,80 @@ def test_displacements_end_at_documents():
         displacements(np.array([0, 0, 1, 1]), 5, seed=1)
 
 
-# -- polarization ----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def layout(tmp_path, monkeypatch) -> Layout:
+    """Of the smoke study, every pair of which has its own units; nothing is in its folder."""
+    monkeypatch.chdir(tmp_path)
+    values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
+    values["units"]["scope"] = "pair"
+    values["matching"]["criteria"] = [{}, {"min_r": 0.5}]
+    return Layout(parse(values), corpus_key="k")
 
 
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(2, 30), m=st.integers(2, 30))
-def test_rank_biserial_is_the_difference_of_wins_and_losses(seed, n, m):
-    rng = np.random.default_rng(seed)
-    a, b = rng.integers(0, 9, n), rng.integers(0, 9, m)
-    expected = np.mean([np.sign(x - y) for x, y in itertools.product(a, b)])
-    assert rank_biserial(a, b) == pytest.approx(expected)
-    assert bootstrap_effects(a, b, 400, rng).mean() == pytest.approx(expected, abs=0.15)
+def test_the_widths_of_a_point_are_those_of_its_activations(layout):
+    folder = "results/smoke/activations"
+    write_json(f"{folder}/neox-r3--bloom-r3/neox-r3/summary.json", {"neurons": [4, 3]})
+    write_json(f"{folder}/neox-r3--bloom-r3/bloom-r3/summary.json", {"neurons": [5]})
+    write_json(f"{folder}/neox-r3--llama-r3/llama-r3/summary.json", {"neurons": [1, 2, 3]})
+    point = Point(layout, "neox-bloom-llama", "r3")
+    assert point.widths == {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [1, 2, 3]}
+    assert list(point.widths) == ["neox-r3", "bloom-r3", "llama-r3"]
 
 
-def test_bootstrap_interval_covers_the_true_effect():
-    """95% intervals of normal populations one standard deviation apart must cover 2 Phi(1/sqrt 2) - 1."""
-    rng, truth, covered = np.random.default_rng(0), 2 * stats.norm.cdf(1 / np.sqrt(2)) - 1, []
-    for _ in range(200):
-        effects = bootstrap_effects(rng.normal(1, 1, 60), rng.normal(0, 1, 90), 200, rng)
-        low, high = np.quantile(effects, [0.025, 0.975])
-        covered.append(low < truth < high)
-    assert 0.90 <= np.mean(covered) <= 0.99
+def calibrated(*rows) -> pd.DataFrame:
+    """(neuron_a, neuron_b, q_a)"""
+    return pd.DataFrame(rows, columns=["neuron_a", "neuron_b", "q_a"]).assign(r=0.5, rank_a=1, rank_b=1)
 
 
-def test_layer_matched_null_explains_an_effect_of_depth_alone():
-    """Selectivity that depends on the layer only, and Rosetta neurons that sit in late layers."""
-    rng = np.random.default_rng(0)
-    layer = np.repeat(np.arange(4), 300)
-    values = layer + rng.normal(0, 0.5, 1200)
-    rosetta = rng.random(1200) < np.array([0.05, 0.1, 0.2, 0.4])[layer]
-    row = polarization(values, rosetta, layer, 300, 0.95, 0)
-    assert row["low"] > 0.3
-    assert row["null_low"] < row["effect"] < row["null_high"]
-    assert abs(layer_matched_effects(rng.permutation(values), rosetta, layer, 300, rng).mean()) < 0.05
+def test_survivors_have_no_match_that_may_be_false():
+    ab = calibrated((0, 10, 0.05), (1, 11, 0.01), (2, 12, 0.02), (3, 13, 0.06), (4, 14, np.nan))
+    ac = calibrated((0, 20, 0.03), (1, 21, 0.02), (2, 22, 0.07), (3, 23, 0.01), (4, 24, 0.01))
+    bc = calibrated((10, 20, 0.04), (11, 21, 0.5))
+    point = SimpleNamespace(real=({"B": ab, "C": ac}, {("B", "C"): bc}))
+    assert survivors(point, TOP1, 0.05).neuron_a.tolist() == [0, 1]
+    assert survivors(point, TOP1, 0.05, strict=True).neuron_a.tolist() == [0]
+    assert survivors(point, TOP1, 0.02).neuron_a.tolist() == [1]
+    assert survivors(point, Criterion(min_r=0.6), 0.05).empty
 
 
-def test_undefined_metrics_and_small_sets():
-    values = np.array([np.nan, 1.0, 2.0, 3.0])
-    row = polarization(values, np.array([True, True, False, False]), np.zeros(4, int), 100, 0.95, 0)
-    assert (row["rosetta"], row["others"]) == (1, 2)
-    assert np.isnan(row["effect"])
+def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout, monkeypatch):
+    real = calibrated((0, 2, 0.01), (3, 1, 0.2), (6, 0, 0.05)), calibrated((0, 2, 0.01), (3, 1, 0.01), (6, 0, 0.01))
+    point = SimpleNamespace(
+        layout=layout, anchor="neox-r3", others=["bloom-r3", "llama-r3"], neurons=7, widths={"neox-r3": [4, 3]},
+        real=(dict(zip(("bloom-r3", "llama-r3"), real, strict=True)), {}),
+    )  # fmt: skip
+    monkeypatch.setattr(tables, "Point", lambda *about: point if about == (layout, "c", "r3") else None)
+    for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
+        monkeypatch.setattr(tables, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]}))
+    monkeypatch.setattr(tables, "point_decomposition", lambda _: pd.DataFrame({"decomposition": [7]}))
+    tables.write_rosetta(layout, "c", "r3", "rosetta.parquet")
+    table = read_table("rosetta.parquet")
+    assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
+    assert table.layer.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert table.channel.tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert np.flatnonzero(table.mutual_top1).tolist() == [0, 3, 6]
+    assert np.flatnonzero(table.mutual_top1_fdr05).tolist() == [0, 6]
+    assert set(layout.study.judged_sets) <= set(table.columns)
+    for name in POINT_TABLES:
+        assert read_table(layout.point_table(name, "c", "r3")).to_dict("list") == {name: [7]}
 
 
-def test_trends_use_one_value_per_model():
-    table = pd.DataFrame(
-        {
-            "curve": "c",
-            "metric": "gini",
-            "neurons": [100, 1000, 10000],
-            "effect": [0.1, 0.2, 0.3],
-            "median_rosetta": [1.0, 2.0, 2.5],
-            "median_others": [1.0, 1.0, 1.0],
-        }
-    )
-    rows = trends(table, 0.95).set_index("quantity")
-    assert rows.slope["effect"] == pytest.approx(0.1)
-    assert rows.low["effect"] == pytest.approx(0.1)
-    fit = stats.linregress([2, 3, 4], [1.0, 2.0, 2.5])
-    assert rows.high["median_rosetta"] == pytest.approx(fit.slope + stats.t.ppf(0.975, 1) * fit.stderr)
+def test_tables_of_curves_are_joined_in_the_order_of_the_study(layout):
+    for i, curve in enumerate(layout.study.curves):
+        write_table(layout.polarization(curve, "trends"), pd.DataFrame({"curve": [curve] * 2, "slope": [i, i + 0.5]}))
+    found = tables.curve_tables(layout, "trends")
+    assert found.curve.unique().tolist() == list(layout.study.curves)
+    assert found.slope.tolist() == [0, 0.5, 1, 1.5, 2, 2.5]
+    assert found.index.tolist() == list(range(6))
+
+
+def test_a_study_is_judged_on_its_strongest_criterion_too():
+    study = load(WORKFLOW / "studies/smoke.yaml")
+    assert study.judged == ["mutual_top1", "mutual_top1_r0.5"]
+    assert study.judged_sets == ["mutual_top1", "mutual_top1_r0.5", "mutual_top1_fdr05"]
+    values = study.model_dump(mode="json")
+    values["matching"]["criteria"] = [{"min_r": 0.5}, {"min_r": 0.2}, {"k": 3, "min_r": 0.5}]
+    assert parse(values).judged_sets == ["mutual_top1_r0.5", "mutual_top1_r0.5_fdr05"]
 
 
 # -- fits ------------------------------------------------------------------------------------------------------------
@@ -194,18 +211,18 @@ def test_too_few_points_and_zeros_are_refused():
 # -- claims ----------------------------------------------------------------------------------------------------------
 
 
-def verdicts(count, untrained, shift) -> dict[str, str]:
-    counts = counts_of(count, untrained, shift)
+def judged(counts: pd.DataFrame, bits=(3.0, 2.0, 2.5)) -> list[dict]:
     for null in NULLS:
         counts[f"null_{null}_high"] = counts[f"null_{null}"]
-    effects = pd.DataFrame({"metric": "gini", "effect": [0.1] * 4, "low": [0.05] * 4, "high": [0.2] * 4,
-                            "null_low": [-0.02] * 4, "null_high": [0.02] * 4})  # fmt: skip
-    slopes = pd.DataFrame({"curve": "c", "metric": "gini", "quantity": ["effect"], "slope": [0.1], "low": [-0.1],
-                           "high": [0.3]})  # fmt: skip
-    models = pd.DataFrame({"family": "f", "neurons": [1, 2, 3], "validation_bits_per_byte": [3.0, 2.0, 2.5]})
-    judged = claims.judge(counts, fit_counts(counts, 0.95), effects, slopes, models, ["mutual_top1"])
-    assert all(set(c) == {"claim", "source", "verdict", "statistic", "sentence"} for c in judged)
-    return {c["claim"].removesuffix(" (mutual_top1)"): c["verdict"] for c in judged}
+    models = pd.DataFrame({"family": "f", "neurons": [1, 2, 3], "validation_bits_per_byte": bits})
+    tables = {"counts": counts, "fits": fit_counts(counts, 0.95), "models": models}
+    return claims.judge(tables, list(counts.criterion.unique()))
+
+
+def verdicts(count, untrained, shift) -> dict[str, str]:
+    found = judged(counts_of(count, untrained, shift))
+    assert all(set(c) == {"claim", "source", "verdict", "statistic", "sentence"} for c in found)
+    return {c["claim"].removesuffix(" (mutual_top1)"): c["verdict"] for c in found}
 
 
 GROWS = "The Rosetta count grows as a sublinear power of model size"
@@ -222,7 +239,7 @@ def test_claims_can_be_supported():
     assert found[GROWS] == found[EXCESS] == claims.SUPPORTED
     assert found["Matches are absent between networks whose units are shuffled"] == claims.SUPPORTED
     assert found[ARTEFACT] == found[CALIBRATED] == claims.SUPPORTED
-    assert found["Rosetta neurons are more selective than the others (gini)"] == claims.SUPPORTED
+    assert not any("selective" in claim for claim in found), "those claims are judged elsewhere"
 
 
 def test_claims_can_be_refuted():
@@ -234,8 +251,29 @@ def test_claims_can_be_refuted():
 
 def test_claims_can_stay_open():
     assert verdicts([100, 400, 120, 300], [1] * 4, [1] * 4)[GROWS] == claims.INCONCLUSIVE
-    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 9, 30])
-    assert found["The difference in selectivity grows with size (gini)"] == claims.INCONCLUSIVE
+
+
+def test_every_criterion_is_judged_by_its_own_rows():
+    grows, explodes = (counts_of(c, [1] * 4, [1] * 4) for c in ([100, 152, 230, 350], [100, 230, 505, 1150]))
+    found = judged(pd.concat([grows, explodes.assign(criterion="mutual_top5")], ignore_index=True))
+    verdict = {c["claim"]: c["verdict"] for c in found}
+    assert verdict[f"{GROWS} (mutual_top1)"] == claims.SUPPORTED
+    assert verdict[f"{GROWS} (mutual_top5)"] == claims.NOT_SUPPORTED
+    assert len(verdict) == len(found) == 2 * 8 + 1
+
+
+def test_how_well_networks_predict_is_judged_once_and_only_where_it_was_measured():
+    words = "Larger networks of a family predict held-out text better"
+    for bits, expected in (((3.0, 2.0, 1.0), [claims.SUPPORTED]), ((3.0, 2.0, 2.0), [claims.NOT_SUPPORTED])):
+        found = judged(counts_of([100, 152, 230, 350], [1] * 4, [1] * 4), bits)
+        assert [c["verdict"] for c in found if c["claim"] == words] == expected
+    found = judged(counts_of([100, 152, 230, 350], [1] * 4, [1] * 4), (np.nan,) * 3)
+    assert words not in [c["claim"] for c in found]
+
+
+def test_intervals_are_told_by_curve():
+    rows = pd.DataFrame({"curve": ["a", "b"], "alpha": [0.5, np.nan], "low": [0.25, np.nan], "high": [0.75, np.nan]})
+    assert claims.intervals(rows, "alpha") == "a: 0.50 [0.25, 0.75]; b: no fit"
 
 
 def test_a_null_as_large_as_the_count_takes_the_support_away():

@@ -1,6 +1,7 @@
 """Figures and report, on the tables of a small simulated study whose counts, nulls and effects are really computed."""
 
 import base64
+import dataclasses
 import itertools
 import re
 import shutil
@@ -175,9 +176,8 @@ def polarization_rows() -> pd.DataFrame:
             sets = placebo_sets(chosen, table.layer.to_numpy(), 20, np.random.default_rng(0))
             adjustment = adjust(table, chosen)
             row, _ = polarization(values, chosen, adjustment, sets, 0.95)
-            balance = {
-                name: getattr(adjustment, name) for name in ("effective_others", "imbalance_before", "imbalance")
-            }
+            balance = dataclasses.asdict(adjustment)
+            del balance["weights"]
             for name in ("mutual_top1", "mutual_top1_r0.8"):
                 rows.append(about | {"set": name, "metric": metric} | row | balance)
             rows.append(rows[-1] | {"model": "another", "is_anchor": False, "set": "mutual_top1"})
@@ -197,7 +197,7 @@ def mean_rows(key: str, columns: dict) -> pd.DataFrame:
 def trend_rows(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, key, quantities in (
-        ("polarization", "metric", ("effect", "adjusted", "median_rosetta", "median_others")),
+        ("polarization", "metric", ("effect", "adjusted", "median_rosetta", "median_others", "difference")),
         ("specialisation", "domain", ("mean", "mean_others")),
         ("families", "family", ("mean", "mean_others")),
     ):

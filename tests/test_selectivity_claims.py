@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.confounds import BALANCED
 from rosetta_scaling.polarization import LEAST
 from rosetta_scaling.selectivity_claims import judge_selectivity
 
@@ -17,7 +16,7 @@ CODE = "With size, Rosetta neurons fire more on code"
 DEPTH = "Matches join layers of the same relative depth, more than rotated neurons do"
 
 EFFECT = {"effect": 0.4, "low": 0.3, "high": 0.5, "adjusted": 0.3, "adjusted_low": 0.2, "adjusted_high": 0.4}
-EFFECT |= {"placebo": 0.0, "placebo_low": -0.1, "placebo_high": 0.1, "imbalance": 0.1}
+EFFECT |= {"placebo": 0.0, "placebo_low": -0.1, "placebo_high": 0.1, "balanced": True}
 RISES = {"slope": 0.2, "low": 0.1, "high": 0.3, "placebo_low": -0.05, "placebo_high": 0.05}
 LEVEL = {"slope": 0.0, "low": -0.1, "high": 0.1, "placebo_low": -0.05, "placebo_high": 0.05}
 FALLS = {"slope": -0.2, "low": -0.3, "high": -0.1, "placebo_low": -0.05, "placebo_high": 0.05}
@@ -36,7 +35,7 @@ def tables(points=({}, {}), slopes=None, diagonal=({},), metrics=("gini",), sets
     expected = {
         (metric, quantity): LEVEL
         for metric in metrics
-        for quantity in ("effect", "adjusted", "median_rosetta", "median_others")
+        for quantity in ("effect", "adjusted", "median_rosetta", "median_others", "difference")
     }
     expected = {(*key, name): [value] for key, value in expected.items() for name in sets} | (slopes or {})
     trends = [
@@ -64,7 +63,7 @@ def slopes(quantity: str, *values: dict, of: str = "gini", name: str = SETS[0]) 
 BELOW = {"adjusted": -0.3, "adjusted_low": -0.4, "adjusted_high": -0.2}
 ACROSS = {"adjusted_low": -0.01}
 WITHIN_PLACEBO = {"placebo_high": 0.21}
-UNBALANCED = {"imbalance": BALANCED}
+UNBALANCED = {"balanced": False}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +74,6 @@ UNBALANCED = {"imbalance": BALANCED}
         ([{}, {"placebo_high": -0.3, "placebo_low": -0.5, "adjusted_low": -0.1}], INCONCLUSIVE),  # above placebo only
         ([{}, WITHIN_PLACEBO], INCONCLUSIVE),
         ([{}, UNBALANCED], INCONCLUSIVE),
-        ([{}, {"imbalance": np.nan}], INCONCLUSIVE),
         ([{}, {"adjusted": np.nan, "adjusted_low": np.nan, "adjusted_high": np.nan}], INCONCLUSIVE),
         ([{}, BELOW], NOT_SUPPORTED),
         ([BELOW, UNBALANCED], NOT_SUPPORTED),
@@ -111,7 +109,7 @@ def test_networks_that_are_not_the_anchor_and_other_sets_do_not_vote():
         ([LEVEL], INCONCLUSIVE),
         ([RISES, LEVEL], INCONCLUSIVE),
         ([RISES | {"placebo_high": 0.1}], INCONCLUSIVE),
-        ([RISES | {"placebo_low": np.nan, "placebo_high": np.nan}], SUPPORTED),
+        ([RISES | {"placebo_low": np.nan, "placebo_high": np.nan}], INCONCLUSIVE),
         ([NO_FIT], INCONCLUSIVE),
         ([RISES, FALLS], NOT_SUPPORTED),
         ([FALLS | {"placebo_high": -0.4}], NOT_SUPPORTED),
@@ -139,22 +137,24 @@ def test_growth_is_judged_for_every_set_on_its_own():
 
 
 @pytest.mark.parametrize(
-    ("rosetta", "others", "verdict"),
+    ("rosetta", "others", "difference", "verdict"),
     [
-        ([RISES], [LEVEL], SUPPORTED),
-        ([RISES], [FALLS], SUPPORTED),
-        ([RISES], [RISES], NOT_SUPPORTED),
-        ([LEVEL], [RISES], NOT_SUPPORTED),
-        ([FALLS], [LEVEL], NOT_SUPPORTED),
-        ([LEVEL], [LEVEL], INCONCLUSIVE),
-        ([NO_FIT], [NO_FIT], INCONCLUSIVE),
-        ([RISES, RISES], [LEVEL, RISES], NOT_SUPPORTED),
-        ([RISES, LEVEL], [LEVEL, LEVEL], INCONCLUSIVE),
+        ([RISES], [LEVEL], [RISES], SUPPORTED),
+        ([RISES], [FALLS], [RISES], SUPPORTED),
+        ([RISES], [LEVEL], [LEVEL], INCONCLUSIVE),  # the others may rise as well, only not visibly
+        ([RISES], [LEVEL], [FALLS], NOT_SUPPORTED),
+        ([RISES], [RISES], [RISES], NOT_SUPPORTED),
+        ([LEVEL], [RISES], [LEVEL], NOT_SUPPORTED),
+        ([FALLS], [LEVEL], [RISES], NOT_SUPPORTED),
+        ([LEVEL], [LEVEL], [RISES], INCONCLUSIVE),
+        ([NO_FIT], [NO_FIT], [NO_FIT], INCONCLUSIVE),
+        ([RISES, RISES], [LEVEL, RISES], [RISES, RISES], NOT_SUPPORTED),
+        ([RISES, LEVEL], [LEVEL, LEVEL], [RISES, LEVEL], INCONCLUSIVE),
     ],
 )
-def test_only_rosetta_neurons_become_selective_when_the_others_do_not(rosetta, others, verdict):
-    found = verdicts(slopes=slopes("median_rosetta", *rosetta) | slopes("median_others", *others))
-    assert found[ONLY] == verdict
+def test_only_rosetta_neurons_become_selective_when_the_others_do_not(rosetta, others, difference, verdict):
+    medians = slopes("median_rosetta", *rosetta) | slopes("median_others", *others)
+    assert verdicts(slopes=medians | slopes("difference", *difference))[ONLY] == verdict
 
 
 def test_documents_are_judged_where_there_are_any_of_the_kind():

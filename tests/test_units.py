@@ -62,6 +62,11 @@ def test_units_equal_the_reference(tokenizers):
     units = shared_units(tables, passages, include_first=False)
     assert list(zip(units.passage, units.start, units.end, strict=True)) == reference_units(tokenizers, passages)
     assert len(units) > 100
+    texts = dict(zip(passages.passage, passages.text, strict=True))
+    for unit in units.itertuples():
+        assert unit.text == texts[unit.passage].encode()[unit.start : unit.end].decode()
+    assert units.text.str.len().sum() < (units.end - units.start).sum(), "there are characters of several bytes"
+    assert units.unit.tolist() == list(range(len(units)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,6 +82,7 @@ def test_any_text_is_covered_once(texts, size):
         text = passages.text[passage].encode()
         assert rows.start.iloc[0] == 0
         assert rows.end.iloc[-1] == len(text)
+        assert "".join(rows.text) == passages.text[passage]
         assert (rows.start.to_numpy()[1:] == rows.end.to_numpy()[:-1]).all()
     for table in tables.values():
         assert (unit_of_tokens(table, units) >= 0).all()
@@ -128,6 +134,7 @@ def test_white_space_left_out_of_offsets_belongs_to_the_next_token():
     passages = passages_of(["one two  three"])
     units = shared_units({"words": tokenize(tokenizer, passages, 10)}, passages, include_first=True)
     assert list(zip(units.start, units.end, strict=True)) == [(0, 3), (3, 7), (7, 14)]
+    assert units.text.tolist() == ["one", " two", "  three"]
     assert unit_of_tokens(tokenize(tokenizer, passages, 10), units).tolist() == [0, 1, 2]
 
 

@@ -245,9 +245,9 @@ def marked_word(prompt: str) -> str:
     marks = re.findall(r"\[\[(.*?)\]\]", prompt.split("Passages:")[1])
     word, count = Counter(marks).most_common(1)[0]
     if "is_monosemantic" in prompt:
-        return json.dumps({"is_monosemantic": count > len(marks) / 2, "description": word or "?"})
+        return json.dumps({"is_monosemantic": count > len(marks) / 2, "description": f"the text <{word}>"})
     wanted = json.loads(re.search(r'^".*"$', prompt, re.MULTILINE)[0])
-    return json.dumps({"matches": [i for i, mark in enumerate(marks, 1) if mark == wanted]})
+    return json.dumps({"matches": [i for i, mark in enumerate(marks, 1) if f"the text <{mark}>" == wanted]})
 
 
 def test_a_judge_can_be_asked_and_its_answers_put_by_hand(finished, tmp_path):

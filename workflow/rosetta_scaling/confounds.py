@@ -12,8 +12,10 @@ import pandas as pd
 from scipy import stats
 
 CONFOUNDS = ("mean", "variance", "fraction_active")  # and the layer
-KNOTS = 5  # of the splines through which the confounds enter: any smooth shape
-BALANCED = 0.25  # standardised difference of means beyond which the others are not alike (Stuart 2010)
+KNOTS = 8  # of the splines through which the confounds enter; with 5, wavy shapes leave twice as much behind
+PARTS = 8  # of the range of a confound, whose shares are compared too: means alone do not see what is not monotone
+BALANCED = 0.25  # standardised difference beyond which the others are not alike (Stuart 2010) ...
+CHANCE = 2.5  # ... or this many standard errors of a difference, which is more for few Rosetta neurons
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Adjustment:
 
     weights: np.ndarray  # (neurons,) of the others, with sum 1; 0 for Rosetta neurons
     effective_others: float  # as many others, equally weighted, would be as precise
-    imbalance_before: float  # largest standardised difference of means between Rosetta neurons and others
+    imbalance_before: float  # largest standardised difference between Rosetta neurons and others (see imbalance)
     imbalance: float  # the same with the weights
+    balanced: bool  # is that no more than what cannot be told from none?
 
 
 def adjust(table: pd.DataFrame, rosetta: np.ndarray) -> Adjustment:
@@ -42,13 +45,11 @@ def adjust(table: pd.DataFrame, rosetta: np.ndarray) -> Adjustment:
     odds = np.exp(model.decision_function(np.hstack([layers, splines])))
     weights = np.where(rosetta, 0, odds)
     weights /= weights.sum()
-    features = np.hstack([layers, scores])
-    return Adjustment(
-        weights,
-        1 / (weights**2).sum(),
-        imbalance(features, rosetta, ~rosetta / (~rosetta).sum()),
-        imbalance(features, rosetta, weights),
-    )
+    eighths = np.hstack([parts(column) for column in scores.T])
+    features = np.hstack([layers, scores, eighths])
+    before, after = (imbalance(features, rosetta, w) for w in (~rosetta / (~rosetta).sum(), weights))
+    limit = max(BALANCED, CHANCE / np.sqrt(rosetta.sum()))
+    return Adjustment(weights, 1 / (weights**2).sum(), before, after, bool(after < limit))
 
 
 def normal_score(values: np.ndarray) -> np.ndarray:
@@ -57,6 +58,12 @@ def normal_score(values: np.ndarray) -> np.ndarray:
     score = np.zeros(len(values))
     score[known] = stats.norm.ppf((stats.rankdata(values[known]) - 0.5) / max(1, known.sum()))
     return score
+
+
+def parts(score: np.ndarray) -> np.ndarray:
+    """Membership (neurons, PARTS) in equal parts of the ranks of a score."""
+    place = np.searchsorted(stats.norm.ppf(np.arange(1, PARTS) / PARTS), score)
+    return np.eye(PARTS)[place]
 
 
 def imbalance(features: np.ndarray, rosetta: np.ndarray, weights: np.ndarray) -> float:

@@ -68,22 +68,6 @@ def find_down_projections(model: torch.nn.Module) -> list[torch.nn.Module]:
     return [_down_projection(block, model.config.hidden_size)[0] for block in find_blocks(model)]
 
 
-def final_norm_gain(model: torch.nn.Module) -> torch.Tensor | None:
-    """Gain (hidden,) of the norm that stands beside the stack of blocks; None when there is none.
-
-    Measured, not read: a norm maps x = (1, -1, 1, ...), whose mean is 0 and whose scale is 1, to gain * x + bias,
-    whether it is a LayerNorm, an RMSNorm, or one that stores gain - 1.
-    """
-    stack, hidden = find_blocks(model), model.config.hidden_size
-    parent = next(m for m in model.modules() if any(child is stack for child in m.children()))
-    norms = [m for m in parent.children() if "norm" in type(m).__name__.lower() and m.weight.shape == (hidden,)]
-    if not norms or hidden % 2:
-        return None
-    x = torch.ones(hidden, device=norms[-1].weight.device)
-    x[1::2] = -1
-    return (norms[-1](x) - norms[-1](-x)) / (2 * x)
-
-
 class _Enough(Exception):
     """Ends a forward pass from within, once the last module has been read."""
 

@@ -41,7 +41,8 @@ def rank_biserial(
     """P(rosetta > others) - P(rosetta < others) for random members, and its interval; 1: every Rosetta neuron is above.
 
     `weights` (others,) with sum 1, equal by default, are taken as given, which makes the interval too wide rather than
-    too narrow. It is that of DeLong et al. (1988), on Fisher's scale, so that it stays between -1 and 1.
+    too narrow. It is that of DeLong et al. (1988), on Fisher's scale, so that it stays between -1 and 1; where all of
+    one set lie above all of the other, that of as many wins in a row as the smaller set has members.
     """
     weights = np.full(len(others), 1 / len(others)) if weights is None else weights
     order = np.argsort(others)
@@ -53,9 +54,12 @@ def rank_biserial(
     of_others = (above + from_here) / len(rosetta) - 1
     effect = float(of_rosetta.mean())
     variance = of_rosetta.var(ddof=1) / len(rosetta) + (weights**2 * (of_others - effect) ** 2).sum()
-    inner = np.clip(effect, -1 + 1e-9, 1 - 1e-9)
-    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - inner**2)
-    return effect, float(np.tanh(np.arctanh(inner) - half)), float(np.tanh(np.arctanh(inner) + half))
+    if 1 - abs(effect) < 1e-9:
+        wins = min(len(rosetta), 1 / (weights**2).sum())
+        bounds = np.sign(effect), np.sign(effect) * (2 * ((1 - confidence) / 2) ** (1 / wins) - 1)
+        return effect, float(min(bounds)), float(max(bounds))
+    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - effect**2)
+    return effect, float(np.tanh(np.arctanh(effect) - half)), float(np.tanh(np.arctanh(effect) + half))
 
 
 def median_difference(rosetta: np.ndarray, others: np.ndarray, confidence: float) -> tuple[float, float, float]:

@@ -21,7 +21,7 @@ from rosetta_scaling.polarization import (
 )
 from rosetta_scaling.store import digest, read_table, write_table
 
-QUANTITIES = ("effect", "adjusted", "median_rosetta", "median_others")
+QUANTITIES = ("effect", "adjusted", "median_rosetta", "median_others", "difference")
 DRAWN = ("effect", "adjusted", "mean")  # quantities that a placebo has, too
 
 
@@ -90,6 +90,7 @@ def metric_rows(one: NeuronSet, confidence: float) -> list[tuple[dict, np.ndarra
     adjustment = adjust(one.table, one.rosetta) if enough else None
     names = ("effective_others", "imbalance_before", "imbalance")
     balance = {name: getattr(adjustment, name) if enough else np.nan for name in names}
+    balance["balanced"] = enough and adjustment.balanced
     found = []
     for metric in METRICS:
         row, drawn = polarization(beyond_chance(one.table, metric), one.rosetta, adjustment, one.sets, confidence)

@@ -37,12 +37,13 @@ QUANTITIES = {
     "equal_n_null": "at equal n, rotated neurons",
     "effect": "effect as measured",
     "adjusted": "effect, adjusted",
+    "difference": "difference of the medians",
     "mean": "Rosetta neurons",
     "mean_others": "other neurons",
     "median_rosetta": "median, Rosetta neurons",
     "median_others": "median, other neurons",
 }
-EFFECTS, MEDIANS = ("effect", "adjusted"), ("median_rosetta", "median_others")
+EFFECTS, MEDIANS = ("effect", "adjusted"), ("median_rosetta", "median_others", "difference")
 SIZES = {
     "neurons": "against neurons",
     "parameters": "against parameters",
@@ -264,6 +265,7 @@ def polarization_cells(polarization: pd.DataFrame) -> dict:
         "effect, adjusted": lambda r: interval(r, "adjusted", "adjusted_low", "adjusted_high"),
         "effective others": lambda r: number(r["effective_others"]),
         "imbalance before, after": lambda r: f"{fixed(r['imbalance_before'])}, {fixed(r['imbalance'])}",
+        "alike": lambda r: "yes" if r["balanced"] else "no",
     }
     return cells(polarization, columns)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, PAPER, SUPPORTED, claim, combine, inside, intervals
-from rosetta_scaling.confounds import BALANCED
 from rosetta_scaling.polarization import LEAST
 
 SPECIALISES_IN = ("code", "math")  # what Rosetta neurons of larger networks fire on more (the paper's section 5.2)
@@ -36,7 +35,7 @@ def judge_selectivity(tables: dict[str, pd.DataFrame], sets: list[str]) -> list[
 
 
 def _more_selective(rows: pd.DataFrame, metric: str) -> dict:
-    balanced = rows.imbalance < BALANCED
+    balanced = rows.balanced.astype(bool)
     above = balanced & (rows.adjusted_low > rows.placebo_high.clip(lower=0))
     below = balanced & (rows.adjusted_high < rows.placebo_low.clip(upper=0))
     votes = np.where(above, SUPPORTED, np.where(below, NOT_SUPPORTED, INCONCLUSIVE)).tolist()
@@ -70,24 +69,27 @@ def _polarizes(slopes: pd.DataFrame, metric: str, name: str) -> dict:
 def _beyond_placebo(row) -> str:
     """Does a slope rise, and beyond the slopes of placebo sets? It has to rise above both to count."""
     vote = inside(row.low, row.high, 0, np.inf)
-    drowned = np.isfinite(row.placebo_high) and row.low <= row.placebo_high
-    return INCONCLUSIVE if vote == SUPPORTED and drowned else vote
+    return INCONCLUSIVE if vote == SUPPORTED and not row.low > row.placebo_high else vote
 
 
 def _only_rosetta(slopes: pd.DataFrame, metric: str) -> dict:
-    medians = {name: slopes[slopes.quantity == f"median_{name}"] for name in ("rosetta", "others")}
+    """That the others' slope is not significant does not say that it is none: the difference has to rise, too."""
+    of = {name: slopes[slopes.quantity == name] for name in ("median_rosetta", "median_others", "difference")}
     votes = []
-    for rosetta, others in zip(medians["rosetta"].itertuples(), medians["others"].itertuples(), strict=True):
-        rises, others_rise = (inside(row.low, row.high, 0, np.inf) for row in (rosetta, others))
-        votes.append(NOT_SUPPORTED if others_rise == SUPPORTED else rises)
+    for rows in zip(*(part.itertuples() for part in of.values()), strict=True):
+        rosetta, others, difference = (inside(row.low, row.high, 0, np.inf) for row in rows)
+        if NOT_SUPPORTED in (rosetta, difference) or others == SUPPORTED:
+            votes.append(NOT_SUPPORTED)
+        else:
+            votes.append(SUPPORTED if rosetta == difference == SUPPORTED else INCONCLUSIVE)
     return claim(
         f"Rosetta neurons become more selective with size, the others do not ({metric})",
         f"{PAPER}, section 5.1",
         combine(votes),
-        f"median per decade, Rosetta {intervals(medians['rosetta'], 'slope')}; others "
-        f"{intervals(medians['others'], 'slope')}",
-        f"The median of the Rosetta neurons rises and that of the others does not on {votes.count(SUPPORTED)} of "
-        f"{len(votes)} curves; on {votes.count(NOT_SUPPORTED)} it does not, or the others rise too.",
+        f"median per decade, Rosetta {intervals(of['median_rosetta'], 'slope')}; others "
+        f"{intervals(of['median_others'], 'slope')}",
+        f"The median of the Rosetta neurons rises, that of the others does not, and their difference grows on "
+        f"{votes.count(SUPPORTED)} of {len(votes)} curves; on {votes.count(NOT_SUPPORTED)} this is contradicted.",
     ) | {"column": "only they become so"}
 
 

@@ -116,45 +116,59 @@ class NeuronStatistics:
 
     def _collect(self, values: torch.Tensor, first: int) -> None:
         """Put aside the units that may be among the strongest of their half: few, once the lists are full."""
+        halves, top, neurons = self.state["top_value"].shape
         half = self.labels.half[first : first + len(values)]
-        least = self._least(values, half)
         above = torch.empty_like(values, dtype=torch.bool)
-        for run in torch.split(torch.arange(len(half)), _runs(half)):
-            here = slice(int(run[0]), int(run[-1]) + 1)
-            torch.gt(values[here], least[half[here.start]], out=above[here])
+        least = self.state["top_value"][:, -1]  # what a unit must exceed (halves, neurons)
+        if torch.isinf(least).any():
+            for code in (0, 1):
+                units = torch.nonzero(half == code)[:, 0].to(self.device)
+                above[units] = _strongest_of(values[units], top)
+        else:
+            for run in torch.split(torch.arange(len(half)), _runs(half)):
+                here = slice(int(run[0]), int(run[-1]) + 1)
+                torch.gt(values[here], least[half[here.start]], out=above[here])
         row, neuron = torch.nonzero(above, as_tuple=True)
         # Columns are neurons of half 0, then of half 1.
-        column = half.to(self.device)[row] * values.shape[1] + neuron
+        column = half.to(self.device)[row] * neurons + neuron
         self.candidates.append((column, row + first, values[row, neuron]))
-        # What is the strongest so far needs to be known only roughly: each time the number of units has doubled.
-        if first + len(values) >= 2 * self.settled:
+        # What is the strongest so far needs to be known only roughly: each time the number of units has doubled, or
+        # when much has come together.
+        many = sum(len(part[0]) for part in self.candidates) > 4 * halves * top * neurons
+        if many or first + len(values) >= 2 * self.settled:
             self._settle()
 
     def _settle(self) -> None:
         """Merge what was put aside into the lists of the strongest; among equals the earlier unit comes first."""
         halves, top, neurons = self.state["top_value"].shape
         column, unit, value = (torch.cat(parts) for parts in zip(*self.candidates, strict=True))
-        order = torch.argsort(column, stable=True)
+        order = torch.argsort(value, descending=True, stable=True)
+        order = order[torch.argsort(column[order], stable=True)]
         number = torch.bincount(column, minlength=halves * neurons)
-        place = torch.arange(len(order), device=self.device) - (number.cumsum(0) - number)[column[order]]
-        new_value = torch.full((int(number.max()), halves * neurons), -torch.inf, device=self.device)
+        column = column[order]
+        place = torch.arange(len(order), device=self.device) - (number.cumsum(0) - number)[column]
+        kept = place < top
+        place, column, order = place[kept], column[kept], order[kept]
+        new_value = torch.full((top, halves * neurons), -torch.inf, device=self.device)
         new_unit = torch.zeros_like(new_value, dtype=torch.int64)
-        new_value[place, column[order]], new_unit[place, column[order]] = value[order], unit[order]
+        new_value[place, column], new_unit[place, column] = value[order], unit[order]
         old = [self.state[name].transpose(0, 1).reshape(top, -1) for name in ("top_value", "top_unit")]
         best = strongest(torch.cat([old[0], new_value]), torch.cat([old[1], new_unit]), top, dim=0)
         for name, found in zip(("top_value", "top_unit"), best, strict=True):
             self.state[name] = found.view(top, halves, neurons).transpose(0, 1).contiguous()
         self.candidates, self.settled = [], int(self.state["count"])
 
-    def _least(self, values: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
-        """What a unit must exceed to be among the strongest of its half (halves, neurons)."""
-        least, top = self.state["top_value"][:, -1].clone(), self.state["top_value"].shape[1]
-        for code in (0, 1):
-            units = torch.nonzero(half == code)[:, 0]
-            if len(units) >= top and torch.isinf(least[code]).any():  # the list is not full yet: those of this chunk
-                strong = values[units.to(self.device)].topk(top, dim=0).values[-1]
-                least[code] = torch.maximum(least[code], strong.nextafter(strong.new_tensor(-torch.inf)))
-        return least
+
+def _strongest_of(values: torch.Tensor, top: int) -> torch.Tensor:
+    """Which of the values (units, neurons) are among the `top` of their neuron, with a few more that tie with the last.
+
+    A neuron may be silent, and all of its units tie.
+    """
+    if len(values) <= top:
+        return torch.ones_like(values, dtype=torch.bool)
+    last = values.topk(top, dim=0).values[-1]
+    ties = values == last
+    return (values > last) | (ties & (ties.cumsum(0) <= top))
 
 
 def _sum(values: torch.Tensor) -> torch.Tensor:
