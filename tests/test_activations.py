@@ -17,8 +17,9 @@ from rosetta_scaling.config import Activations
 from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
 from rosetta_scaling.input_side import input_metrics
-from rosetta_scaling.sources import StoredActivations, layer_and_channel
-from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics
+from rosetta_scaling.layout import layer_and_channel
+from rosetta_scaling.sources import StoredActivations
+from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store import StudyError, TensorFile, read_table, read_tensors, write_tensors
 from rosetta_scaling.unit_labels import label_units
 
@@ -295,9 +296,9 @@ def test_statistics_are_those_of_the_stored_activations(tmp_path):
     stored = run(model, tmp_path, chunk=7, dtype="bfloat16", unit_texts=2, top_contexts=4)
     labels = label_units(units, 2)
     files = sorted((tmp_path / "out/statistics").iterdir())
-    assert [file.name for file in files] == ["layer-00.safetensors", "layer-01.safetensors"]
+    assert [file.name for file in files] == ["layer-000.safetensors", "layer-001.safetensors"]
     for layer, file in enumerate(files):
-        running = NeuronStatistics(48, LabelMatrix(labels), 4, CPU)
+        running = NeuronStatistics(48, LabelMatrix(labels), 4, WorkSpace(CPU))
         for chunk in stored.chunks(48 * layer, 48 * (layer + 1)):
             running.update(chunk.T)
         expected, found = running.finish(), read_tensors(file)
@@ -339,7 +340,7 @@ def test_what_is_not_asked_for_is_not_written(tmp_path, monkeypatch):
     assert names["unmeasured"] == {"summary.json", "layers"}
     assert names["unstored"] == {"summary.json", "layers", "statistics", "contexts.parquet"}
     assert not list((tmp_path / "unstored/out/layers").iterdir())
-    for name in ("statistics/layer-00.safetensors", "statistics/layer-01.safetensors", "contexts.parquet"):
+    for name in ("statistics/layer-000.safetensors", "statistics/layer-001.safetensors", "contexts.parquet"):
         assert (tmp_path / "unstored/out" / name).read_bytes() == (tmp_path / "both/out" / name).read_bytes()
     layers = [folder / "out/layers/shard-0000.safetensors" for folder in (tmp_path / "unmeasured", tmp_path / "both")]
     assert layers[0].read_bytes() == layers[1].read_bytes()
@@ -367,7 +368,7 @@ def test_a_killed_extraction_continues_and_ends_the_same(tmp_path, monkeypatch, 
     run(model, tmp_path / "cut", dtype="bfloat16")
     assert len(calls) == 4, "a finished shard is not computed again"
     names = ["contexts.parquet", "summary.json", *(f"layers/shard-000{i}.safetensors" for i in range(3))]
-    names += [f"statistics/layer-0{i}.safetensors" for i in range(2)]
+    names += [f"statistics/layer-00{i}.safetensors" for i in range(2)]
     for out in (tmp_path / "whole/out", tmp_path / "cut/out"):
         assert sorted(str(file.relative_to(out)) for file in out.rglob("*.*")) == sorted(names)
     for name in names:
@@ -417,7 +418,7 @@ def test_shards_that_lack_what_is_asked_for_are_not_used(tmp_path, monkeypatch, 
             run(model, tmp_path, **lacking)
     assert list((tmp_path / "work").rglob("shard-0002"))
     assert_close(whole(run(model, tmp_path)), whole(run(model, tmp_path / "clean")))
-    for name in ("contexts.parquet", "statistics/layer-01.safetensors"):
+    for name in ("contexts.parquet", "statistics/layer-001.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "clean/out" / name).read_bytes()
 
 

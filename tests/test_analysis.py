@@ -14,7 +14,7 @@ from rosetta_scaling.config import NULLS, WORKFLOW, Criterion, load, parse
 from rosetta_scaling.counts import Point, survivors
 from rosetta_scaling.fits import fit_counts, fit_power_law, predict_power_law
 from rosetta_scaling.layout import POINT_TABLES, Layout
-from rosetta_scaling.rosetta import criterion_names, orient, rosetta_table
+from rosetta_scaling.rosetta import orient, rosetta_table
 from rosetta_scaling.store import StudyError, read_table, write_json, write_table
 from rosetta_scaling.variants import displacements
 
@@ -39,7 +39,6 @@ def test_a_rosetta_neuron_is_matched_in_every_model_and_strictly_when_the_others
     assert table.mutual_top1_strict.tolist() == [True, False, False, False, False]
     assert table["mutual_top1_r0.65"].tolist() == [True, False, False, False, False]
     assert table.partner_B.tolist() == [10, 11, 12, -1, -1]
-    assert criterion_names([TOP1], 3) == ["mutual_top1", "mutual_top1_strict"]
 
 
 def test_matches_found_at_a_larger_k_give_the_smaller_one():

@@ -2,6 +2,8 @@
 
 import copy
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -204,3 +206,11 @@ def test_how_a_pair_is_matched_decides_no_result(values, key):
     new = {"engine": "sketch", "placement": "recomputed"}.get(key, 5000)
     changed = config.parse(change(values, f"matching.{key}", new))
     assert changed.deciding() == config.parse(values).deciding()
+
+
+def test_jobs_on_tables_need_no_torch():
+    """Their environment (envs/cpu.yaml) has none."""
+    modules = "tables polarization_tables judge_study judge_client figures report provenance"
+    names = ", ".join(f"rosetta_scaling.{name}" for name in modules.split())
+    code = f"import sys; sys.modules['torch'] = None; import {names}"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from rosetta_scaling.config import WORKFLOW, load
 from rosetta_scaling.counts import Point
 from rosetta_scaling.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
-from rosetta_scaling.layout import Layout
-from rosetta_scaling.sources import layer_and_channel
+from rosetta_scaling.layout import Layout, layer_and_channel
 from rosetta_scaling.store import write_json
 
 CHOSEN = "mutual_top1"

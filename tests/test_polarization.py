@@ -1,6 +1,7 @@
 """Polarization on neurons whose answer is known: effects and intervals, placebo sets, confounds, the tables."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from rosetta_scaling.confounds import BALANCED, adjust, imbalance, normal_score
 from rosetta_scaling.layout import POLARIZATION_TABLES, Layout
 from rosetta_scaling.neuron_families import FAMILIES
 from rosetta_scaling.polarization import (
+    DETERMINED,
     LEAST,
     METRICS,
     beyond_chance,
@@ -232,7 +234,7 @@ def test_shares_have_wilsons_interval_and_means_students():
     rosetta = np.arange(200) < 50
     sets = placebo_sets(rosetta, np.zeros(200, int), 300, rng)
     truth = rng.random(200) < np.where(rosetta, 0.1, 0.3)
-    row, draws = mean_against_placebo(truth, rosetta, sets, 0.95)
+    row, draws = mean_against_placebo(truth, rosetta, sets, 0.95, share=True)
     n, p, z = 50, truth[:50].mean(), stats.norm.ppf(0.975)
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     bounds = [(p + z**2 / (2 * n) + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
@@ -286,12 +288,14 @@ def test_the_interval_of_a_slope_covers_at_its_nominal_rate():
 def test_placebo_slopes_join_one_draw_of_every_point():
     rng, sizes = np.random.default_rng(0), np.array([100.0, 300, 1000, 5000, 7000])
     draws = [rng.normal(0, 0.1 * i, 200) for i in range(1, 6)]
-    draws[1][7] = np.nan  # a point that lacks a draw is left out
-    kept = [0, 2, 3, 4]
-    slopes = [np.polyfit(np.log10(sizes[kept]), [draws[i][one] for i in kept], 1)[0] for one in range(200)]
+    slopes = [np.polyfit(np.log10(sizes), [point[one] for point in draws], 1)[0] for one in range(200)]
     found = placebo_slopes(sizes, draws, 0.9)
     assert [found["placebo_low"], found["placebo_high"]] == pytest.approx(list(np.quantile(slopes, [0.05, 0.95])))
-    assert np.isnan(list(placebo_slopes(sizes[:3], draws[:3], 0.9).values())).all()
+    assert np.isnan(list(placebo_slopes(sizes[:2], draws[:2], 0.9).values())).all()
+    assert np.isnan(list(placebo_slopes(np.full(5, 192.0), draws, 0.9).values())).all(), "points of one size"
+    assert np.isnan(slope(np.full(5, 192.0), np.arange(5.0), 0.9)["slope"])
+    draws[1][7] = np.nan  # a slope of other points than those of the real one would be no null of it
+    assert np.isnan(list(placebo_slopes(sizes, draws, 0.9).values())).all()
 
 
 # -- confounds -------------------------------------------------------------------------------------------------------
@@ -387,7 +391,8 @@ def test_who_cannot_be_made_alike_is_said_so_and_decides_nothing():
     empty["diagonal"] = pd.DataFrame(columns=["matches", "expected", "rotated", "rotated_high", "low", "share"])
     judged = judge_selectivity({"polarization": rows, **empty}, ["s"])
     assert {one["verdict"] for one in judged if one.get("column") == "more selective"} == {INCONCLUSIVE}
-    alike = judge_selectivity({"polarization": rows.assign(balanced=True), **empty}, ["s"])
+    alike = rows[~rows.metric.isin(DETERMINED)].assign(balanced=True)
+    alike = judge_selectivity({"polarization": alike, **empty}, ["s"])
     assert INCONCLUSIVE not in {one["verdict"] for one in alike if one.get("column") == "more selective"}
 
 
@@ -469,7 +474,7 @@ def selectivity(rng: np.random.Generator, rosetta: np.ndarray) -> pd.DataFrame:
     table["monoscore"] += 2 * rosetta
     table["token_information"] = 0.5 + rosetta  # one beyond chance
     table.loc[3:, "detection_auc"] = np.nan
-    table = table.assign(**{family: rng.random(n) < 0.3 for family in FAMILIES})
+    table = table.assign(**{family: (rng.random(n) < 0.3).astype(float) for family in FAMILIES})
     return table.assign(firing_code=rng.gamma(1 + rosetta), firing_prose=rng.gamma(1, size=n))
 
 
@@ -537,10 +542,16 @@ def test_rows_of_the_tables_are_those_of_their_sets(study):
             for name, table in tables.items()
             if name != "trends"
         }
-        enough = one.rosetta.sum() >= LEAST
-        adjustment = adjust(one.table, one.rosetta) if enough else None
         for row in rows["polarization"].to_dict("records"):
             values = beyond_chance(one.table, row["metric"])
+            known = np.isfinite(values)
+            enough = min((one.rosetta & known).sum(), (~one.rosetta & known).sum()) >= LEAST
+            adjustment = adjust(one.table[known], one.rosetta[known]) if enough else None
+            if enough:
+                weights = np.zeros(len(known))
+                weights[known] = adjustment.weights
+                adjustment = replace(adjustment, weights=weights)
+            assert row["balanced"] == (enough and adjustment.balanced)
             expected, _ = polarization(values, one.rosetta, adjustment, one.sets, confidence)
             assert [row[name] for name in expected] == pytest.approx(list(expected.values()), nan_ok=True)
             for name in ("effective_others", "imbalance_before", "imbalance"):
@@ -548,7 +559,7 @@ def test_rows_of_the_tables_are_those_of_their_sets(study):
         for name, key, prefix in (("specialisation", "domain", "firing_"), ("families", "family", "")):
             for row in rows[name].to_dict("records"):
                 values = one.table[prefix + row[key]].to_numpy()
-                expected, _ = mean_against_placebo(values, one.rosetta, one.sets, confidence)
+                expected, _ = mean_against_placebo(values, one.rosetta, one.sets, confidence, key == "family")
                 assert [row[column] for column in expected] == pytest.approx(list(expected.values()), nan_ok=True)
 
 
@@ -573,6 +584,7 @@ def test_trends_are_slopes_of_the_anchors_with_their_own_placebo(study):
             rows = metric_rows(one, confidence)
             drawn[one.about["point"]] = {row["metric"]: draws for row, draws in rows}
             for name, values in (("code", one.table.firing_code), ("dead", one.table.dead)):
+                values = values.to_numpy(float)
                 drawn[one.about["point"]][name] = mean_against_placebo(values, one.rosetta, one.sets, confidence)[1]
     found = tables["trends"].set_index(["table", "set", "of", "quantity"]).sort_index()
     quantities = {"polarization": ("effect", "adjusted", "median_rosetta", "median_others")}
@@ -592,7 +604,12 @@ def test_trends_are_slopes_of_the_anchors_with_their_own_placebo(study):
             row = found.loc[(name, "mutual_top1", of, quantity)]
             expected = slope(sizes, part[quantity].to_numpy(), confidence)
             if quantity in ("effect", "adjusted", "mean"):
-                expected |= placebo_slopes(sizes, [drawn[rung][of] for rung in RUNGS], confidence)
+                ones = [drawn[rung][of] for rung in RUNGS]
+                if quantity == "adjusted":  # the others have the same layers there
+                    ones = [one - one.mean() for one in ones]
+                known = np.isfinite(part[quantity].to_numpy())
+                ones = [one for one, use in zip(ones, known, strict=True) if use]
+                expected |= placebo_slopes(sizes[known], ones, confidence)
             else:
                 assert np.isnan([row.placebo_low, row.placebo_high]).all()
             assert [row[column] for column in expected] == pytest.approx(list(expected.values()), nan_ok=True)

@@ -189,7 +189,8 @@ def mean_rows(key: str, columns: dict) -> pd.DataFrame:
     for about, acts, chosen in every_anchor():
         sets = placebo_sets(chosen, np.zeros(len(chosen), int), 20, np.random.default_rng(0))
         for name, measure in columns.items():
-            row, _ = mean_against_placebo(measure(acts), chosen, sets, 0.95)
+            values = measure(acts).astype(float)
+            row, _ = mean_against_placebo(values, chosen, sets, 0.95, share=key == "family")
             rows.append(about | {"set": "mutual_top1", key: name} | row)
     return pd.DataFrame(rows)
 

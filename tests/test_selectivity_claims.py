@@ -9,9 +9,9 @@ from rosetta_scaling.polarization import LEAST
 from rosetta_scaling.selectivity_claims import judge_selectivity
 
 SETS = ["mutual_top1", "mutual_top1_r0.5", "mutual_top1_fdr05"]
-SELECTIVE = "Rosetta neurons are more selective than others that are alike otherwise (gini)"
-POLARIZES = "The difference in selectivity grows with size (gini; mutual_top1)"
-ONLY = "Rosetta neurons become more selective with size, the others do not (gini)"
+SELECTIVE = "Rosetta neurons are more selective than others that are alike otherwise (vocab_kurtosis)"
+POLARIZES = "The difference in selectivity grows with size (vocab_kurtosis; mutual_top1)"
+ONLY = "Rosetta neurons become more selective with size, the others do not (vocab_kurtosis)"
 CODE = "With size, Rosetta neurons fire more on code"
 DEPTH = "Matches join layers of the same relative depth, more than rotated neurons do"
 
@@ -24,7 +24,9 @@ NO_FIT = dict.fromkeys(LEVEL, np.nan)
 DIAGONAL = {"matches": 40, "share": 0.5, "low": 0.4, "expected": 0.3, "rotated": 0.25, "rotated_high": 0.35}
 
 
-def tables(points=({}, {}), slopes=None, diagonal=({},), metrics=("gini",), sets=SETS) -> dict[str, pd.DataFrame]:
+def tables(
+    points=({}, {}), slopes=None, diagonal=({},), metrics=("vocab_kurtosis",), sets=SETS
+) -> dict[str, pd.DataFrame]:
     """Points differ from EFFECT and DIAGONAL by what is given; slopes: {(what, quantity, set or None): [of curves]}."""
     rows = [
         {"metric": metric, "set": name, "is_anchor": True} | EFFECT | point
@@ -56,7 +58,7 @@ def verdicts(*, sets=SETS, **given) -> dict[str, str]:
     return {one["claim"]: one["verdict"] for one in judge_selectivity(tables(**given, sets=sets), sets)}
 
 
-def slopes(quantity: str, *values: dict, of: str = "gini", name: str = SETS[0]) -> dict:
+def slopes(quantity: str, *values: dict, of: str = "vocab_kurtosis", name: str = SETS[0]) -> dict:
     return {(of, quantity, name): list(values)}
 
 
@@ -85,6 +87,22 @@ UNBALANCED = {"balanced": False}
 )
 def test_more_selective_means_above_zero_and_placebo_beside_others_that_are_alike(points, verdict):
     assert verdicts(points=points)[SELECTIVE] == verdict
+
+
+def test_what_layers_do_to_placebo_sets_is_no_bar_beside_others_of_the_same_layers():
+    offset = {"placebo": 0.3, "placebo_low": 0.2, "placebo_high": 0.4}
+    assert verdicts(points=[offset])[SELECTIVE] == SUPPORTED
+    assert verdicts(points=[offset | {"adjusted_low": 0.09}])[SELECTIVE] == INCONCLUSIVE
+
+
+def test_a_metric_that_the_confounds_determine_can_be_refuted_but_not_supported():
+    claim = SELECTIVE.replace("vocab_kurtosis", "hoyer"), POLARIZES.replace("vocab_kurtosis", "hoyer")
+    rise = slopes("adjusted", RISES, of="hoyer") | slopes("effect", RISES, of="hoyer")
+    found = verdicts(metrics=["hoyer"], slopes=rise)
+    assert [found[one] for one in claim] == [INCONCLUSIVE, INCONCLUSIVE]
+    raw = {"effect": -0.4, "low": -0.5, "high": -0.3}
+    found = verdicts(metrics=["hoyer"], points=[raw], slopes=rise | slopes("effect", FALLS, of="hoyer"))
+    assert [found[one] for one in claim] == [NOT_SUPPORTED, NOT_SUPPORTED]
 
 
 def test_a_set_that_could_not_be_made_alike_anywhere_decides_nothing():
@@ -188,7 +206,7 @@ def test_the_same_depth_means_above_dealt_and_rotated_partners(rows, verdict):
 
 
 def test_claims_about_a_metric_say_where_they_stand_in_a_table():
-    metrics = ("gini", "monoscore")
+    metrics = ("vocab_kurtosis", "monoscore")
     given = tables(metrics=metrics, slopes=slopes("mean", RISES, of="code"))
     judged = judge_selectivity(given, SETS)
     keys = {"claim", "source", "verdict", "statistic", "sentence"}
@@ -203,13 +221,13 @@ def test_claims_about_a_metric_say_where_they_stand_in_a_table():
 
 
 def test_every_metric_is_judged_on_its_own():
-    given = tables(metrics=("gini", "monoscore"))
+    given = tables(metrics=("vocab_kurtosis", "monoscore"))
     ours = given["polarization"]
-    mixed = ours.assign(adjusted_high=ours.adjusted_high.where(ours.metric == "gini", -0.2),
-                        adjusted_low=ours.adjusted_low.where(ours.metric == "gini", -0.4))  # fmt: skip
+    mixed = ours.assign(adjusted_high=ours.adjusted_high.where(ours.metric == "vocab_kurtosis", -0.2),
+                        adjusted_low=ours.adjusted_low.where(ours.metric == "vocab_kurtosis", -0.4))  # fmt: skip
     found = {one["claim"]: one["verdict"] for one in judge_selectivity(given | {"polarization": mixed}, SETS)}
     assert found[SELECTIVE] == SUPPORTED
-    assert found[SELECTIVE.replace("gini", "monoscore")] == NOT_SUPPORTED
+    assert found[SELECTIVE.replace("vocab_kurtosis", "monoscore")] == NOT_SUPPORTED
 
 
 def test_sentences_tell_the_numbers():

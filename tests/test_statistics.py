@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from test_unit_labels import unit_table
 
 from rosetta_scaling.input_side import bin_edges
-from rosetta_scaling.statistics import BINS, SAMPLED, LabelMatrix, NeuronStatistics
+from rosetta_scaling.statistics import BINS, SAMPLED, LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.unit_labels import label_units
 
 CPU = torch.device("cpu")
 LABELS = label_units(unit_table(documents=90), 5)
 UNITS, NEURONS, TOP = len(LABELS.text), 9, 6
-KINDS = {"labelled": ("previous", "position", "text", "block"), "positive": ("text", "block", "shuffled")}
+KINDS = {"labelled": ("previous", "position", "text", "block"), "positive": ("text", "block", "displaced")}
 
 
 def population(seed: int = 0) -> torch.Tensor:
@@ -35,7 +35,7 @@ def population(seed: int = 0) -> torch.Tensor:
 
 
 def statistics(neurons: int = NEURONS, labels=LABELS, top: int = TOP) -> NeuronStatistics:
-    return NeuronStatistics(neurons, LabelMatrix(labels), top, CPU)
+    return NeuronStatistics(neurons, LabelMatrix(labels), top, WorkSpace(CPU))
 
 
 def state_of(x: torch.Tensor, cuts=(), saved_at=(), labels=LABELS, top: int = TOP) -> dict[str, torch.Tensor]:

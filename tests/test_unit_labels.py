@@ -75,13 +75,16 @@ def test_places_grow_with_the_logarithm_to_the_last_class():
     assert position[-1] == POSITIONS - 1 == position[181]
 
 
-def test_shuffled_texts_are_the_same_texts_elsewhere_and_the_same_again():
+def test_displaced_texts_are_the_same_texts_half_way_on_at_a_document():
     units = unit_table()
     labels = label_units(units, 4)
-    assert np.bincount(labels.shuffled).tolist() == np.bincount(labels.text).tolist()
+    assert np.bincount(labels.displaced).tolist() == np.bincount(labels.text).tolist()
     share = np.bincount(labels.text) / len(units)
-    assert (labels.shuffled == labels.text).mean() == pytest.approx((share**2).sum(), abs=0.06)
-    np.testing.assert_array_equal(label_units(units, 4).shuffled, labels.shuffled)
+    assert (labels.displaced == labels.text).mean() == pytest.approx((share**2).sum(), abs=0.06)
+    place = next(i for i in range(len(units)) if (np.roll(labels.text, i) == labels.displaced).all())
+    assert units.doc[place] != units.doc[place - 1]
+    starts = np.flatnonzero(units.doc.diff() != 0)
+    assert abs(place - len(units) / 2) == np.abs(starts - len(units) / 2).min()
 
 
 # -- blocks of documents ---------------------------------------------------------------------------------------------

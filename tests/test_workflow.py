@@ -200,6 +200,19 @@ def test_selectivity_and_polarization_follow_from_activations_and_weights(finish
     )
 
 
+def test_firing_is_that_of_the_strongest_units_above_zero(finished):
+    results = finished / "results/smoke"
+    values, table = activations(finished, "bloom-r3"), read_table(results / "selectivity/study/bloom-r3.parquet")
+    domain = read_table(results / "units/study/units.parquet").domain
+    share = domain.value_counts(normalize=True)
+    for neuron in range(0, len(values), 7):
+        above = np.flatnonzero(values[neuron] > 0)
+        strongest = above[np.argsort(-values[neuron][above], kind="stable")][:20]
+        for name in share.index:
+            expected = (domain[strongest] == name).mean() / share[name] if len(above) else np.nan
+            np.testing.assert_allclose(table[f"firing_{name}"][neuron], expected)
+
+
 def test_a_second_run_does_nothing(finished):
     began = time.monotonic()
     code, printed = run(finished, "smoke")

@@ -9,18 +9,19 @@ import itertools
 import logging
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling import progress
+from rosetta_scaling import progress, versions
 from rosetta_scaling.checkpoints import describe
 from rosetta_scaling.config import Activations
 from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.plan import CHUNK_UNITS
-from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics
+from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store import (
     StudyError,
     TensorFile,
@@ -51,7 +52,7 @@ def extract(
     store: bool = True,
     chunk: int = CHUNK_UNITS,
 ) -> None:
-    """Write out_dir/{layers/shard-NNNN.safetensors, statistics/layer-NN.safetensors, contexts.parquet, summary.json}.
+    """Write out_dir/{layers/shard-NNNN.safetensors, statistics/layer-NNN.safetensors, contexts.parquet, summary.json}.
 
     `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` is a unit table.
     The files in layers/ hold `activations` of shape (chunks, neurons of all layers, chunk) and there are none unless
@@ -66,7 +67,7 @@ def extract(
         )
     chunks = -(-source.units // chunk)
     settings = settings.model_copy(update={"shards": min(settings.shards, chunks)})
-    content = [weights, settings.model_dump(exclude={"batch_passages"}), chunk, store, measure]
+    content = [weights, settings.model_dump(exclude={"batch_passages"}), chunk, store, measure, versions.ACTIVATIONS]
     content = digest(content + [int(pd.util.hash_pandas_object(table).sum()) for table in (tokens, units)])
     work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / "lock", "w") as lock:
@@ -79,8 +80,8 @@ def extract(
         done = next((i for i, shard in enumerate(shards) if not shard.is_dir()), len(shards))
         statistics = []
         if measure:
-            labels = LabelMatrix(label_units(units, settings.unit_texts))
-            statistics = [NeuronStatistics(width, labels, settings.top_contexts, device) for width in source.widths]
+            labels, space = LabelMatrix(label_units(units, settings.unit_texts)), WorkSpace(device)
+            statistics = [NeuronStatistics(width, labels, settings.top_contexts, space) for width in source.widths]
             _resume(statistics, shards[done - 1] if done else None)
         report = progress.Reporter(log, name, len(shards))
         for i, part in list(enumerate(np.array_split(np.arange(chunks), len(shards))))[done:]:
@@ -96,7 +97,8 @@ def extract(
                 folder.mkdir()
                 for file in sorted(shards[-1].glob("layer-*.safetensors")):
                     os.link(file, folder / file.name)
-            write_table(out_dir / "contexts.parquet", contexts_table([layer.finish() for layer in statistics]))
+            files = sorted((out_dir / "statistics").glob("layer-*.safetensors"))
+            write_table(out_dir / "contexts.parquet", contexts_table(read_tensors(file) for file in files))
         about = {"model": name, "units": len(units), "dtype": settings.dtype}
         about |= {"weights": digest(weights), "content": content}
         write_json(summary, about | describe(model))  # last: its presence says that all is there
@@ -107,7 +109,7 @@ def _resume(statistics: list[NeuronStatistics], shard: Path | None) -> None:
     """Go on with the sums as they were after a shard."""
     if shard:
         for layer, running in enumerate(statistics):
-            running.resume(read_tensors(shard / f"layer-{layer:02d}.safetensors"))
+            running.resume(read_tensors(shard / f"layer-{layer:03d}.safetensors"))
 
 
 def _extract_shard(
@@ -131,10 +133,10 @@ def _extract_shard(
             for layer, neurons in zip(statistics, rows.split(source.widths, dim=1), strict=False):
                 layer.update(neurons)
         for layer, running in enumerate(statistics):
-            write_tensors(folder / f"layer-{layer:02d}.safetensors", running.finish())
+            write_tensors(folder / f"layer-{layer:03d}.safetensors", running.finish())
 
 
-def contexts_table(states: list[dict[str, torch.Tensor]]) -> pd.DataFrame:
+def contexts_table(states: Iterable[dict[str, torch.Tensor]]) -> pd.DataFrame:
     """The strongest units of every neuron: neuron (over all layers), half of the documents, rank, unit, activation."""
     tables, before = [], 0
     for state in states:

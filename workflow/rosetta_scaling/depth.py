@@ -5,8 +5,8 @@ import pandas as pd
 from scipy import stats
 
 from rosetta_scaling.counts import Point
+from rosetta_scaling.layout import layer_and_channel
 from rosetta_scaling.rosetta import satisfying
-from rosetta_scaling.sources import layer_and_channel
 
 BINS = 12  # of relative depth, as in the paper
 
@@ -73,7 +73,9 @@ def point_diagonal(point: Point, table: pd.DataFrame) -> pd.DataFrame:
         if n:
             confidence = point.layout.study.polarization.confidence
             bounds = stats.binomtest(on, n).proportion_ci(confidence, method="wilson")
-        expected = same_depth(layer_a[:, None], depth, layer_b, others).mean() if n else np.nan
+        shares = np.bincount(layer_a, minlength=depth) / max(1, n), np.bincount(layer_b, minlength=others) / max(1, n)
+        on_diagonal = same_depth(np.arange(depth)[:, None], depth, np.arange(others), others)
+        expected = shares[0] @ on_diagonal @ shares[1] if n else np.nan
         rotated = _rotated_share(point, model, criterion)
         row = {"model_a": point.anchor, "model_b": model, "matches": n, "on_diagonal": on}
         row |= {"share": on / n if n else np.nan, "low": bounds[0], "high": bounds[1], "expected": expected}

@@ -133,15 +133,15 @@ def unigram(sums: np.ndarray, units: np.ndarray, variance: np.ndarray) -> tuple[
 
 
 def token_metrics(s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray) -> dict[str, np.ndarray]:
-    """What texts tell: token_information with the same of shuffled texts, token_entropy, shares of the variance."""
+    """What texts tell: token_information with that of displaced texts, token_entropy, shares of the variance."""
     sums = {kind: s["labelled"][rows["labelled"][kind]].astype(float) for kind in ("text", "previous", "position")}
     units = {kind: np.bincount(getattr(labels, kind), minlength=len(part)) for kind, part in sums.items()}
     share = units["text"] / units["text"].sum()
-    activity, shuffled = (s["positive"][rows["positive"][kind]].astype(float) for kind in ("text", "shuffled"))
+    activity, displaced = (s["positive"][rows["positive"][kind]].astype(float) for kind in ("text", "displaced"))
     best, unigram_r2 = unigram(sums["text"], units["text"], variance)
     return {
         "token_information": specialisation.information(activity, share),
-        "token_information_null": specialisation.information(shuffled, share),
+        "token_information_null": specialisation.information(displaced, share),
         "token_entropy": specialisation.entropy(activity[:-1], share[:-1]),
         "token_r2": explained(sums["text"], units["text"], variance),
         "previous_r2": explained(sums["previous"], units["previous"], variance),
@@ -154,7 +154,7 @@ def token_metrics(s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray)
 def domain_metrics(
     s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray, shuffles: int, seed
 ) -> dict[str, np.ndarray]:
-    """What domains tell: domain_information with that of shuffled documents and its p-value, entropy, means, ..."""
+    """What domains tell: domain_information with that of domains dealt anew and its p-value, entropy, means, ..."""
     units, of_block = np.bincount(labels.block), labels.block_domain
     activity, sums = (s[name][rows[name]["block"]].astype(float) for name in ("positive", "labelled"))
     by_domain, share = specialisation.by_class(activity, units, of_block)

@@ -97,7 +97,7 @@ def read_answers(path_or_records: str | Path | list[dict], requests: list[dict],
     if missing and not partial:
         raise StudyError(
             f"{path_or_records if is_file else 'the judge'}: {len(missing)} of {len(requests)} answers are missing, "
-            f"{missing[0]} is the first; send those requests too, or allow a partial reading"
+            f"{missing[0]} is the first; send those requests too"
         )
     rows = []
     for name in (request["custom_id"] for request in requests):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from rosetta_scaling.contexts import strongest_contexts, windows
 from rosetta_scaling.judge import description_requests, detection_requests, judge_summary, judge_table
@@ -13,18 +12,19 @@ from rosetta_scaling.judge_answers import read_answers, read_lines, write_lines
 from rosetta_scaling.judge_client import ask
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store import StudyError, digest, read_table, write_table
-from rosetta_scaling.variants import open_source
 
 HELD_OUT = 5  # contexts of either kind, as in the paper's table 5
 CANDIDATES = 20_000  # random units among which those of the lower half are looked for
 
 
-def write_requests(layout: Layout, curve: str, rung: str, device: torch.device, folder: Path) -> None:
+def write_requests(layout: Layout, curve: str, rung: str, device, folder: Path) -> None:
     """Write examples.parquet and describe.jsonl: random Rosetta neurons of a point's anchor, and as many others.
 
-    A neuron has its `top_contexts` strongest contexts, the next HELD_OUT ones to be told from as many random units of
-    the lower half of its activations.
+    Of a neuron's `top_contexts` strongest contexts the last HELD_OUT are kept from the judge, to be told from as many
+    random units of the lower half of its activations.
     """
+    from rosetta_scaling.variants import open_source  # here, because the other steps do without torch
+
     model = layout.points[curve, rung][0]
     scope = layout.scope_of_member(curve, rung, 0)
     units = read_table(layout.units(scope))
@@ -34,8 +34,8 @@ def write_requests(layout: Layout, curve: str, rung: str, device: torch.device, 
     neurons = np.sort(np.concatenate(chosen))
     top = layout.study.activations.top_contexts
     contexts = read_table(f"{layout.activations(scope, model)}/contexts.parquet")
-    strongest = strongest_contexts(contexts[contexts.neuron.isin(neurons)], top + HELD_OUT)
-    strongest["kind"] = np.where(strongest["rank"] < top, "top", "positive")
+    strongest = strongest_contexts(contexts[contexts.neuron.isin(neurons) & (contexts.activation > 0)], top)
+    strongest["kind"] = np.where(strongest["rank"] < top - HELD_OUT, "top", "positive")
     weakest = weak_units(open_source(layout, scope, model, device), neurons, rng)
     examples = pd.concat([strongest, weakest], ignore_index=True)
     examples["text"] = marked_windows(units, examples.unit.to_numpy())
@@ -50,7 +50,7 @@ def weak_units(source, neurons: np.ndarray, rng: np.random.Generator) -> pd.Data
     place, parts = np.searchsorted(units, np.arange(0, source.units + source.chunk, source.chunk)), []
     for i, values in enumerate(source.chunks()):
         wanted = units[place[i] : place[i + 1]] - i * source.chunk
-        parts.append(values[torch.from_numpy(neurons)][:, torch.from_numpy(wanted)].float().cpu().numpy())
+        parts.append(values[neurons][:, wanted].float().cpu().numpy())
     activations, tables = np.concatenate(parts, 1), []
     for neuron, values in zip(neurons, activations, strict=True):
         low = np.flatnonzero(values <= np.median(values))
@@ -74,12 +74,12 @@ def write_answers(layout: Layout, curve: str, rung: str, stage: str, requests: s
     """Ask the endpoint, or take the answers that the user has put into the folder `judge.answers`."""
     settings = layout.study.judge
     if settings.endpoint:
-        # Not an output of a rule: what was answered before a crash is kept, and not asked again.
-        kept = Path(layout.work("judge", f"{curve}-{rung}")) / f"{stage}.answers.jsonl"
+        # Not an output of a rule: what was answered once is kept, and not asked (and paid for) again.
+        kept = Path(layout.cache) / "judge" / layout.study.study / f"{curve}-{rung}-{stage}.jsonl"
         kept.parent.mkdir(parents=True, exist_ok=True)
         ask(read_lines(requests), settings.endpoint, kept)
     else:
-        kept = Path(settings.answers) / f"{curve}-{rung}-{stage}.jsonl"
+        kept = Path(layout.answers(curve, rung, stage))
         if not kept.is_file():
             raise StudyError(
                 f"{kept}: no such file; send the requests in {requests} to a judge (they are in the format of OpenAI's "

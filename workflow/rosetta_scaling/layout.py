@@ -22,6 +22,12 @@ STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models",
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 
 
+def layer_and_channel(widths: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Layer and channel of every neuron of a model."""
+    layer = np.repeat(np.arange(len(widths)), widths)
+    return layer, np.arange(len(layer)) - np.cumsum([0, *widths])[layer]
+
+
 class Layout:
     """Names and paths of one study, as the rules need them. Paths are strings, relative to the working folder.
 
@@ -310,6 +316,10 @@ class Layout:
     def polarization(self, curve: str, name: str) -> str:
         """One of POLARIZATION_TABLES of one curve."""
         return f"{self.results}/polarization/{curve}/{name}.csv"
+
+    def answers(self, curve: str, rung: str, stage: str) -> str:
+        """Where a user puts the answers of a judge by hand."""
+        return f"{self.study.judge.answers}/{curve}-{rung}-{stage}.jsonl"
 
     @property
     def judgements(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Kinds of neurons by stated rules on the metrics of their table; a neuron may be of several kinds, or of none.
 
-After the families of Gurnee et al. 2024 (arXiv 2401.12181), whose rules also look at weights; variance is explained as
-there, by the squared correlation with belonging to a class.
+After the families of Gurnee et al. 2024 (arXiv 2401.12181), whose rules also look at weights. What is above zero counts
+as activity; in gated MLPs the sign of a neuron is arbitrary, so there `dead` says only that it is never positive.
 """
 
 import pandas as pd
@@ -14,9 +14,13 @@ VOCABULARY_KURTOSIS = 7.0  # excess; 10 in the convention of Gurnee et al., who 
 
 
 def families(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per neuron of a selectivity table, one column of truth values per family."""
+    """One row per neuron of a selectivity table, one column per family: 1, 0, or NaN where that cannot be told."""
     kurtosis, skewness = table.vocab_kurtosis_folded, table.vocab_skewness_folded
-    return pd.DataFrame(
+
+    def known(truth: pd.Series) -> pd.Series:
+        return truth.astype(float).where(kurtosis.notna())
+
+    found = pd.DataFrame(
         {
             "dead": table.maximum <= 0,  # never above zero
             "always_on": table.fraction_active >= ALWAYS_ON,
@@ -24,10 +28,11 @@ def families(table: pd.DataFrame) -> pd.DataFrame:
             "previous_token": (table.previous_r2 >= PREVIOUS) & (table.previous_r2 > table.token_r2),
             "position": table.position_r2 >= POSITION,
             "domain": (table.domain_r2 >= DOMAIN) & (table.domain_p <= DOMAIN_P),
-            "prediction": (kurtosis > VOCABULARY_KURTOSIS) & (skewness > 0),
-            "suppression": (kurtosis > VOCABULARY_KURTOSIS) & (skewness < 0),
+            "prediction": known((kurtosis > VOCABULARY_KURTOSIS) & (skewness > 0)),
+            "suppression": known((kurtosis > VOCABULARY_KURTOSIS) & (skewness < 0)),
         }
     )
+    return found.astype(float)
 
 
 FAMILIES = ("dead", "always_on", "unigram", "previous_token", "position", "domain", "prediction", "suppression")

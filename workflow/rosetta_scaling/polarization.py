@@ -26,11 +26,12 @@ METRICS = (
     "monoscore",
     "detection_auc",
 )
+DETERMINED = ("gini", "hoyer")  # nearly so, by mean, variance and share of active units: beside others alike, no trace
 LEAST = 5  # neurons in a set whose effect is told
 
 
 def beyond_chance(table: pd.DataFrame, metric: str) -> np.ndarray:
-    """Values (neurons,) of a metric, less what shuffled units give, where that was measured."""
+    """Values (neurons,) of a metric, less what it is by chance, where that was measured."""
     null = f"{metric}_null"
     return (table[metric] - table[null] if null in table else table[metric]).to_numpy(float)
 
@@ -80,7 +81,8 @@ def median_difference(rosetta: np.ndarray, others: np.ndarray, confidence: float
 def placebo_sets(rosetta: np.ndarray, layer: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Random sets (draws, size) of other neurons with as many of each layer as there are Rosetta neurons.
 
-    At most half of a layer's others, so that as many are left to compare them with.
+    At most half of a layer's others, so that as many are left to compare them with; fewer than asked, where there are
+    too few.
     """
     picked = []
     for one in np.unique(layer):
@@ -137,14 +139,13 @@ def polarization(
 
 
 def mean_against_placebo(
-    values: np.ndarray, rosetta: np.ndarray, sets: np.ndarray, confidence: float
+    values: np.ndarray, rosetta: np.ndarray, sets: np.ndarray, confidence: float, share: bool = False
 ) -> tuple[dict[str, float], np.ndarray]:
     """Mean of a quantity over the Rosetta neurons with its interval, over the others, over placebo sets; and its draws.
 
-    values (neurons,), NaN where undefined; truth values give shares, with Wilson's interval. The others have Student's.
+    values (neurons,), NaN where undefined. A `share` is the mean of zeros and ones and has Wilson's interval; other
+    means have Student's.
     """
-    values = np.asarray(values)
-    share, values = values.dtype == bool, values.astype(float)
     inside, outside = (values[chosen & np.isfinite(values)] for chosen in (rosetta, ~rosetta))
     row = {"rosetta": len(inside), "others": len(outside)}
     row |= dict.fromkeys(("mean", "low", "high", "mean_others", "placebo", "placebo_low", "placebo_high"), np.nan)
@@ -169,7 +170,7 @@ def slope(neurons: np.ndarray, values: np.ndarray, confidence: float) -> dict[st
     """Slope of values per decade of neurons with a t interval; the model is the replicate. NaN below three points."""
     known = np.isfinite(values)
     row = {"points": int(known.sum())} | dict.fromkeys(("slope", "low", "high"), np.nan)
-    if known.sum() < 3:
+    if known.sum() < 3 or len(set(neurons[known])) < 2:
         return row
     fit = stats.linregress(np.log10(neurons[known]), values[known])
     half = stats.t.ppf((1 + confidence) / 2, known.sum() - 2) * fit.stderr
@@ -177,12 +178,14 @@ def slope(neurons: np.ndarray, values: np.ndarray, confidence: float) -> dict[st
 
 
 def placebo_slopes(neurons: np.ndarray, draws: list[np.ndarray], confidence: float) -> dict[str, float]:
-    """Quantiles of the slopes of placebo sets, joining one draw (draws,) of every point; NaN below three points."""
-    known = np.array([np.isfinite(one).all() for one in draws])
-    if known.sum() < 3:
+    """Quantiles of the slopes of placebo sets, joining one draw (draws,) of every point.
+
+    NaN where `slope` has none, and when a draw of one of the points is not known.
+    """
+    if len(draws) < 3 or len(set(neurons)) < 2 or not all(np.isfinite(one).all() for one in draws):
         return {"placebo_low": np.nan, "placebo_high": np.nan}
-    x = np.log10(neurons[known])
+    x = np.log10(neurons)
     x = x - x.mean()
-    slopes = x @ np.stack([one for one, use in zip(draws, known, strict=True) if use]) / (x @ x)
+    slopes = x @ np.stack(draws) / (x @ x)
     low, high = np.quantile(slopes, [(1 - confidence) / 2, (1 + confidence) / 2])
     return {"placebo_low": low, "placebo_high": high}

@@ -1,12 +1,12 @@
 """The tables of one curve about its Rosetta neurons: polarization, specialisation, families, and their trends."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.confounds import adjust
+from rosetta_scaling.confounds import Adjustment, adjust
 from rosetta_scaling.layout import POLARIZATION_TABLES, Layout
 from rosetta_scaling.neuron_families import FAMILIES
 from rosetta_scaling.polarization import (
@@ -22,6 +22,7 @@ from rosetta_scaling.polarization import (
 from rosetta_scaling.store import digest, read_table, write_table
 
 QUANTITIES = ("effect", "adjusted", "median_rosetta", "median_others", "difference")
+BALANCE = ("effective_others", "imbalance_before", "imbalance", "balanced")
 DRAWN = ("effect", "adjusted", "mean")  # quantities that a placebo has, too
 
 
@@ -86,23 +87,35 @@ def write_polarization(layout: Layout, curve: str) -> None:
 
 def metric_rows(one: NeuronSet, confidence: float) -> list[tuple[dict, np.ndarray]]:
     """Polarization of every metric, with the balance of the confounds; and its placebo draws."""
-    enough = min(one.rosetta.sum(), (~one.rosetta).sum()) >= LEAST
-    adjustment = adjust(one.table, one.rosetta) if enough else None
-    names = ("effective_others", "imbalance_before", "imbalance")
-    balance = {name: getattr(adjustment, name) if enough else np.nan for name in names}
-    balance["balanced"] = enough and adjustment.balanced
-    found = []
+    adjustments, found = {}, []
     for metric in METRICS:
-        row, drawn = polarization(beyond_chance(one.table, metric), one.rosetta, adjustment, one.sets, confidence)
+        values = beyond_chance(one.table, metric)
+        defined = np.isfinite(values)
+        if defined.tobytes() not in adjustments:
+            adjustments[defined.tobytes()] = adjust_among(one, defined)
+        adjustment = adjustments[defined.tobytes()]
+        row, drawn = polarization(values, one.rosetta, adjustment, one.sets, confidence)
+        balance = {name: getattr(adjustment, name, np.nan) for name in BALANCE}
+        balance["balanced"] = balance["balanced"] is True
         found.append((one.about | {"metric": metric} | row | balance, drawn))
     return found
+
+
+def adjust_among(one: NeuronSet, defined: np.ndarray) -> Adjustment | None:
+    """The adjustment among the neurons on which a metric is defined; None when there are too few of either kind."""
+    if min((one.rosetta & defined).sum(), (~one.rosetta & defined).sum()) < LEAST:
+        return None
+    found = adjust(one.table[defined], one.rosetta[defined])
+    weights = np.zeros(len(defined))
+    weights[defined] = found.weights
+    return replace(found, weights=weights)
 
 
 def mean_rows(one: NeuronSet, key: str, table: pd.DataFrame, confidence: float) -> list[tuple[dict, np.ndarray]]:
     """Means of all columns of a table over the Rosetta neurons, the others, and the placebo; and its draws."""
     found = []
     for name, values in table.items():
-        row, drawn = mean_against_placebo(values.to_numpy(), one.rosetta, one.sets, confidence)
+        row, drawn = mean_against_placebo(values.to_numpy(), one.rosetta, one.sets, confidence, key == "family")
         found.append((one.about | {key: name} | row, drawn))
     return found
 
@@ -121,8 +134,12 @@ def trends(
         neurons = part.neurons.to_numpy(float)
         for quantity in quantities:
             row = {"curve": curve, "table": name, "set": chosen, "of": of, "quantity": quantity}
-            row |= slope(neurons, part[quantity].to_numpy(float), confidence)
+            values = part[quantity].to_numpy(float)
+            row |= slope(neurons, values, confidence)
             if quantity in DRAWN:
-                row |= placebo_slopes(neurons, [draws[name, i] for i in part.index], confidence)
+                drawn = [draws[name, i] for i in part.index[np.isfinite(values)]]
+                if quantity == "adjusted":  # layers are the same there, so what placebo sets have of them is taken off
+                    drawn = [one - one.mean() for one in drawn]
+                row |= placebo_slopes(neurons[np.isfinite(values)], drawn, confidence)
             rows.append(row)
     return pd.DataFrame(rows)

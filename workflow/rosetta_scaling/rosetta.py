@@ -43,14 +43,15 @@ def rosetta_table(
     """One row per anchor neuron.
 
     `partners` maps each other model to its table of partners with the anchor (the anchor is side a); `outer` maps each
-    pair of others to theirs. Columns: neuron; for every other model the best mutual partner `partner_M` (-1: none) and
-    `r_M`; for every criterion whether the neuron is a Rosetta neuron, and with three models or more `CRITERION_strict`,
-    where all models match each other.
+    pair of others to theirs. Columns: neuron; for every other model the best partner `partner_M` that meets the first
+    criterion, or else is mutual (-1: none), and `r_M`; for every criterion whether the neuron is a Rosetta neuron, and
+    with three models or more `CRITERION_strict`, where all models match each other.
     """
     table = pd.DataFrame({"neuron": np.arange(neurons)})
     for model, matches in partners.items():
-        best = matches[(matches.rank_a > 0) & (matches.rank_b > 0)].sort_values(["neuron_a", "rank_a"])
-        best = best.drop_duplicates("neuron_a").set_index("neuron_a")
+        decides = matches.index.isin(satisfying(matches, criteria[0]).index)
+        best = matches[decides | ((matches.rank_a > 0) & (matches.rank_b > 0))].assign(other=~decides)
+        best = best.sort_values(["neuron_a", "other", "rank_a"]).drop_duplicates("neuron_a").set_index("neuron_a")
         table[f"partner_{model}"] = best.neuron_b.reindex(table.neuron).fillna(-1).astype(int).to_numpy()
         table[f"r_{model}"] = best.r.reindex(table.neuron).to_numpy()
     for criterion in criteria:
@@ -81,9 +82,3 @@ def rosetta_neurons(
         edges = satisfying(matches, criterion)[[*by, "neuron_a", "neuron_b"]].set_axis([*by, first, second], axis=1)
         tuples = tuples.merge(edges, on=[*by, first, second])
     return tuples[keys].drop_duplicates()
-
-
-def criterion_names(criteria: list[Criterion], models: int) -> list[str]:
-    """Names of all counts at a point of so many models."""
-    names = [criterion.name for criterion in criteria]
-    return names + [f"{name}_strict" for name in names] if models > 2 else names

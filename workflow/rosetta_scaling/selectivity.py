@@ -34,13 +34,22 @@ def write_selectivity(layout: Layout, scope: str, model: str, device: torch.devi
     table.insert(0, "layer", table.pop("layer"))
     table = table.reset_index(drop=True)
     tokenizer = Tokenizer.from_file(layout.tokenizer_file(model))
-    output, tokens = output_metrics(load_model(layout.checkpoint(model), device), tokenizer.get_vocab_size())
-    tokens["text"] = [tokenizer.decode([token], skip_special_tokens=False) for token in tokens.token]
+    # On the processor: a network larger than the GPU would not have all its weights at hand.
+    network = load_model(layout.checkpoint(model), torch.device("cpu"))
+    output, tokens = output_metrics(network, known_tokens(tokenizer, network))
+    texts = {token: tokenizer.decode([token], skip_special_tokens=False) for token in tokens.token.unique().tolist()}
+    tokens["text"] = tokens.token.map(texts)
     contexts = read_table(folder / "contexts.parquet")
     about = context_metrics(layout, contexts, units, labels, len(table), device)
     table = pd.concat([table, output, about], axis=1)
     write_table(out, pd.concat([table, families(table)], axis=1))
     write_table(out_tokens, tokens)
+
+
+def known_tokens(tokenizer: Tokenizer, network: torch.nn.Module) -> int | None:
+    """Rows of the unembedding that stand for tokens; those after them are padding. None without an unembedding."""
+    head = network.get_output_embeddings()
+    return None if head is None else min(max(tokenizer.get_vocab().values()) + 1, len(head.weight))
 
 
 def context_metrics(
@@ -59,5 +68,5 @@ def context_metrics(
     types = document_types(labels.domains)
     kinds = sorted(set(types))
     kind = np.array([kinds.index(one) for one in types])[labels.block_domain][labels.block]
-    firing = normalised_firing(strongest_contexts(contexts, top), kind, len(kinds), neurons)
+    firing = normalised_firing(strongest_contexts(contexts[contexts.activation > 0], top), kind, len(kinds), neurons)
     return pd.DataFrame(columns | {f"firing_{name}": values for name, values in zip(kinds, firing, strict=True)})

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, PAPER, SUPPORTED, claim, combine, inside, intervals
-from rosetta_scaling.polarization import LEAST
+from rosetta_scaling.polarization import DETERMINED, LEAST
 
 SPECIALISES_IN = ("code", "math")  # what Rosetta neurons of larger networks fire on more (the paper's section 5.2)
 
@@ -35,26 +35,41 @@ def judge_selectivity(tables: dict[str, pd.DataFrame], sets: list[str]) -> list[
 
 
 def _more_selective(rows: pd.DataFrame, metric: str) -> dict:
-    balanced = rows.balanced.astype(bool)
-    above = balanced & (rows.adjusted_low > rows.placebo_high.clip(lower=0))
-    below = balanced & (rows.adjusted_high < rows.placebo_low.clip(upper=0))
+    told = rows.effect.notna()
+    spread_low, spread_high = rows.placebo_low - rows.placebo, rows.placebo_high - rows.placebo  # without their layers
+    balanced = rows.balanced.astype(bool) & (metric not in DETERMINED)
+    above = balanced & (rows.adjusted_low > spread_high.clip(lower=0))
+    below = balanced & (rows.adjusted_high < spread_low.clip(upper=0))
+    below |= rows.high < rows.placebo_low.clip(upper=0) if metric in DETERMINED else False
     votes = np.where(above, SUPPORTED, np.where(below, NOT_SUPPORTED, INCONCLUSIVE)).tolist()
     raw = (rows.low > rows.placebo_high.clip(lower=0)).sum()
     return claim(
         f"Rosetta neurons are more selective than others that are alike otherwise ({metric})",
         f"{PAPER}, section 5.1",
         combine(votes),
-        f"rank-biserial effect, adjusted: {rows.adjusted.min():.2f} to {rows.adjusted.max():.2f} over {len(rows)} "
+        f"rank-biserial effect, adjusted: {rows.adjusted.min():.2f} to {rows.adjusted.max():.2f} over {told.sum()} "
         f"points; as measured: {rows.effect.min():.2f} to {rows.effect.max():.2f}",
         f"Beside others with the same layers, means, variances and shares of units, the effect lies above zero and "
         f"above placebo sets at {above.sum()} of {len(rows)} points, and below both at {below.sum()}; as measured it "
-        f"lies above at {raw}. The others could not be made alike at {(~balanced).sum()} points.",
+        f"lies above at {raw}. The others could not be made alike at {(told & ~rows.balanced.astype(bool)).sum()} "
+        f"points; {(~told).sum()} have too few Rosetta neurons.{_determined(metric)}",
     ) | {"column": "more selective"}
+
+
+def _determined(metric: str) -> str:
+    if metric not in DETERMINED:
+        return ""
+    return (
+        " What the others are made alike in nearly determines this metric, so nothing can be left of it: as measured "
+        "it can be refuted, but not supported."
+    )
 
 
 def _polarizes(slopes: pd.DataFrame, metric: str, name: str) -> dict:
     rows, raw = (slopes[slopes.quantity == quantity] for quantity in ("adjusted", "effect"))
     votes = [_beyond_placebo(row) for row in rows.itertuples()]
+    if metric in DETERMINED:
+        votes = [vote if vote == NOT_SUPPORTED else INCONCLUSIVE for vote in map(_beyond_placebo, raw.itertuples())]
     return claim(
         f"The difference in selectivity grows with size ({metric}; {name})",
         f"{PAPER}, section 5.1 (neuron polarization)",
@@ -62,7 +77,7 @@ def _polarizes(slopes: pd.DataFrame, metric: str, name: str) -> dict:
         f"adjusted effect per decade of neurons {intervals(rows, 'slope')}",
         f"The slope over models lies above zero and above those of placebo sets on {votes.count(SUPPORTED)} of "
         f"{len(votes)} curves, and not above zero on {votes.count(NOT_SUPPORTED)}. "
-        f"As measured: {intervals(raw, 'slope')}.",
+        f"As measured: {intervals(raw, 'slope')}.{_determined(metric)}",
     ) | {"column": f"polarizes ({name})"}
 
 

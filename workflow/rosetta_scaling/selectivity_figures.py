@@ -19,7 +19,7 @@ def panels_of(
     data: pd.DataFrame, key: str, y: list[str], height: float
 ) -> tuple[Figure, Iterator[tuple[Axes, pd.DataFrame]], list[Line2D]]:
     """One panel per value of `key`, with limits for the columns `y`: the figure, (axes, rows), legend handles."""
-    groups = list(data.groupby(key, sort=False))
+    groups = [group for group in data.groupby(key, sort=False) if group[1][y].notna().any(axis=None)]
     figure, every_axes = style.panels(len(groups), height, columns=4 if len(groups) > 6 else None)
     for axes, (name, rows) in zip(every_axes, groups, strict=True):
         style.log_axis(axes, "x", data["neurons"])
@@ -74,7 +74,9 @@ def draw_polarization(data: pd.DataFrame) -> Figure:
     figure, every_panel, handles = panels_of(data, "metric", columns, height=2.6)
     for axes, rows in every_panel:
         axes.axhline(0, color="0.3", lw=0.8)
-        draw_against_placebo(axes, data, rows, ("adjusted", "adjusted_low", "adjusted_high"))
+        # Others that are alike have the same layers, so what layers alone do to placebo sets is taken off.
+        ends = {name: rows[name] - rows["placebo"] for name in ("placebo_low", "placebo_high", "placebo")}
+        draw_against_placebo(axes, data, rows.assign(**ends), ("adjusted", "adjusted_low", "adjusted_high"))
         for part, look, shift in style.by_curve(data, rows):
             open_look = look | {"facecolor": "white", "edgecolor": look["color"], "s": 12, "zorder": 4, "lw": 0.8}
             del open_look["color"]

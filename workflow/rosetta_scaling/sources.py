@@ -13,7 +13,6 @@ stands beside unit `displacement` of the other model (the shift null).
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from rosetta_scaling.plan import CHUNK_UNITS
@@ -23,12 +22,6 @@ from rosetta_scaling.store import StudyError, TensorFile, read_json
 def circular(first: int, units: int) -> list[tuple[int, int]]:
     """All units from `first` around to `first`, as one or two ranges."""
     return [(low, high) for low, high in ((first, units), (0, first)) if low < high]
-
-
-def layer_and_channel(widths: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Layer and channel of every neuron of a model."""
-    layer = np.repeat(np.arange(len(widths)), widths)
-    return layer, np.arange(len(layer)) - np.cumsum([0, *widths])[layer]
 
 
 class StoredActivations:

@@ -45,12 +45,12 @@ def information(activity: np.ndarray, share: np.ndarray) -> np.ndarray:
     activity (classes, neurons): sums over the units of a class, not negative; share (classes,): of units in a class.
     sum p log2(p / share), with p the share of a class in the activity: what the mutual information of class and rare
     counts, drawn in proportion to activity, is per count. 0 when all classes excite alike, -log2(share) when only one
-    does. NaN without activity.
+    does. NaN without activity, or with one class.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         p = activity / activity.sum(0)
         terms = np.where(p > 0, p * np.log2(p / share[:, None]), 0.0)
-    return np.where(activity.sum(0) > 0, terms.sum(0), np.nan)
+    return np.where((activity.sum(0) > 0) & (len(share) > 1), terms.sum(0), np.nan)
 
 
 def entropy(activity: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Running sums of every neuron over units: what all input-side metrics are computed from, in one pass.
 
-Chunks are reduced in float32 around the mean of the first one and added up in float64, so a mean far from zero does not
-eat the variance. Sums per label (text, previous text, position, documents) are a product with a sparse matrix of ones.
+Chunks are reduced in float32 around the mean of the first one, so a mean far from zero does not eat the variance, and
+their powers are added up in float64. Sums per label (text, previous text, position, documents) are a product with a
+sparse matrix of ones, added up in float32.
 """
 
 import torch
@@ -18,7 +19,7 @@ SAMPLED = 8
 class LabelMatrix:
     """Sparse (labels, units) matrices with a one where a unit has a label; `rows` finds a kind of label in the sums."""
 
-    KINDS = ("previous", "position", "text", "block", "shuffled")
+    KINDS = ("previous", "position", "text", "block", "displaced")
     LABELLED, POSITIVE = KINDS[:4], KINDS[2:]  # activations are summed by the former, what is above zero by the latter
 
     def __init__(self, labels: UnitLabels):
@@ -43,6 +44,19 @@ class LabelMatrix:
         return torch.sparse_coo_tensor(place, ones, size, check_invariants=False).to(device)
 
 
+class WorkSpace:
+    """Float32 memory that the statistics of all layers share, allocated once: fresh memory would double the time."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.memory = device, torch.empty(0, device=device)
+
+    def tensors(self, number: int, units: int, neurons: int) -> list[torch.Tensor]:
+        """So many tensors (units, neurons), with anything in them."""
+        if self.memory.numel() < number * units * neurons:
+            self.memory = torch.empty(number * units * neurons, device=self.device)
+        return list(self.memory[: number * units * neurons].view(number, units, neurons))
+
+
 class NeuronStatistics:
     """Running sums of `neurons` neurons over all units, in order; feed chunks with `update`.
 
@@ -56,9 +70,10 @@ class NeuronStatistics:
         top_value, top_unit     strongest units of either half of the documents (2, top, neurons)
     """
 
-    def __init__(self, neurons: int, labels: LabelMatrix, top: int, device: torch.device):
+    def __init__(self, neurons: int, labels: LabelMatrix, top: int, space: WorkSpace):
+        device = space.device
         zeros = {"dtype": torch.float64, "device": device}
-        self.labels, self.device, self.memory = labels, device, None
+        self.labels, self.device, self.space = labels, device, space
         self.candidates, self.settled = [], 0  # for the strongest units, and after how many units they were merged last
         self.state = {
             "count": torch.zeros((), dtype=torch.int64),
@@ -77,7 +92,7 @@ class NeuronStatistics:
         """Add the next units: values (units, neurons), rounded as they are stored."""
         state = self.state
         first, stop = int(state["count"]), int(state["count"]) + len(values)
-        x, work, squared = self._memory(len(values))
+        x, work, squared = self.space.tensors(3, *values.shape)
         torch.add(values, 0, out=x)  # which also turns -0 into 0: they are equal, and tie
         if first == 0:
             state["shift"] = x.mean(0)
@@ -107,12 +122,6 @@ class NeuronStatistics:
         """Go on from what `finish` gave."""
         self.state = {key: tensor.to(self.state[key].device, copy=True) for key, tensor in state.items()}
         self.settled = int(state["count"])
-
-    def _memory(self, units: int) -> list[torch.Tensor]:
-        """Three float32 work spaces (units, neurons), allocated once: fresh memory would double the time."""
-        if self.memory is None or self.memory.shape[1] < units:
-            self.memory = torch.empty(3, units, len(self.state["shift"]), device=self.device)
-        return list(self.memory[:, :units])
 
     def _collect(self, values: torch.Tensor, first: int) -> None:
         """Put aside the units that may be among the strongest of their half: few, once the lists are full."""

@@ -8,10 +8,9 @@ from rosetta_scaling import claims, fits
 from rosetta_scaling.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
 from rosetta_scaling.decomposition import point_decomposition
 from rosetta_scaling.depth import point_depth, point_diagonal, point_layers
-from rosetta_scaling.layout import POINT_TABLES, POLARIZATION_TABLES, Layout
+from rosetta_scaling.layout import POINT_TABLES, POLARIZATION_TABLES, Layout, layer_and_channel
 from rosetta_scaling.rosetta import rosetta_table
 from rosetta_scaling.selectivity_claims import judge_selectivity
-from rosetta_scaling.sources import layer_and_channel
 from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-BLOCKS = 64  # of documents of one domain, over all domains; sums over blocks tell domains, halves and shuffled domains
+BLOCKS = 64  # of documents of one domain, over all domains; sums over them tell domains, halves, domains dealt anew
 POSITIONS = 16  # units of a passage by their number, two classes per factor of two
 
 
@@ -15,7 +15,7 @@ class UnitLabels:
 
     texts: list[str]  # that have a code of their own, most frequent first
     text: np.ndarray  # of the unit itself, 0..len(texts)
-    shuffled: np.ndarray  # the same dealt anew to units: what text tells of a neuron by chance
+    displaced: np.ndarray  # the same, displaced by whole documents: what text tells of a neuron by chance
     previous: np.ndarray  # text of the unit before it in the same passage
     position: np.ndarray  # 0..POSITIONS - 1, by the number of units before it in its passage
     block: np.ndarray  # documents of one domain, 0..len(block_domain) - 1
@@ -39,14 +39,15 @@ def label_units(units: pd.DataFrame, most_texts: int) -> UnitLabels:
     frequent = sorted(counts.index, key=lambda text: (-counts[text], text))[:most_texts]
     text = pd.Index(frequent).get_indexer(units.text)
     text = np.where(text < 0, len(frequent), text)
-    shuffled = np.random.default_rng(len(text)).permutation(text)
+    starts = np.flatnonzero(units.doc.ne(units.doc.shift()))
+    displaced = np.roll(text, starts[np.abs(starts - len(text) / 2).argmin()])  # texts cluster in documents
     follows = (units.passage.diff() == 0) & (units.start == units.end.shift())
     previous = np.where(follows, np.append(len(frequent), text[:-1]), len(frequent))
     number = units.groupby("passage").cumcount().to_numpy()
     position = np.minimum(2 * np.log2(number + 1), POSITIONS - 1).astype(int)
     domains = sorted(units.domain.unique())
     block, block_domain = document_blocks(units.doc.to_numpy(), pd.Categorical(units.domain, categories=domains).codes)
-    return UnitLabels(frequent, text, shuffled, previous, position, block, block_domain, domains)
+    return UnitLabels(frequent, text, displaced, previous, position, block, block_domain, domains)
 
 
 def document_blocks(doc: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

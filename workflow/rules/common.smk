@@ -3,6 +3,8 @@
 # What stands under `params` is what a result depends on beyond its input files, as plain values, because Snakemake does
 # not record others: jobs run again when they change. What does not change a result (device, memory, batch size) a job
 # takes from the study itself, and what the KEY in a path already stands for is not repeated.
+from pathlib import Path
+
 from rosetta_scaling import config as configuration
 from rosetta_scaling import jobs, versions
 from rosetta_scaling.calibration import DECOYS
@@ -216,6 +218,37 @@ def anchor_of_point(wildcards):
     scope = layout.scope_of_member(wildcards.curve, wildcards.rung, 0)
     contexts = f"{layout.activations(scope, model)}/contexts.parquet"
     return [contexts, layout.units(scope), *source_files(scope, model)]
+
+
+def answers_by_hand(wildcards):
+    """Answers that a user has put there; when there are none yet, the job says where they are expected."""
+    if not study.judge.answers or study.judge.endpoint:
+        return []
+    path = layout.answers(wildcards.curve, wildcards.rung, wildcards.stage)
+    return [path] if os.path.exists(path) else []
+
+
+def files_of_embedding():
+    """What a local embedding consists of."""
+    folder = study.selectivity.embedding
+    return [str(path) for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+
+
+def memory_of_model(wildcards):
+    """MB of a job that holds a network in float32 and the sums and metrics of all its neurons."""
+    size = layout.size(wildcards.model)
+    return 2000 + (4 * size.parameters + 20_000 * size.neurons) // 10**6
+
+
+def memory_of_curve(wildcards):
+    """MB of a job that compares all neurons of the models of a curve, one after the other."""
+    models = {
+        m
+        for (curve, _), point in layout.points.items()
+        for m in point
+        if curve == wildcards.curve
+    }
+    return 2000 + max(5_000 * layout.size(model).neurons for model in models) // 10**6
 
 
 def units_tables():

@@ -33,6 +33,7 @@ rule judge_requests:
 rule judge_answers:
     input:
         f"{JUDGE}/{{stage}}.jsonl",
+        answers_by_hand,
     output:
         f"{JUDGE}/{{stage}}.answers.jsonl",
     log:

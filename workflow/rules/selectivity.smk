@@ -8,6 +8,7 @@ rule selectivity:
         units=f"{layout.results}/units/{{scope}}/units.parquet",
         statistics=f"{layout.results}/activations/{{scope}}/{{model}}/statistics",
         contexts=f"{layout.results}/activations/{{scope}}/{{model}}/contexts.parquet",
+        embedding=files_of_embedding(),
     output:
         neurons=f"{layout.results}/selectivity/{{scope}}/{{model}}.parquet",
         tokens=f"{layout.results}/selectivity/{{scope}}/{{model}}.tokens.parquet",
@@ -19,7 +20,7 @@ rule selectivity:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_of_model,
         runtime=60,
     params:
         folder=folder_of_model,
@@ -51,7 +52,7 @@ rule polarization:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_of_curve,
         runtime=60,
     params:
         sets=study.judged_sets,
