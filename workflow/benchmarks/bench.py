@@ -363,7 +363,7 @@ def paper_scale(bench: Bench) -> pd.DataFrame:
 def selectivity_overhead(bench: Bench) -> None:
     """All input-side metrics in the pass that stores activations, against that pass without them; best of three."""
     model, best = MODELS[0], {True: math.inf, False: math.inf}
-    tokens, units = (table[table.passage < 512] for table in (bench.tokens[model], bench.units))
+    tokens, units = (table[table.passage < 1536] for table in (bench.tokens[model], bench.units))
     for measure in (False, True) * 3:
         out = bench.scratch / "measured"
         run = functools.partial(

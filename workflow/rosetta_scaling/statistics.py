@@ -129,13 +129,14 @@ class NeuronStatistics:
         half = self.labels.half[first : first + len(values)]
         above = torch.empty_like(values, dtype=torch.bool)
         least = self.state["top_value"][:, -1]  # what a unit must exceed (halves, neurons)
-        if torch.isinf(least).any():
-            for code in (0, 1):
-                units = torch.nonzero(half == code)[:, 0].to(self.device)
+        full = torch.isfinite(least).all(1).tolist()
+        for code in (0, 1):
+            units = torch.nonzero(half == code)[:, 0].to(self.device)
+            if len(units) and not full[code]:
                 above[units] = _strongest_of(values[units], top)
-        else:
-            for run in torch.split(torch.arange(len(half)), _runs(half)):
-                here = slice(int(run[0]), int(run[-1]) + 1)
+        for run in torch.split(torch.arange(len(half)), _runs(half)):
+            here = slice(int(run[0]), int(run[-1]) + 1)
+            if full[half[here.start]]:
                 torch.gt(values[here], least[half[here.start]], out=above[here])
         row, neuron = torch.nonzero(above, as_tuple=True)
         # Columns are neurons of half 0, then of half 1.
@@ -176,8 +177,11 @@ def _strongest_of(values: torch.Tensor, top: int) -> torch.Tensor:
     if len(values) <= top:
         return torch.ones_like(values, dtype=torch.bool)
     last = values.topk(top, dim=0).values[-1]
-    ties = values == last
-    return (values > last) | (ties & (ties.cumsum(0) <= top))
+    among = values >= last
+    tied = torch.nonzero(among.sum(0) > top)[:, 0]  # more than enough, since some equal the last
+    ties = values[:, tied] == last[tied]
+    among[:, tied] &= ~ties | (ties.cumsum(0) <= top)
+    return among
 
 
 def _sum(values: torch.Tensor) -> torch.Tensor:
