@@ -49,6 +49,14 @@ def test_matches_found_at_a_larger_k_give_the_smaller_one():
     assert table.partner_B.tolist() == [5, 5, -1]
 
 
+def test_partners_meet_the_first_criterion_or_else_are_mutual():
+    found = matches((0, 5, 0.9, 1, 0), (0, 6, 0.8, 2, 1), (1, 7, 0.7, 1, 1), (2, 8, 0.6, 1, 0), (3, 9, 0.5, 2, 2))
+    assert rosetta_table(4, {"B": found}, {}, [TOP1]).partner_B.tolist() == [6, 7, -1, 9]
+    one_sided = rosetta_table(4, {"B": found}, {}, [Criterion(mutual=False)])
+    assert one_sided.partner_B.tolist() == [5, 7, 8, 9]
+    assert one_sided[Criterion(mutual=False).name].tolist() == [True, True, True, False]
+
+
 def test_orient_exchanges_the_sides_and_back():
     found = matches((0, 5, 0.9, 1, 2))
     swapped = orient(found, swap=True)

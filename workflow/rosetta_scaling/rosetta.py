@@ -50,7 +50,7 @@ def rosetta_table(
     table = pd.DataFrame({"neuron": np.arange(neurons)})
     for model, matches in partners.items():
         decides = matches.index.isin(satisfying(matches, criteria[0]).index)
-        best = matches[decides | ((matches.rank_a > 0) & (matches.rank_b > 0))].assign(other=~decides)
+        best = matches.assign(other=~decides)[decides | ((matches.rank_a > 0) & (matches.rank_b > 0))]
         best = best.sort_values(["neuron_a", "other", "rank_a"]).drop_duplicates("neuron_a").set_index("neuron_a")
         table[f"partner_{model}"] = best.neuron_b.reindex(table.neuron).fillna(-1).astype(int).to_numpy()
         table[f"r_{model}"] = best.r.reindex(table.neuron).to_numpy()
