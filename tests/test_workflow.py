@@ -283,13 +283,16 @@ def test_a_judge_can_be_asked_and_its_answers_put_by_hand(finished, tmp_path):
         code, printed = run(finished, "smoke")
         assert code == 0, printed
         pd.testing.assert_frame_equal(read_table(finished / "results/smoke/tables/judge.csv"), found)
+        page = (finished / "results/smoke/report/index.html").read_text()
     finally:
         judge.close()
         path.write_text(before)
+        run(finished, "smoke")  # the other tests find the study as it was
+    assert read_table(finished / "results/smoke/tables/judge.csv").empty
     assert set(found.group) == {"rosetta", "others"}
     assert (found.answered == 1).all()
     assert found[found.measure == "accuracy"]["mean"].mean() > 0.6, "the marked word tells contexts from random units"
-    assert "Judged by a language model" in (finished / "results/smoke/report/index.html").read_text()
+    assert "Judged by a language model" in page
 
 
 def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None:
