@@ -40,9 +40,8 @@ def adjust(table: pd.DataFrame, rosetta: np.ndarray) -> Adjustment:
 
     scores = np.stack([normal_score(table[name].to_numpy()) for name in CONFOUNDS], 1)
     layers = pd.get_dummies(table.layer).to_numpy(float)
-    splines = SplineTransformer(KNOTS, knots="quantile").fit_transform(scores)
-    model = LogisticRegression(C=100, max_iter=1000).fit(np.hstack([layers, splines]), rosetta)
-    odds = np.exp(model.decision_function(np.hstack([layers, splines])))
+    design = np.hstack([layers, SplineTransformer(KNOTS, knots="quantile").fit_transform(scores)])
+    odds = np.exp(LogisticRegression(C=100, max_iter=1000).fit(design, rosetta).decision_function(design))
     weights = np.where(rosetta, 0, odds)
     weights /= weights.sum()
     eighths = np.hstack([parts(column) for column in scores.T])

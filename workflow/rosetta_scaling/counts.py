@@ -31,10 +31,8 @@ class Point:
     @cached_property
     def widths(self) -> dict[str, list[int]]:
         """Neurons of every layer of every model."""
-        names = [self.anchor, *self.others]
-        scopes = [self.layout.scope_of_member(self.curve, self.rung, member) for member in range(len(names))]
-        summaries = [f"{self.layout.activations(*both)}/summary.json" for both in zip(scopes, names, strict=True)]
-        return {name: read_json(path)["neurons"] for name, path in zip(names, summaries, strict=True)}
+        paths = self.layout.summaries(self.curve, self.rung)
+        return {name: read_json(path)["neurons"] for name, path in zip([self.anchor, *self.others], paths, strict=True)}
 
     def criteria(self) -> list[tuple[str, Criterion, bool]]:
         """Name of every count, its criterion, and whether it is strict."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from rosetta_scaling import intervals
 from rosetta_scaling.counts import Point
 from rosetta_scaling.layout import layer_and_channel
 from rosetta_scaling.rosetta import satisfying
@@ -69,10 +69,7 @@ def point_diagonal(point: Point, table: pd.DataFrame) -> pd.DataFrame:
     for model, (layer_a, layer_b) in partner_layers(point, table).items():
         others = len(point.widths[model])
         n, on = len(layer_a), int(same_depth(layer_a, depth, layer_b, others).sum())
-        bounds = (np.nan, np.nan)
-        if n:
-            confidence = point.layout.study.polarization.confidence
-            bounds = stats.binomtest(on, n).proportion_ci(confidence, method="wilson")
+        bounds = intervals.of_share(on, n, point.layout.study.polarization.confidence)
         shares = np.bincount(layer_a, minlength=depth) / max(1, n), np.bincount(layer_b, minlength=others) / max(1, n)
         on_diagonal = same_depth(np.arange(depth)[:, None], depth, np.arange(others), others)
         expected = shares[0] @ on_diagonal @ shares[1] if n else np.nan

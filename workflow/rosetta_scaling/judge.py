@@ -10,8 +10,8 @@ import logging
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from rosetta_scaling import intervals
 from rosetta_scaling.judge_answers import usable
 from rosetta_scaling.store import digest
 
@@ -171,7 +171,5 @@ def _interval(values: pd.Series, measure: str, confidence: float) -> tuple[float
     if len(values) < 2:
         return np.nan, np.nan
     if measure == "is_monosemantic":
-        found = stats.binomtest(int(values.sum()), len(values)).proportion_ci(confidence, method="wilson")
-        return float(found.low), float(found.high)
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.sem()
-    return values.mean() - half, values.mean() + half
+        return intervals.of_share(int(values.sum()), len(values), confidence)
+    return intervals.of_mean(values, confidence)

@@ -270,6 +270,12 @@ class Layout:
             return [f"{self.rescored(pair)}/{pair}.safetensors"]
         return self.tiles(pair, variant)
 
+    def summaries(self, curve: str, rung: str) -> list[str]:
+        """What is known of the models of a point, the anchor first: their sizes, among others."""
+        scopes = [self.scope_of_member(curve, rung, member) for member in range(len(self.points[curve, rung]))]
+        folders = map(self.activations, scopes, self.points[curve, rung])
+        return [f"{folder}/summary.json" for folder in folders]
+
     def check_scratch(self, units: int) -> None:
         """Refuse to fill the disk beyond its budget, now that the number of units is known."""
         plan, matching = self.plan, self.study.matching

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from rosetta_scaling import intervals
 from rosetta_scaling.confounds import Adjustment
 
 # Of the neurons' tables; for each, larger is more selective. Hoyer's sparsity ranks neurons as Treves and Rolls' does.
@@ -133,8 +134,8 @@ def polarization(
         adjusted = rank_biserial(values[inside], values[outside], confidence, weights / weights.sum())
         row |= dict(zip(names[-3:], adjusted, strict=True))
     if np.isfinite(draws).any():
-        tails = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (np.nanmean(draws), *tails), strict=True))
+        ends = intervals.of_draws(draws, confidence)
+        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (np.nanmean(draws), *ends), strict=True))
     return row, draws
 
 
@@ -153,16 +154,15 @@ def mean_against_placebo(
     if min(len(inside), len(outside)) < LEAST:
         return row, draws
     if share:
-        bounds = stats.binomtest(int(inside.sum()), len(inside)).proportion_ci(confidence, method="wilson")
+        bounds = intervals.of_share(int(inside.sum()), len(inside), confidence)
     else:
-        half = stats.t.ppf((1 + confidence) / 2, len(inside) - 1) * inside.std(ddof=1) / np.sqrt(len(inside))
-        bounds = inside.mean() - half, inside.mean() + half
+        bounds = intervals.of_mean(inside, confidence)
     row |= {"mean": inside.mean(), "low": bounds[0], "high": bounds[1], "mean_others": outside.mean()}
     known = np.isfinite(values[sets])
     if sets.shape[1] and known.any(1).all():
         draws = np.where(known, values[sets], 0).sum(1) / known.sum(1)
-        tails = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (draws.mean(), *tails), strict=True))
+        ends = intervals.of_draws(draws, confidence)
+        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (draws.mean(), *ends), strict=True))
     return row, draws
 
 
@@ -187,5 +187,5 @@ def placebo_slopes(neurons: np.ndarray, draws: list[np.ndarray], confidence: flo
     x = np.log10(neurons)
     x = x - x.mean()
     slopes = x @ np.stack(draws) / (x @ x)
-    low, high = np.quantile(slopes, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = intervals.of_draws(slopes, confidence)
     return {"placebo_low": low, "placebo_high": high}

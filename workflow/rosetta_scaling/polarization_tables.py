@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.confounds import Adjustment, adjust
-from rosetta_scaling.layout import POLARIZATION_TABLES, Layout
+from rosetta_scaling.layout import Layout
 from rosetta_scaling.neuron_families import FAMILIES
 from rosetta_scaling.polarization import (
     LEAST,
@@ -59,9 +59,8 @@ def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
 
 def write_polarization(layout: Layout, curve: str) -> None:
     """Write the POLARIZATION_TABLES of a curve."""
-    confidence, rows, draws = layout.study.polarization.confidence, {}, {}
-    for name in POLARIZATION_TABLES[:3]:
-        rows[name] = []
+    confidence, draws = layout.study.polarization.confidence, {}
+    rows = {name: [] for name in ("polarization", "specialisation", "families")}
     for one in neuron_sets(layout, curve):
         found = {
             "polarization": metric_rows(one, confidence),

@@ -47,16 +47,11 @@ def point_tables(layout: Layout, name: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _summary(layout: Layout, curve: str, rung: str, member: int) -> dict:
-    scope = layout.scope_of_member(curve, rung, member)
-    return read_json(f"{layout.activations(scope, layout.points[curve, rung][member])}/summary.json")
-
-
 def counts_table(layout: Layout) -> pd.DataFrame:
     """One row per curve, point and criterion: the count with its nulls, its calibration and its stability."""
     counts, rows = point_tables(layout, "counts"), []
     for (curve, rung), members in layout.points.items():
-        sizes = pd.DataFrame([_summary(layout, curve, rung, i) for i in range(len(members))])
+        sizes = pd.DataFrame(map(read_json, layout.summaries(curve, rung)))
         rows.append(
             {
                 "curve": curve,

@@ -196,20 +196,12 @@ def inputs_of_stability(wildcards):
 
 def pairs_of_point(wildcards):
     """Matches, nulls and stability of every pair of a point, and the sizes of its models."""
-    files = summaries_of_point(wildcards)
+    files = layout.summaries(wildcards.curve, wildcards.rung)
     for pair in layout.pairs_of_point(wildcards.curve, wildcards.rung):
         files += [layout.matches(*pair), layout.snapshots(*pair)]
         files += [layout.null(null, *pair) for null in (*NULLS, "own")]
         files += [layout.replicate(kind, *pair) for kind in REPLICATES]
     return files
-
-
-def summaries_of_point(wildcards):
-    point = wildcards.curve, wildcards.rung
-    return [
-        f"{layout.activations(layout.scope_of_member(*point, member), model)}/summary.json"
-        for member, model in enumerate(layout.points[point])
-    ]
 
 
 def anchor_of_point(wildcards):

@@ -1,0 +1,24 @@
+"""The intervals that several tables give: of a share, of a mean, of draws."""
+
+import numpy as np
+from scipy import stats
+
+
+def of_share(successes: int, n: int, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of successes / n; NaN for n of 0."""
+    if not n:
+        return np.nan, np.nan
+    found = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def of_mean(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Student's interval of the mean of two values or more."""
+    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean() - half, values.mean() + half
+
+
+def of_draws(draws: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Equal-tailed quantiles of the draws that are not NaN."""
+    low, high = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return low, high
