@@ -162,7 +162,7 @@ def draw_decomposition(data: pd.DataFrame) -> Figure:
             axes.plot(part["neurons"], shown, label=words, clip_on=False, **look)
             if quantity == "count":
                 axes.vlines(part["neurons"], part["low"], part["high"], color=look["color"], lw=1.2)
-        axes.set_title(f"{style.wrap(curve, 40)}\nn = {group['point'].nunique()} points")
+        axes.set_title(style.curve_title(curve, group["point"].nunique()))
         axes.legend(loc="lower right", fontsize=6.5, handlelength=1.2, labelspacing=0.2)
     handles = [
         Line2D([], [], label=label, ls=line.get_linestyle(), marker=line.get_marker(), color=line.get_color(),
@@ -182,21 +182,18 @@ def draw_snapshots(data: pd.DataFrame) -> Figure:
         return style.empty_figure("Counts against units are read from the running products of the exact engine only.")
     groups = list(data.groupby("curve", sort=False))
     figure, every_axes = style.panels(len(groups), height=2.6)
-    points = list(data["point"].unique())
+    looks = style.point_looks(data)
     for axes, (curve, group) in zip(every_axes, groups, strict=True):
         style.log_axis(axes, "x", data["units"])
         style.log_axis(axes, "y", data["count"])
         for point, part in group.groupby("point", sort=False):
-            i = points.index(point)
-            look = {"color": style.colour(i), "marker": style.marker(i), "markersize": 5, "lw": 1}
+            look = looks[point] | {"markersize": 5, "lw": 1}
             measured = part[~part["extrapolated"]]
             axes.plot(measured["units"], measured["count"], **look)
             last = part.iloc[len(measured) - 1 :]
             axes.plot(last["units"], last["count"], ls=":", markerfacecolor="white", zorder=1, **look)
-        axes.set_title(f"{style.wrap(curve, 40)}\nn = {group['point'].nunique()} points")
-    handles = [
-        Line2D([], [], color=style.colour(i), marker=style.marker(i), label=point) for i, point in enumerate(points)
-    ]
+        axes.set_title(style.curve_title(curve, group["point"].nunique()))
+    handles = [Line2D([], [], label=point, **look) for point, look in looks.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=8)
     figure.supxlabel("units (the last filled marker: all of them; open: extrapolated)", fontsize=9)
     figure.supylabel("Rosetta neurons of the anchor model", fontsize=9)
@@ -218,7 +215,7 @@ def draw_fraction(data: pd.DataFrame) -> Figure:
         style.draw_points(axes, group, "fraction")
         axes.set_ylim(-0.03 * (top or 1), 1.1 * (top or 1))
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
-        axes.set_title(f"{style.wrap(curve, 40)}\nn = {len(group)} points")
+        axes.set_title(style.curve_title(curve, len(group)))
     handles = [Line2D([], [], color=style.colour(0), marker="o", lw=0, label="Rosetta neurons"), *style.null_handles()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     figure.supxlabel("neurons per model (average over the models of a point)", fontsize=9)

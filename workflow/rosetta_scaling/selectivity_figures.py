@@ -143,20 +143,17 @@ def draw_depth(data: pd.DataFrame) -> Figure:
     """Rosetta neurons over all neurons by relative depth, a line per point, one panel per curve; rows of depth.csv."""
     groups = list(data.groupby("curve", sort=False))
     figure, every_axes = style.panels(len(groups), height=2.4)
-    points = list(data["point"].unique())
+    looks = style.point_looks(data)
     ratio = (data["rosetta_share"] / data["neurons_share"]).to_numpy()
     for axes, (curve, group) in zip(every_axes, groups, strict=True):
         style.linear_axis(axes, np.append(ratio, 0))
         axes.axhline(1, color="0.3", lw=0.8)
         for point, part in group.groupby("point", sort=False):
-            i = points.index(point)
-            look = {"color": style.colour(i), "marker": style.marker(i), "markersize": 4, "lw": 1}
+            look = looks[point] | {"markersize": 4, "lw": 1}
             axes.plot(part["depth"], part["rosetta_share"] / part["neurons_share"], **look)
-        axes.set_title(f"{style.wrap(curve, 40)}\nn = {group['point'].nunique()} points")
+        axes.set_title(style.curve_title(curve, group["point"].nunique()))
         axes.set_xlim(0, 1)
-    handles = [
-        Line2D([], [], color=style.colour(i), marker=style.marker(i), label=point) for i, point in enumerate(points)
-    ]
+    handles = [Line2D([], [], label=point, **look) for point, look in looks.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=8)
     figure.supxlabel("relative depth (0: first layer, 1: last)", fontsize=9)
     figure.supylabel("share of Rosetta / share of all neurons", fontsize=9)
@@ -179,7 +176,7 @@ def draw_diagonal(data: pd.DataFrame) -> Figure:
         axes.plot(rows["neurons"], rows["rotated"], ls=":", marker="s", **grey)
         look = {"color": style.colour(0), "marker": "o"}
         style.draw_with_range(axes, rows["neurons"], rows["share"], rows["low"], rows["high"], s=30, **look)
-        axes.set_title(f"{style.wrap(pair, 34)}\nn = {len(rows)} points")
+        axes.set_title(style.curve_title(pair, len(rows), width=34))
     look = {"color": style.GREY, "ls": ":", "lw": 1, "markerfacecolor": "white"}
     handles = [
         Line2D([], [], color=style.colour(0), marker="o", lw=0, label="matches"),

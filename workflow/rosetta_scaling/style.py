@@ -136,6 +136,16 @@ def curve_looks(data: pd.DataFrame) -> dict[str, dict]:
     return {c: {"color": colour(i), "marker": marker(i)} for i, c in enumerate(curves)}
 
 
+def point_looks(data: pd.DataFrame) -> dict[str, dict]:
+    """Point -> its colour and marker."""
+    return {point: {"color": colour(i), "marker": marker(i)} for i, point in enumerate(data["point"].unique())}
+
+
+def curve_title(curve: str, points: int, width: int = 40) -> str:
+    """Name of a curve, and how many points it has."""
+    return f"{wrap(curve, width)}\nn = {points} points"
+
+
 def by_curve(data: pd.DataFrame, rows: pd.DataFrame):
     """Rows, look and shift (points) of every curve: curves of one anchor share their x, so they stand side by side."""
     looks = curve_looks(data)
