@@ -12,7 +12,8 @@ from scipy import stats
 from rosetta_scaling import claims, tables
 from rosetta_scaling.config import NULLS, WORKFLOW, Criterion, load, parse
 from rosetta_scaling.counts import Point, survivors
-from rosetta_scaling.fits import fit_counts, fit_power_law, predict_power_law
+from rosetta_scaling.estimators import fit_power_law, predict_power_law
+from rosetta_scaling.fits import fit_counts
 from rosetta_scaling.layout import POINT_TABLES, Layout
 from rosetta_scaling.rosetta import orient, rosetta_table
 from rosetta_scaling.store import StudyError, read_table, write_json, write_table

@@ -302,6 +302,43 @@ class Polarization(Section):
     """Level of every interval of the study."""
 
 
+class Fits(Section):
+    coverage_draws: int = Field(150, ge=50)
+    """Simulated curves, as large and as noisy as the real ones, on which intervals are checked."""
+    forecast: dict[str, int] = {
+        "pythia-160m": 36_864,
+        "pythia-1.4b": 196_608,
+        "pythia-6.9b": 524_288,
+        "opt-30b": 1_376_256,
+    }
+    """Named models and their numbers of neurons, to which the fits are extrapolated."""
+    seed: int = 0
+    """Decides the simulations."""
+
+
+class Theory(Section):
+    """The simulation of the analytical model; it depends on nothing else in the study."""
+
+    betas: list[float] = [1.5, 1.75, 2.0, 2.25, 2.5, 3.0]
+    """Exponents of the importance of features."""
+    sizes: list[int] = [2**power for power in range(10, 18)]
+    """Neurons of the simulated networks."""
+    runs: int = Field(10, ge=1)
+    """Pairs of networks per size."""
+    inputs: int = Field(10_000, ge=100)
+    """Inputs on which they are compared."""
+    seed: int = 0
+    """Decides latents, weights and noise."""
+
+    @model_validator(mode="after")
+    def _possible(self):
+        if min(self.betas, default=0) <= 1:
+            raise ValueError(f"theory.betas is {self.betas}; the theory needs exponents above 1")
+        if len(set(self.sizes)) < MINIMUM_RUNGS or min(self.sizes) < 2:
+            raise ValueError(f"theory.sizes is {self.sizes}; a fit needs at least {MINIMUM_RUNGS} different sizes")
+        return self
+
+
 class Study(Section):
     """A whole study. Field order is the order of config.yaml."""
 
@@ -324,6 +361,8 @@ class Study(Section):
     stability: Stability = Stability()
     selectivity: Selectivity = Selectivity()
     polarization: Polarization = Polarization()
+    fits: Fits = Fits()
+    theory: Theory = Theory()
     judge: Judge = Judge()
 
     @property

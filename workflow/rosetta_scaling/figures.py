@@ -22,6 +22,20 @@ from rosetta_scaling.figure_data import (
     snapshots_data,
     training_data,
 )
+from rosetta_scaling.fit_figures import (
+    counted,
+    draw_coverage,
+    draw_estimators,
+    draw_forecast,
+    draw_isolation,
+    draw_multiverse,
+    draw_rivals,
+    draw_simulation,
+    isolation_data,
+    multiverse_data,
+    rivals_data,
+)
+from rosetta_scaling.layout import FIT_TABLES
 from rosetta_scaling.selectivity_figures import (
     draw_depth,
     draw_diagonal,
@@ -49,9 +63,16 @@ FIGURES = (
     "layers",
     "loss",
     "training",
+    "estimators",
+    "rivals",
+    "coverage",
+    "multiverse",
+    "simulation",
+    "isolation",
+    "forecast",
 )
-TABLES = ("models", "training", "counts", "snapshots", "fits", "polarization", "specialisation", "families")
-TABLES += ("depth", "diagonal", "layers")
+TABLES = ("models", "training", "counts", "snapshots", "polarization", "specialisation", "families")
+TABLES += ("depth", "diagonal", "layers", "isolation", *FIT_TABLES)
 
 
 def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
@@ -75,6 +96,13 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
         "layers": (draw_layers, layers_data(tables["layers"], counts)),
         "loss": (draw_loss, models.dropna(subset=["validation_bits_per_byte"])),
         "training": (draw_training, training_data(tables["training"], models)),
+        "estimators": (draw_estimators, counted(tables["estimators"])),
+        "rivals": (draw_rivals, rivals_data(counts, tables["rivals"])),
+        "coverage": (draw_coverage, primary(tables["coverage"])),
+        "multiverse": (draw_multiverse, multiverse_data(*(tables[t] for t in ("fits", "estimators", "pooled")))),
+        "simulation": (draw_simulation, tables["theory_simulation"]),
+        "isolation": (draw_isolation, isolation_data(tables["isolation"], counts, tables["theory"])),
+        "forecast": (draw_forecast, counted(tables["forecast"])),
     }
     for name in FIGURES:
         draw, data = drawn[name]

@@ -16,9 +16,11 @@ from rosetta_scaling.config import Study
 from rosetta_scaling.plan import ModelSize, Plan, folder_size, make_plan, trained_size
 from rosetta_scaling.store import StudyError, digest, model_files
 
-POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal")
+POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
 POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
-STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models", "training", "fits")
+STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models", "training")
+FIT_TABLES = ("fits", "estimators", "pooled", "rivals", "influence", "uncertainty", "coverage", "forecast")
+FIT_TABLES += ("theory", "theory_simulation", "theory_exponents")
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 
 
@@ -334,8 +336,19 @@ class Layout:
         return [f"{self.results}/judge/{curve}/{rung}/judgement.csv" for curve, rung in asked]
 
     @property
+    def simulations(self) -> list[str]:
+        """Simulated networks of the theory, one file per exponent of importance; shared by all studies."""
+        theory = self.study.theory
+        key = digest({**theory.model_dump(exclude={"betas"}), "version": versions.THEORY})
+        return [f"{self.cache}/theory/{key}/beta_{beta:g}.csv" for beta in theory.betas]
+
+    @property
     def report(self) -> str:
         return f"{self.results}/report/index.html"
+
+    @property
+    def fits_page(self) -> str:
+        return f"{self.results}/report/fits.html"
 
     def tables(self, name: str) -> str:
         return f"{self.results}/tables/{name}"

@@ -1,6 +1,6 @@
-"""The report of a study: one html page that opens offline, with every claim, figure, table and where they come from.
+"""The report of a study: html pages that open offline, with every claim, figure, table and where they come from.
 
-The tables are formatted by report_tables.py; the layout is in workflow/report/index.html.j2.
+The tables are formatted by report_tables.py and fit_cells.py; the layout of the pages is in workflow/report/.
 """
 
 import base64
@@ -12,45 +12,59 @@ import pandas as pd
 
 from rosetta_scaling.figure_data import primary
 from rosetta_scaling.figures import FIGURES
+from rosetta_scaling.fit_cells import fit_cells
+from rosetta_scaling.fit_checklist import read_checked
+from rosetta_scaling.layout import FIT_TABLES
 from rosetta_scaling.report_tables import table_cells, verdict_cells
 from rosetta_scaling.store import StudyError, atomic, read_json, read_table
 from rosetta_scaling.style import MINUS, data_size, interval, number, percent
 
 PAGE = Path(__file__).parents[1] / "report"  # template, style sheet and captions
 VERDICTS = ("supported", "not supported", "inconclusive")
-TABLES = ("models", "counts", "decomposition", "seeds", "fits")
+TABLES = ("models", "counts", "decomposition", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
 
-def write_report(results_dir: str | Path, out_path: str | Path) -> None:
-    """Write the page `out_path` from results_dir/tables (csv and json) and results_dir/figures (svg).
+def write_report(results_dir: str | Path, folder: str | Path) -> None:
+    """Write index.html and fits.html to `folder`, from results_dir/tables (csv, json) and results_dir/figures (svg).
 
-    Raises StudyError when a table or figure is missing or damaged, or a verdict is none of VERDICTS.
+    Raises StudyError when a table or figure is missing or damaged, a verdict is none of VERDICTS, or a fit does not
+    report everything that it must.
     """
-    results, out_path = Path(results_dir), Path(out_path)
+    results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
     claims = check_claims(read_json(results / "tables" / "claims.json")["claims"])
     provenance = read_json(results / "tables" / "provenance.json")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    page = environment.get_template("index.html.j2").render(
-        **table_cells(tables, provenance),
-        summary=summary(tables, claims, provenance),
-        criterion=tables["counts"]["criterion"].iloc[0],
-        claims=[claim for claim in claims if "metric" not in claim],
-        verdicts=verdict_cells([claim for claim in claims if "metric" in claim]),
-        metric_claims=[claim for claim in claims if "metric" in claim],
-        provenance=provenance,
-        corpus_words=corpus_words(provenance),
-        figures={name: figure_parts(results / "figures", name) for name in FIGURES},
-        figures_path=os.path.relpath(results / "figures", out_path.parent),
-        tables_path=os.path.relpath(results / "tables", out_path.parent),
-        minus=MINUS,
-        verdict_names=VERDICTS,
-    )
-    with atomic(out_path) as part:
-        part.write_text(page, encoding="utf-8")
+    shared = {
+        "provenance": provenance,
+        "figures": {name: figure_parts(results / "figures", name) for name in FIGURES},
+        "figures_path": os.path.relpath(results / "figures", folder),
+        "tables_path": os.path.relpath(results / "tables", folder),
+        "minus": MINUS,
+        "verdict_names": VERDICTS,
+    }
+    of_fits, of_metrics = ([claim for claim in claims if key in claim] for key in ("fit", "metric"))
+    pages = {
+        "index.html": {
+            **table_cells(tables, provenance),
+            "summary": summary(tables, claims, provenance),
+            "criterion": tables["counts"]["criterion"].iloc[0],
+            "claims": [claim for claim in claims if claim not in [*of_fits, *of_metrics]],
+            "verdicts": verdict_cells(of_metrics),
+            "metric_claims": of_metrics,
+            "fit_verdicts": verdict_words(of_fits),
+            "corpus_words": corpus_words(provenance),
+        },
+        "fits.html": {**fit_cells(tables, read_checked(results / "tables" / "fits.json")), "fit_claims": of_fits}
+        | {"fit_verdicts": verdict_words(of_fits)},
+    }
+    for name, content in pages.items():
+        page = environment.get_template(f"{name}.j2").render(**shared, **content)
+        with atomic(folder / name) as part:
+            part.write_text(page, encoding="utf-8")
 
 
 def check_claims(claims: list[dict]) -> list[dict]:
@@ -84,7 +98,6 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dic
         interval(top, f"null_{null}", f"null_{null}_low", f"null_{null}_high", number)
         for null in ("untrained", "rotate", "permute")
     )
-    verdicts = [f"{sum(c['verdict'] == verdict for c in claims)} {verdict}" for verdict in VERDICTS]
     return [
         f"This study looked for neurons that independently trained networks share, in {len(models)} networks of "
         f"{models['family'].nunique()} families from {number(sizes.min())} to {number(sizes.max())} parameters, "
@@ -94,8 +107,13 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dic
         f"(the same measurement where no neuron is shared: rotated neurons {rotated}, permuted units {permuted}, "
         f"untrained networks {untrained}). {number(top['calibrated_05'])} matches survive at a false-discovery rate of "
         "5%.",
-        f"Of {len(claims)} claims, {', '.join(verdicts[:-1])} and {verdicts[-1]}.",
+        f"Of {len(claims)} claims, {verdict_words(claims)}.",
     ]
+
+
+def verdict_words(claims: list[dict]) -> str:
+    verdicts = [f"{sum(c['verdict'] == verdict for c in claims)} {verdict}" for verdict in VERDICTS]
+    return f"{', '.join(verdicts[:-1])} and {verdicts[-1]}"
 
 
 def corpus_words(provenance: dict) -> str:

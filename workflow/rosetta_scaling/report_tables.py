@@ -35,6 +35,8 @@ SIZES = {
     "neurons": "against neurons",
     "parameters": "against parameters",
     "non_embedding_parameters": "against parameters without embeddings",
+    "hidden_size": "against width",
+    "training_flops": "against training compute",
 }
 
 

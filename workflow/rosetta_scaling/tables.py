@@ -2,16 +2,27 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from rosetta_scaling import claims, fits
+from rosetta_scaling import claims
+from rosetta_scaling.config import Study
 from rosetta_scaling.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
 from rosetta_scaling.decomposition import point_decomposition
 from rosetta_scaling.depth import point_depth, point_diagonal, point_layers
-from rosetta_scaling.layout import POINT_TABLES, POLARIZATION_TABLES, Layout, layer_and_channel
+from rosetta_scaling.fit_claims import judge_fits
+from rosetta_scaling.layout import (
+    FIT_TABLES,
+    POINT_TABLES,
+    POLARIZATION_TABLES,
+    STUDY_TABLES,
+    Layout,
+    layer_and_channel,
+)
 from rosetta_scaling.rosetta import rosetta_table
 from rosetta_scaling.selectivity_claims import judge_selectivity
 from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
+from rosetta_scaling.theory_against_data import point_isolation
 
 
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
@@ -31,6 +42,7 @@ def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> Non
         "layers": point_layers(point, table),
         "depth": point_depth(point, table),
         "diagonal": point_diagonal(point, table),
+        "isolation": point_isolation(point),
     }
     for name in POINT_TABLES:
         write_table(layout.point_table(name, curve, rung), tables[name])
@@ -61,11 +73,20 @@ def counts_table(layout: Layout) -> pd.DataFrame:
                 "neurons": sizes.neurons.map(sum).mean(),
                 "parameters": sizes.parameters.mean(),
                 "non_embedding_parameters": sizes.non_embedding_parameters.mean(),
+                "hidden_size": sizes.hidden_size.mean(),
+                "training_flops": np.mean(
+                    [training_flops(layout, *one) for one in zip(members, sizes.non_embedding_parameters, strict=True)]
+                ),
                 "anchor_neurons": sum(sizes.neurons[0]),
                 "constant_neurons": _constant(layout, curve, rung),
             }
         )
     return pd.DataFrame(rows).merge(counts, on=["curve", "point"])
+
+
+def training_flops(layout: Layout, model: str, parameters: int) -> float:
+    """6 x parameters without embeddings x training tokens (Kaplan et al. 2020); NaN where the tokens are not known."""
+    return 6 * parameters * read_json(layout.checkpoint_manifest(model)).get("training_tokens", np.nan)
 
 
 def _constant(layout: Layout, curve: str, rung: str) -> int:
@@ -139,8 +160,7 @@ def judge_table(layout: Layout) -> pd.DataFrame:
 
 
 def write_tables(layout: Layout, folder: Path) -> None:
-    """Write every table of the study."""
-    study = layout.study
+    """Write every one of STUDY_TABLES."""
     counts, models = counts_table(layout), models_table(layout)
     tables = {
         "counts": counts,
@@ -150,9 +170,14 @@ def write_tables(layout: Layout, folder: Path) -> None:
         "seeds": seeds_table(layout, counts),
         "models": models,
         "training": training_table(layout),
-        "fits": fits.fit_counts(counts, study.polarization.confidence),
     }
     for name, table in tables.items():
         write_table(folder / f"{name}.csv", table)
-    judged = claims.judge(tables, study.judged) + judge_selectivity(tables, study.judged_sets)
+
+
+def write_claims(study: Study, folder: Path) -> None:
+    """Judge the tables in `folder`."""
+    tables = {name: read_table(folder / f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)}
+    judged = claims.judge(tables, study.judged) + judge_fits(tables, study.judged)
+    judged += judge_selectivity(tables, study.judged_sets)
     write_json(folder / "claims.json", {"claims": judged})

@@ -1,4 +1,4 @@
-# From matches to Rosetta neurons and tables.
+# From matches to Rosetta neurons, tables, fits and claims; and the theory that fits are confronted with.
 
 
 rule rosetta_neurons:
@@ -48,7 +48,6 @@ rule tables:
         judgements=layout.judgements,
     output:
         *[layout.tables(f"{name}.csv") for name in STUDY_TABLES],
-        layout.tables("claims.json"),
     log:
         f"{layout.results}/logs/tables.log",
     benchmark:
@@ -63,6 +62,76 @@ rule tables:
         study=study.deciding(),
         version=versions.TABLES,
     message:
-        "Tables, fits and claims"
+        "Tables"
     script:
         "../scripts/tables.py"
+
+
+rule simulate_theory:
+    output:
+        f"{Path(layout.simulations[0]).parent}/beta_{{beta}}.csv",
+    log:
+        f"{layout.results}/logs/simulate_theory/{{beta}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/simulate_theory/{{beta}}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    message:
+        "Simulate networks that obey the theory, beta = {wildcards.beta}"
+    script:
+        "../scripts/simulate_theory.py"
+
+
+rule fits:
+    input:
+        tables=rules.tables.output,
+        simulations=layout.simulations,
+    output:
+        *[layout.tables(f"{name}.csv") for name in FIT_TABLES],
+        layout.tables("fits.json"),
+    log:
+        f"{layout.results}/logs/fits.log",
+    benchmark:
+        f"{layout.results}/benchmarks/fits/fits.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        study=study.deciding(),
+        version=versions.FITS,
+    message:
+        "Fits, their rivals and the theory"
+    script:
+        "../scripts/fits.py"
+
+
+rule claims:
+    input:
+        rules.tables.output,
+        rules.fits.output,
+    output:
+        layout.tables("claims.json"),
+    log:
+        f"{layout.results}/logs/claims.log",
+    benchmark:
+        f"{layout.results}/benchmarks/claims/claims.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        study=study.deciding(),
+        version=versions.CLAIMS,
+    message:
+        "Claims and verdicts"
+    script:
+        "../scripts/claims.py"

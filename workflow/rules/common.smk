@@ -10,6 +10,7 @@ from rosetta_scaling import jobs, versions
 from rosetta_scaling.calibration import DECOYS
 from rosetta_scaling.config import NULLS
 from rosetta_scaling.layout import (
+    FIT_TABLES,
     POINT_TABLES,
     POLARIZATION_TABLES,
     REPLICATES,
@@ -48,6 +49,7 @@ wildcard_constraints:
     tile=r"\d{5}",
     group="|".join(layout.groups),
     stage="describe|detect",
+    beta=r"[0-9.]+",
 
 
 def text_of_model(wildcards):

@@ -4,6 +4,7 @@
 rule figures:
     input:
         rules.tables.output,
+        rules.fits.output,
     output:
         directory(f"{layout.results}/figures"),
     log:
@@ -25,11 +26,12 @@ rule figures:
 rule report:
     input:
         figures=rules.figures.output,
-        tables=rules.tables.output,
+        tables=[*rules.tables.output, *rules.fits.output, *rules.claims.output],
         corpus=f"{layout.corpus_dir}/manifest.json",
         units=units_tables(),
     output:
         page=layout.report,
+        fits=layout.fits_page,
         provenance=layout.tables("provenance.json"),
     log:
         f"{layout.results}/logs/report.log",

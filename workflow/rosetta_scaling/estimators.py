@@ -1,0 +1,207 @@
+"""Exponents of y = c * x**alpha at 3 to 8 sizes, by several estimators. The model (one point) is the replicate.
+
+x (points,) are sizes, y (points,) counts. An estimate is a dictionary: alpha, its interval [low, high], the prefactor c
+and a note, which says why an interval or a fit is missing (NaN) and is empty otherwise. What cannot be fitted at all,
+or not by this estimator, is refused with StudyError. statsmodels is imported where it is used: that takes a second.
+"""
+
+import itertools
+import math
+import warnings
+
+import numpy as np
+from scipy import optimize, stats
+
+from rosetta_scaling.config import MINIMUM_RUNGS
+from rosetta_scaling.store import StudyError
+
+EXACT = 1e-7  # residuals of ln y that are smaller are rounding: a count of a million that is one off has a larger one
+
+
+def checked_points(x, y, zeros: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """x and y as floats; refuses what has no exponent. Counts of zero pass only where no logarithm is taken of them."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if len(x) < MINIMUM_RUNGS:
+        raise StudyError(f"a fit was asked of {len(x)} points; it needs at least {MINIMUM_RUNGS}: add rungs")
+    if not (np.isfinite(x * y) & (x > 0) & ((y >= 0) if zeros else (y > 0))).all():
+        wrong = "are negative or missing" if zeros else "are not positive"
+        raise StudyError(
+            f"a power law was asked of values that {wrong}: x {x.tolist()}, y {y.tolist()}; leave them out"
+        )
+    if len(set(x)) < 2:
+        raise StudyError(f"a power law was asked of points that all have size {x[0]:g}; sizes must differ: add rungs")
+    return x, y
+
+
+def t_quantile(confidence: float, freedom: int) -> float:
+    """How many standard errors Student's interval reaches to either side."""
+    return stats.t.ppf((1 + confidence) / 2, freedom)
+
+
+def few_points_warning(n: int) -> str:
+    """What a fit to 3 or 4 points cannot tell, for a 95% interval; empty for more, and for fewer: they have no fit."""
+    if n not in (3, 4):
+        return ""
+    freedom = "1 degree" if n == 3 else "2 degrees"
+    return (
+        f"{n} points leave {freedom} of freedom: the half width of a 95% interval is "
+        f"{t_quantile(0.95, n - 2):.1f} standard errors, where many points would make it 2.0"
+    )
+
+
+def missing(note: str) -> dict:
+    """An estimate that there is not."""
+    return dict.fromkeys(("alpha", "low", "high", "c"), np.nan) | {"note": note}
+
+
+def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
+    """alpha, its interval [low, high], c and R^2 of y = c * x**alpha, and the number of points.
+
+    Ordinary least squares of ln y on ln x; the interval is Student's t with points - 2 degrees of freedom.
+    """
+    x, y = checked_points(x, y)
+    fit = stats.linregress(np.log(x), np.log(y))
+    half = t_quantile(confidence, len(x) - 2) * fit.stderr
+    return {
+        "alpha": fit.slope,
+        "low": fit.slope - half,
+        "high": fit.slope + half,
+        "c": np.exp(fit.intercept),
+        "r2": fit.rvalue**2,
+        "points": len(x),
+    }
+
+
+def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float, float, float]:
+    """y = c * x**alpha at another x, with the prediction interval of one more observation (least squares, log-log)."""
+    x, y = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
+    fit, n = stats.linregress(x, y), len(x)
+    middle = fit.intercept + fit.slope * np.log(at)
+    spread = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / (n - 2))
+    far = np.sqrt(1 + 1 / n + (np.log(at) - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
+    half = t_quantile(confidence, n - 2) * spread * far
+    return tuple(np.exp([middle, middle - half, middle + half]).tolist())
+
+
+def ols(x, y, confidence: float) -> dict:
+    """Least squares of ln y on ln x, Student's t with points - 2 degrees of freedom."""
+    x, y = checked_points(x, y)
+    fit = stats.linregress(np.log(x), np.log(y))
+    error = 0.0 if np.isnan(fit.rvalue) else fit.stderr  # linregress knows no error of equal values
+    return student_estimate(fit.slope, error, np.exp(fit.intercept), len(x) - 2, confidence)
+
+
+def quasi_poisson(x, y, confidence: float) -> dict:
+    """Variance in proportion to the mean, by the factor chi2 / (points - 2) (McCullagh & Nelder 1989); Student's t."""
+    x, y = checked_points(x, y, zeros=True)
+    if note := _no_maximum(x, y):
+        return missing(note)
+    fit = _glm(x, y)
+    return _glm_estimate(fit, fit.pearson_chi2 / (len(x) - 2), confidence)
+
+
+def negative_binomial(x, y, confidence: float) -> dict:
+    """Variance mean + d * mean^2, with d so that Pearson's chi2 is points - 2 (Breslow 1984); Student's t.
+
+    d is zero (Poisson) when the counts vary no more than that already. It is looked for on its logarithm.
+    """
+    x, y = checked_points(x, y, zeros=True)
+    if note := _no_maximum(x, y):
+        return missing(note)
+    fit, freedom = _glm(x, y), len(x) - 2
+
+    def excess(log_dispersion: float) -> float:
+        return _glm(x, y, np.exp(log_dispersion)).pearson_chi2 / freedom - 1
+
+    poisson = fit.pearson_chi2 / freedom - 1
+    if poisson > EXACT:
+        low = high = np.log(poisson / y.mean())
+        while excess(low) < 0:
+            low -= 1
+        while excess(high) > 0:
+            high += 1
+        fit = _glm(x, y, np.exp(optimize.brentq(excess, low, high)))
+    return _glm_estimate(fit, 1.0, confidence)
+
+
+def _no_maximum(x: np.ndarray, y: np.ndarray) -> str:
+    """Why the likelihood of counts has no maximum, if it has none."""
+    some = x[y > 0]
+    if not len(some):
+        return "all counts are zero: they have no exponent"
+    if some.min() == x.max() or some.max() == x.min():
+        return f"only the counts at size {some[0]:g}, an end of the curve, are not zero: the exponent has no bound"
+    return ""
+
+
+def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0):
+    """Counts with log link, fitted by statsmodels: Poisson, or negative binomial (NB2) with a dispersion."""
+    from statsmodels.genmod import families
+    from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
+
+    family = families.NegativeBinomial(alpha=dispersion) if dispersion else families.Poisson()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PerfectSeparationWarning)  # raised by an exact fit, which does no harm here
+        return GLM(y, np.column_stack([np.ones_like(x), np.log(x)]), family).fit(tol=1e-10, tol_criterion="params")
+
+
+def _glm_estimate(fit, scale: float, confidence: float) -> dict:
+    """What statsmodels found, if it did, with Student's interval; `scale` multiplies the variance."""
+    if not fit.converged:
+        return missing(f"the fit did not converge in {fit.fit_history['iteration']} iterations")
+    error = np.sqrt(scale * fit.normalized_cov_params[1, 1])
+    return student_estimate(fit.params[1], error, np.exp(fit.params[0]), len(fit.fittedvalues) - 2, confidence)
+
+
+def student_estimate(alpha: float, error: float, c: float, freedom: int, confidence: float) -> dict:
+    """An estimate with Student's interval, if there is an error to give it a width."""
+    half, note = t_quantile(confidence, freedom) * error, ""
+    if error < EXACT:
+        half, note = np.nan, "the points lie exactly on the fit: no residual is left to give an interval"
+    return {"alpha": alpha, "low": alpha - half, "high": alpha + half, "c": c, "note": note}
+
+
+def theil_sen(x, y, confidence: float) -> dict:
+    """Median of the log-log slopes of all pairs of points; the interval is between two of these (Sen 1968).
+
+    Which two, the exact distribution of Kendall's S says (Hollander & Wolfe): S steps in units, so the confidence is at
+    least the nominal one (98.3% for 95% at 5 points), and with few points no two slopes are far enough apart.
+    """
+    x, y = checked_points(x, y)
+    (i, j), x, y = np.triu_indices(len(x), 1), np.log(x), np.log(y)
+    differ = x[i] != x[j]
+    slopes = np.sort((y[j] - y[i])[differ] / (x[j] - x[i])[differ])
+    fit = stats.theilslopes(y, x, method="joint")
+    at_most = np.cumsum(concordant_pairs(x))
+    cut = int((at_most <= (1 - confidence) / 2 + 1e-12).sum())  # as many slopes are left out at either end
+    low, high, note = np.nan, np.nan, ""
+    if cut:
+        low, high = slopes[cut - 1], slopes[-cut]
+    else:
+        enough = next(n for n in itertools.count(3) if 2 / math.factorial(n) <= 1 - confidence)
+        note = (
+            f"no {100 * confidence:g}% interval exists for {len(x)} points: all slopes together have "
+            f"{100 - 200 * at_most[0]:.1f}%, and {enough} points of different sizes are needed"
+        )
+    return {"alpha": fit.slope, "low": low, "high": high, "c": np.exp(fit.intercept), "note": note}
+
+
+def concordant_pairs(sizes: np.ndarray) -> np.ndarray:
+    """Probability (pairs + 1,) that so many pairs of different size rise, when all orders of y are equally likely.
+
+    Kendall's S is twice this number less the pairs. Orders with so many rising pairs are counted by the coefficients of
+    the product of 1 + q + ... + q^(k-1) for k up to the number of points, divided by the same for every tied size.
+    """
+    ways = np.ones(1)
+    for k in range(2, len(sizes) + 1):
+        ways = np.convolve(ways, np.ones(k))
+    for tied in np.unique(sizes, return_counts=True)[1]:
+        for k in range(2, tied + 1):
+            ways = np.polydiv(ways, np.ones(k))[0]
+    return ways / ways.sum()
+
+
+ESTIMATORS = {
+    "ols": ols, "quasi_poisson": quasi_poisson, "negative_binomial": negative_binomial, "theil_sen": theil_sen
+}  # fmt: skip

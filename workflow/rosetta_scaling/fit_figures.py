@@ -1,0 +1,240 @@
+"""Figures of fits and theory: see figures.py. Every `*_data` picks the rows, every `draw_*` draws them."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rosetta_scaling import style
+from rosetta_scaling.figure_data import primary
+
+PLAIN = "neurons"  # the abscissa of the claims
+FORM_LOOKS = {
+    "power law": {"color": style.COLOURS[0], "ls": "-"},
+    "proportional": {"color": "0.2", "ls": ":"},
+    "persistence": {"color": "0.6", "ls": "-"},
+    "logarithmic": {"color": style.COLOURS[1], "ls": "--"},
+    "saturating": {"color": style.COLOURS[2], "ls": "--"},
+    "quadratic": {"color": style.COLOURS[4], "ls": "-."},
+    "broken power law": {"color": style.COLOURS[5], "ls": "-."},
+}
+
+
+def counted(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the primary criterion that are about counts."""
+    rows = primary(table)
+    return rows[rows["quantity"] == "count"].reset_index(drop=True)
+
+
+def multiverse_data(fits: pd.DataFrame, estimators: pd.DataFrame, pooled: pd.DataFrame) -> pd.DataFrame:
+    """Every exponent of a count, of what is left of it, or of a null: one row per set of choices, smallest first."""
+    others = estimators[estimators["estimator"] != "ols"].assign(x=PLAIN)
+    together = pooled[pooled["without"] == "none"].assign(x=PLAIN, estimator="ols", curve="all curves, pooled")
+    columns = ["curve", "criterion", "quantity", "x", "estimator", "alpha", "low", "high"]
+    rows = pd.concat([fits.assign(estimator="ols")[columns], others[columns], together[columns]], ignore_index=True)
+    rows = rows.dropna(subset=["alpha"])
+    null = rows["quantity"].str.startswith("null_")
+    kinds = {"count": "counts", "excess": "excess", "calibrated_05": "calibrated", "calibrated_01": "calibrated"}
+    rows["kind"] = rows["quantity"].map(kinds).where(~null, "nulls")
+    return rows.dropna(subset=["kind"]).sort_values(["kind", "alpha"], ignore_index=True)
+
+
+@style.styled()
+def draw_multiverse(data: pd.DataFrame) -> Figure:
+    """Sorted exponents of every kind against neurons and against the other notions of size."""
+    if data.empty:
+        return style.empty_figure("No power law could be fitted.")
+    figure, axes = style.panels(2, height=3.6, columns=2)
+    looks = {
+        "counts": style.COLOURS[0],
+        "excess": style.COLOURS[1],
+        "calibrated": style.COLOURS[2],
+        "nulls": style.GREY,
+    }
+    spread = data["alpha"].quantile([0.01, 0.99]).tolist()
+    limits = min(-0.1, spread[0] - 0.2), max(1.2, spread[1] + 0.2)
+    plain = data["x"] == PLAIN
+    for ax, title, rows in zip(axes, ("neurons", "other sizes"), (data[plain], data[~plain]), strict=True):
+        for kind, shade in looks.items():
+            group = rows[rows["kind"] == kind].sort_values("alpha")
+            place = np.linspace(0, 1, len(group)) if len(group) > 1 else np.full(len(group), 0.5)
+            ax.vlines(place, group["low"], group["high"], color=shade, alpha=0.12, lw=1)
+            pooled = group["curve"] == "all curves, pooled"
+            ax.scatter(place[~pooled], group["alpha"][~pooled], s=7, color=shade, lw=0)
+            ax.scatter(place[pooled], group["alpha"][pooled], s=26, color=shade, marker="D", edgecolor="white")
+        for level in (0, 1):
+            ax.axhline(level, color="0.2", ls=":", lw=1)
+        ax.set(title=f"against {title}", xlabel="share of the choices", ylabel=f"exponent {style.ALPHA}", ylim=limits)
+    handles = [Line2D([], [], marker="o", ls="", color=shade, label=kind) for kind, shade in looks.items()]
+    handles.append(Line2D([], [], marker="D", ls="", color="0.2", label="all curves, pooled"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+@style.styled()
+def draw_estimators(data: pd.DataFrame) -> Figure:
+    """Exponent and interval of every estimator, curve by curve."""
+    if data.empty:
+        return style.empty_figure("No power law could be fitted.")
+    curves = data["curve"].unique()
+    names = list(dict.fromkeys(data["estimator"]))
+    figure, axes = style.panels(len(curves), height=2.1)
+    lows, highs = data["low"].fillna(data["alpha"]), data["high"].fillna(data["alpha"])
+    limits = max(lows.min(), -1) - 0.1, min(highs.max(), 3) + 0.1
+    for i, (ax, curve) in enumerate(zip(axes, curves, strict=True)):
+        group = data[data["curve"] == curve].set_index("estimator").reindex(names).reset_index()
+        for place, row in group.iterrows():
+            shade = style.COLOURS[3] if row["agrees"] is False or row["agrees"] == 0 else style.COLOURS[0]
+            ax.hlines(place, row["low"], row["high"], color=shade, lw=1.4)
+            ax.scatter(row["alpha"], place, color=shade, s=30, zorder=4)
+        ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names] if i % 3 == 0 else [])
+        ax.axvline(1, color="0.2", ls=":", lw=1)
+        ax.set(xlim=limits, ylim=(len(names) - 0.5, -0.5), xlabel=f"exponent {style.ALPHA}")
+        ax.set_title(style.curve_title(curve, int(group["points"].max())))
+    return figure
+
+
+def rivals_data(counts: pd.DataFrame, rivals: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of the largest point by every form fitted to the smaller ones, beside the counts."""
+    points = primary(counts)[["curve", "point", "neurons", "count"]]
+    largest = points.loc[points.groupby("curve")["neurons"].idxmax(), ["curve", "neurons", "count"]]
+    found = counted(rivals)[["curve", "form", "largest"]].merge(largest, on="curve")
+    found["predicted"] = found["count"] * np.exp(found["largest"])
+    return pd.concat([points.assign(form="measured"), found], ignore_index=True)
+
+
+@style.styled()
+def draw_rivals(data: pd.DataFrame) -> Figure:
+    """Counts, and where every form puts the largest one."""
+    curves = data["curve"].unique()
+    figure, axes = style.panels(len(curves), height=2.6)
+    predictions = data[(data["form"] != "measured") & data["predicted"].notna()]
+    forms = [form for form in FORM_LOOKS if form in set(predictions["form"])]
+    for ax, curve in zip(axes, curves, strict=True):
+        points = data[(data["curve"] == curve) & (data["form"] == "measured")].sort_values("neurons")
+        found = predictions[predictions["curve"] == curve].set_index("form")
+        ax.plot(points["neurons"], points["count"], "o-", color="0.2", ms=5, lw=1)
+        for shift, form in zip(np.linspace(6, 34, max(len(forms), 2)), forms, strict=False):
+            if form in found.index:
+                row, look = found.loc[form], FORM_LOOKS[form]
+                look = {"color": look["color"], "ms": 5, "clip_on": False, "transform": style.beside(ax, shift)}
+                ax.plot([row["neurons"]], [row["predicted"]], "D", **look)
+        style.log_axis(ax, "x", [*points["neurons"], points["neurons"].max() * 1.7])
+        style.log_axis(ax, "y", [*points["count"], *found["predicted"]])
+        ax.set(title=style.curve_title(curve, len(points)), xlabel="neurons", ylabel="Rosetta neurons")
+    handles = [Line2D([], [], marker="o", color="0.2", label="measured")]
+    handles += [Line2D([], [], marker="D", ls="", color=FORM_LOOKS[form]["color"], label=form) for form in forms]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7))
+    return figure
+
+
+@style.styled()
+def draw_coverage(data: pd.DataFrame) -> Figure:
+    """Coverage of the nominal interval by every estimator on simulated curves like the real ones."""
+    if data.empty:
+        return style.empty_figure("No power law could be fitted.")
+    figure, (ax,) = style.panels(1, height=2.8)
+    names = list(dict.fromkeys(data["estimator"]))
+    looks = style.curve_looks(data)
+    for (curve, look), shift in zip(looks.items(), style.shifts(len(looks)), strict=True):
+        group = data[data["curve"] == curve].set_index("estimator").reindex(names)
+        values = (group[name] for name in ("coverage", "coverage_low", "coverage_high"))
+        style.draw_with_range(ax, range(len(names)), *values, shift, label=curve, **look)
+    ax.axhline(data["nominal"].iloc[0], color="0.2", ls=":", lw=1)
+    ax.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
+    ax.set(ylabel="coverage", xlim=(-0.5, len(names) - 0.5), ylim=(min(0.8, data["coverage_low"].min() - 0.02), 1.01))
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+@style.styled()
+def draw_simulation(data: pd.DataFrame) -> Figure:
+    """Counts of simulated networks against the closed form, their null, and the correlation error."""
+    figure, axes = style.panels(2, height=3.2, columns=2)
+    means = data.groupby(["beta", "neurons"], as_index=False).mean(numeric_only=True)
+    for i, (beta, group) in enumerate(means.groupby("beta")):
+        look = {"color": style.colour(i)}
+        axes[0].plot(group["neurons"], group["predicted"], lw=1.2, **look)
+        axes[0].scatter(
+            group["neurons"], group["matches_half"], s=20, marker=style.marker(i), label=f"{beta:g}", **look
+        )
+        axes[1].plot(group["neurons"], group["predicted_mean_isolation"], lw=1.2, **look)
+        axes[1].scatter(group["neurons"], group["mean_isolation"], s=20, marker=style.marker(i), **look)
+    labels = {"matches_half": "matches with r \N{GREATER-THAN OR EQUAL TO} 0.5", "mean_isolation": "mean isolation"}
+    for ax, (measured, label) in zip(axes, labels.items(), strict=True):
+        style.log_axis(ax, "x", means["neurons"])
+        style.log_axis(ax, "y", means[measured].dropna())
+        ax.set(xlabel="neurons of the simulated networks", ylabel=label)
+    figure.legend(loc="outside lower center", ncols=6, title="\N{GREEK SMALL LETTER BETA} (lines: closed form)")
+    return figure
+
+
+def isolation_data(isolation: pd.DataFrame, counts: pd.DataFrame, theory: pd.DataFrame) -> pd.DataFrame:
+    """Mean isolation of every point and kind of match, with the predicted exponent of the real ones."""
+    sizes = counts[["curve", "point", "neurons"]].drop_duplicates()
+    slopes = theory[(theory["quantity"] == "isolation_slope") & (theory["kind"] == "real")]
+    slopes = slopes[["curve", "criterion", "value", "predicted"]]
+    return isolation.merge(sizes).merge(slopes, on=["curve", "criterion"], how="left")
+
+
+@style.styled()
+def draw_isolation(data: pd.DataFrame) -> Figure:
+    """Mean isolation against neurons: real matches, nulls, and the slope that the theory predicts from the counts."""
+    data = primary(data)
+    curves = data["curve"].unique()
+    figure, axes = style.panels(len(curves), height=2.6)
+    kinds = {"real": None, "untrained": "o", "rotate": "D", "permute": "s"}
+    for ax, curve in zip(axes, curves, strict=True):
+        group = data[data["curve"] == curve]
+        real = group[group["kind"] == "real"].sort_values("neurons")
+        for kind, shape in kinds.items():
+            rows = group[(group["kind"] == kind) & (group["isolation"] > 0)].sort_values("neurons")
+            if shape:
+                ax.plot(rows["neurons"], rows["isolation"], shape, color=style.GREY, mfc="white", ms=5)
+            else:
+                ax.plot(rows["neurons"], rows["isolation"], "o", color=style.COLOURS[0], ms=6, zorder=4)
+        x = np.geomspace(real["neurons"].min(), real["neurons"].max(), 50)
+        centre = np.exp(np.log(real["neurons"]).mean()), np.exp(np.log(real["isolation"]).mean())
+        for slope, look in (
+            ("value", {"color": style.COLOURS[0], "lw": 1.2}),
+            ("predicted", {"color": "0.2", "ls": ":"}),
+        ):
+            ax.plot(x, centre[1] * (x / centre[0]) ** real[slope].iloc[0], **look)
+        style.log_axis(ax, "x", real["neurons"])
+        shown = group[group["kind"].isin(list(kinds)) & (group["isolation"] > 0)]["isolation"]
+        style.log_axis(ax, "y", shown, smallest=min(shown.min(), 1.0))
+        ax.set(title=style.curve_title(curve, len(real)), xlabel="neurons", ylabel="mean isolation")
+    handles = [
+        Line2D([], [], marker="o", color=style.COLOURS[0], label="Rosetta neurons, and their slope"),
+        Line2D([], [], color="0.2", ls=":", label=f"slope 1 {style.MINUS} {style.ALPHA} of the theory"),
+        *style.null_handles(),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+@style.styled()
+def draw_forecast(data: pd.DataFrame) -> Figure:
+    """Extrapolated counts with prediction intervals and the range over rival forms."""
+    if data.empty:
+        return style.empty_figure("Nothing was extrapolated.")
+    curves = data["curve"].unique()
+    figure, axes = style.panels(len(curves), height=2.7)
+    for ax, curve in zip(axes, curves, strict=True):
+        group = data[data["curve"] == curve].sort_values("neurons")
+        place = np.arange(len(group))
+        ax.vlines(place, group["low"], group["high"], color=style.COLOURS[0], lw=1.4)
+        ax.scatter(place, group["forecast"], color="white", edgecolor=style.COLOURS[0], s=34, zorder=4)
+        ax.vlines(place + 0.2, group["rivals_low"], group["rivals_high"], color=style.COLOURS[1], lw=3, alpha=0.6)
+        ax.plot(place, group["neurons"], "_", color="0.2", ms=12)
+        style.log_axis(ax, "y", [*group["low"].clip(lower=1), *group["high"].clip(upper=1e9), *group["neurons"]])
+        ax.set_xticks(place, [style.wrap(name.replace("-", " "), 8) for name in group["name"]])
+        ax.set_title(style.wrap(curve, 40))
+        ax.set_ylabel("Rosetta neurons")
+    handles = [
+        Line2D([], [], marker="o", mfc="white", color=style.COLOURS[0], label="power law, prediction interval"),
+        Line2D([], [], color=style.COLOURS[1], lw=3, alpha=0.6, label="range over rival forms"),
+        Line2D([], [], marker="_", ls="", color="0.2", label="all neurons of the model"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, title="extrapolation")
+    return figure

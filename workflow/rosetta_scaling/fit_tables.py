@@ -1,0 +1,209 @@
+"""The fits of a study beside everything that could fault them: other estimators, rival forms, influence, coverage."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from rosetta_scaling.config import MINIMUM_RUNGS, NULLS, Study
+from rosetta_scaling.coverage import coverage
+from rosetta_scaling.estimators import ESTIMATORS, predict_power_law
+from rosetta_scaling.fit_checklist import write_checked
+from rosetta_scaling.fit_report import report_fits
+from rosetta_scaling.fits import fit_counts
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.random_effects import fit_measured, pool
+from rosetta_scaling.rivals import FORMS, PERSISTENCE, compare, influence, predict
+from rosetta_scaling.store import read_table, write_table
+from rosetta_scaling.theory_against_data import theory_table
+from rosetta_scaling.theory_simulation import recovered_exponent
+
+USE_ZEROS = ("quasi_poisson", "negative_binomial")
+COMPARED = ("count", "excess", "calibrated_05")  # what estimators, rivals and forecasts are about
+BESIDE = (*COMPARED, "null_rotate", "null_untrained")  # what claims hold them against
+Curves = list[tuple[dict, pd.DataFrame]]
+
+
+def write_fits(layout: Layout, folder: Path) -> None:
+    """Write every one of FIT_TABLES, and fits.json, from the other tables in `folder`."""
+    study, confidence = layout.study, layout.study.polarization.confidence
+    counts, seeds, isolation = (read_table(folder / f"{name}.csv") for name in ("counts", "seeds", "isolation"))
+    simulated = pd.concat(map(read_table, layout.simulations), ignore_index=True)
+    sizes = counts[["curve", "point", "neurons"]].drop_duplicates()
+    tables = {
+        "fits": fit_counts(counts, confidence),
+        "estimators": estimators_table(counts, confidence),
+        "pooled": pooled_table(counts, study.curves, confidence),
+        "rivals": rivals_table(counts, study.judged, confidence),
+        "influence": influence_table(counts, study.judged, confidence),
+        "uncertainty": uncertainty_table(counts, seeds, study.judged, confidence),
+        "coverage": coverage_table(counts, study),
+        "forecast": forecast_table(counts, study),
+        "theory": theory_table(isolation.merge(sizes), confidence),
+        "theory_simulation": simulated,
+        "theory_exponents": recovered_exponent(simulated, confidence),
+    }
+    for name, table in tables.items():
+        write_table(folder / f"{name}.csv", table)
+    write_checked(folder / "fits.json", report_fits(layout, folder, tables))
+
+
+def curves_of(counts: pd.DataFrame, criteria: list[str] | None = None, quantities=COMPARED, zeros=False) -> Curves:
+    """The points of every curve, criterion and quantity where that is positive (or zero), with columns x and y."""
+    found = []
+    for (curve, criterion), part in counts.groupby(["curve", "criterion"], sort=False):
+        if criteria is None or criterion in criteria:
+            for quantity in quantities:
+                points = part[part[quantity] >= 0] if zeros else part[part[quantity] > 0]
+                points = points.assign(x=points.neurons, y=points[quantity])
+                found.append(({"curve": curve, "criterion": criterion, "quantity": quantity}, points))
+    return found
+
+
+def enough(curves: Curves) -> Curves:
+    return [(name, points) for name, points in curves if len(points) >= MINIMUM_RUNGS]
+
+
+def documents_sd(points: pd.DataFrame, confidence: float) -> pd.Series:
+    """Standard error of the logarithm of every count, from its interval over resampled documents."""
+    widths = np.log(points.count_high) - np.log(points.count_low.where(points.count_low > 0))
+    return widths / (2 * stats.norm.ppf((1 + confidence) / 2))
+
+
+def estimators_table(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """One row per curve, criterion, quantity and estimator; `agrees`: inside the interval of ols.
+
+    Where some points are zero, only the estimators that can use them use them.
+    """
+    rows = []
+    for name, points in enough(curves_of(counts, zeros=True)):
+        positive = points[points.y > 0]
+        if len(positive) < MINIMUM_RUNGS:
+            continue
+        errors, fits = documents_sd(positive, confidence), {}
+        for key, estimator in ESTIMATORS.items():
+            used = points if key in USE_ZEROS else positive
+            fits[key] = estimator(used.x, used.y, confidence) | {"points": len(used)}
+        if name["quantity"] == "count" and (errors > 0).all():
+            fits["measured"] = fit_measured(positive.x, positive.y, errors, confidence) | {"points": len(positive)}
+        low, high = fits["ols"]["low"], fits["ols"]["high"]
+        for key, fit in fits.items():
+            agrees = not (fit["alpha"] < low or fit["alpha"] > high)
+            values = {column: fit[column] for column in ("points", "alpha", "low", "high", "c", "note")}
+            rows.append(name | {"estimator": key, "agrees": agrees} | values)
+    columns = ["curve", "criterion", "quantity", "estimator", "points", "alpha", "low", "high", "c", "agrees", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def pooled_table(counts: pd.DataFrame, curves: dict[str, list[str]], confidence: float) -> pd.DataFrame:
+    """Mean exponent over curves of every criterion and quantity: all of them, and without the curves of every family.
+
+    Columns: criterion, quantity, without ("none": all curves), curves, alpha, low, high, between_sd, p_same.
+    """
+    families = list(dict.fromkeys(family for members in curves.values() for family in members))
+    long = [points.assign(**name)[[*name, "x", "y"]] for name, points in enough(curves_of(counts, None, BESIDE))]
+    rows = []
+    for (criterion, quantity), part in pd.concat(long).groupby(["criterion", "quantity"], sort=False) if long else ():
+        for without in ("none", *families):
+            kept = part[[without not in curves[curve] for curve in part.curve]]
+            if len(set(kept.curve)) > 1:
+                found = pool(kept, confidence)
+                row = {"criterion": criterion, "quantity": quantity, "without": without}
+                row |= {"curves": len(found["curves"]), "between_sd": found["between"], "p_same": found["p_same"]}
+                rows.append(row | {key: found[key] for key in ("alpha", "low", "high")})
+    columns = ["criterion", "quantity", "without", "curves", "alpha", "low", "high", "between_sd", "p_same"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def rivals_table(counts: pd.DataFrame, criteria: list[str], confidence: float) -> pd.DataFrame:
+    """One row per curve, criterion, quantity and form: see rivals.compare."""
+    curves = enough(curves_of(counts, criteria, BESIDE))
+    found = [compare(points.x, points.y, confidence).assign(**name) for name, points in curves]
+    return pd.concat(found, ignore_index=True)
+
+
+def influence_table(counts: pd.DataFrame, criteria: list[str], confidence: float) -> pd.DataFrame:
+    """One row per curve, criterion, quantity and point: see rivals.influence."""
+    found = [
+        influence(p.x, p.y, confidence).assign(point=p.point.to_numpy(), **name)
+        for name, p in enough(curves_of(counts, criteria))
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def uncertainty_table(
+    counts: pd.DataFrame, seeds: pd.DataFrame, criteria: list[str], confidence: float
+) -> pd.DataFrame:
+    """Where the scatter comes from: standard deviations of the logarithm of the count (0.1 is about 10%).
+
+    Columns: curve, criterion, quantity, points; model_sd: of points around the fitted line; documents_sd: of one point,
+    from resampled documents; nulls_sd: of the excess, from the draws of the largest null (half their range); seeds_sd:
+    of a point between curves that differ in their seeds only. Means over the points of a curve, NaN where there are
+    none.
+    """
+    rows = []
+    for name, points in enough(curves_of(counts, criteria)):
+        fit = stats.linregress(np.log(points.x), np.log(points.y))
+        rest = np.log(points.y) - fit.intercept - fit.slope * np.log(points.x)
+        alike = np.array([name["curve"] in curves.split() for curves in seeds.curves], dtype=bool)
+        same = seeds[alike & (seeds.criterion == name["criterion"])]
+        errors = documents_sd(points, confidence) * (points["count"] / points.y)  # of the quantity, not of the count
+        rows.append(
+            name
+            | {
+                "points": len(points),
+                "model_sd": np.sqrt((rest**2).sum() / (len(points) - 2)),
+                "documents_sd": errors.mean() if name["quantity"] in ("count", "excess") else np.nan,
+                "nulls_sd": (half_range(points) / points.y).mean() if name["quantity"] == "excess" else np.nan,
+                "seeds_sd": (same.deviation / same["mean"]).mean() if name["quantity"] == "count" else np.nan,
+            }
+        )
+    columns = ["curve", "criterion", "quantity", "points", "model_sd", "documents_sd", "nulls_sd", "seeds_sd"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def half_range(points: pd.DataFrame) -> np.ndarray:
+    """Half the range of the draws of the null with the largest mean, at every point."""
+    means = points[[f"null_{null}" for null in NULLS]].fillna(-1).to_numpy()
+    ranges = points[[f"null_{null}_high" for null in NULLS]].to_numpy()
+    ranges = ranges - points[[f"null_{null}_low" for null in NULLS]].to_numpy()
+    return ranges[np.arange(len(points)), means.argmax(axis=1)] / 2
+
+
+def coverage_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Coverage of the intervals on simulated curves with the sizes, exponent, and scatter of every curve's counts."""
+    rows, confidence = [], study.polarization.confidence
+    for name, points in enough(curves_of(counts, study.judged, ("count",))):
+        fit = ESTIMATORS["ols"](points.x, points.y, confidence)
+        rest = np.log(points.y) - np.log(fit["c"]) - fit["alpha"] * np.log(points.x)
+        sd = np.sqrt((rest**2).sum() / (len(points) - 2))
+        draws, seed = study.fits.coverage_draws, study.fits.seed
+        found = coverage(points.x.to_numpy(), fit["alpha"], fit["c"], sd, confidence, draws, seed)
+        rows.append(found.assign(**name, points=len(points), nominal=confidence))
+    return pd.concat(rows, ignore_index=True)
+
+
+def forecast_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Counts extrapolated to named models, with the interval of one more observation and the range over rival forms.
+
+    Columns: curve, criterion, quantity, name, neurons, forecast, low, high, rivals_low, rivals_high, beyond (decades
+    from the largest measured size), measured (decades that the measured sizes span), reach ("inside", "near": beyond
+    them by no more than they span, "far").
+    """
+    rows = []
+    for name, points in enough(curves_of(counts, study.judged, ("count", "excess"))):
+        span = np.log10(points.x.max() / points.x.min())
+        for model, neurons in study.fits.forecast.items():
+            beyond = np.log10(neurons / points.x.max())
+            reach = "inside" if beyond <= 0 else "near" if beyond <= span else "far"
+            values = predict_power_law(points.x, points.y, neurons, study.polarization.confidence)
+            others = [predict(form, points.x, points.y, neurons) for form in (*FORMS, PERSISTENCE)]
+            rows.append(
+                name
+                | {"name": model, "neurons": neurons, "beyond": beyond, "measured": span, "reach": reach}
+                | dict(zip(("forecast", "low", "high"), values, strict=True))
+                | {"rivals_low": np.nanmin(others), "rivals_high": np.nanmax(others)}
+            )
+    columns = ["curve", "criterion", "quantity", "name", "neurons", "forecast", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, "rivals_low", "rivals_high", "beyond", "measured", "reach"])

@@ -1,0 +1,160 @@
+"""The model of theory.py simulated, as in appendix D.7 of Dravid et al. 2026 (arXiv 2606.03990), and its exponents.
+
+Two networks see the same inputs: A = gamma N latents z_r ~ N(0, 1), one per feature, each standardised over the inputs.
+In either network every feature with s_r > 0 has a neuron of its own, at a place of its own, so that a match is right or
+wrong. Its activation is sqrt(s_r) z_r + the sum of w_k z_k over a random set of other features + noise.
+
+The paper states neither the size of that set, nor the norm of w, nor the variance of the noise, nor what all other
+neurons carry. Here it is 8 features, and the square of the norm and the variance are halves of an interference of 1.
+Other neurons are left out: they would carry background only, and add chance matches at the price of correlations N x N.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from rosetta_scaling.estimators import fit_power_law
+from rosetta_scaling.store import StudyError
+from rosetta_scaling.theory import (
+    detectable,
+    isolation,
+    isolation_of_correlation,
+    last_represented,
+    mean_isolation,
+    predicted_correlation,
+)
+
+BACKGROUND, NOISE = 0.5, 0.5  # variances of an activation beside its signal
+LEAST_R = 0.5  # of a match that counts: isolation is 1 there
+QUANTITIES = ("matches", "matches_half", "predicted")
+
+
+def simulate(
+    beta: float,
+    sizes: Sequence[int],
+    runs: int,
+    inputs: int = 10_000,
+    kappa: float = 1.0,
+    gamma: int = 4,
+    background: int = 8,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """One row for each run of two networks of each size; a row is the same whatever other sizes and runs there are.
+
+        beta, neurons, run
+        represented, predicted  features with s > 0; those with s >= 1 by theory.py, a real number
+        matches, right          mutual best partners; those of them that represent one feature
+        matches_half            mutual best partners with r >= 0.5
+        null, null_half         matches and matches_half when the second network sees inputs of its own
+        mean_isolation          mean over matches_half of what their r says
+        predicted_mean_isolation                the same by theory.py
+        mean_correlation_error  mean of r less its prediction, over right ones with r >= 0.5
+
+    Memory is three times that of the activations of one network: 12 bytes x represented x inputs.
+    """
+    tau, rows = float(isolation_of_correlation(LEAST_R)), []
+    for neurons in sizes:
+        r0, features = last_represented(neurons, beta, kappa), gamma * neurons
+        s = isolation(np.arange(1, math.ceil(r0)), r0, beta)
+        if not len(s) <= neurons or not 0 < background < features:
+            raise StudyError(
+                f"{neurons} neurons were asked to represent {len(s)} features, each with {background} of {features} as "
+                f"background; expected at most {neurons} (lower kappa), and a background of 1 to {features - 1}."
+            )
+        predicted = {
+            "represented": len(s),
+            "predicted": detectable(neurons, beta, kappa, tau),
+            "predicted_mean_isolation": mean_isolation(neurons, beta, kappa, tau),
+        }
+        for run in range(runs):
+            rng = np.random.default_rng([seed, *float(beta).as_integer_ratio(), neurons, run])
+            measured = _matches(s, features, background, inputs, rng)
+            rows.append({"beta": beta, "neurons": neurons, "run": run} | predicted | measured)
+    return pd.DataFrame(rows)
+
+
+def _matches(s: np.ndarray, features: int, background: int, inputs: int, rng: np.random.Generator) -> dict[str, float]:
+    """What is counted in two networks with isolations s (represented,)."""
+    (weights_a, own_a), (weights_b, own_b) = (network(s, features, background, rng) for _ in range(2))
+    shared = activations(sparse.hstack([weights_a, weights_b], "csr"), inputs, rng)
+    a, b = shared[: len(s)], shared[len(s) :]
+    i, j, r = mutual_best(a, b)
+    b[:] = activations(weights_b, inputs, rng)
+    null = mutual_best(a, b)[2]
+    right, half = own_a[i] == own_b[j], r >= LEAST_R
+    error = r - predicted_correlation(s, s)[own_a[i]]
+    return {
+        "matches": len(r),
+        "right": right.sum(),
+        "matches_half": half.sum(),
+        "null": len(null),
+        "null_half": (null >= LEAST_R).sum(),
+        "mean_isolation": pd.Series(isolation_of_correlation(r[half])).mean(),
+        "mean_correlation_error": pd.Series(error[right & half]).mean(),
+    }
+
+
+def network(
+    s: np.ndarray, features: int, background: int, rng: np.random.Generator
+) -> tuple[sparse.csr_array, np.ndarray]:
+    """Weights (features, represented) of latents in the neurons of a network, and the feature of each, from 0."""
+    own = rng.permutation(len(s))
+    others = np.stack([rng.choice(features - 1, background, replace=False) for _ in own])
+    others += others >= own[:, None]  # never its own
+    loading = rng.standard_normal(others.shape)
+    loading *= np.sqrt(BACKGROUND / (loading**2).sum(1, keepdims=True))
+    weight = np.column_stack([np.sqrt(s[own] * (BACKGROUND + NOISE)), loading]).astype(np.float32)
+    feature, neuron = np.column_stack([own, others]), np.arange(len(s)).repeat(1 + background)
+    return sparse.csr_array((weight.ravel(), (feature.ravel(), neuron)), shape=(features, len(s))), own
+
+
+def activations(weights: sparse.csr_array, inputs: int, rng: np.random.Generator) -> np.ndarray:
+    """Activations (neurons, inputs) of neurons with weights (features, neurons), float32, of new latents and noise.
+
+    Latents are drawn one feature at a time, and only of features that have a weight: all of them would be
+    4 x 2**17 x 10,000 numbers.
+    """
+    values = rng.standard_normal((weights.shape[1], inputs), dtype=np.float32)
+    values *= np.float32(np.sqrt(NOISE))
+    for feature in np.flatnonzero(np.diff(weights.indptr)):
+        latent = rng.standard_normal(inputs, dtype=np.float32)
+        latent -= latent.mean()
+        latent *= np.sqrt(inputs / (latent @ latent))
+        of_feature = slice(*weights.indptr[feature : feature + 2])
+        for neuron, weight in zip(weights.indices[of_feature], weights.data[of_feature], strict=True):
+            values[neuron] += weight * latent
+    return values
+
+
+def mutual_best(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows i, j and Pearson r of the mutual best partners of a and b (neurons, inputs), standardised in place.
+
+    They are found in float32. Their r is float64: isolation is r / (1 - r), and 1 - r can be as small as 1e-6.
+    """
+    for values in (a, b):
+        values -= values.mean(1, keepdims=True)
+        values /= np.sqrt(np.vecdot(values, values))[:, None]
+    r = a @ b.T
+    best = r.argmax(1)
+    i = np.flatnonzero(r.argmax(0)[best] == np.arange(len(a)))
+    j = best[i]
+    return i, j, np.array([np.corrcoef(a[row], b[column])[0, 1] for row, column in zip(i, j, strict=True)])
+
+
+def recovered_exponent(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """alpha of the means over runs of each of QUANTITIES against neurons, by beta, as a power law is fitted in fits.py.
+
+    Columns: beta, quantity, alpha, low, high (Student's t over sizes), expected (1 / beta), points. `predicted` is the
+    closed form at the same sizes: what it lacks of 1 / beta is due to finite networks, and no interval covers that.
+    """
+    rows = []
+    for beta, part in table.groupby("beta"):
+        means = part.groupby("neurons")[list(QUANTITIES)].mean()
+        for quantity in QUANTITIES:
+            fit = fit_power_law(means.index, means[quantity], confidence)
+            fit = {key: fit[key] for key in ("alpha", "low", "high")} | {"expected": 1 / beta, "points": fit["points"]}
+            rows.append({"beta": beta, "quantity": quantity} | fit)
+    return pd.DataFrame(rows)

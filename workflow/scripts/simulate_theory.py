@@ -1,0 +1,10 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from rosetta_scaling.theory_simulation import simulate
+
+    from rosetta_scaling.store import write_table
+
+    theory = jobs.layout(snakemake).study.theory
+    beta = float(snakemake.wildcards.beta)
+    write_table(snakemake.output[0], simulate(beta, theory.sizes, theory.runs, theory.inputs, seed=theory.seed))
