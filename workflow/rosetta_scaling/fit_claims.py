@@ -136,7 +136,7 @@ def _one_exponent(pooled: pd.DataFrame) -> dict:
     words, source = "One exponent holds for all curves", f"{PAPER}, section 4.1"
     rows = pooled[(pooled.quantity == "count") & (pooled.without == "none")]
     if not len(rows):
-        return claim(words, source, INCONCLUSIVE, "", "There is only one curve.")
+        return claim(words, source, INCONCLUSIVE, "", "Fewer than two curves have a fit.")
     one, means = rows.iloc[0], pooled[pooled.without == "none"].set_index("quantity").alpha
     beside = [f"{words} {means[f'null_{null}']:.2f}" for null, words in NULLS.items() if f"null_{null}" in means]
     close = one.between_sd < SAME and one.high - one.low < 2 * SAME
@@ -212,8 +212,11 @@ def _cell(row: pd.Series) -> str:
 
 def _simulation(exponents: pd.DataFrame) -> dict:
     rows = exponents[exponents.quantity == "matches_half"]
-    off = (rows.alpha - rows.expected).abs()
-    votes = [SUPPORTED if gap <= SIMULATED else NOT_SUPPORTED for gap in off]
+    votes = []
+    for row in rows.itertuples():
+        off = inside(row.low, row.high, row.expected - SIMULATED, row.expected + SIMULATED) == NOT_SUPPORTED
+        close = abs(row.alpha - row.expected) <= SIMULATED
+        votes.append(SUPPORTED if close else NOT_SUPPORTED if off else INCONCLUSIVE)
     cells = [
         f"beta {row.beta:g}: {row.alpha:.3f} [{row.low:.3f}, {row.high:.3f}] for {row.expected:.3f}"
         for row in rows.itertuples()
