@@ -121,7 +121,8 @@ def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout,
     monkeypatch.setattr(tables, "Point", lambda *about: point if about == (layout, "c", "r3") else None)
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
         monkeypatch.setattr(tables, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]}))
-    monkeypatch.setattr(tables, "point_decomposition", lambda _: pd.DataFrame({"decomposition": [7]}))
+    for name in ("decomposition", "isolation"):
+        monkeypatch.setattr(tables, f"point_{name}", lambda _, name=name: pd.DataFrame({name: [7]}))
     tables.write_rosetta(layout, "c", "r3", "rosetta.parquet")
     table = read_table("rosetta.parquet")
     assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
@@ -191,10 +192,11 @@ def counts_of(count, untrained, shift, curve="c") -> pd.DataFrame:
         "curve": curve, "criterion": "mutual_top1", "count": count, **nulls,
         "null_untrained": untrained, "null_permute": shift,
         "calibrated_05": np.array(count) // 2, "calibrated_01": np.array(count) // 3,
-        "equal_n_count": 20.0 / 2.0 ** np.arange(n), "equal_n_null": 3.0,
+        "equal_n_count": 20.0 / 2.0 ** np.arange(n) * np.resize([1, 1.1], n), "equal_n_null": 3.0,
         "count_low": np.array(count) * 0.9, "count_high": np.array(count) * 1.1,
         "neurons": 2.0 ** np.arange(7, 7 + n), "parameters": 4.0 ** np.arange(7, 7 + n),
         "non_embedding_parameters": 5.0 ** np.arange(7, 7 + n),
+        "hidden_size": 2.0 ** np.arange(3, 3 + n), "training_flops": np.nan,
     })  # fmt: skip
     return table.assign(excess=table["count"] - table[list(nulls)].max(axis=1))
 
