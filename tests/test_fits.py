@@ -711,6 +711,7 @@ COLUMNS = {
     "pooled": ["quantity", "without", "curves", "alpha", "low", "high", "between_sd", "p_same"],
     "theory": ["curve", "kind", "quantity", "value", "low", "high"],
     "theory_exponents": ["beta", "quantity", "alpha", "low", "high", "expected"],
+    "theory_simulation": ["beta", "rank_slope"],
 }
 
 
@@ -719,7 +720,7 @@ def judged(claim: str, curves=("a",), **rows) -> dict:
     rows.setdefault("fits", [(curve, "null_shift", "neurons", np.nan) for curve in curves])
     tables = {name: pd.DataFrame(rows.get(name, []), columns=columns) for name, columns in COLUMNS.items()}
     for name, table in tables.items():
-        if name != "theory_exponents":
+        if name not in ("theory_exponents", "theory_simulation"):
             table["criterion"] = TOP1
     found = judge_fits(tables, [TOP1])
     assert all(set(one) == {"claim", "source", "verdict", "statistic", "sentence", "fit"} for one in found)
@@ -983,14 +984,21 @@ def test_betas_are_told_and_their_agreement_too():
 
 
 @pytest.mark.parametrize(
-    ("alphas", "verdict"),
-    [([0.52, 0.45], SUPPORTED), ([0.52, 0.44], NOT_SUPPORTED), ([0.56, 0.5], NOT_SUPPORTED), ([], INCONCLUSIVE)],
+    ("alphas", "half", "verdict"),
+    [
+        ([0.52, 0.45], 0.01, SUPPORTED),
+        ([0.52, 0.43], 0.01, NOT_SUPPORTED),
+        ([0.57, 0.5], 0.01, NOT_SUPPORTED),
+        ([0.57, 0.5], 0.1, INCONCLUSIVE),
+        ([], 0.1, INCONCLUSIVE),
+    ],
 )
-def test_the_simulation_gives_what_it_was_made_with(alphas, verdict):
-    rows = [(2.0, "matches_half", alpha, 0.4, 0.6, 0.5) for alpha in alphas]
+def test_the_simulation_gives_what_it_was_made_with(alphas, half, verdict):
+    rows = [(2.0, "matches_half", alpha, alpha - half, alpha + half, 0.5) for alpha in alphas]
     rows += [(2.0, "matches", 0.9, 0.8, 1.0, 0.5), (2.0, "predicted", 0.9, 0.8, 1.0, 0.5)]
-    found = judged(SIMULATED, theory_exponents=rows)
+    found = judged(SIMULATED, theory_exponents=rows, theory_simulation=[(2.0, 2.03), (1.5, 1.45)])
     assert found["verdict"] == verdict
+    assert "off by 0.04 on average" in found["sentence"]
     assert found["statistic"].count("beta 2:") == len(alphas)
 
 
