@@ -163,7 +163,7 @@ def test_a_pool_is_the_mixed_model_where_that_converges(points, number):
 
 @pytest.mark.parametrize("between", [0, 0.1, 0.3])
 def test_a_pool_recovers_the_mean_and_the_spread_of_exponents(between):
-    found = [pool(curves(seed, between=between), 0.95) for seed in range(300)]
+    found = [pool(curves(seed, between=between), 0.95) for seed in range(200)]
     assert np.mean([one["alpha"] for one in found]) == pytest.approx(0.75, abs=0.02)
     assert 0.92 < np.mean([one["low"] < 0.75 < one["high"] for one in found]) < 0.98
     assert np.mean([one["residual"] ** 2 for one in found]) == pytest.approx(0.01, rel=0.1)
@@ -184,7 +184,7 @@ def test_the_test_of_one_exponent_is_that_of_nested_models(between):
 
 def test_shrunken_exponents_are_nearer_to_the_truth():
     own, shrunken = [], []
-    for seed in range(200):
+    for seed in range(100):
         rows = pool(curves(seed, (3,), between=0.05), 0.95)["curves"]
         own.append(((rows.alpha - 0.75) ** 2).mean())
         shrunken.append(((rows.shrunken - 0.75) ** 2).mean())
@@ -200,7 +200,7 @@ def test_curves_of_common_variance_have_intervals_that_hold():
         ]
         rows = pool(pd.concat(parts), 0.95)["curves"]
         hits.append((rows.low < planted) & (planted < rows.high))
-    assert np.mean(hits) == pytest.approx(0.95, abs=0.02)
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.03)
 
 
 def test_noise_free_curves_keep_their_exponents():
