@@ -664,6 +664,12 @@ def test_equal_counts_are_fitted_and_reported(tmp_path):
     assert tables["pooled"].empty
 
 
+def test_points_whose_names_are_numbers_keep_them(tmp_path):
+    table = counts_of(COUNT)
+    fitted(tmp_path, a_study(curves={"neox-bloom": ["neox", "bloom"]}), table.assign(point=["1", "2", "3", "4", "5"]))
+    assert [point["point"] for point in report_of(tmp_path)["data"]["points"]] == ["1", "2", "3", "4", "5"]
+
+
 def test_networks_that_were_not_trained_here_are_reported_as_such(tmp_path):
     families = {}
     for family in ("neox", "bloom"):

@@ -37,7 +37,7 @@ def report_fits(layout: Layout, folder: Path, tables: dict[str, pd.DataFrame]) -
     return {
         "fits": [report_fit(layout, tables, facts, fit) for fit in fits[done].to_dict("records")],
         "refused": [
-            {key: fit[key] for key in KEYS} | {"reason": refusal(fit)} for fit in fits[~done].to_dict("records")
+            {key: str(fit[key]) for key in KEYS} | {"reason": refusal(fit)} for fit in fits[~done].to_dict("records")
         ],
     }
 
@@ -60,7 +60,7 @@ def report_fit(layout: Layout, tables: dict[str, pd.DataFrame], facts: dict, fit
     counts = chosen["counts"]
     points = counts[counts[fit["quantity"]] > 0]
     return {
-        **{key: fit[key] for key in KEYS},
+        **{key: str(fit[key]) for key in KEYS},  # a csv makes numbers of names that are digits
         "form": form_block(layout, fit),
         "data": data_block(layout, tables["models"], chosen, facts, fit, points),
         "estimation": estimation_block(layout, fit, points),
@@ -148,7 +148,7 @@ def point_data(models: pd.DataFrame, snapshots: pd.DataFrame, row: dict, fit: di
         for key in ("seed", "training_tokens")
     }
     return {
-        "point": row["point"],
+        "point": str(row["point"]),
         "models": members,
         "weights_sha256": [models.sha256[model] for model in members],
         "neurons": row["neurons"],

@@ -79,7 +79,7 @@ def check_claims(claims: list[dict]) -> list[dict]:
 def check_fits(uncertainty: pd.DataFrame, fits: Fits) -> Fits:
     """Refuse fits.json when a fit is missing of which the tables give the uncertainty."""
     reported = {(fit.curve, fit.criterion, fit.quantity) for fit in fits.fits}
-    for fit in zip(uncertainty["curve"], uncertainty["criterion"], uncertainty["quantity"], strict=True):
+    for fit in uncertainty[["curve", "criterion", "quantity"]].astype(str).itertuples(index=False, name=None):
         if fit not in reported:
             raise StudyError(f"fits.json: the fit of {', '.join(fit)} is missing; run the step that writes it again.")
     return fits
