@@ -830,6 +830,7 @@ def test_predictions_of_nulls_are_told_by_the_name_of_the_null():
         ([[(0.5, True), (np.nan, np.nan)]], INCONCLUSIVE),
         ([[(0.5, np.nan), (0.9, np.nan)]], INCONCLUSIVE),
         ([[(0.5, True), (0.7, False), (np.nan, np.nan)]], NOT_SUPPORTED),
+        ([[(0.5, True), (0.55, False), (np.nan, np.nan)]], INCONCLUSIVE),
         ([], INCONCLUSIVE),
     ],
 )
@@ -1232,7 +1233,8 @@ def dots(axes) -> list[tuple]:
 
 
 def test_every_exponent_is_among_all_choices(tables):
-    data = multiverse_data(tables["fits"], tables["estimators"], tables["pooled"])
+    without = tables["pooled"].assign(without="neox")
+    data = multiverse_data(tables["fits"], tables["estimators"], pd.concat([tables["pooled"], without]))
     fits = tables["fits"].dropna(subset="alpha")
     own = fits[
         fits.quantity.isin(["count", "excess", "calibrated_05", "calibrated_01"])
@@ -1313,6 +1315,18 @@ def test_isolation_is_drawn_with_both_its_slopes(tables):
         row = only(tables["theory"], curve=curve, criterion=TOP1, kind="real", quantity="isolation_slope")
         assert slopes == pytest.approx([row.value, row.predicted])
         assert row.value == pytest.approx(line(real.neurons, real.isolation)[0])
+
+
+def test_nothing_matched_is_said_and_a_curve_without_matches_leaves_its_panel(tables):
+    data = fit_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
+    nothing = data.assign(isolation=np.nan)
+    assert words_of(fit_figures.draw_isolation(nothing)) == "No neuron was matched."
+    one = data.assign(isolation=data.isolation.where(data.curve != "all"))
+    figure = fit_figures.draw_isolation(one)
+    figure.canvas.draw()
+    assert [len(dots(axes)) for axes in figure.axes] == [10, 10, 0]
+    half = data.assign(isolation=data.isolation.where((data.curve != "all") | (data.kind != "real")))
+    assert [len(dots(axes)) for axes in fit_figures.draw_isolation(half).axes] == [10, 10, 5]
 
 
 def test_extrapolations_are_drawn_open_with_interval_and_rivals(tables):
@@ -1404,7 +1418,8 @@ def test_curves_of_three_and_four_points_are_warned_of():
         "points would make it 2.0.",
     ]
     assert fit_cells.warnings(fit_counts(counts_of(COUNT), 0.95)) == []
-    assert fit_cells.warnings(fit_counts(counts_of([0, 0, 0, 5, 9]), 0.95)) == [], "it has no fit"
+    for none in (counts_of([0, 0, 0, 5, 9]), counts_of(COUNT[:3], neurons=[64] * 3, training_flops=9.0)):
+        assert fit_cells.warnings(fit_counts(none, 0.95)) == [], "it has no fit"
     both = pd.concat([counts_of(COUNT[:4], "all"), counts_of(COUNT[:4])])
     assert fit_cells.warnings(fit_counts(both, 0.95))[0].startswith("all, neox-bloom: 4 points")
 
@@ -1422,7 +1437,9 @@ def test_cells_say_what_agrees_and_what_cannot_be_said(tables, folder):
     assert column(rows, "exponent") == ["0.50 [0.40, 0.60]", "0.90", "\u2013"]
     assert column(rows, "note") == ["", "none", "no fit"]
     assert column(rows, "what") == ["Rosetta neurons"] * 3
+    tables["pooled"] = pd.concat([tables["pooled"], tables["pooled"].assign(without="neox")])
     cells = fit_cells.fit_cells(tables, read_checked(folder / "tables/fits.json"))
+    assert column(cells["pooled_without"], "without") == ["neox", "neox"]
     assert set(column(cells["rivals"], "criterion")) == {TOP1}
     assert set(column(cells["rivals"], "what")) == {"Rosetta neurons"}
     assert len(cells["rivals"]["rows"]) + len(cells["rivals_others"]["rows"]) == len(tables["rivals"])
