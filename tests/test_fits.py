@@ -1011,6 +1011,8 @@ def test_the_simulation_gives_what_it_was_made_with(alphas, verdict):
     assert found["verdict"] == verdict
     assert "off by 0.04 on average" in found["sentence"]
     assert found["statistic"].count("beta 2:") == len(alphas)
+    few = judged(SIMULATED, theory_exponents=rows, theory_simulation=[(2.0, np.nan)])
+    assert few["sentence"].endswith("within one pair of networks could not be read.")
 
 
 def test_claims_are_judged_on_tables_as_they_are_written(tables):
