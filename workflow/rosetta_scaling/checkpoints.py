@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import StudyError, digest, file_sha256, model_files, write_json
 
 log = logging.getLogger(__name__)
 
 
 def load_model(folder: str | Path, device: torch.device, device_map: dict | str | None = None) -> torch.nn.Module:
-    """A causal language model in float32, ready to be read.
+    """A causal language model in float32, ready to be read: what will be read is checked (see self_check.py).
 
     One that does not fit the GPU is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the
     accelerate library) says how, when it shall not be chosen.
@@ -34,7 +35,9 @@ def load_model(folder: str | Path, device: torch.device, device_map: dict | str 
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
             "expected a whole causal language model, saved with its head"
         )
-    return model.eval() if device_map else model.to(device).eval()
+    model = model.eval() if device_map else model.to(device).eval()
+    check_neurons(model)
+    return model
 
 
 def spread(file_bytes: int, device: torch.device) -> str | None:
