@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from rosetta_scaling import self_check
 from rosetta_scaling.checkpoints import load_model
+from rosetta_scaling.configurations import PUBLIC, describe, public_config, public_models
 from rosetta_scaling.hooks import (
     find_blocks,
     find_down_projections,
@@ -297,6 +298,8 @@ def test_a_mixture_of_experts_is_refused(kind):
     for finds in (find_down_projections, find_blocks, check_neurons):
         with pytest.raises(StudyError, match=r"is a mixture of experts .* silent wherever the text is not routed"):
             finds(model)
+    with pytest.raises(StudyError, match="mixture of experts"):
+        describe(config)
 
 
 class ParallelExperts(torch.nn.Module):
@@ -469,3 +472,77 @@ def test_a_batch_may_be_given():
 
 def test_images_need_not_be_square_or_coloured():
     check_neurons(make(CASES["vit"].config(image_size=[16, 24], num_channels=1)))
+
+
+# -- sizes from configurations ---------------------------------------------------------------------------------------
+
+NEURONS = {
+    "pythia": [12_288, 36_864, 98_304, 131_072, 196_608, 327_680, 524_288, 737_280],
+    "gpt2": [36_864, 98_304, 184_320, 307_200],
+    "opt": [36_864, 98_304, 196_608, 327_680, 524_288, 819_200, 1_376_256],
+    "qwen2.5": [116_736, 250_880, 396_288, 530_432, 663_552, 1_769_472],
+}
+PARAMETERS = {
+    "pythia-70m": (70_426_624, 18_915_328),
+    "pythia-160m": (162_322_944, 85_056_000),
+    "pythia-410m": (405_334_016, 302_311_424),
+    "pythia-1b": (1_011_781_632, 805_736_448),
+    "pythia-1.4b": (1_414_647_808, 1_208_602_624),
+    "pythia-2.8b": (2_775_208_960, 2_517_652_480),
+    "pythia-6.9b": (6_857_302_016, 6_444_163_072),
+    "pythia-12b": (11_846_072_320, 11_327_027_200),
+    "gpt2": (124_439_808, 124_439_808 - (50_257 + 1024) * 768),
+    "gpt2-medium": (354_823_168, None),
+    "gpt2-large": (774_030_080, None),
+    "gpt2-xl": (1_557_611_200, None),
+    "opt-125m": (125_239_296, 125_239_296 - (50_272 + 2050) * 768),
+    "opt-350m": (331_196_416, 331_196_416 - 50_272 * 512 - 2050 * 1024),
+    "qwen2.5-0.5b": (494_032_768, 494_032_768 - 151_936 * 896),
+    "qwen2.5-1.5b": (1_543_714_304, None),
+    "qwen2.5-3b": (3_085_938_688, None),
+    "qwen2.5-7b": (7_615_616_512, 7_615_616_512 - 2 * 152_064 * 3584),
+    "qwen2.5-32b": (32_763_876_352, None),
+}
+
+
+def test_published_networks_have_the_sizes_that_are_known():
+    found = {name: describe(public_config(name)) for name in public_models()}
+    for family, neurons in NEURONS.items():
+        sizes = [size for name, size in found.items() if name.split("-")[0] == family]
+        assert [sum(size.neurons) for size in sizes] == neurons
+        assert all(size.layers == len(size.neurons) and len(set(size.neurons)) == 1 for size in sizes)
+    for name, (parameters, non_embedding) in PARAMETERS.items():
+        assert found[name].parameters == parameters
+        assert non_embedding in (found[name].non_embedding_parameters, None)
+    assert sum(map(len, NEURONS.values())) == len(found)
+
+
+def test_every_published_network_has_a_repository():
+    repositories = [entry["repository"] for entry in public_models().values()]
+    assert all(len(repository.split("/")) == 2 for repository in repositories)
+    assert len(set(repositories)) == len(repositories)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(StudyError, match=f"gpt5 is not in {PUBLIC}; expected one of pythia-70m, .*qwen2.5-32b"):
+        public_config("gpt5")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sizes_are_those_of_the_network(name):
+    config = CASES[name].config()
+    before = config.to_dict()
+    size = describe(config)
+    assert config.to_dict() == before
+    assert list(size.neurons) == [neurons_of(down) for down in find_down_projections(make(config))]
+    assert size.layers == 2
+    assert 0 < size.non_embedding_parameters <= size.parameters
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [("Bert", 109_482_240), ("Llama", 6_738_415_616), ("Mistral", 7_241_732_096), ("T5", 60_506_624)],
+)
+def test_default_configurations_are_of_known_networks(kind, parameters):
+    """bert-base, without the heads that it was trained with; Llama 7B, Mistral 7B, t5-small."""
+    assert describe(getattr(transformers, f"{kind}Config")()).parameters == parameters

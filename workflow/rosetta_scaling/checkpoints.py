@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from rosetta_scaling.configurations import count_parameters
 from rosetta_scaling.hooks import find_down_projections, neurons_of
 from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import StudyError, digest, file_sha256, model_files, write_json
@@ -58,19 +59,13 @@ def untrained_model(folder: str | Path, seed: object, device: torch.device) -> t
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """Sizes of a network; `neurons` is a list, one number per layer.
-
-    Embeddings (token, position, unembedding) do not count as non-embedding parameters.
-    """
-    embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-    if model.get_output_embeddings() is not None:
-        embeddings |= set(model.get_output_embeddings().parameters())
+    """Sizes of a network; `neurons` is a list, one number per layer."""
     downs = find_down_projections(model)
-    total = sum(p.numel() for p in model.parameters())
+    parameters, non_embedding = count_parameters(model)
     return {
         "architecture": model.config.model_type,
-        "parameters": total,
-        "non_embedding_parameters": total - sum(p.numel() for p in embeddings),
+        "parameters": parameters,
+        "non_embedding_parameters": non_embedding,
         "neurons": [neurons_of(down) for down in downs],
         "layers": len(downs),
         "hidden_size": model.config.hidden_size,
