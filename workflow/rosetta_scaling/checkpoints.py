@@ -5,14 +5,16 @@ from pathlib import Path
 
 import torch
 
+from rosetta_scaling.configurations import count_parameters
 from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import StudyError, digest, file_sha256, model_files, write_json
 
 log = logging.getLogger(__name__)
 
 
 def load_model(folder: str | Path, device: torch.device, device_map: dict | str | None = None) -> torch.nn.Module:
-    """A causal language model in float32, ready to be read.
+    """A causal language model in float32, ready to be read: what will be read is checked (see self_check.py).
 
     One that does not fit the GPU is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the
     accelerate library) says how, when it shall not be chosen.
@@ -34,7 +36,9 @@ def load_model(folder: str | Path, device: torch.device, device_map: dict | str 
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
             "expected a whole causal language model, saved with its head"
         )
-    return model.eval() if device_map else model.to(device).eval()
+    model = model.eval() if device_map else model.to(device).eval()
+    check_neurons(model)
+    return model
 
 
 def spread(file_bytes: int, device: torch.device) -> str | None:
@@ -55,19 +59,13 @@ def untrained_model(folder: str | Path, seed: object, device: torch.device) -> t
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """Sizes of a network; `neurons` is a list, one number per layer.
-
-    Embeddings (token, position, unembedding) do not count as non-embedding parameters.
-    """
-    embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-    if model.get_output_embeddings() is not None:
-        embeddings |= set(model.get_output_embeddings().parameters())
+    """Sizes of a network; `neurons` is a list, one number per layer."""
     downs = find_down_projections(model)
-    total = sum(p.numel() for p in model.parameters())
+    parameters, non_embedding = count_parameters(model)
     return {
         "architecture": model.config.model_type,
-        "parameters": total,
-        "non_embedding_parameters": total - sum(p.numel() for p in embeddings),
+        "parameters": parameters,
+        "non_embedding_parameters": non_embedding,
         "neurons": [neurons_of(down) for down in downs],
         "layers": len(downs),
         "hidden_size": model.config.hidden_size,

@@ -128,11 +128,14 @@ class ForwardPass:
         return torch.from_numpy(ids), torch.from_numpy(at), torch.from_numpy(bags), unit[bags]
 
     def _writer(self, values, rows, at, bags, layers: range, offset: int) -> Callable[[int, torch.Tensor], None]:
-        """What receives the neurons of one layer, (passages, tokens, neurons), and writes their means over units."""
+        """What receives the neurons of one layer, (passages, tokens, neurons), and writes their means over units.
+
+        Some networks (OPT) hand them over as (passages * tokens, neurons).
+        """
         column = np.cumsum([0, *(self.widths[layer] for layer in layers)]) - offset
 
         def write(layer: int, neurons: torch.Tensor) -> None:
-            flat = neurons.flatten(0, 1).float()
+            flat = neurons.flatten(0, -2).float()
             pooled = torch.nn.functional.embedding_bag(at.to(flat.device), flat, bags.to(flat.device), mode="mean")
             least, most = torch.aminmax(pooled)
             largest = torch.finfo(self.dtype).max
