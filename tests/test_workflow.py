@@ -340,7 +340,7 @@ def local_families(finished: Path) -> dict:
     models = read_table(finished / "results/smoke/tables/models.csv")
     chosen = models[models.family != "llama"]
     return {
-        family: {"source": "local", "folders": {r.rung: str(finished / r.checkpoint) for r in rows.itertuples()}}
+        family: {"source": "local", "models": {r.rung: str(finished / r.checkpoint) for r in rows.itertuples()}}
         for family, rows in chosen.groupby("family", sort=False)
     }
 
@@ -513,7 +513,7 @@ def test_a_bad_model_folder_stops_the_run(finished, tmp_path, fault):
         shutil.copytree(finished / read_table(finished / "results/smoke/tables/models.csv").checkpoint[0], folder)
         (folder / "model.safetensors").unlink()
     families = local_families(finished)
-    families["neox"]["folders"]["r2"] = str(folder)
+    families["neox"]["models"]["r2"] = str(folder)
     name = study(finished, study="badfolder", families=families, curves={"c": ["neox", "bloom"]})
     code, printed = run(finished, name)
     assert code != 0

@@ -37,20 +37,26 @@ def public_config(name: str):
     return AutoConfig.for_model(**models[name]["config"])
 
 
-def describe(config) -> Description:
-    """Sizes of the network that a transformers configuration makes: a causal language model where there is one.
+def model_class(config) -> type:
+    """The class that reads a network: a causal language model where there is one.
 
-    Encoders, which could be causal but were not trained to be, are taken without their heads. Raises StudyError for an
-    architecture whose MLPs are not found.
+    Encoders, which could be causal but were not trained to be, are taken without their heads.
     """
     from transformers import AutoModel, AutoModelForCausalLM
     from transformers.models.auto import modeling_auto as known
 
     causal = config.model_type in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     masked = config.model_type in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    auto = AutoModelForCausalLM if causal and not masked else AutoModel
+    return AutoModelForCausalLM if causal and not masked else AutoModel
+
+
+def describe(config) -> Description:
+    """Sizes of the network that a transformers configuration makes.
+
+    Raises StudyError for an architecture whose MLPs are not found.
+    """
     with torch.device("meta"):
-        model = auto.from_config(copy.deepcopy(config))  # some fill in what their configuration leaves open
+        model = model_class(config).from_config(copy.deepcopy(config))  # some fill in what their configuration leaves open
     neurons = tuple(neurons_of(down) for down in find_down_projections(model))
     return Description(len(neurons), neurons, *count_parameters(model))
 

@@ -83,7 +83,7 @@ def choose(repository: str, names: Collection[str]) -> tuple[list[str], str]:
     if "adapter_config.json" in names and not ("config.json" in names and weights):
         raise StudyError(
             f"{repository} holds an adapter of another model, but a whole model is expected; merge it into its base "
-            "model, save that with save_pretrained and name the folder in families.*.folders"
+            "model, save that with save_pretrained and name the folder in families.*.models"
         )
     if "config.json" not in names:
         raise StudyError(

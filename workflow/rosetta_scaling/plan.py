@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rosetta_scaling.config import Activations, Family, Matching, Size, Units
+import yaml
+
+from rosetta_scaling.config import WORKFLOW, Activations, Family, Matching, Size, Units
 from rosetta_scaling.store import StudyError
 
 CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product
@@ -100,7 +102,27 @@ def trained_size(family: Family, size: Size) -> ModelSize:
 def folder_size(folder: str | Path) -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
     path = Path(folder) / "config.json"
-    values = json.loads(path.read_text())
+    return config_size(json.loads(path.read_text()), str(path))
+
+
+def published_size(source: str, name: str) -> ModelSize:
+    """A network that is not here yet, by the configurations in workflow/models/: no network is asked.
+
+    `source` is "hub" or "package", `name` owner/name@revision or the name of a package's model.
+    """
+    path = WORKFLOW / "models" / ("public.yaml" if source == "hub" else "packages.yaml")
+    known = yaml.safe_load(path.read_text())
+    models = {entry["repository"]: entry for entry in known.values()} if source == "hub" else known
+    if (wanted := name.split("@")[0]) not in models:
+        raise StudyError(
+            f"the size of {wanted} is not known before it is here; add its configuration to {path}, or download it first "
+            "and name the folder (source: local)"
+        )
+    return config_size(models[wanted]["config"], f"{path}, {wanted}")
+
+
+def config_size(values: dict, where: str) -> ModelSize:
+    """The network that a configuration makes; `where` it stands is told when it is not that of a transformer."""
 
     def first(*names: str):
         return next((values[name] for name in names if values.get(name)), None)
@@ -108,7 +130,7 @@ def folder_size(folder: str | Path) -> ModelSize:
     hidden = first("hidden_size", "n_embd", "d_model")
     layers = first("num_hidden_layers", "n_layer", "n_layers")
     if not hidden or not layers:
-        raise StudyError(f"{path} names no hidden size and number of layers; expected those of a transformer")
+        raise StudyError(f"{where} names no hidden size and number of layers; expected those of a transformer")
     width = first("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size") or 4 * hidden
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
     return ModelSize(layers, width, hidden, first("vocab_size") or 0, gated)
