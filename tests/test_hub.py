@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import tiny_model
 from hub_mirror import TOKEN, Mirror, Trouble
-from huggingface_hub import constants, hf_hub_download, split_torch_state_dict_into_shards
+from huggingface_hub import constants, hf_hub_download
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import GPT2Tokenizer, LlamaConfig
@@ -40,7 +40,7 @@ JUNK = (
         ".gitattributes",
     ),
     *("training_args.bin", "optimizer.pt", "consolidated.safetensors", "model.fp16.safetensors", "adapter.bin"),
-    *("onnx/model.onnx", "onnx/config.json", "original/model.safetensors"),
+    *("onnx/model.onnx", "onnx/config.json", "original/tokenizer.model"),
 )
 
 
@@ -70,7 +70,8 @@ def saved(tmp_path_factory):
     (folder("step1000") / WEIGHTS).unlink()
     network(seed=1).save_pretrained(root / "step1000")
     torch.save(model.state_dict(), folder("bin", False) / "pytorch_model.bin")
-    write_bin_shards(model.state_dict(), folder("sharded_bin", False))
+    write_bin_shards(model.state_dict(), folder("sharded_bin", False), shards=3)
+    write_bin_shards(model.state_dict(), folder("sharded_once_bin", False), shards=1)
     both = folder("both")
     torch.save(network(seed=2).state_dict(), both / "pytorch_model.bin")
     for name in JUNK:
@@ -79,13 +80,14 @@ def saved(tmp_path_factory):
     return root
 
 
-def write_bin_shards(tensors: dict, folder: Path) -> None:
-    pattern = "pytorch_model{suffix}.bin"
-    split = split_torch_state_dict_into_shards(tensors, filename_pattern=pattern, max_shard_size="200KB")
-    for name, keys in split.filename_to_tensors.items():
-        torch.save({key: tensors[key].clone() for key in keys}, folder / name)
-    index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-    write_json(folder / "pytorch_model.bin.index.json", index)
+def write_bin_shards(tensors: dict, folder: Path, shards: int) -> None:
+    places = {}
+    for i in range(shards):
+        name = f"pytorch_model-{i + 1:05d}-of-{shards:05d}.bin"
+        names = list(tensors)[i::shards]
+        places |= dict.fromkeys(names, name)
+        torch.save({name: tensors[name].clone() for name in names}, folder / name)
+    write_json(folder / "pytorch_model.bin.index.json", {"metadata": {}, "weight_map": places})
 
 
 @pytest.fixture
@@ -135,7 +137,7 @@ def assert_refused(get, match: str, *args) -> None:
 # -- what is downloaded ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["single", "sharded", "bin", "sharded_bin", "both"])
+@pytest.mark.parametrize("kind", ["single", "sharded", "bin", "sharded_bin", "sharded_once_bin", "both"])
 def test_every_format_gives_the_same_network(mirror, saved, get, kind):
     commit = mirror.add("org/net", saved / kind, licence="apache-2.0")
     manifest = get()
@@ -286,17 +288,17 @@ def test_a_pickle_with_code_is_refused_and_not_run(mirror, saved, get, tmp_path)
 # -- trouble on the way ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", WEIGHTS])
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_broken_download_continues_where_it_broke_off(mirror, saved, get, reset):
+def test_a_broken_download_continues_where_it_broke_off(mirror, saved, get, name, reset):
     mirror.add("org/net", saved / "single")
-    mirror.trouble[WEIGHTS] = [Trouble(after=100_000, reset=reset), Trouble(after=150_000, reset=reset)]
+    mirror.trouble[name] = [Trouble(after=1000, reset=reset), Trouble(after=1500, reset=reset)]
     get()
-    ranges = mirror.asked(WEIGHTS)
-    if not reset:  # which may overtake bytes that were sent before it
-        assert ranges == [None, "bytes=100000-", "bytes=250000-"]
+    ranges = mirror.asked(name)
     assert len(ranges) == 3
     assert ranges[0] is None
-    assert (get.folder / WEIGHTS).read_bytes() == (saved / "single" / WEIGHTS).read_bytes()
+    assert reset or ranges[1:] == ["bytes=1000-", "bytes=2500-"]  # a reset may overtake bytes that were sent before it
+    assert (get.folder / name).read_bytes() == (saved / "single" / name).read_bytes()
 
 
 def test_what_has_arrived_is_kept_for_the_next_run(mirror, saved, get):
@@ -360,6 +362,7 @@ def test_damaged_bytes_are_fetched_once_more_then_refused(mirror, saved, get, na
     expected = mirror.expected("org/net", name)
     found = rf"digest (?!{expected})[0-9a-f]{{{len(expected)}}}"
     assert_refused(get, rf"{name} of org/net arrives damaged.*{found}, where [\d,]+ with {expected} are expected")
+    assert mirror.asked(name) == [None] * 2
     get()
     assert mirror.asked(name) == [None] * 4
     assert (get.folder / name).read_bytes() == (saved / "single" / name).read_bytes()
@@ -550,14 +553,16 @@ def test_the_cache_of_huggingface_hub_is_used(mirror, saved, get, monkeypatch, s
         assert_same(get.folder, network())
         shutil.rmtree(get.folder)
     weights = next(cache.rglob(WEIGHTS)).resolve()
-    weights.write_bytes(b"\0" * weights.stat().st_size)
-    assert_refused(get, offline)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    get()
-    assert_same(get.folder, network())
-    assert weights.read_bytes().strip(b"\0") == b""
-    del blobs[weights.name]
-    assert blobs.items() <= {path.name: path.read_bytes() for path in cache.rglob("blobs/*")}.items()
+    for damaged in (bytes(weights.stat().st_size), weights.read_bytes()[:1000]):
+        weights.write_bytes(damaged)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        assert_refused(get, offline)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        get()
+        assert_same(get.folder, network())
+        shutil.rmtree(get.folder)
+        blobs[weights.name] = damaged
+        assert blobs.items() <= {path.name: path.read_bytes() for path in cache.rglob("blobs/*")}.items()
 
 
 def test_two_processes_download_once(mirror, saved, get):

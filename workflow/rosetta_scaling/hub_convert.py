@@ -21,7 +21,7 @@ def to_safetensors(folder: Path, names: list[str]) -> dict[str, str]:
         places |= dict.fromkeys(tensors, target)
         total += sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         write_tensors(folder / target, _unshared(tensors), {"format": "pt"})
-    if len(names) > 1:
+    if "model.safetensors" not in new:
         index = {"metadata": {"total_size": total}, "weight_map": places}
         write_json(folder / "model.safetensors.index.json", index)
     for name in [*names, "pytorch_model.bin.index.json"]:

@@ -68,8 +68,6 @@ def fetch(repository: str, commit: str, file: File, path: Path, report: Callable
     """
     what = f"{file.name} of {repository}"
     for _ in range(2):
-        if size(path) > file.size:
-            path.unlink()
         if not path.exists() or size(path) < file.size:
             request = partial(_append, hf_hub_url(repository, file.name, revision=commit), path, report)
             patiently(what, request, partial(size, path))
