@@ -342,7 +342,7 @@ class Theory(Section):
     """Exponents of the importance of features."""
     sizes: list[int] = [2**power for power in range(10, 18)]
     """Neurons of the simulated networks."""
-    runs: int = Field(10, ge=1)
+    runs: int = Field(4, ge=1)
     """Pairs of networks per size."""
     inputs: int = Field(10_000, ge=100)
     """Inputs on which they are compared."""

@@ -59,8 +59,8 @@ def pool(table: pd.DataFrame, confidence: float) -> dict:
     Every curve has its own line in log-log and all have one residual variance: 1 to 6 degrees of freedom tell little.
     The exponents scatter around their mean by random effects. Returns the mean alpha with its interval low, high
     (Student's t, curves - 1 degrees of freedom); the standard deviations `between` curves (of exponents) and `residual`
-    (of ln y); `p_same`, of the F test that all curves have one exponent; and `curves`, a row each: curve, points, alpha,
-    low, high (Student's t, the common variance) and the shrunken (empirical-Bayes) exponent.
+    (of ln y); `p_same`, of the F test that all curves have one exponent; and `curves`, a row each: curve, points,
+    alpha, low, high (Student's t, the common variance) and the shrunken (empirical-Bayes) exponent.
     """
     rows = []
     for curve, part in table.groupby("curve", sort=False):

@@ -52,7 +52,7 @@ def isolation(rank, r0, beta: float):
 def detectable(neurons, beta: float, kappa: float, tau: float):
     """r_tau, the rank up to which s >= tau: the predicted count, of the shape of `neurons`; 0 where not even s_1 is."""
     r_tau = last_represented(neurons, beta, kappa) * (1 + tau) ** (-1 / beta)
-    return np.where(r_tau < 1, 0.0, r_tau)
+    return np.where(r_tau < 1, 0.0, r_tau)[()]
 
 
 def mean_isolation(neurons, beta: float, kappa: float, tau: float):

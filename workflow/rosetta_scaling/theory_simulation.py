@@ -25,6 +25,7 @@ from rosetta_scaling.theory import (
     last_represented,
     mean_isolation,
     predicted_correlation,
+    rank_slope,
 )
 
 BACKGROUND, NOISE = 0.5, 0.5  # variances of an activation beside its signal
@@ -49,8 +50,9 @@ def simulate(
         matches, right          mutual best partners; those of them that represent one feature
         matches_half            mutual best partners with r >= 0.5
         null, null_half         matches and matches_half when the second network sees inputs of its own
-        mean_isolation          mean over matches_half of what their r says
-        predicted_mean_isolation                the same by theory.py
+        mean_isolation          mean over matches_half of r / (1 - r)
+        rank_slope              beta by the r of one pair of networks, as it is read from real ones
+        predicted_mean_isolation                the same by theory.py: mean s of all integer ranks with s >= 1
         mean_correlation_error  mean of r less its prediction, over right ones with r >= 0.5
 
     Memory is three times that of the activations of one network: 12 bytes x represented x inputs.
@@ -59,7 +61,7 @@ def simulate(
     for neurons in sizes:
         r0, features = last_represented(neurons, beta, kappa), gamma * neurons
         s = isolation(np.arange(1, math.ceil(r0)), r0, beta)
-        if not len(s) <= neurons or not 0 < background < features:
+        if len(s) > neurons or not 0 < background < features:
             raise StudyError(
                 f"{neurons} neurons were asked to represent {len(s)} features, each with {background} of {features} as "
                 f"background; expected at most {neurons} (lower kappa), and a background of 1 to {features - 1}."
@@ -93,6 +95,7 @@ def _matches(s: np.ndarray, features: int, background: int, inputs: int, rng: np
         "null": len(null),
         "null_half": (null >= LEAST_R).sum(),
         "mean_isolation": pd.Series(isolation_of_correlation(r[half])).mean(),
+        "rank_slope": rank_slope(isolation_of_correlation(r)),
         "mean_correlation_error": pd.Series(error[right & half]).mean(),
     }
 
@@ -145,7 +148,7 @@ def mutual_best(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 
 def recovered_exponent(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """alpha of the means over runs of each of QUANTITIES against neurons, by beta, as a power law is fitted in fits.py.
+    """alpha of the means over runs of each of QUANTITIES against neurons, by beta, as in estimators.py.
 
     Columns: beta, quantity, alpha, low, high (Student's t over sizes), expected (1 / beta), points. `predicted` is the
     closed form at the same sizes: what it lacks of 1 / beta is due to finite networks, and no interval covers that.
