@@ -36,8 +36,9 @@ def load_model(
     limit = memory_limit(device, networks) if device_map == "auto" else None
     offload = tempfile.TemporaryDirectory(prefix="rosetta-offload-") if limit else None
     try:
-        model, loaded = model_class(AutoConfig.from_pretrained(folder)).from_pretrained(
+        model, loaded = model_class(AutoConfig.from_pretrained(folder, trust_remote_code=False)).from_pretrained(
             folder,
+            trust_remote_code=False,
             dtype=getattr(torch, networks.dtype),
             use_safetensors=True,
             output_loading_info=True,
@@ -91,7 +92,7 @@ def untrained_model(
     """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value."""
     from transformers import AutoConfig
 
-    config, dtype = AutoConfig.from_pretrained(folder), (networks or Networks()).dtype
+    config, dtype = AutoConfig.from_pretrained(folder, trust_remote_code=False), (networks or Networks()).dtype
     torch.manual_seed(int(digest(seed), 16) % 2**63)
     # Drawn in float32 whatever they are read in: the draws of another precision would be other ones.
     model = model_class(config).from_config(config, dtype=torch.float32)

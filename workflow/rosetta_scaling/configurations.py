@@ -56,7 +56,9 @@ def describe(config) -> Description:
     Raises StudyError for an architecture whose MLPs are not found.
     """
     with torch.device("meta"):
-        model = model_class(config).from_config(copy.deepcopy(config))  # some fill in what their configuration leaves open
+        model = model_class(config).from_config(
+            copy.deepcopy(config)
+        )  # some fill in what their configuration leaves open
     neurons = tuple(neurons_of(down) for down in find_down_projections(model))
     return Description(len(neurons), neurons, *count_parameters(model))
 
