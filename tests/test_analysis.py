@@ -192,12 +192,11 @@ def counts_of(count, untrained, shift, curve="c") -> pd.DataFrame:
         "curve": curve, "criterion": "mutual_top1", "count": count, **nulls,
         "null_untrained": untrained, "null_permute": shift,
         "calibrated_05": np.array(count) // 2, "calibrated_01": np.array(count) // 3,
-        "equal_n_count": 20.0 / 2.0 ** np.arange(n), "equal_n_null": 3.0,
+        "equal_n_count": 20.0 / 2.0 ** np.arange(n) * np.resize([1, 1.1], n), "equal_n_null": 3.0,
         "count_low": np.array(count) * 0.9, "count_high": np.array(count) * 1.1,
         "neurons": 2.0 ** np.arange(7, 7 + n), "parameters": 4.0 ** np.arange(7, 7 + n),
         "non_embedding_parameters": 5.0 ** np.arange(7, 7 + n),
-        "hidden_size": 2.0 ** np.arange(4, 4 + n),
-        "training_flops": 30.0 * 5.0 ** np.arange(7, 7 + n),
+        "hidden_size": 2.0 ** np.arange(3, 3 + n), "training_flops": np.nan,
     })  # fmt: skip
     return table.assign(excess=table["count"] - table[list(nulls)].max(axis=1))
 

@@ -1,7 +1,9 @@
 """Figures and report, on the tables of a small simulated study whose counts, nulls and effects are really computed."""
 
 import base64
+import contextlib
 import dataclasses
+import functools
 import itertools
 import re
 import shutil
@@ -15,7 +17,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config import NULLS, WORKFLOW, load, parse
 from rosetta_scaling.confounds import adjust
 from rosetta_scaling.figure_data import DECOMPOSED, counts_data, decomposition_data
 from rosetta_scaling.figures import (
@@ -31,15 +33,22 @@ from rosetta_scaling.figures import (
     draw_specialisation,
     make_figures,
 )
+from rosetta_scaling.fit_claims import judge_fits
+from rosetta_scaling.fit_tables import write_fits
+from rosetta_scaling.layout import FIT_TABLES, Layout
 from rosetta_scaling.polarization import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.report import write_report
-from rosetta_scaling.store import StudyError, read_table, write_json, write_table
+from rosetta_scaling.store import StudyError, read_json, read_table, write_json, write_table
 from rosetta_scaling.style import MINUS, number
+from rosetta_scaling.theory import isolation_of_correlation, rank_slope
+from rosetta_scaling.theory_simulation import simulate as simulate_theory
 
 FAMILIES = {"gpt2": 0, "llama": 1, "neox": 2}
 CURVES = {"gpt2--llama": ("gpt2", "llama"), "gpt2--neox": ("gpt2", "neox"), "all": ("gpt2", "llama", "neox")}
 RUNGS = {"r1": 64, "r2": 128, "r3": 256, "r4": 512}  # neurons
 LAYERS, UNITS, DRAWS = 4, 240, 3
+CRITERIA = {"mutual_top1": -1, "mutual_top1_r0.3": 0.3, "mutual_top1_r0.8": 0.8}  # least correlation
+OF_FITS = ("estimators", "rivals", "coverage", "multiverse", "simulation", "isolation", "forecast")  # figures
 NULL_NAMES = [f"null_{null}" for null in NULLS]
 HOSTILE = "<script>alert('x')</script> & co"
 
@@ -86,20 +95,44 @@ def rosetta(acts: list[np.ndarray], least: float) -> np.ndarray:
     return np.array(sorted(set.intersection(*map(set, found))), dtype=int)
 
 
-def count_rows() -> pd.DataFrame:
-    rows = []
+@functools.cache
+def every_draw() -> list[tuple]:
+    """Curve, its members, rung, neurons, activations of the models, and of every draw of every null."""
+    found = []
     for (curve, members), (rung, n) in itertools.product(CURVES.items(), RUNGS.items()):
         acts = [simulate(f, n) for f in members]
-        untrained = [[simulate(f, n, draw) for f in members] for draw in range(1, DRAWS + 1)]
-        draws = {"untrained": untrained}
+        draws = {"untrained": [[simulate(f, n, draw) for f in members] for draw in range(1, DRAWS + 1)]}
         for null, change in CHANGES.items():
             draws[null] = [[acts[0], *(change(a, seed) for a in acts[1:])] for seed in range(1, DRAWS + 1)]
-        for criterion, least in (("mutual_top1", -1), ("mutual_top1_r0.3", 0.3), ("mutual_top1_r0.8", 0.8)):
+        found.append((curve, members, rung, n, acts, draws))
+    return found
+
+
+def isolation_rows() -> pd.DataFrame:
+    rows = []
+    for curve, _, rung, _, acts, draws in every_draw():
+        for criterion in ("mutual_top1", "mutual_top1_r0.8"):
+            for kind, tables in {"real": [acts], **draws}.items():
+                found = [matches(draw[0], draw[1])[2] for draw in tables]
+                s = [isolation_of_correlation(r[r >= CRITERIA[criterion]]) for r in found]
+                means = [values.mean() for values in s if len(values)] or [np.nan]
+                row = {"curve": curve, "point": rung, "criterion": criterion, "kind": kind}
+                row |= {"matches": np.mean([len(values) for values in s]), "isolation": np.mean(means)}
+                row |= {"isolation_low": min(means), "isolation_high": max(means)}
+                rows.append(row | {"rank_slope": pd.Series([rank_slope(values) for values in s]).mean()})
+    return pd.DataFrame(rows)
+
+
+def count_rows() -> pd.DataFrame:
+    rows = []
+    for curve, members, rung, n, acts, draws in every_draw():
+        for criterion, least in CRITERIA.items():
             if len(members) == 3:
                 least = {0.8: 0.5}.get(least, least)
             row = {"curve": curve, "point": rung, "models": " ".join(f"{f}-{rung}" for f in members)}
             row |= {"anchor": f"{members[0]}-{rung}", "neurons": n, "parameters": 90 * n + 40_000}
-            row |= {"non_embedding_parameters": 90 * n, "criterion": criterion}
+            row |= {"non_embedding_parameters": 90 * n, "hidden_size": n // LAYERS // 4, "criterion": criterion}
+            row |= {"training_flops": 6 * 90 * n * 1e7}
             row["count"] = len(rosetta(acts, least))
             row["fraction"] = row["count"] / n
             for name, tables in draws.items():
@@ -114,25 +147,6 @@ def count_rows() -> pd.DataFrame:
             row |= {"equal_n": 64, "equal_n_count": 12.5, "equal_n_null": 9.5}
             row |= {"anchor_neurons": n, "constant_neurons": 0, "mean_r": matches(acts[0], acts[1])[2].mean()}
             rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def fit_rows(counts: pd.DataFrame) -> pd.DataFrame:
-    rows = []
-    for (curve, criterion), group in counts.groupby(["curve", "criterion"], sort=False):
-        for quantity, x in itertools.product(
-            ("count", *NULL_NAMES), ("neurons", "parameters", "non_embedding_parameters")
-        ):
-            row = {"curve": curve, "criterion": criterion, "quantity": quantity, "x": x}
-            used = group[group[quantity] > 0]
-            if len(used) < 3:
-                nothing = dict.fromkeys(("alpha", "low", "high", "c", "r2"), np.nan)
-                rows.append(row | nothing | {"points": len(used), "note": "fewer than 3 points above zero"})
-                continue
-            fit = stats.linregress(np.log(used[x]), np.log(used[quantity]))
-            half = fit.stderr * stats.t.ppf(0.975, len(used) - 2)
-            row |= {"alpha": fit.slope, "low": fit.slope - half, "high": fit.slope + half}
-            rows.append(row | {"c": np.exp(fit.intercept), "r2": fit.rvalue**2, "points": len(used), "note": np.nan})
     return pd.DataFrame(rows)
 
 
@@ -257,7 +271,7 @@ def model_rows() -> tuple[pd.DataFrame, pd.DataFrame]:
         row |= {"source": "ladder", "modality": "text", "parameters": 90 * n + 40_000, "neurons": n, "layers": LAYERS}
         row |= {"non_embedding_parameters": 90 * n, "hidden_size": n // LAYERS // 4, "vocabulary": 4096, "seed": seed}
         row |= {"training_tokens": 10_000_000, "validation_loss": loss, "validation_bits_per_byte": loss / 2.6}
-        row |= {"train_seconds": 3.7 * n, "checkpoint": f"cache/checkpoints/{family}{rung}", "sha256": f"{n:064x}"}
+        row |= {"train_seconds": 3.7 * n, "checkpoint": f"cache/checkpoints/{family}{rung}", "sha256": f"{n:f>64x}"}
         models.append(row)
         for step in range(0, 1001, 50):
             curve = {"step": step, "tokens": step * 10_000, "loss": loss + 5 / (1 + step / 30)}
@@ -320,7 +334,7 @@ CLAIMS = [
 
 def write_sample(results: Path) -> None:
     counts, (models, training), layers = count_rows(), model_rows(), layer_rows()
-    tables = {"models": models, "training": training, "counts": counts, "fits": fit_rows(counts)}
+    tables = {"models": models, "training": training, "counts": counts, "isolation": isolation_rows()}
     tables |= {"decomposition": decomposition_rows(counts), "seeds": seed_rows(), "snapshots": snapshot_rows(counts)}
     tables |= {"polarization": polarization_rows(), "layers": layers, "diagonal": diagonal_rows(layers)}
     tables["specialisation"] = mean_rows("domain", {"code": lambda a: a.max(0), "prose": lambda a: a.std(0)})
@@ -328,17 +342,44 @@ def write_sample(results: Path) -> None:
     tables |= {"trends": trend_rows(tables), "depth": depth_rows(), "judge": judge_rows()}
     for name, table in tables.items():
         write_table(results / "tables" / f"{name}.csv", table)
-    write_json(results / "tables" / "claims.json", {"claims": CLAIMS})
+    with contextlib.chdir(results.parents[1]):
+        write_sample_fits(results / "tables")
+    claims = CLAIMS + judge_fits({name: read_table(results / "tables" / f"{name}.csv") for name in FIT_TABLES}, JUDGED)
+    write_json(results / "tables" / "claims.json", {"claims": claims})
     write_json(results / "tables" / "provenance.json", provenance())
+
+
+JUDGED = ["mutual_top1", "mutual_top1_r0.8"]
+
+
+def write_sample_fits(folder: Path) -> None:
+    """All that is fitted, as the workflow does it: by a study of these families and rungs."""
+    values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
+    size = {"hidden_size": 8, "layers": 1, "heads": 2, "learning_rate": 0.01}
+    values |= {"study": "sample", "curves": {curve: list(members) for curve, members in CURVES.items()}}
+    values["ladder"]["rungs"] = dict.fromkeys(RUNGS, size)
+    kinds = {"gpt2": "gpt2", "llama": "llama", "neox": "gpt_neox"}
+    values["families"] = {
+        name: {"architecture": kinds[name], "vocabulary": 320, "seed": seed} for name, seed in FAMILIES.items()
+    }
+    values["matching"]["criteria"] = [{}, {"min_r": 0.3}, {"min_r": 0.8}]
+    values["nulls"] |= {f"{null}_draws": DRAWS for null in NULLS}
+    values["theory"] = {"betas": [2.0], "sizes": [64, 128, 256], "runs": 1, "inputs": 500}
+    layout = Layout(parse(values), corpus_key="k")
+    assert layout.study.judged == JUDGED
+    write_json(f"{layout.corpus_dir}/manifest.json", {"sha256": "d" * 64})
+    write_table(layout.units("study"), pd.DataFrame({"unit": range(UNITS)}))
+    write_table(layout.simulations[0], simulate_theory(2.0, [64, 128, 256], 1, 500))
+    write_fits(layout, folder)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     """A finished study: tables, figures and report."""
-    results = tmp_path_factory.mktemp("results") / "sample"
+    results = tmp_path_factory.mktemp("folder") / "results" / "sample"
     write_sample(results)
     make_figures(results / "tables", results / "figures")
-    write_report(results, results / "report" / "index.html")
+    write_report(results, results / "report")
     return results
 
 
@@ -375,6 +416,11 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page(results) -> Page:
     return Page((results / "report" / "index.html").read_text())
+
+
+@pytest.fixture(scope="module")
+def fits_page(results) -> Page:
+    return Page((results / "report" / "fits.html").read_text())
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------
@@ -528,17 +574,20 @@ def test_page_has_every_claim_and_verdict(page):
     assert ["gini", "supported"] in page.rows
 
 
-def test_page_has_every_figure_with_caption_and_data(page, results):
-    images = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
-    pictures = {base64.b64decode(source.partition("base64,")[2]) for source in images}
-    assert pictures == {(results / "figures" / f"{name}.svg").read_bytes() for name in FIGURES}
-    links = {attributes.get("href") for tag, attributes in page.tags if tag == "a"}
-    assert {f"../figures/{name}.csv" for name in FIGURES} <= links
-    assert sum(tag == "figcaption" for tag, _ in page.tags) == len(FIGURES)
+def test_every_figure_is_on_its_page_with_caption_and_data(page, fits_page, results):
+    for one, figures in ((page, [name for name in FIGURES if name not in OF_FITS]), (fits_page, OF_FITS)):
+        images = [attributes["src"] for tag, attributes in one.tags if tag == "img"]
+        pictures = {base64.b64decode(source.partition("base64,")[2]) for source in images}
+        assert pictures == {(results / "figures" / f"{name}.svg").read_bytes() for name in figures}
+        links = {attributes.get("href") for tag, attributes in one.tags if tag == "a"}
+        assert {f"../figures/{name}.csv" for name in figures} <= links
+        assert sum(tag == "figcaption" for tag, _ in one.tags) == len(figures)
 
 
-def test_page_opens_offline_and_its_links_lead_somewhere(page, results):
-    html = (results / "report" / "index.html").read_text()
+@pytest.mark.parametrize("name", ["index.html", "fits.html"])
+def test_pages_open_offline_and_their_links_lead_somewhere(results, name):
+    html = (results / "report" / name).read_text()
+    page = Page(html)
     assert not re.search(r"@import|url\(", html)
     assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
     assert all(a["src"].startswith("data:") for _, a in page.tags if "src" in a)
@@ -567,7 +616,7 @@ def test_a_null_that_was_not_measured_says_so(results, tables, tmp_path):
     shutil.copytree(results, copy)
     columns = ["null_untrained", "null_untrained_low", "null_untrained_high"]
     write_table(copy / "tables" / "counts.csv", tables["counts"].assign(**dict.fromkeys(columns, np.nan)))
-    write_report(copy, copy / "report" / "index.html")
+    write_report(copy, copy / "report")
     rows = Page((copy / "report" / "index.html").read_text()).rows
     assert sum("not measured" in row for row in rows) == len(tables["counts"])
 
@@ -578,7 +627,7 @@ def test_exponents_have_interval_quality_and_points_or_a_reason(page, tables):
     shown = {cell for row in page.rows for cell in row}
     assert words in shown
     assert tables["fits"]["alpha"].isna().any(), "the sample must have a fit that is refused"
-    assert any(cell.startswith("no fit") and "fewer than 3 points above zero" in cell for cell in shown)
+    assert any(cell.startswith("no fit (n = 0)") and "4 of 4 points left out" in cell for cell in shown)
 
 
 def test_provenance_is_on_the_page(page):
@@ -592,14 +641,15 @@ def test_provenance_is_on_the_page(page):
 def test_a_wrong_verdict_or_a_missing_figure_stops_without_a_page(results, tmp_path):
     copy = tmp_path / "results"
     shutil.copytree(results, copy)
-    (copy / "report" / "index.html").unlink()
+    for name in ("index.html", "fits.html"):
+        (copy / "report" / name).unlink()
     write_json(copy / "tables" / "claims.json", {"claims": [CLAIMS[0] | {"verdict": "yes"}]})
     with pytest.raises(StudyError, match="'yes'"):
-        write_report(copy, copy / "report" / "index.html")
+        write_report(copy, copy / "report")
     write_json(copy / "tables" / "claims.json", {"claims": CLAIMS})
     (copy / "figures" / "loss.svg").unlink()
     with pytest.raises(StudyError, match=r"loss\.svg"):
-        write_report(copy, copy / "report" / "index.html")
+        write_report(copy, copy / "report")
     assert not list((copy / "report").iterdir())
 
 
@@ -609,3 +659,118 @@ def test_a_wrong_verdict_or_a_missing_figure_stops_without_a_page(results, tmp_p
 )
 def test_numbers_are_written_for_people(value, text):
     assert number(value) == text
+
+
+# ---- the page of fits and theory -------------------------------------------------------------------------------------
+
+
+def text_of(page: Page) -> str:
+    return " ".join(" ".join(page.text).split())
+
+
+def fixed(value: float) -> str:
+    return "\u2013" if np.isnan(value) else f"{value:.2f}".replace("-", MINUS)
+
+
+def ranged(row: dict, name: str = "alpha", low: str = "low", high: str = "high") -> str:
+    return f"{fixed(row[name])} [{fixed(row[low])}, {fixed(row[high])}]"
+
+
+def rows_with(page: Page, *cells: str) -> list[list[str]]:
+    return [row for row in page.rows if set(cells) <= set(row)]
+
+
+def test_claims_about_fits_are_on_their_own_page(page, fits_page, results):
+    judged = [claim for claim in read_json(results / "tables" / "claims.json")["claims"] if "fit" in claim]
+    assert len(judged) == 2 * 7 + 1
+    for claim in judged:
+        for part in ("claim", "statistic", "sentence"):
+            assert " ".join(claim[part].split()) in text_of(fits_page)
+        assert claim["claim"] not in text_of(page)
+    badges = [attributes["class"] for _, attributes in fits_page.tags if "badge" in (attributes.get("class") or "")]
+    assert badges == [f"badge {claim['verdict'].replace(' ', '-')}" for claim in judged]
+    shares = [sum(claim["verdict"] == verdict for claim in judged) for verdict in ("supported", "not supported")]
+    words = f"{shares[0]} supported, {shares[1]} not supported and {len(judged) - sum(shares)} inconclusive"
+    assert words in text_of(page)
+    assert words in text_of(fits_page)
+
+
+def test_every_table_of_fits_is_on_the_page_with_its_numbers(fits_page, tables):
+    links = {attributes.get("href") for tag, attributes in fits_page.tags if tag == "a"}
+    assert {f"../tables/{name}.csv" for name in FIT_TABLES} <= links
+    for row in tables["estimators"].query("quantity == 'count'").to_dict("records"):
+        shown = rows_with(fits_page, row["curve"], row["criterion"], row["estimator"])
+        assert any(fixed(row["alpha"]) in " ".join(cells) for cells in shown), row
+    for row in tables["rivals"].to_dict("records"):
+        shown = rows_with(fits_page, row["curve"], row["criterion"], row["form"])
+        assert any(fixed(row["largest"]) in cells for cells in shown), row
+    for row in tables["influence"].to_dict("records"):
+        shown = rows_with(fits_page, row["curve"], row["criterion"], row["point"])
+        assert any(f"{row['leverage']:.2f}" in cells for cells in shown), row
+    for row in tables["uncertainty"].query("quantity == 'count'").to_dict("records"):
+        shown = rows_with(fits_page, row["curve"], row["criterion"], "Rosetta neurons", f"{row['model_sd']:.2f}")
+        assert any(f"{row['documents_sd']:.2f}" in cells for cells in shown), row
+    for row in tables["coverage"].to_dict("records"):
+        shown = rows_with(fits_page, row["curve"], row["criterion"], row["estimator"], "0.95")
+        words = (
+            "not measured" if np.isnan(row["coverage"]) else ranged(row, "coverage", "coverage_low", "coverage_high")
+        )
+        assert any(words in cells for cells in shown), row
+    for row in tables["theory_exponents"].to_dict("records"):
+        assert rows_with(fits_page, "2", ranged(row), "0.500", "3"), row
+    for row in tables["theory"].query("quantity == 'gap'").to_dict("records"):
+        words = ranged(row, "value")
+        assert rows_with(fits_page, row["curve"], row["criterion"], row["kind"], "gap", words, "0.00"), row
+    for row in tables["pooled"].query("quantity == 'count'").to_dict("records"):
+        assert rows_with(fits_page, row["criterion"], row["without"], str(row["curves"]), ranged(row)), row
+    sizes = tables["fits"].query("quantity == 'count' and criterion == 'mutual_top1'")
+    for row in sizes.to_dict("records"):
+        slope, p = fixed(row["geometric"]), number(row["p_sublinear"])
+        assert rows_with(fits_page, row["curve"], ranged(row), slope, p), row
+
+
+def test_curves_of_few_points_are_warned_of_and_extrapolation_is_marked(fits_page, tables):
+    text = text_of(fits_page)
+    warning = text.index(f"Few points. {', '.join(CURVES)}: 4 points leave 2 degrees of freedom")
+    assert warning < text.index("Claims and verdicts"), "nobody has to look for it"
+    marked = [tag for tag, attributes in fits_page.tags if attributes.get("class") == "warning"]
+    assert marked == ["p", "p"]
+    place = text.index("Not measured. These are the fits of this study carried to sizes that it has not seen")
+    assert place < text.index("Extrapolation, not measurement")
+    far = tables["forecast"].query("name == 'opt-30b' and quantity == 'count'")
+    assert set(far["reach"]) == {"far"}
+    for row in far.to_dict("records"):
+        assert rows_with(fits_page, row["curve"], row["criterion"], "opt-30b", "1,376,256", "far"), row
+
+
+def test_the_checklist_of_every_fit_is_on_the_page_and_what_is_refused_with_its_reason(fits_page, results):
+    known = read_json(results / "tables" / "fits.json")
+    text = text_of(fits_page)
+    assert len(known["fits"]) > 6
+    assert known["refused"], "the sample must have a fit that is refused"
+    for fit in known["fits"]:
+        assert f"{fit['curve']}, {fit['criterion']}, {fit['quantity']}" in text
+    for one in known["refused"]:
+        assert rows_with(fits_page, one["curve"], one["criterion"], one["quantity"], one["reason"])
+    assert len(rows_with(fits_page, "uncertainty", "degrees of freedom", "2")) == len(
+        [fit for fit in known["fits"] if fit["uncertainty"]["points"] == 4]
+    )
+
+
+def test_a_fit_that_lacks_an_entry_stops_the_report_and_is_named(results, tmp_path):
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    for page in (copy / "report").iterdir():
+        page.unlink()
+    known = read_json(copy / "tables" / "fits.json")
+    del known["fits"][1]["uncertainty"]["degrees_of_freedom"]
+    write_json(copy / "tables" / "fits.json", known)
+    with pytest.raises(StudyError, match=r"a fit must report fits\.1\.uncertainty\.degrees_of_freedom: Field required"):
+        write_report(copy, copy / "report")
+    known = read_json(results / "tables" / "fits.json")
+    left_out = known["fits"].pop(2)
+    write_json(copy / "tables" / "fits.json", known)
+    name = ", ".join(left_out[key] for key in ("curve", "criterion", "quantity"))
+    with pytest.raises(StudyError, match=rf"fits\.json: the fit of {name} is missing"):
+        write_report(copy, copy / "report")
+    assert not list((copy / "report").iterdir())

@@ -21,8 +21,9 @@ from test_judge import Judge
 from transformers import AutoModelForCausalLM
 
 from rosetta_scaling.config import NULLS, WORKFLOW
+from rosetta_scaling.fit_checklist import read_checked
 from rosetta_scaling.hooks import find_down_projections, weight_out
-from rosetta_scaling.layout import STUDY_TABLES
+from rosetta_scaling.layout import FIT_TABLES, STUDY_TABLES
 from rosetta_scaling.rosetta import orient
 from rosetta_scaling.sources import StoredActivations
 from rosetta_scaling.store import digest, read_json, read_table
@@ -68,7 +69,8 @@ def study(folder: Path, **changes) -> str:
 
 
 def tables(folder: Path, name: str = "smoke") -> dict[str, pd.DataFrame]:
-    found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in STUDY_TABLES}
+    names = (*STUDY_TABLES, *FIT_TABLES)
+    found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in names}
     found["models"] = found["models"].drop(columns="train_seconds")  # the clock is the one thing that differs
     return found
 
@@ -104,11 +106,31 @@ def test_the_study_writes_what_it_promises(finished):
         assert row.count <= plain[row.curve, row.point, row.criterion.removesuffix("_strict")]
     fits = read_table(results / "tables/fits.csv")
     assert {"curve", "criterion", "x", "alpha", "low", "high", "r2", "points"} <= set(fits.columns)
+    assert set(fits.x) == {"neurons", "parameters", "non_embedding_parameters", "hidden_size", "training_flops"}
+    judged = fits[(fits.x == "neurons") & fits.quantity.isin(["count", "excess", "calibrated_05"])]
+    judged = judged[judged.criterion.isin(["mutual_top1", "mutual_top1_r0.5"])]
+    reported = read_checked(results / "tables/fits.json")
+    assert len(reported.fits) == judged.alpha.notna().sum()
+    assert len(reported.refused) == judged.alpha.isna().sum()
+    assert all(fit.uncertainty.degrees_of_freedom == 1 for fit in reported.fits)
+    simulated = read_table(results / "tables/theory_simulation.csv")
+    assert len(simulated) == 2 * 3 * 2
+    assert set(simulated.beta) == {1.5, 2.0}
+    isolation = read_table(results / "tables/isolation.csv")
+    real = isolation[isolation.kind == "real"].merge(counts, on=["curve", "point", "criterion"])
+    assert (real.matches == real["count"]).all()
+    nulls = isolation[isolation.kind == "rotate"].merge(counts, on=["curve", "point", "criterion"])
+    np.testing.assert_allclose(nulls.matches, nulls.null_rotate)
     claims = read_json(results / "tables/claims.json")["claims"]
     assert {c["verdict"] for c in claims} <= {"supported", "not supported", "inconclusive"}
     assert len(claims) >= 10
-    page = html.unescape((results / "report/index.html").read_text())
-    assert all(claim["claim"] in page and claim["sentence"] in page for claim in claims)
+    pages = {name: html.unescape((results / f"report/{name}.html").read_text()) for name in ("index", "fits")}
+    for claim in claims:
+        page = pages["fits" if "fit" in claim else "index"]
+        assert claim["claim"] in page
+        assert claim["sentence"] in page
+    assert sum("fit" in claim for claim in claims) == 2 * 7 + 1
+    assert "3 points leave 1 degree of freedom" in pages["fits"]
     models = read_table(results / "tables/models.csv")
     assert len(models) == 9
     assert models.validation_bits_per_byte.between(1, 8).all()
@@ -226,7 +248,9 @@ def test_a_second_run_does_nothing(finished):
     [
         ({"activations": {"batch_passages": 7}, "matching": {"memory_mb": 200}, "device": "cpu"}, set()),
         ({"matching": {"scratch_gb": 7, "sketch_slots": 4096}}, set()),
-        ({"polarization": {"draws": 200}}, {"polarization", "tables", "figures", "report"}),
+        ({"fits": {"coverage_draws": 60}}, {"fits", "claims", "figures", "report"}),
+        ({"theory": {"runs": 3}}, {"simulate_theory", "fits", "claims", "figures", "report"}),
+        ({"polarization": {"draws": 200}}, {"polarization", "tables", "fits", "claims", "figures", "report"}),
         ({"selectivity": {"shuffles": 30}}, {"selectivity", "polarization", "tables", "figures", "report"}),
         ({"activations": {"unit_texts": 99}}, {"extract_activations", "selectivity", "polarization", "tables"}),
         ({"matching": {"criteria": [{"k": 2}]}}, {"nulls", "match_pair", "stability", "rosetta_neurons", "tables"}),
@@ -251,6 +275,10 @@ def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished, 
     assert planned.isdisjoint({"corpus", "prepare_text", "train_model"})
     if expected.isdisjoint({"match_pair", "extract_activations"}):
         assert planned.isdisjoint({"extract_activations", "match_pair"})
+    if "theory" not in changes:
+        assert "simulate_theory" not in planned
+    if changes.keys() <= {"fits", "theory"}:
+        assert planned.isdisjoint({"rosetta_neurons", "polarization"})
 
 
 def marked_word(prompt: str) -> str:
@@ -324,11 +352,11 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
     assert code == 0, printed
     assert "continuing where it stopped" in printed
     expected, found = tables(finished), tables(folder)
-    for name in STUDY_TABLES:
-        pd.testing.assert_frame_equal(found[name], expected[name], check_exact=True, obj=name)
-    assert read_json(folder / "results/smoke/tables/claims.json") == read_json(
-        finished / "results/smoke/tables/claims.json"
-    )
+    for name, table in expected.items():
+        pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
+    for name in ("fits", "claims"):
+        first, second = (read_json(one / f"results/smoke/tables/{name}.json") for one in (finished, folder))
+        assert first == second, name
     assert not list((folder / "results").rglob(".*.part")), "nothing half written is left behind"
     assert not list((folder / "results").rglob("work/*")), "nothing kept for a kill is left behind"
 
@@ -567,16 +595,31 @@ def test_lint_and_format(finished):
                           cwd=ROOT).returncode == 0  # fmt: skip
 
 
-def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
-    planned = snakemake(checkout(tmp_path), "--dry-run", "--quiet", "rules")
+def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
+    """How many jobs of every rule a dry run plans."""
+    planned = snakemake(folder, "--dry-run", "--quiet", "rules", *arguments)
     assert planned.returncode == 0, planned.stderr
-    jobs = {line.split()[0]: int(line.split()[1]) for line in planned.stdout.splitlines() if len(line.split()) == 2
-            and line.split()[1].isdigit()}  # fmt: skip
+    lines = [line.split() for line in planned.stdout.splitlines()]
+    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
+
+
+def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
+    jobs = planned_jobs(checkout(tmp_path))
     assert jobs["train_model"] == jobs["extract_activations"] == 18
     assert jobs["match_pair"] == jobs["nulls"] == jobs["stability"] == 21
     assert jobs["selectivity"] == 18
     assert jobs["polarization"] == 6
-    assert jobs["corpus"] == jobs["tables"] == jobs["report"] == 1
+    assert jobs["simulate_theory"] == 6, "one job per beta"
+    for rule in ("corpus", "tables", "fits", "claims", "figures", "report"):
+        assert jobs[rule] == 1, rule
+
+
+def test_a_dry_run_of_the_smoke_study_plans_its_own_jobs(tmp_path):
+    jobs = planned_jobs(checkout(tmp_path), "--configfile", "workflow/studies/smoke.yaml")
+    assert jobs["train_model"] == 9
+    assert jobs["rosetta_neurons"] == 9
+    assert jobs["simulate_theory"] == 2
+    assert jobs["fits"] == jobs["claims"] == jobs["report"] == 1
 
 
 def test_a_study_without_a_name_is_not_run_as_the_default_one(finished):

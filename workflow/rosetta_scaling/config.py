@@ -324,7 +324,7 @@ class Polarization(Section):
 class Fits(Section):
     coverage_draws: int = Field(150, ge=50)
     """Simulated curves, as large and as noisy as the real ones, on which intervals are checked."""
-    forecast: dict[str, int] = {
+    forecast: dict[str, Annotated[int, Field(ge=1)]] = {
         "pythia-160m": 36_864,
         "pythia-1.4b": 196_608,
         "pythia-6.9b": 524_288,

@@ -84,7 +84,11 @@ def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float,
 
 
 def ols(x, y, confidence: float) -> dict:
-    """Least squares of ln y on ln x, Student's t with points - 2 degrees of freedom."""
+    """Least squares of ln y on ln x, Student's t with points - 2 degrees of freedom.
+
+    It takes ln y to vary equally at all sizes. The smallest counts vary more by chance: where they are 8 to 14 and 8
+    points reach to 300 or 500, 95% intervals cover 91 to 93% (coverage.py); `fit_measured` weighs them.
+    """
     x, y = checked_points(x, y)
     fit = stats.linregress(np.log(x), np.log(y))
     error = 0.0 if np.isnan(fit.rvalue) else fit.stderr  # linregress knows no error of equal values
@@ -92,18 +96,23 @@ def ols(x, y, confidence: float) -> dict:
 
 
 def quasi_poisson(x, y, confidence: float) -> dict:
-    """Variance in proportion to the mean, by the factor chi2 / (points - 2) (McCullagh & Nelder 1989); Student's t."""
+    """Variance in proportion to the mean, by the factor chi2 / (points - 2) (McCullagh & Nelder 1989); Student's t.
+
+    Where models differ by 30% beyond chance, the variance of large counts grows faster, and at 8 points 95% intervals
+    cover 92 to 93% (coverage.py).
+    """
     x, y = checked_points(x, y, zeros=True)
     if note := _no_maximum(x, y):
         return missing(note)
     fit = _glm(x, y)
-    return _glm_estimate(fit, fit.pearson_chi2 / (len(x) - 2), confidence)
+    return _glm_estimate(x, fit, fit.pearson_chi2 / (len(x) - 2), confidence)
 
 
 def negative_binomial(x, y, confidence: float) -> dict:
     """Variance mean + d * mean^2, with d so that Pearson's chi2 is points - 2 (Breslow 1984); Student's t.
 
-    d is zero (Poisson) when the counts vary no more than that already. It is looked for on its logarithm.
+    d is looked for on its logarithm. It is zero (Poisson) when the counts vary no more than that already, and since the
+    variance is never less than that, the interval is too wide where chance is all there is: it covers 98 to 100%.
     """
     x, y = checked_points(x, y, zeros=True)
     if note := _no_maximum(x, y):
@@ -121,7 +130,7 @@ def negative_binomial(x, y, confidence: float) -> dict:
         while excess(high) > 0:
             high += 1
         fit = _glm(x, y, np.exp(optimize.brentq(excess, low, high)))
-    return _glm_estimate(fit, 1.0, confidence)
+    return _glm_estimate(x, fit, 1.0, confidence)
 
 
 def _no_maximum(x: np.ndarray, y: np.ndarray) -> str:
@@ -135,7 +144,7 @@ def _no_maximum(x: np.ndarray, y: np.ndarray) -> str:
 
 
 def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0):
-    """Counts with log link, fitted by statsmodels: Poisson, or negative binomial (NB2) with a dispersion."""
+    """Counts fitted to ln x, less its mean, with log link: Poisson, or negative binomial (NB2) with a dispersion."""
     from statsmodels.genmod import families
     from statsmodels.genmod.generalized_linear_model import GLM
     from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
@@ -143,15 +152,16 @@ def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0):
     family = families.NegativeBinomial(alpha=dispersion) if dispersion else families.Poisson()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PerfectSeparationWarning)  # raised by an exact fit, which does no harm here
-        return GLM(y, np.column_stack([np.ones_like(x), np.log(x)]), family).fit(tol=1e-10, tol_criterion="params")
+        design = np.column_stack([np.ones_like(x), np.log(x) - np.log(x).mean()])
+        return GLM(y, design, family).fit(tol=1e-8, tol_criterion="params")
 
 
-def _glm_estimate(fit, scale: float, confidence: float) -> dict:
+def _glm_estimate(x: np.ndarray, fit, scale: float, confidence: float) -> dict:
     """What statsmodels found, if it did, with Student's interval; `scale` multiplies the variance."""
     if not fit.converged:
         return missing(f"the fit did not converge in {fit.fit_history['iteration']} iterations")
-    error = np.sqrt(scale * fit.normalized_cov_params[1, 1])
-    return student_estimate(fit.params[1], error, np.exp(fit.params[0]), len(fit.fittedvalues) - 2, confidence)
+    (middle, alpha), error = fit.params, np.sqrt(scale * fit.normalized_cov_params[1, 1])
+    return student_estimate(alpha, error, np.exp(middle - alpha * np.log(x).mean()), len(x) - 2, confidence)
 
 
 def student_estimate(alpha: float, error: float, c: float, freedom: int, confidence: float) -> dict:

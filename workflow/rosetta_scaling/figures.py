@@ -80,6 +80,7 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
     tables = {name: read_table(Path(tables_dir) / f"{name}.csv") for name in TABLES}
     counts, models = tables["counts"], tables["models"]
     main, others = counts_data(counts, tables["fits"])
+    criterion = counts["criterion"].iloc[0]
     polarization = anchor_rows(tables["polarization"])
     drawn = {
         "counts": (draw_counts, main),
@@ -96,13 +97,13 @@ def make_figures(tables_dir: str | Path, figures_dir: str | Path) -> None:
         "layers": (draw_layers, layers_data(tables["layers"], counts)),
         "loss": (draw_loss, models.dropna(subset=["validation_bits_per_byte"])),
         "training": (draw_training, training_data(tables["training"], models)),
-        "estimators": (draw_estimators, counted(tables["estimators"])),
+        "estimators": (draw_estimators, counted(tables["estimators"], criterion)),
         "rivals": (draw_rivals, rivals_data(counts, tables["rivals"])),
-        "coverage": (draw_coverage, primary(tables["coverage"])),
+        "coverage": (draw_coverage, counted(tables["coverage"], criterion)),
         "multiverse": (draw_multiverse, multiverse_data(*(tables[t] for t in ("fits", "estimators", "pooled")))),
         "simulation": (draw_simulation, tables["theory_simulation"]),
         "isolation": (draw_isolation, isolation_data(tables["isolation"], counts, tables["theory"])),
-        "forecast": (draw_forecast, counted(tables["forecast"])),
+        "forecast": (draw_forecast, counted(tables["forecast"], criterion)),
     }
     for name in FIGURES:
         draw, data = drawn[name]

@@ -69,7 +69,7 @@ def warnings(fits: pd.DataFrame) -> list[str]:
 def worded(table: pd.DataFrame) -> pd.DataFrame:
     """The table with quantities in words and without missing notes."""
     table = table.assign(quantity=table["quantity"].map(lambda quantity: QUANTITIES.get(quantity, quantity)))
-    return table.assign(note=table["note"].fillna("")) if "note" in table else table
+    return table.assign(note=table["note"].astype(object).fillna("")) if "note" in table else table
 
 
 def alpha(row: Mapping) -> str:
@@ -82,7 +82,7 @@ def estimators_cells(table: pd.DataFrame) -> dict:
         "estimator": "estimator",
         "n": lambda r: number(r["points"]),
         "exponent": alpha,
-        "agrees with ols": lambda r: "yes" if r["agrees"] else "NO",
+        "agrees with ols": lambda r: "" if pd.isna(r["agrees"]) else "yes" if r["agrees"] else "NO",
         "note": "note",
     }
     return cells(worded(table), columns)

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rosetta_scaling.store import StudyError, read_json, write_json
 
@@ -23,17 +23,24 @@ def _finite(value: float) -> float:
 
 
 def _reason(value: str) -> str:
-    if not value.startswith(UNKNOWN) or len(value) <= len(UNKNOWN):
+    if not value.startswith(UNKNOWN):
         raise ValueError(f"is {value!r}; expected a number, or a sentence that begins with {UNKNOWN!r}")
+    return _words(value)
+
+
+def _words(value: str) -> str:
+    if value.strip() in ("", UNKNOWN.strip()):
+        raise ValueError(f"is {value!r}; say what it is, or why it was not measured")
     return value
 
 
-Words = Annotated[str, Field(min_length=1)]
+Words = Annotated[str, AfterValidator(_words)]
 Number = Annotated[float, AfterValidator(_finite)]
 Measured = Number | Annotated[str, AfterValidator(_reason)]
 Interval = Annotated[list[Measured], Field(min_length=2, max_length=2)]
 Listed = Annotated[list[Words], Field(min_length=1)]
-Table = Annotated[list[dict[str, int | Measured | bool | Words]], Field(min_length=1)]
+Row = Annotated[dict[str, int | Measured | bool | Words], Field(min_length=1)]
+Table = Annotated[list[Row], Field(min_length=1)]
 
 
 class Block(BaseModel):
@@ -61,7 +68,7 @@ class PointData(Block):
     training_tokens: Listed
     count: Number
     denominator: int
-    nulls: dict[str, Measured]
+    nulls: Annotated[dict[str, Measured], Field(min_length=1)]
     count_against_units: Table
 
 
@@ -82,7 +89,7 @@ class Estimation(Block):
     weights: Words
     optimiser: Words
     status: Words
-    versions: dict[str, Words]
+    versions: Annotated[dict[str, Words], Field(min_length=1)]
     seed: int
     alpha: Number
     log_c: Number
@@ -110,7 +117,7 @@ class Adequacy(Block):
     influence: Table
     rivals: Table
     largest_rung: Table
-    r2: Number
+    r2: Measured
 
 
 class Claimed(Block):
@@ -145,6 +152,12 @@ class Refused(Block):
 class Fits(Block):
     fits: list[FitReport]
     refused: list[Refused]
+
+    @model_validator(mode="after")
+    def _of_something(self):
+        if not self.fits and not self.refused:
+            raise ValueError("fits or refused: every curve has a fit, or a reason why it has none")
+        return self
 
 
 def write_checked(path: str | Path, values: dict) -> None:

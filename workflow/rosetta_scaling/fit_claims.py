@@ -1,4 +1,7 @@
-"""Claims about the form of the law and about the theory, with verdicts by rules fixed beforehand (see claims.py)."""
+"""Claims about the form of the law and about the theory, with verdicts by rules fixed beforehand (see claims.py).
+
+A curve that has no fit supports no claim about all curves.
+"""
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from rosetta_scaling.claims import (
     inside,
     intervals,
 )
+from rosetta_scaling.estimators import EXACT
 
 NULLS = {"rotate": "rotated neurons", "untrained": "untrained networks"}  # held beside the counts
 CLOSER = 2.0  # a difference in AICc below it says nothing (Burnham and Anderson 2002)
@@ -26,25 +30,32 @@ def judge_fits(tables: dict[str, pd.DataFrame], criteria: list[str]) -> list[dic
     claims = []
     for criterion in criteria:
         rows = {name: table[table.criterion == criterion] for name, table in tables.items() if "criterion" in table}
-        judged = [_best_form(rows["rivals"]), _predicts(rows["rivals"]), _estimators(rows["estimators"])]
-        judged += [_share_falls(rows["fits"]), _one_exponent(rows["pooled"])]
-        judged += [_isolation(rows["theory"]), _ranks(rows["theory"])]
+        curves = list(rows["fits"].curve.unique())
+        judged = [_best_form(rows["rivals"], curves), _predicts(rows["rivals"], curves)]
+        judged += [_estimators(rows["estimators"], curves), _share_falls(rows["fits"], curves)]
+        judged += [_one_exponent(rows["pooled"], curves)]
+        judged += [_isolation(rows["theory"], curves), _ranks(rows["theory"], curves)]
         claims += [one | {"claim": f"{one['claim']} ({criterion})"} for one in judged]
     return [
         one | {"fit": True} for one in [*claims, _simulation(tables["theory_exponents"], tables["theory_simulation"])]
     ]
 
 
-def _best_form(rivals: pd.DataFrame) -> dict:
+def _of_all(votes: list[str], curves: list[str]) -> list[str]:
+    """The votes, and one for every curve that has none."""
+    return votes + [INCONCLUSIVE] * (len(curves) - len(votes))
+
+
+def _best_form(rivals: pd.DataFrame, curves: list[str]) -> dict:
     """Is the power law better than every rival, or worse than one, by AICc and by leave-one-out error alike?
 
     At five points AICc punishes a parameter by 10 to 20, enough to prefer a constant to a slope that is beyond doubt;
-    so it does not decide alone.
+    so it does not decide alone. Curves of fewer points have none, and no vote.
     """
     rivals = rivals[(rivals.quantity == "count") & rivals.aicc.notna() & rivals.left_out.notna()]
     votes, cells = [], []
     for curve, part in rivals.groupby("curve", sort=False):
-        scores = part.set_index("form")[["aicc", "left_out"]]
+        scores = part.assign(left_out=part.left_out.clip(lower=EXACT)).set_index("form")[["aicc", "left_out"]]
         if "power law" not in scores.index or len(scores) < 2:
             continue
         own, others = scores.loc["power law"], scores.drop("power law")
@@ -59,22 +70,24 @@ def _best_form(rivals: pd.DataFrame) -> dict:
         combine(votes),
         "best rival by AICc less power law; best rival by leave-one-out error over power law: "
         + ("; ".join(cells) or "nowhere defined"),
-        f"The power law is ahead of every rival by both on {votes.count(SUPPORTED)} of {len(votes)} curves, and behind "
-        f"the same rival by both on {votes.count(NOT_SUPPORTED)}. With few points AICc prefers fewer parameters "
-        "whatever the data; on curves with fewer than five points it is not defined.",
+        f"Both are defined for a power law and a rival on {len(votes)} of {len(curves)} curves: AICc needs five "
+        "points, and more for forms with more parameters. The power law is ahead of every such rival by both on "
+        f"{votes.count(SUPPORTED)} of them, and behind the same rival by both on {votes.count(NOT_SUPPORTED)}. With "
+        "few points AICc prefers fewer parameters whatever the data.",
     )
 
 
-def _predicts(rivals: pd.DataFrame) -> dict:
+def _predicts(rivals: pd.DataFrame, curves: list[str]) -> dict:
     """Is the largest point predicted better by the power law than by no change and by proportional growth?"""
     votes, errors = _predictions(rivals, "count")
+    votes = _of_all(votes, curves)
     beside = {null: _predictions(rivals, f"null_{null}")[0] for null in NULLS}
     return claim(
         "The smaller networks predict the count of the largest",
         "this study's reading of section 4.1",
         combine(votes),
         "error in ln units of power law, no change, proportional growth: " + ("; ".join(errors) or "too few points"),
-        f"Fitted to all points but the largest, the power law predicts it better than both baselines on "
+        f"Fitted to all points above zero but the largest, the power law predicts it better than both baselines on "
         f"{votes.count(SUPPORTED)} of {len(votes)} curves. It predicts the matches of "
         + " and of ".join(f"{NULLS[null]} so on {of.count(SUPPORTED)} of {len(of)}" for null, of in beside.items())
         + ".",
@@ -89,29 +102,35 @@ def _predictions(rivals: pd.DataFrame, quantity: str) -> tuple[list[str], list[s
         if error.isna().any():
             votes.append(INCONCLUSIVE)
         else:
-            votes.append(SUPPORTED if error["power law"] < error.drop("power law").min() else NOT_SUPPORTED)
+            ahead = error.drop("power law").min() - error["power law"]
+            votes.append(INCONCLUSIVE if abs(ahead) < EXACT else SUPPORTED if ahead > 0 else NOT_SUPPORTED)
             errors.append(f"{curve}: {', '.join(f'{value:.2f}' for value in error)}")
     return votes, errors
 
 
-def _estimators(rows: pd.DataFrame) -> dict:
+def _estimators(rows: pd.DataFrame, curves: list[str]) -> dict:
+    """An estimator that found no exponent, or has nothing to be compared with, decides nothing."""
     rows = rows[rows.quantity == "count"]
     votes, ranges = [], []
     for curve, part in rows.groupby("curve", sort=False):
-        spread = part.alpha.max() - part.alpha.min()
-        votes.append(SUPPORTED if spread < SAME else INCONCLUSIVE if part.agrees.all() else NOT_SUPPORTED)
+        close = part.alpha.max() - part.alpha.min() < SAME
+        outside = part.agrees.isin([False]).any()
+        votes.append(NOT_SUPPORTED if outside and not close else INCONCLUSIVE)
+        if close and part.alpha.notna().all():
+            votes[-1] = SUPPORTED
         ranges.append(f"{curve}: {part.alpha.min():.2f} to {part.alpha.max():.2f}")
+    votes = _of_all(votes, curves)
     return claim(
         "The exponent of the count does not depend on the estimator",
         "precondition of this study",
         combine(votes),
         "alpha over estimators: " + "; ".join(ranges),
-        f"The estimators lie within {SAME:g} of each other on {votes.count(SUPPORTED)} of {len(votes)} curves; on "
-        f"{votes.count(NOT_SUPPORTED)} one of them lies outside the interval of ordinary least squares.",
+        f"All estimators lie within {SAME:g} of each other on {votes.count(SUPPORTED)} of {len(votes)} curves; on "
+        f"{votes.count(NOT_SUPPORTED)} they do not, and one lies outside the interval of ordinary least squares.",
     )
 
 
-def _share_falls(fits: pd.DataFrame) -> dict:
+def _share_falls(fits: pd.DataFrame, curves: list[str]) -> dict:
     """Sublinear against the slope that a constant share of the neurons would have, for every notion of size."""
     worst = {
         quantity: part.groupby("curve", sort=False).p_sublinear.max()
@@ -119,6 +138,7 @@ def _share_falls(fits: pd.DataFrame) -> dict:
     }
     counts = worst.get("count", pd.Series(dtype=float))
     votes = [SUPPORTED if p < 0.05 else NOT_SUPPORTED if p > 0.95 else INCONCLUSIVE for p in counts]
+    votes = _of_all(votes, curves)
     beside = {words: worst.get(f"null_{null}", pd.Series(dtype=float)) for null, words in NULLS.items()}
     return claim(
         "The share of Rosetta neurons falls with size, whatever size is measured by",
@@ -126,22 +146,22 @@ def _share_falls(fits: pd.DataFrame) -> dict:
         combine(votes),
         "largest one-sided p over the notions of size: " + "; ".join(f"{c}: {p:.3f}" for c, p in counts.items()),
         "A constant share has the exponent 1 against neurons, and the geometric slope against parameters, width and "
-        f"compute. The exponent lies below it (p < 0.05) for all of them on {votes.count(SUPPORTED)} of {len(votes)} "
-        "curves. So does that of "
+        f"compute. The exponent lies below it (p < 0.05) for every one that is known on {votes.count(SUPPORTED)} of "
+        f"{len(votes)} curves. So does that of "
         + " and of ".join(f"{words} on {(p < 0.05).sum()} of {len(p)}" for words, p in beside.items())
         + ".",
     )
 
 
-def _one_exponent(pooled: pd.DataFrame) -> dict:
+def _one_exponent(pooled: pd.DataFrame, curves: list[str]) -> dict:
     """One exponent for all curves? Their common scatter decides: three points can lie on a line by luck."""
     words, source = "One exponent holds for all curves", f"{PAPER}, section 4.1"
     rows = pooled[(pooled.quantity == "count") & (pooled.without == "none")]
     if not len(rows):
-        return claim(words, source, INCONCLUSIVE, "", "Fewer than two curves have a fit.")
+        return claim(words, source, INCONCLUSIVE, "", f"Of {len(curves)} curves, fewer than two have a fit.")
     one, means = rows.iloc[0], pooled[pooled.without == "none"].set_index("quantity").alpha
     beside = [f"{words} {means[f'null_{null}']:.2f}" for null, words in NULLS.items() if f"null_{null}" in means]
-    close = one.between_sd < SAME and one.high - one.low < 2 * SAME
+    close = one.between_sd < SAME and one.high - one.low < 2 * SAME and one.curves == len(curves)
     return claim(
         words,
         source,
@@ -149,62 +169,72 @@ def _one_exponent(pooled: pd.DataFrame) -> dict:
         f"mean alpha {one.alpha:.2f} [{one.low:.2f}, {one.high:.2f}], standard deviation between curves "
         f"{one.between_sd:.2f}, p of no difference {one.p_same:.2f}",
         f"Supported when curves do not differ (p of at least 0.05), and their mean is known and they agree within "
-        f"{SAME:g}. Mean exponents of the nulls: {', '.join(beside) or 'none'}. The {one.curves} curves share "
-        "networks, so they are fewer than they look.",
+        f"{SAME:g}, all of them; {one.curves} of {len(curves)} have a fit. Mean exponents of the nulls: "
+        f"{', '.join(beside) or 'none'}. Curves with a family in common share networks: they are fewer than they look.",
     )
 
 
-def _isolation(theory: pd.DataFrame) -> dict:
+def _isolation(theory: pd.DataFrame, curves: list[str]) -> dict:
     """Agreement decides nothing where the matches of a null agree as well."""
     gaps = theory[theory.quantity == "gap"]
     rows, nulls = gaps[gaps.kind == "real"], gaps[gaps.kind != "real"]
     agree = [inside(one.low, one.high, -SAME, SAME) == SUPPORTED for one in nulls.itertuples()]
     drowned = set(nulls.curve[agree])
-    votes = []
+    votes, close = [], 0
     for one in rows.itertuples():
-        within = inside(one.low, one.high, -SAME, SAME) == SUPPORTED
-        if within:
+        if inside(one.low, one.high, -SAME, SAME) == SUPPORTED:
+            close += 1
             votes.append(INCONCLUSIVE if one.curve in drowned else SUPPORTED)
         else:
             votes.append(NOT_SUPPORTED if one.low > 0 or one.high < 0 else INCONCLUSIVE)
+    votes = _of_all(votes, curves)
     return claim(
         "The mean isolation of Rosetta neurons grows as the number of neurons to the power 1 - alpha",
         f"{PAPER}, section 4.3 and appendix D; tested here first",
         combine(votes),
         f"exponent of isolation less (1 - alpha): {intervals(rows, 'value')}",
-        f"The difference is 0 within {SAME:g} on {votes.count(SUPPORTED)} of {len(votes)} curves, and its interval "
-        f"excludes 0 on {votes.count(NOT_SUPPORTED)}. Isolation is read from correlations, s = r / (1 - r). Matches of "
-        f"a null agree with the theory as closely on {len(drowned)} curves: there agreement would say nothing.",
+        f"The interval of the difference lies within {SAME:g} of 0 on {close} of {len(votes)} curves; on "
+        f"{votes.count(NOT_SUPPORTED)} it does not, and excludes 0. Isolation is read from correlations, "
+        f"s = r / (1 - r). Matches of a null agree with the theory as closely on {len(drowned)} curves: there "
+        "agreement would say nothing.",
     )
 
 
-def _ranks(theory: pd.DataFrame) -> dict:
-    """Does beta within a pair of networks equal the beta that counts demand?"""
-    rows, votes, pairs = theory[theory.kind == "real"], [], []
-    for curve, part in rows.groupby("curve", sort=False):
+def _ranks(theory: pd.DataFrame, curves: list[str]) -> dict:
+    """Does beta within a pair of networks equal the beta that counts demand? Agreement decides as in _isolation."""
+    votes, pairs, drowned = {}, [], set()
+    for (curve, kind), part in theory.groupby(["curve", "kind"], sort=False):
         part = part.set_index("quantity")[["value", "low", "high"]]
         sizes, ranks = part.loc["beta_sizes"], part.loc["beta_ranks"]
-        pairs.append(f"{curve}: {_cell(sizes)} and {_cell(ranks)}")
-        if ranks.high < 1:  # the theory needs more: the importance of all features would have no finite sum
-            votes.append(NOT_SUPPORTED)
-            continue
-        if pd.concat([sizes, ranks]).isna().any() or ranks.low <= 0:
-            votes.append(INCONCLUSIVE)
-            continue
-        apart = np.log(ranks.value / sizes.value)
-        half = np.hypot(*(np.log(one.high / one.low) / 2 for one in (sizes, ranks)))
-        if -np.log(RATIO) < apart - half and apart + half < np.log(RATIO):
-            votes.append(SUPPORTED)
-        else:
-            votes.append(NOT_SUPPORTED if abs(apart) > half else INCONCLUSIVE)
+        if kind == "real":
+            pairs.append(f"{curve}: {_cell(sizes)} and {_cell(ranks)}")
+            votes[curve] = _same_beta(sizes, ranks)
+        elif _same_beta(sizes, ranks) == SUPPORTED:
+            drowned.add(curve)
+    close = list(votes.values()).count(SUPPORTED)
+    decided = [INCONCLUSIVE if v == SUPPORTED and curve in drowned else v for curve, v in votes.items()]
+    votes = _of_all(decided, curves)
     return claim(
         "Counts over sizes and correlations within a size give the same beta",
         f"{PAPER}, section 4.3 and appendix D; tested here first",
         combine(votes),
         "beta from sizes and from ranks: " + "; ".join(pairs),
-        f"Their ratio is surely within a factor of {RATIO:g} of 1 on {votes.count(SUPPORTED)} of {len(votes)} curves, "
-        f"and surely not 1 on {votes.count(NOT_SUPPORTED)} (or beta from ranks is below 1, which the theory excludes).",
+        f"Their ratio is surely within a factor of {RATIO:g} of 1 on {close} of {len(votes)} curves; on "
+        f"{votes.count(NOT_SUPPORTED)} it is not, and surely not 1 (or beta from ranks is below 1, which the theory "
+        f"excludes). Matches of a null agree as closely on {len(drowned)} curves: there agreement would say nothing.",
     )
+
+
+def _same_beta(sizes: pd.Series, ranks: pd.Series) -> str:
+    if ranks.high < 1:  # the theory needs more: the importance of all features would have no finite sum
+        return NOT_SUPPORTED
+    if pd.concat([sizes, ranks]).isna().any() or ranks.low <= 0:
+        return INCONCLUSIVE
+    apart = np.log(ranks.value / sizes.value)
+    half = np.hypot(*(np.log(one.high / one.low) / 2 for one in (sizes, ranks)))
+    if -np.log(RATIO) < apart - half and apart + half < np.log(RATIO):
+        return SUPPORTED
+    return NOT_SUPPORTED if abs(apart) > half else INCONCLUSIVE
 
 
 def _cell(row: pd.Series) -> str:

@@ -20,10 +20,9 @@ FORM_LOOKS = {
 }
 
 
-def counted(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the primary criterion that are about counts."""
-    rows = primary(table)
-    return rows[rows["quantity"] == "count"].reset_index(drop=True)
+def counted(table: pd.DataFrame, criterion: str) -> pd.DataFrame:
+    """The rows about counts by a criterion: the primary one may have no fit, so no table of fits says which it is."""
+    return table[(table["criterion"] == criterion) & (table["quantity"] == "count")].reset_index(drop=True)
 
 
 def multiverse_data(fits: pd.DataFrame, estimators: pd.DataFrame, pooled: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +83,7 @@ def draw_estimators(data: pd.DataFrame) -> Figure:
     for i, (ax, curve) in enumerate(zip(axes, curves, strict=True)):
         group = data[data["curve"] == curve].set_index("estimator").reindex(names).reset_index()
         for place, row in group.iterrows():
-            shade = style.COLOURS[3] if row["agrees"] is False or row["agrees"] == 0 else style.COLOURS[0]
+            shade = style.COLOURS[3] if row["agrees"] == 0 else style.COLOURS[0]  # it may be missing
             ax.hlines(place, row["low"], row["high"], color=shade, lw=1.4)
             ax.scatter(row["alpha"], place, color=shade, s=30, zorder=4)
         ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names] if i % 3 == 0 else [])
@@ -96,9 +95,11 @@ def draw_estimators(data: pd.DataFrame) -> Figure:
 
 def rivals_data(counts: pd.DataFrame, rivals: pd.DataFrame) -> pd.DataFrame:
     """Predictions of the largest point by every form fitted to the smaller ones, beside the counts."""
-    points = primary(counts)[["curve", "point", "neurons", "count"]]
-    largest = points.loc[points.groupby("curve")["neurons"].idxmax(), ["curve", "neurons", "count"]]
-    found = counted(rivals)[["curve", "form", "largest"]].merge(largest, on="curve")
+    points = primary(counts)[["curve", "point", "neurons", "count"]].reset_index(drop=True)
+    positive = points[points["count"] > 0]  # what the forms are fitted to
+    largest = positive.loc[positive.groupby("curve")["neurons"].idxmax(), ["curve", "neurons", "count"]]
+    rivals = counted(rivals, counts["criterion"].iloc[0])
+    found = rivals[["curve", "form", "largest"]].merge(largest, on="curve")
     found["predicted"] = found["count"] * np.exp(found["largest"])
     return pd.concat([points.assign(form="measured"), found], ignore_index=True)
 
@@ -181,28 +182,31 @@ def isolation_data(isolation: pd.DataFrame, counts: pd.DataFrame, theory: pd.Dat
 def draw_isolation(data: pd.DataFrame) -> Figure:
     """Mean isolation against neurons: real matches, nulls, and the slope that the theory predicts from the counts."""
     data = primary(data)
+    if not (data["isolation"] > 0).any():
+        return style.empty_figure("No neuron was matched.")
     curves = data["curve"].unique()
     figure, axes = style.panels(len(curves), height=2.6)
     kinds = {"real": None, "untrained": "o", "rotate": "D", "permute": "s"}
     for ax, curve in zip(axes, curves, strict=True):
         group = data[data["curve"] == curve]
-        real = group[group["kind"] == "real"].sort_values("neurons")
+        real = group[(group["kind"] == "real") & (group["isolation"] > 0)].sort_values("neurons")
         for kind, shape in kinds.items():
             rows = group[(group["kind"] == kind) & (group["isolation"] > 0)].sort_values("neurons")
             if shape:
                 ax.plot(rows["neurons"], rows["isolation"], shape, color=style.GREY, mfc="white", ms=5)
             else:
                 ax.plot(rows["neurons"], rows["isolation"], "o", color=style.COLOURS[0], ms=6, zorder=4)
-        x = np.geomspace(real["neurons"].min(), real["neurons"].max(), 50)
-        centre = np.exp(np.log(real["neurons"]).mean()), np.exp(np.log(real["isolation"]).mean())
-        for slope, look in (
-            ("value", {"color": style.COLOURS[0], "lw": 1.2}),
-            ("predicted", {"color": "0.2", "ls": ":"}),
-        ):
-            ax.plot(x, centre[1] * (x / centre[0]) ** real[slope].iloc[0], **look)
-        style.log_axis(ax, "x", real["neurons"])
-        shown = group[group["kind"].isin(list(kinds)) & (group["isolation"] > 0)]["isolation"]
-        style.log_axis(ax, "y", shown, smallest=min(shown.min(), 1.0))
+        if len(real):
+            x = np.geomspace(real["neurons"].min(), real["neurons"].max(), 50)
+            centre = np.exp(np.log(real["neurons"]).mean()), np.exp(np.log(real["isolation"]).mean())
+            for slope, look in (
+                ("value", {"color": style.COLOURS[0], "lw": 1.2}),
+                ("predicted", {"color": "0.2", "ls": ":"}),
+            ):
+                ax.plot(x, centre[1] * (x / centre[0]) ** real[slope].iloc[0], **look)
+        style.log_axis(ax, "x", group["neurons"])
+        shown = [1.0, *group[group["kind"].isin(list(kinds)) & (group["isolation"] > 0)]["isolation"]]
+        style.log_axis(ax, "y", shown, smallest=min(shown))
         ax.set(title=style.curve_title(curve, len(real)), xlabel="neurons", ylabel="mean isolation")
     handles = [
         Line2D([], [], marker="o", color=style.COLOURS[0], label="Rosetta neurons, and their slope"),

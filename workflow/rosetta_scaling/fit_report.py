@@ -37,14 +37,15 @@ def report_fits(layout: Layout, folder: Path, tables: dict[str, pd.DataFrame]) -
     return {
         "fits": [report_fit(layout, tables, facts, fit) for fit in fits[done].to_dict("records")],
         "refused": [
-            {key: fit[key] for key in KEYS}
-            | {
-                "reason": f"{fit['points']} of the points are positive and a fit needs {MINIMUM_RUNGS}"
-                + (f": {fit['note']}" if fit["note"] else "")
-            }
-            for fit in fits[~done].to_dict("records")
+            {key: fit[key] for key in KEYS} | {"reason": refusal(fit)} for fit in fits[~done].to_dict("records")
         ],
     }
+
+
+def refusal(fit: dict) -> str:
+    """Why there is no fit."""
+    few = f"{fit['points']} points are positive and a fit needs {MINIMUM_RUNGS}"
+    return "; ".join(filter(None, [few if fit["points"] < MINIMUM_RUNGS else "", fit["note"]]))
 
 
 def corpus_facts(layout: Layout) -> dict:
@@ -70,8 +71,8 @@ def report_fit(layout: Layout, tables: dict[str, pd.DataFrame], facts: dict, fit
 
 
 def of_fit(table: pd.DataFrame, fit: dict) -> pd.DataFrame:
-    """The rows of a table that belong to a curve and criterion, and to a quantity where there are several."""
-    keys = [key for key in KEYS if key in table and not (key == "quantity" and fit[key] not in set(table[key]))]
+    """The rows of a table that belong to a curve, a criterion, and a quantity where it has that column."""
+    keys = [key for key in KEYS if key in table]
     return table[(table[keys] == pd.Series({key: fit[key] for key in keys})).all(axis=1)]
 
 
@@ -90,16 +91,12 @@ def known(value, why: str = "it is not defined here"):
 
 
 def form_block(layout: Layout, fit: dict) -> dict:
-    rule = (
-        "anchor neurons matched in every other model of the point"
-        if len(layout.study.curves[fit["curve"]]) > 2
-        else "mutual"
-    )
+    others = "every other model" if len(layout.study.curves[fit["curve"]]) > 2 else "the other model"
     return {
         "equation": "y = c * x**alpha",
         "error_model": "ln y scatters around the line with one variance, independently at every point",
         "x": "neurons: MLP neurons of a model, mean over the models of a point; nothing of the embeddings",
-        "y": f"{MEANING[fit['quantity']]}, by the criterion {fit['criterion']} ({rule})",
+        "y": f"{MEANING[fit['quantity']]}, matched in {others} of the point by the criterion {fit['criterion']}",
         "log_base": "e",
         "why": "the paper claims it; the rivals are fitted beside it",
         "rivals": [form for form in FORMS if form != "power law"],
@@ -108,7 +105,8 @@ def form_block(layout: Layout, fit: dict) -> dict:
 
 def data_block(layout, models, chosen, facts, fit, points) -> dict:
     study, models = layout.study, models.set_index("model")
-    left_out = [f"{fit['note']}"] if isinstance(fit["note"], str) and fit["note"] else ["none"]
+    rest = chosen["counts"].drop(points.index)
+    left_out = [f"{p}: {fit['quantity']} is {known(y)}" for p, y in zip(rest.point, rest[fit["quantity"]], strict=True)]
     members = list(dict.fromkeys(model for row in points.models for model in row.split()))
     trained = all(layout.is_trained_here(model) for model in members)
     tokens = models.training_tokens.reindex(members)
@@ -117,17 +115,19 @@ def data_block(layout, models, chosen, facts, fit, points) -> dict:
         "corpus_sha256": facts["sha256"],
         "units": facts["units"],
         "decades": np.log10(points.neurons.max() / points.neurons.min()),
-        "exclusions": left_out,
+        "exclusions": left_out or ["none"],
         "confounds": "every network is trained on the same number of tokens, so tokens per parameter fall with size; "
         "depth, width and learning rate change with size too"
         if len(set(tokens.dropna())) == 1 and tokens.notna().all()
         else "training tokens differ between networks or are not known; depth and width change with size too",
         "tokenizers": f"units are spans of text between token boundaries that all tokenizers share (scope: "
         f"{study.units.scope})",
-        "training_data": "all networks are trained on the same corpus, in an order of their own"
+        "training_data": "all networks are trained on the same corpus; those of one family, whatever their size, on "
+        "the same tokens in the same order"
         if trained
         else UNKNOWN + "the training data of networks that were not trained here",
-        "independence": "networks have seeds of their own; points of a curve share no network, curves do"
+        "independence": "points of a curve share no network, but all sizes of a family have its seed, its tokenizer "
+        "and its order of the text; curves that have a family in common share its networks"
         if trained
         else UNKNOWN + "whether networks that were not trained here share seeds or data order",
     }
@@ -185,7 +185,7 @@ def uncertainty_block(layout: Layout, tables: dict, chosen: dict, fit: dict) -> 
         "points": int(fit["points"]),
         "degrees_of_freedom": int(fit["points"]) - 2,
         "warning": few_points_warning(int(fit["points"])) or "none",
-        "alpha": [known(fit["low"]), known(fit["high"])],
+        "alpha": [known(fit[end], fit["note"] or "it is not defined here") for end in ("low", "high")],
         "model_sd": known(spread.model_sd),
         "documents_sd": known(spread.documents_sd, "documents are resampled for counts only"),
         "nulls_sd": known(spread.nulls_sd, "only the excess depends on the draws of nulls"),
@@ -204,7 +204,7 @@ def adequacy_block(chosen: dict, fit: dict, points: pd.DataFrame) -> dict:
         "influence": rows_of(chosen["influence"]),
         "rivals": rows_of(rivals.drop(columns=["curvature", "low", "high"])),
         "largest_rung": rows_of(rivals[["form", "largest"]]),
-        "r2": fit["r2"],
+        "r2": known(fit["r2"], "all counts are equal"),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config import MINIMUM_RUNGS, NULLS, Study
+from rosetta_scaling.config import MINIMUM_RUNGS, NULLS, Nulls, Study
 from rosetta_scaling.coverage import coverage
 from rosetta_scaling.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.fit_checklist import write_checked
@@ -22,6 +22,7 @@ from rosetta_scaling.theory_simulation import recovered_exponent
 USE_ZEROS = ("quasi_poisson", "negative_binomial")
 COMPARED = ("count", "excess", "calibrated_05")  # what estimators, rivals and forecasts are about
 BESIDE = (*COMPARED, "null_rotate", "null_untrained")  # what claims hold them against
+NAMES = ["curve", "criterion", "quantity"]
 Curves = list[tuple[dict, pd.DataFrame]]
 
 
@@ -37,7 +38,7 @@ def write_fits(layout: Layout, folder: Path) -> None:
         "pooled": pooled_table(counts, study.curves, confidence),
         "rivals": rivals_table(counts, study.judged, confidence),
         "influence": influence_table(counts, study.judged, confidence),
-        "uncertainty": uncertainty_table(counts, seeds, study.judged, confidence),
+        "uncertainty": uncertainty_table(counts, seeds, study),
         "coverage": coverage_table(counts, study),
         "forecast": forecast_table(counts, study),
         "theory": theory_table(isolation.merge(sizes), confidence),
@@ -62,7 +63,17 @@ def curves_of(counts: pd.DataFrame, criteria: list[str] | None = None, quantitie
 
 
 def enough(curves: Curves) -> Curves:
-    return [(name, points) for name, points in curves if len(points) >= MINIMUM_RUNGS]
+    """Those that can be fitted."""
+    return [(name, points) for name, points in curves if can_be_fitted(points)]
+
+
+def can_be_fitted(points: pd.DataFrame) -> bool:
+    return len(points) >= MINIMUM_RUNGS and points.x.min() < points.x.max()
+
+
+def joined(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """The tables as one; without any, an empty one with these columns."""
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*columns, *NAMES])
 
 
 def documents_sd(points: pd.DataFrame, confidence: float) -> pd.Series:
@@ -72,14 +83,14 @@ def documents_sd(points: pd.DataFrame, confidence: float) -> pd.Series:
 
 
 def estimators_table(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """One row per curve, criterion, quantity and estimator; `agrees`: inside the interval of ols.
+    """One row per curve, criterion, quantity and estimator; `agrees`: inside the interval of ols, NaN without either.
 
     Where some points are zero, only the estimators that can use them use them.
     """
     rows = []
     for name, points in enough(curves_of(counts, zeros=True)):
         positive = points[points.y > 0]
-        if len(positive) < MINIMUM_RUNGS:
+        if not can_be_fitted(positive):
             continue
         errors, fits = documents_sd(positive, confidence), {}
         for key, estimator in ESTIMATORS.items():
@@ -89,10 +100,10 @@ def estimators_table(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
             fits["measured"] = fit_measured(positive.x, positive.y, errors, confidence) | {"points": len(positive)}
         low, high = fits["ols"]["low"], fits["ols"]["high"]
         for key, fit in fits.items():
-            agrees = not (fit["alpha"] < low or fit["alpha"] > high)
+            agrees = low <= fit["alpha"] <= high if np.isfinite([low, high, fit["alpha"]]).all() else np.nan
             values = {column: fit[column] for column in ("points", "alpha", "low", "high", "c", "note")}
             rows.append(name | {"estimator": key, "agrees": agrees} | values)
-    columns = ["curve", "criterion", "quantity", "estimator", "points", "alpha", "low", "high", "c", "agrees", "note"]
+    columns = [*NAMES, "estimator", "points", "alpha", "low", "high", "c", "agrees", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -120,7 +131,8 @@ def rivals_table(counts: pd.DataFrame, criteria: list[str], confidence: float) -
     """One row per curve, criterion, quantity and form: see rivals.compare."""
     curves = enough(curves_of(counts, criteria, BESIDE))
     found = [compare(points.x, points.y, confidence).assign(**name) for name, points in curves]
-    return pd.concat(found, ignore_index=True)
+    columns = ["form", "c", "alpha", "change", "curvature", "theta", "low", "high", "parameters", "squares", "aicc"]
+    return joined(found, [*columns, "weight", "left_out", "largest", "at_bound", "note"])
 
 
 def influence_table(counts: pd.DataFrame, criteria: list[str], confidence: float) -> pd.DataFrame:
@@ -129,45 +141,46 @@ def influence_table(counts: pd.DataFrame, criteria: list[str], confidence: float
         influence(p.x, p.y, confidence).assign(point=p.point.to_numpy(), **name)
         for name, p in enough(curves_of(counts, criteria))
     ]
-    return pd.concat(found, ignore_index=True)
+    return joined(found, ["x", "y", "leverage", "residual", "cook", "alpha", "low", "high", "point"])
 
 
-def uncertainty_table(
-    counts: pd.DataFrame, seeds: pd.DataFrame, criteria: list[str], confidence: float
-) -> pd.DataFrame:
+def uncertainty_table(counts: pd.DataFrame, seeds: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Where the scatter comes from: standard deviations of the logarithm of the count (0.1 is about 10%).
 
     Columns: curve, criterion, quantity, points; model_sd: of points around the fitted line; documents_sd: of one point,
-    from resampled documents; nulls_sd: of the excess, from the draws of the largest null (half their range); seeds_sd:
-    of a point between curves that differ in their seeds only. Means over the points of a curve, NaN where there are
-    none.
+    from resampled documents; nulls_sd: of the excess, from the draws of the largest null (half their range; one draw
+    has none); seeds_sd: of a point between curves that differ in their seeds only. Means over the points of a curve
+    where they are known, NaN where there are none.
     """
     rows = []
-    for name, points in enough(curves_of(counts, criteria)):
+    for name, points in enough(curves_of(counts, study.judged)):
         fit = stats.linregress(np.log(points.x), np.log(points.y))
         rest = np.log(points.y) - fit.intercept - fit.slope * np.log(points.x)
         alike = np.array([name["curve"] in curves.split() for curves in seeds.curves], dtype=bool)
         same = seeds[alike & (seeds.criterion == name["criterion"])]
-        errors = documents_sd(points, confidence) * (points["count"] / points.y)  # of the quantity, not of the count
+        errors = documents_sd(points, study.polarization.confidence)
+        errors = errors * (points["count"] / points.y)  # of the quantity, not of the count
         rows.append(
             name
             | {
                 "points": len(points),
                 "model_sd": np.sqrt((rest**2).sum() / (len(points) - 2)),
                 "documents_sd": errors.mean() if name["quantity"] in ("count", "excess") else np.nan,
-                "nulls_sd": (half_range(points) / points.y).mean() if name["quantity"] == "excess" else np.nan,
+                "nulls_sd": (
+                    (half_range(points, study.nulls) / points.y).mean() if name["quantity"] == "excess" else np.nan
+                ),
                 "seeds_sd": (same.deviation / same["mean"]).mean() if name["quantity"] == "count" else np.nan,
             }
         )
-    columns = ["curve", "criterion", "quantity", "points", "model_sd", "documents_sd", "nulls_sd", "seeds_sd"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*NAMES, "points", "model_sd", "documents_sd", "nulls_sd", "seeds_sd"])
 
 
-def half_range(points: pd.DataFrame) -> np.ndarray:
-    """Half the range of the draws of the null with the largest mean, at every point."""
+def half_range(points: pd.DataFrame, nulls: Nulls) -> np.ndarray:
+    """Half the range of the draws of the null with the largest mean, at every point; NaN where it was drawn once."""
     means = points[[f"null_{null}" for null in NULLS]].fillna(-1).to_numpy()
     ranges = points[[f"null_{null}_high" for null in NULLS]].to_numpy()
     ranges = ranges - points[[f"null_{null}_low" for null in NULLS]].to_numpy()
+    ranges = np.where([nulls.draws(null) > 1 for null in NULLS], ranges, np.nan)
     return ranges[np.arange(len(points)), means.argmax(axis=1)] / 2
 
 
@@ -181,22 +194,23 @@ def coverage_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
         draws, seed = study.fits.coverage_draws, study.fits.seed
         found = coverage(points.x.to_numpy(), fit["alpha"], fit["c"], sd, confidence, draws, seed)
         rows.append(found.assign(**name, points=len(points), nominal=confidence))
-    return pd.concat(rows, ignore_index=True)
+    columns = ["estimator", "draws", "without", "coverage", "coverage_low", "coverage_high", "half_width", "bias"]
+    return joined(rows, [*columns, "points", "nominal"])
 
 
 def forecast_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Counts extrapolated to named models, with the interval of one more observation and the range over rival forms.
 
     Columns: curve, criterion, quantity, name, neurons, forecast, low, high, rivals_low, rivals_high, beyond (decades
-    from the largest measured size), measured (decades that the measured sizes span), reach ("inside", "near": beyond
-    them by no more than they span, "far").
+    from the nearest measured size, 0 between them), measured (decades that the measured sizes span), reach ("inside",
+    "near": beyond them by no more than they span, "far").
     """
     rows = []
     for name, points in enough(curves_of(counts, study.judged, ("count", "excess"))):
         span = np.log10(points.x.max() / points.x.min())
         for model, neurons in study.fits.forecast.items():
-            beyond = np.log10(neurons / points.x.max())
-            reach = "inside" if beyond <= 0 else "near" if beyond <= span else "far"
+            beyond = max(0.0, np.log10(neurons / points.x.max()), np.log10(points.x.min() / neurons))
+            reach = "inside" if not beyond else "near" if beyond <= span else "far"
             values = predict_power_law(points.x, points.y, neurons, study.polarization.confidence)
             others = [predict(form, points.x, points.y, neurons) for form in (*FORMS, PERSISTENCE)]
             rows.append(
@@ -205,5 +219,5 @@ def forecast_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
                 | dict(zip(("forecast", "low", "high"), values, strict=True))
                 | {"rivals_low": np.nanmin(others), "rivals_high": np.nanmax(others)}
             )
-    columns = ["curve", "criterion", "quantity", "name", "neurons", "forecast", "low", "high"]
+    columns = [*NAMES, "name", "neurons", "forecast", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "rivals_low", "rivals_high", "beyond", "measured", "reach"])

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from rosetta_scaling.config import MINIMUM_RUNGS, NULLS
-from rosetta_scaling.estimators import fit_power_law
+from rosetta_scaling.estimators import fit_power_law, ols
 
 ABSCISSAE = ("neurons", "parameters", "non_embedding_parameters", "hidden_size", "training_flops")
 QUANTITIES = ("count", "excess", *(f"null_{null}" for null in (*NULLS, "iid")))
@@ -18,26 +18,36 @@ def fit_counts(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
     Points where the quantity is zero cannot enter a logarithm: they are left out and the note says so. `geometric` is
     the exponent of the number of neurons against x, which is that of a constant share; `p_sublinear`: one-sided p that
-    the share of the quantity among all neurons does not fall with x.
+    the share of the quantity among all neurons does not fall with x. Points that lie exactly on a line have neither an
+    interval nor a p: no scatter is left to judge the exponent by.
     """
     rows = []
     for (curve, criterion), part in counts.groupby(["curve", "criterion"], sort=False):
         for quantity in QUANTITIES:
             positive = part[part[quantity] > 0]
-            dropped = len(part) - len(positive)
-            note = f"{dropped} of {len(part)} points left out: {quantity} is not positive" if dropped else ""
+            dropped, unknown = len(part) - len(positive), " or not known" if part[quantity].isna().any() else ""
+            left_out = f"{dropped} of {len(part)} points left out: {quantity} is not positive{unknown}"
             for x in ABSCISSAE:
-                fit = dict.fromkeys(COLUMNS, np.nan) | {"points": len(positive)}
-                reason = note
-                if positive[x].isna().any():
-                    reason = "; ".join(filter(None, [note, f"{x} is not known for every network"]))
-                elif len(positive) >= MINIMUM_RUNGS:
-                    fit |= fit_power_law(positive[x], positive[quantity], confidence)
-                    fit |= against_constant_share(positive[x], positive.neurons, positive[quantity])
-                rows.append(
-                    {"curve": curve, "criterion": criterion, "quantity": quantity, "x": x, **fit, "note": reason}
-                )
+                fit = {"curve": curve, "criterion": criterion, "quantity": quantity, "x": x, "points": len(positive)}
+                found = one_fit(positive[x], positive.neurons, positive[quantity], confidence)
+                note = "; ".join(filter(None, [left_out if dropped else "", found["note"]]))
+                rows.append(fit | found | {"note": note})
     return pd.DataFrame(rows)
+
+
+def one_fit(x: pd.Series, neurons: pd.Series, y: pd.Series, confidence: float) -> dict:
+    """The fit of y (points,), all positive, against the sizes x, or why there is none, in the note."""
+    missing = dict.fromkeys(COLUMNS, np.nan) | {"note": ""}
+    if x.isna().any():
+        return missing | {"note": f"{x.name} is not known for every network"}
+    if len(x) < MINIMUM_RUNGS:
+        return missing  # as many points as there are say so
+    if x.nunique() < 2:
+        return missing | {"note": f"{x.name} is the same at every point"}
+    found = fit_power_law(x, y, confidence) | against_constant_share(x, neurons, y)
+    if note := ols(x, y, confidence)["note"]:
+        found |= {"low": np.nan, "high": np.nan, "p_sublinear": np.nan}
+    return {name: found[name] for name in COLUMNS} | {"note": note}
 
 
 def against_constant_share(x: pd.Series, neurons: pd.Series, y: pd.Series) -> dict[str, float]:

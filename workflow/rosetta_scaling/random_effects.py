@@ -1,4 +1,4 @@
-"""Exponents where an error is known beforehand: of measurement at every point, of the exponent of every curve."""
+"""Exponents by random effects: of points with errors of measurement, and of several curves with errors of exponents."""
 
 import numpy as np
 import pandas as pd

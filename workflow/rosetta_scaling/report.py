@@ -13,7 +13,7 @@ import pandas as pd
 from rosetta_scaling.figure_data import primary
 from rosetta_scaling.figures import FIGURES
 from rosetta_scaling.fit_cells import fit_cells
-from rosetta_scaling.fit_checklist import read_checked
+from rosetta_scaling.fit_checklist import Fits, read_checked
 from rosetta_scaling.layout import FIT_TABLES
 from rosetta_scaling.report_tables import table_cells, verdict_cells
 from rosetta_scaling.store import StudyError, atomic, read_json, read_table
@@ -34,6 +34,7 @@ def write_report(results_dir: str | Path, folder: str | Path) -> None:
     results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
     claims = check_claims(read_json(results / "tables" / "claims.json")["claims"])
+    fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
@@ -58,8 +59,7 @@ def write_report(results_dir: str | Path, folder: str | Path) -> None:
             "fit_verdicts": verdict_words(of_fits),
             "corpus_words": corpus_words(provenance),
         },
-        "fits.html": {**fit_cells(tables, read_checked(results / "tables" / "fits.json")), "fit_claims": of_fits}
-        | {"fit_verdicts": verdict_words(of_fits)},
+        "fits.html": {**fit_cells(tables, fits), "fit_claims": of_fits, "fit_verdicts": verdict_words(of_fits)},
     }
     for name, content in pages.items():
         page = environment.get_template(f"{name}.j2").render(**shared, **content)
@@ -74,6 +74,15 @@ def check_claims(claims: list[dict]) -> list[dict]:
                 f"claims.json: the verdict {claim['verdict']!r} is none of {VERDICTS}; mend the step that writes it."
             )
     return claims
+
+
+def check_fits(uncertainty: pd.DataFrame, fits: Fits) -> Fits:
+    """Refuse fits.json when a fit is missing of which the tables give the uncertainty."""
+    reported = {(fit.curve, fit.criterion, fit.quantity) for fit in fits.fits}
+    for fit in zip(uncertainty["curve"], uncertainty["criterion"], uncertainty["quantity"], strict=True):
+        if fit not in reported:
+            raise StudyError(f"fits.json: the fit of {', '.join(fit)} is missing; run the step that writes it again.")
+    return fits
 
 
 def figure_parts(folder: Path, name: str) -> dict[str, str]:

@@ -49,9 +49,9 @@ def _log_of_positive(values: np.ndarray) -> np.ndarray:
     return np.log(np.where(values > 0, values, np.nan))
 
 
-# theta of the logarithm, y = c * (u - theta), is the ln x where y would be 0; of the saturating form, y = c * x / (theta +
-# x), the x of half the limit; of the broken one the x of the break. At one end of their grids the first two are constant,
-# at the other the second is proportional.
+# theta is, of the logarithm, y = c * (u - theta), the ln x where y would be 0; of the saturating form,
+# y = c * x / (theta + x), the x of half the limit c; of the broken one the x of the break. At one end of the grids
+# the first two become constant, at the other the second becomes proportional.
 FORMS = {
     "constant": Form(("c",), lambda u, theta: (0, [1])),
     "proportional": Form(("c",), lambda u, theta: (u, [1])),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.config import MINIMUM_RUNGS, Criterion
-from rosetta_scaling.counts import Matches, Point
+from rosetta_scaling.counts import Matches, Point, by_draw, summary_of
 from rosetta_scaling.estimators import fit_power_law
 from rosetta_scaling.intervals import of_mean
 from rosetta_scaling.rosetta import rosetta_neurons, satisfying
@@ -34,7 +34,7 @@ def point_isolation(point: Point) -> pd.DataFrame:
     """Isolation of matched neurons, from their correlations, and of the matches of every null.
 
     Columns: criterion (those that claims are judged on), kind ("real" or a null), matches, isolation (mean) and
-    rank_slope (beta within the pair), means over draws, with isolation_low and isolation_high over draws.
+    rank_slope (beta within the pair), means over the draws that can tell, with isolation_low and isolation_high.
     """
     study = point.layout.study
     real = {model: table.assign(draw=0) for model, table in point.real[0].items()}, {}
@@ -51,7 +51,7 @@ def point_isolation(point: Point) -> pd.DataFrame:
                     {
                         "criterion": criterion.name,
                         "kind": kind,
-                        "matches": len(found) * scale / draws,
+                        "matches": summary_of("mean", by_draw(tables, criterion, False, range(draws)))["mean"] * scale,
                         "isolation": groups.mean().mean(),
                         "isolation_low": groups.mean().min(),
                         "isolation_high": groups.mean().max(),
