@@ -181,6 +181,11 @@ class Layout:
             return f"{self.checkpoint(model)}/manifest.json"
         return f"{self.results}/checkpoints/{model}.json"
 
+    @property
+    def audit(self) -> str:
+        """What the weights of every two networks that are matched have in common."""
+        return self.tables("audit.csv")
+
     # -- units and activations ---------------------------------------------------------------------------------------
 
     def scope(self, a: str, b: str) -> str:

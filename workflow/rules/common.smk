@@ -124,11 +124,19 @@ def sides(pair):
 
 
 def source_files(scope, model, draw=None):
-    """What the activations of a model, or of a fresh initialisation of it, are read or computed from."""
+    """What the activations of a model, or of a fresh initialisation of it, are read or computed from.
+
+    Nothing is matched before the audit has passed; a new audit of the same networks changes nothing.
+    """
+    audited = [ancient(layout.audit)]
     if layout.stores_activations:
         name = model if draw is None else f"{model}.untrained{draw}"
-        return [f"{layout.activations(scope, name)}/summary.json"]
-    return [layout.checkpoint_manifest(model), layout.tokens(scope, model)]
+        return [f"{layout.activations(scope, name)}/summary.json", *audited]
+    return [
+        layout.checkpoint_manifest(model),
+        layout.tokens(scope, model),
+        *audited,
+    ]
 
 
 def sources_of_variant(pair, variant):
