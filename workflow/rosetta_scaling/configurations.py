@@ -37,17 +37,19 @@ def public_config(name: str):
     return AutoConfig.for_model(**models[name]["config"])
 
 
-def model_class(config) -> type:
-    """The class that reads a network: a causal language model where there is one.
-
-    Encoders, which could be causal but were not trained to be, are taken without their heads.
-    """
-    from transformers import AutoModel, AutoModelForCausalLM
+def is_causal(config) -> bool:
+    """Whether a network reads from left to right; encoders could be made to, but were not trained to."""
     from transformers.models.auto import modeling_auto as known
 
     causal = config.model_type in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    masked = config.model_type in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    return AutoModelForCausalLM if causal and not masked else AutoModel
+    return causal and config.model_type not in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def model_class(config) -> type:
+    """The class that reads a network: a causal language model, or an encoder without its head."""
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    return AutoModelForCausalLM if is_causal(config) else AutoModel
 
 
 def describe(config) -> Description:
