@@ -263,7 +263,14 @@ class Layout:
         # With the smallest useful vocabulary a unit has about two bytes.
         most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains * 2 // 3
         draws = study.nulls.untrained_draws
-        return make_plan(study.matching, study.activations, study.units, sizes, self.pairs, most_units, draws)
+        return make_plan(
+            study.matching, study.activations, study.units, sizes, self.pairs, most_units, draws, self.weight_bytes
+        )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of a weight of a network that is loaded."""
+        return 4 if self.study.networks.dtype == "float32" else 2
 
     @property
     def stores_activations(self) -> bool:

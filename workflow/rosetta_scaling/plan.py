@@ -86,10 +86,10 @@ class ModelSize:
         maps = (3 if self.gated else 2) * self.hidden * self.width + 4 * self.hidden**2
         return self.layers * maps + 2 * self.vocabulary * self.hidden
 
-    def forward_bytes(self, batch_tokens: int) -> int:
-        """Memory of a network that is being read: float32 weights, a batch inside a block, a window of all neurons."""
+    def forward_bytes(self, batch_tokens: int, weight_bytes: int = 4) -> int:
+        """Memory of a network that is being read: weights, a batch inside a block, a window of all neurons."""
         inside_a_block = 4 * batch_tokens * (6 * self.width + 16 * self.hidden)
-        return 4 * self.parameters + inside_a_block + 2 * WINDOW_BATCHES * batch_tokens * self.neurons
+        return weight_bytes * self.parameters + inside_a_block + 2 * WINDOW_BATCHES * batch_tokens * self.neurons
 
 
 def trained_size(family: Family, size: Size) -> ModelSize:
@@ -106,19 +106,35 @@ def folder_size(folder: str | Path) -> ModelSize:
 
 
 def published_size(source: str, name: str) -> ModelSize:
-    """A network that is not here yet, by the configurations in workflow/models/: no network is asked.
+    """A network that is not here yet."""
+    return config_size(published(source, name)["config"], f"workflow/models, {name}")
+
+
+def download_bytes(source: str, name: str, parameters: int) -> int:
+    """What fetching a network takes; of the hub at 16 bits per parameter."""
+    if source == "hub":
+        return 2 * parameters
+    return sum(package["bytes"] for package in published(source, name)["packages"])
+
+
+def published(source: str, name: str) -> dict:
+    """What workflow/models/ knows of a network: no network is asked.
 
     `source` is "hub" or "package", `name` owner/name@revision or the name of a package's model.
     """
     path = WORKFLOW / "models" / ("public.yaml" if source == "hub" else "packages.yaml")
     known = yaml.safe_load(path.read_text())
-    models = {entry["repository"]: entry for entry in known.values()} if source == "hub" else known
+    models = known
+    if source == "hub":
+        models = {
+            name: entry for entry in known.values() for name in (entry["repository"], *entry.get("same_shape", ()))
+        }
     if (wanted := name.split("@")[0]) not in models:
         raise StudyError(
             f"the size of {wanted} is not known before it is here; add its configuration to {path}, or download it "
             "first and name the folder (source: local)"
         )
-    return config_size(models[wanted]["config"], f"{path}, {wanted}")
+    return models[wanted]
 
 
 def config_size(values: dict, where: str) -> ModelSize:
@@ -175,10 +191,12 @@ def make_plan(
     pairs: dict[str, tuple[str, str]],
     most_units: int,
     draws: int,
+    weight_bytes: int = 4,
 ) -> Plan:
     """Choose what is not forced: the engine from the sizes, the placement from the budgets.
 
-    `most_units` is an upper bound; `draws` fresh initialisations of every network are stored beside it.
+    `most_units` is an upper bound; `draws` fresh initialisations of every network are stored beside it; networks are
+    loaded with `weight_bytes` for each weight.
     """
     memory, scratch = matching.memory_mb * 10**6, matching.scratch_gb * 1e9
     item = 4 if activations.dtype == "float32" else 2
@@ -195,7 +213,9 @@ def make_plan(
     if placement == "auto":
         placement = "stored" if stored + sketched <= scratch else "recomputed"
     reading = {
-        model: 0 if placement == "stored" else size.forward_bytes(activations.batch_passages * units.max_tokens)
+        model: 0
+        if placement == "stored"
+        else size.forward_bytes(activations.batch_passages * units.max_tokens, weight_bytes)
         for model, size in sizes.items()
     }
     for a, b in pairs.values():
