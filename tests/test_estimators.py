@@ -23,6 +23,7 @@ from rosetta_scaling.estimators import (
     theil_sen,
 )
 from rosetta_scaling.intervals import of_share
+from rosetta_scaling.random_effects import fit_measured
 from rosetta_scaling.store import StudyError
 
 SIZES = 192 * 2.0 ** np.arange(8)
@@ -30,8 +31,8 @@ LOGARITHMIC = ("ols", "theil_sen")
 COUNTING = ("quasi_poisson", "negative_binomial")
 T3 = 3.182446305284263  # 97.5% quantile of Student's t with 3 degrees of freedom, from a printed table
 
-# Counts at the first five sizes: overdispersed, and less varied than Poisson.
-VARIED, EVEN = np.array([14, 40, 33, 90, 80.0]), np.array([14, 24, 40, 67, 112.0])
+# Counts at the first five sizes: much and slightly more varied than Poisson, and less.
+VARIED, SLIGHTLY, EVEN = np.array([[14, 40, 33, 90, 80], [14, 30, 44, 90, 110], [14, 24, 40, 67, 112.0]])
 
 
 def counts(seed: int, points: int = 5, sd: float = 0.2, first: float = 20, alpha: float = 0.75) -> np.ndarray:
@@ -200,7 +201,7 @@ def test_quasi_poisson_is_the_likelihood_with_the_variance_of_the_residuals(y):
     assert (found["c"] * SIZES[:n] ** found["alpha"]).sum() == pytest.approx(y.sum())  # as every Poisson fit
 
 
-@pytest.mark.parametrize("y", [VARIED, counts(1, 8), counts(2, 8, 0.5), np.array([0, 3, 2, 19, 14.0])])
+@pytest.mark.parametrize("y", [VARIED, SLIGHTLY, counts(1, 8), counts(2, 8, 0.5), np.array([0, 3, 2, 19, 14.0])])
 def test_the_dispersion_solves_the_moment_equation(y):
     n = len(y)
     grid = np.exp(np.linspace(np.log(1e-3), np.log(10), 60))
@@ -369,6 +370,20 @@ def test_draws_without_an_interval_are_told_apart():
     assert found.without["ols"] == pytest.approx((zeros == 0).mean(), abs=0.1)  # hardly any but at the smallest size
     assert found.without["ols"] == found.without["theil_sen"] == found.without["measured"]
     assert found.without["quasi_poisson"] < 0.03
+
+
+def test_a_simulation_of_one_draw_is_its_fits():
+    x, rng = SIZES[:5], np.random.default_rng(6)
+    error = rng.standard_normal((1, 5))
+    y = rng.poisson(20 * (x / 192) ** 0.75 * np.exp(0.2 * error))[0]
+    found = coverage(x, 0.75, 20 / 192**0.75, 0.2, 0.9, 1, seed=6).set_index("estimator")
+    expected = {name: estimate(x, y, 0.9) for name, estimate in ESTIMATORS.items()}
+    expected["measured"] = fit_measured(x, y, 1 / np.sqrt(y), 0.9)
+    assert list(found.index) == list(expected)
+    for name, fit in expected.items():
+        assert found.half_width[name] == pytest.approx((fit["high"] - fit["low"]) / 2)
+        assert found.bias[name] == pytest.approx(fit["alpha"] - 0.75)
+        assert found.coverage[name] == (fit["low"] < 0.75 < fit["high"])
 
 
 def test_a_simulation_is_that_of_its_seed():

@@ -99,7 +99,7 @@ def curves(seed: int, points=(3, 4, 5), number: int = 6, between: float = 0.2, s
     for curve in range(number):
         x = SIZES[: points[curve % len(points)]]
         y = np.exp(rng.normal(3, 0.5) + rng.normal(0.75, between) * np.log(x / 192) + rng.normal(0, sd, len(x)))
-        parts.append(pd.DataFrame({"curve": f"curve {curve}", "x": x, "y": y}))
+        parts.append(pd.DataFrame({"curve": f"curve {9 - curve}", "x": x, "y": y}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -108,16 +108,17 @@ def test_the_parts_of_a_pool_are_those_of_a_meta_analysis():
 
     table = curves(1)
     found = pool(table, 0.9)
-    fits = {curve: stats.linregress(np.log(part.x), np.log(part.y)) for curve, part in table.groupby("curve")}
+    fits = {
+        curve: stats.linregress(np.log(part.x), np.log(part.y)) for curve, part in table.groupby("curve", sort=False)
+    }
     squares = sum(
         ((np.log(part.y) - fits[curve].intercept - fits[curve].slope * np.log(part.x)) ** 2).sum()
         for curve, part in table.groupby("curve")
     )
     residual = np.sqrt(squares / 12)  # 24 points, 6 lines
     assert found["residual"] == pytest.approx(residual)
-    errors = np.array([
-        residual / np.sqrt(((np.log(part.x) - np.log(part.x).mean()) ** 2).sum()) for _, part in table.groupby("curve")
-    ])  # fmt: skip
+    spreads = [np.var(np.log(part.x), ddof=0) * len(part) for _, part in table.groupby("curve", sort=False)]
+    errors = residual / np.sqrt(spreads)
     slopes = np.array([fit.slope for fit in fits.values()])
     reference = combine_effects(slopes, errors**2, method_re="pm", use_t=True, alpha=0.1, atol=1e-10)
     assert found["alpha"] == pytest.approx(reference.mean_effect_re)
@@ -153,15 +154,16 @@ def test_a_pool_is_the_mixed_model_where_that_converges(points, number):
         assert found["alpha"] == pytest.approx(mixed.fe_params.iloc[1], abs=1e-6)
         assert found["between"] == pytest.approx(np.sqrt(mixed.cov_re.iloc[1, 1]), abs=1e-3)
         assert found["residual"] == pytest.approx(np.sqrt(mixed.scale), abs=1e-3)
-        offsets = mixed.params["x1"] + np.array([effects.iloc[1] for effects in mixed.random_effects.values()])
+        rows = found["curves"]
+        own = mixed.params["x1"] + np.array([mixed.random_effects[curve].iloc[1] for curve in rows.curve])
         # The mixed model's exponents also use the starts of the curves, which tell little of them.
-        assert found["curves"].shrunken.to_numpy() == pytest.approx(offsets, abs=0.1)
+        assert rows.shrunken.to_numpy() == pytest.approx(own, abs=0.1)
     assert compared >= 3
 
 
 @pytest.mark.parametrize("between", [0, 0.1, 0.3])
 def test_a_pool_recovers_the_mean_and_the_spread_of_exponents(between):
-    found = [pool(curves(seed, between=between), 0.95) for seed in range(300)]
+    found = [pool(curves(seed, between=between), 0.95) for seed in range(200)]
     assert np.mean([one["alpha"] for one in found]) == pytest.approx(0.75, abs=0.02)
     assert 0.92 < np.mean([one["low"] < 0.75 < one["high"] for one in found]) < 0.98
     assert np.mean([one["residual"] ** 2 for one in found]) == pytest.approx(0.01, rel=0.1)
@@ -170,9 +172,19 @@ def test_a_pool_recovers_the_mean_and_the_spread_of_exponents(between):
     assert (variance < 0.003) if between == 0 else variance == pytest.approx(between**2, rel=0.15)
 
 
+@pytest.mark.parametrize("between", [0, 0.3])
+def test_the_test_of_one_exponent_is_that_of_nested_models(between):
+    from statsmodels.formula.api import ols as formula
+
+    table = curves(3, (3, 5, 4, 8), between=between)
+    logs = pd.DataFrame({"curve": table.curve, "u": np.log(table.x), "v": np.log(table.y)})
+    full, one = (formula(f"v ~ C(curve) {sign} u", logs).fit() for sign in "*+")
+    assert pool(table, 0.95)["p_same"] == pytest.approx(full.compare_f_test(one)[1])
+
+
 def test_shrunken_exponents_are_nearer_to_the_truth():
     own, shrunken = [], []
-    for seed in range(200):
+    for seed in range(100):
         rows = pool(curves(seed, (3,), between=0.05), 0.95)["curves"]
         own.append(((rows.alpha - 0.75) ** 2).mean())
         shrunken.append(((rows.shrunken - 0.75) ** 2).mean())
@@ -188,7 +200,7 @@ def test_curves_of_common_variance_have_intervals_that_hold():
         ]
         rows = pool(pd.concat(parts), 0.95)["curves"]
         hits.append((rows.low < planted) & (planted < rows.high))
-    assert np.mean(hits) == pytest.approx(0.95, abs=0.02)
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.03)
 
 
 def test_noise_free_curves_keep_their_exponents():
@@ -199,6 +211,9 @@ def test_noise_free_curves_keep_their_exponents():
     assert found["curves"].shrunken.to_numpy() == pytest.approx([0.5, 0.6, 0.7, 0.8])
     alike = pool(table.assign(y=3 * table.x**0.6), 0.95)
     assert [alike["alpha"], alike["between"]] == pytest.approx([0.6, 0], abs=1e-6)
+    level = pool(table.assign(y=1.0), 0.95)  # without a trace of rounding
+    assert [level["alpha"], level["between"]] == [0, 0]
+    assert (level["curves"].shrunken == 0).all()
 
 
 def test_variances_of_any_size_leave_the_moment_equation_solved():

@@ -54,6 +54,12 @@ def test_a_planted_form_comes_back_and_wins(form):
         assert predict(form, X, y, at) == pytest.approx(expected[form], rel=1e-5)
 
 
+def test_of_forms_that_fit_exactly_only_the_number_of_parameters_tells():
+    table = rows(X, PLANTED["constant"][0])
+    for form, k in (("power law", 3), ("quadratic", 4), ("broken power law", 5)):
+        assert table.aicc[form] - table.aicc["constant"] == pytest.approx(16 * k / (7 - k) - 6.4)
+
+
 @pytest.mark.parametrize("form", ["constant", "proportional", "power law", "logarithmic", "saturating"])
 def test_a_planted_form_mostly_wins_through_noise(form):
     rng, wins = np.random.default_rng(0), []
@@ -130,7 +136,7 @@ def test_forecasts_need_nothing_but_what_was_seen():
     other = rows(X[order], NOISY[order])
     for column in ("squares", "left_out", "largest"):
         assert other[column].to_numpy() == pytest.approx(table[column].to_numpy(), nan_ok=True, rel=1e-4)
-    assert predict("persistence", X[order], NOISY[order], 1e6) == pytest.approx(390)
+    assert predict("persistence", X[::-1], NOISY[::-1], 1e6) == pytest.approx(390)
 
 
 def test_few_points_leave_criteria_out_and_say_so():
@@ -168,7 +174,9 @@ def test_a_form_at_its_bound_says_so():
     table = rows(X, 1000 * X**-0.5)
     assert table.at_bound[["logarithmic", "saturating"]].all()
     assert table.squares[["logarithmic", "saturating"]].to_numpy() == pytest.approx(table.squares["constant"], rel=0.02)
-    assert rows(X, X**1.5).at_bound["saturating"]
+    table = rows(X, X**1.5)
+    assert table.at_bound["saturating"]
+    assert table.squares["saturating"] == pytest.approx(table.squares["proportional"], rel=0.02)
     assert not rows(X, NOISY).at_bound.any()
 
 
@@ -176,7 +184,7 @@ def test_a_logarithm_has_no_value_below_its_zero():
     y = PLANTED["logarithmic"][0]
     assert np.isnan(predict("logarithmic", X, y, 50))
     # Left out in turn, the smallest size is not one at which the form fitted to the others would not exist.
-    steep = np.array([1, 40, 80, 120, 160, 200, 240, 280.0])
+    steep = np.array([1, 10, 50, 90, 130, 170, 210, 250.0])
     assert np.isfinite(rows(X, steep).left_out["logarithmic"])
 
 
@@ -196,7 +204,7 @@ def test_every_form_is_refused_what_has_no_logarithm():
 
 def test_sizes_may_repeat():
     x = np.array([1, 1, 2, 2, 4, 4, 8, 8.0])
-    table = rows(x, 3 * x**0.5 * np.exp([0.1, -0.1] * 4))
+    table = rows(x, 3 * x**0.5 * np.exp([0.1, -0.1, -0.1, 0.1] * 2))
     assert table.alpha["power law"] == pytest.approx(0.5)
     assert table.loc["broken power law", "note"] == "it needs 6 points of different sizes"
     assert table.largest["power law"] == pytest.approx(0, abs=1e-9)

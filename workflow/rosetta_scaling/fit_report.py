@@ -90,6 +90,12 @@ def known(value, why: str = "it is not defined here"):
     return UNKNOWN + why if pd.isna(value) or value in (np.inf, -np.inf) else value
 
 
+def in_words(value, why: str = "it is not defined here") -> str:
+    """The same for a sentence: 800768.0, which a csv with missing values makes of 800768, is written as that."""
+    value = known(value, why)
+    return value if isinstance(value, str) else f"{value:.15g}"
+
+
 def form_block(layout: Layout, fit: dict) -> dict:
     others = "every other model" if len(layout.study.curves[fit["curve"]]) > 2 else "the other model"
     return {
@@ -106,7 +112,8 @@ def form_block(layout: Layout, fit: dict) -> dict:
 def data_block(layout, models, chosen, facts, fit, points) -> dict:
     study, models = layout.study, models.set_index("model")
     rest = chosen["counts"].drop(points.index)
-    left_out = [f"{p}: {fit['quantity']} is {known(y)}" for p, y in zip(rest.point, rest[fit["quantity"]], strict=True)]
+    found = zip(rest.point, rest[fit["quantity"]], strict=True)
+    left_out = [f"{point}: {fit['quantity']} is {in_words(value)}" for point, value in found]
     members = list(dict.fromkeys(model for row in points.models for model in row.split()))
     trained = all(layout.is_trained_here(model) for model in members)
     tokens = models.training_tokens.reindex(members)
@@ -137,7 +144,7 @@ def point_data(models: pd.DataFrame, snapshots: pd.DataFrame, row: dict, fit: di
     members = row["models"].split()
     by_units = snapshots[(snapshots.point == row["point"]) & ~snapshots.extrapolated]
     words = {
-        key: [f"{m}: {known(models[key][m], 'not trained here')}" for m in members]
+        key: [f"{m}: {in_words(models[key][m], 'not trained here')}" for m in members]
         for key in ("seed", "training_tokens")
     }
     return {

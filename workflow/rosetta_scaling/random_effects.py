@@ -27,9 +27,7 @@ def meta_regression(design: np.ndarray, y: np.ndarray, variance: np.ndarray) -> 
     tau2 = 0.0
     if solve(0.0)[2] > freedom:
         beta = np.linalg.lstsq(design, y, rcond=None)[0]
-        top = (
-            2 * ((y - design @ beta) ** 2).sum() / freedom
-        )  # at least twice the root: the sum of squares is at most half
+        top = 2 * ((y - design @ beta) ** 2).sum() / freedom  # above the root: the sum of squares is half or less
         # The inverse of the sum is almost a straight line in tau2, however small the variances are.
         tau2 = optimize.brentq(lambda tau2: freedom / solve(tau2)[2] - 1, 0, top, xtol=1e-10 * top)
     beta, root, squares = solve(tau2)
