@@ -361,7 +361,7 @@ class Theory(Section):
 class Study(Section):
     """A whole study. Field order is the order of config.yaml."""
 
-    study: Name
+    study: CurveName
     """Name; everything is written to results/NAME/."""
     cache_dir: str = "results/cache"
     """Corpora, tokenizers and checkpoints, shared by all studies and keyed by content."""

@@ -13,7 +13,18 @@ from rosetta_scaling.config import WORKFLOW
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store import digest, file_sha256, read_json, read_table, write_json
 
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas", "scipy", "seaborn", "snakemake")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "seaborn",
+    "snakemake",
+)
 
 
 def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) -> None:
