@@ -11,12 +11,14 @@ import pytest
 import torch
 import transformers
 import yaml
+from hub_mirror import Mirror
 
 from rosetta_scaling import config, plan
 from rosetta_scaling.checkpoints import load_model, register, untrained_model, write_untrained
 from rosetta_scaling.config import WORKFLOW, Networks
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
+from rosetta_scaling.plan_table import download_bytes
 from rosetta_scaling.store import StudyError, read_json, write_json
 
 CPU = torch.device("cpu")
@@ -39,6 +41,13 @@ def save(folder: Path, made) -> Path:
     transformers.AutoModel.from_config(made).save_pretrained(folder)
     (folder / "tokenizer.json").write_text("{}")
     return folder
+
+
+@pytest.fixture
+def mirror():
+    served = Mirror()
+    yield served
+    served.close()
 
 
 # -- names and keys --------------------------------------------------------------------------------------------------
@@ -100,9 +109,30 @@ def test_sizes_are_known_before_anything_is_downloaded():
     assert neurons == {"pythia-r0": 524_288, "seed-r0": 36_864, "opt-r0": 1_376_256, "minilm-r0": 9_216}
 
 
-def test_a_network_of_unknown_size_is_refused_with_what_to_do():
-    with pytest.raises(StudyError, match=r"size of owner/name is not known .* add its configuration"):
-        study(a=hub("owner/name@main"), b=hub("facebook/opt-125m@main")).size("a-r0")
+def test_the_hub_is_asked_for_a_size_that_nobody_knows_and_only_once(tmp_path, monkeypatch, mirror):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    config = transformers.GPTNeoXConfig(**SMALL)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
+    (tmp_path / "model/tokenizer.json").write_text("{}")
+    mirror.add("owner/name", tmp_path / "model")
+    code = """if True:
+        import test_sources
+        print(test_sources.study(a=test_sources.hub("owner/name@main"), b=test_sources.hub("facebook/opt-125m@main"))
+            .size("a-r0").neurons)
+    """
+    command, printed = [sys.executable, "-c", code], []
+    environment = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONPATH": f"{WORKFLOW}:{Path(__file__).parent}"}
+    for endpoint in (mirror.endpoint, "http://127.0.0.1:9"):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment | {"HF_ENDPOINT": endpoint})
+        printed.append(done.stdout.strip() or done.stderr[-500:])
+    assert printed == [str(3 * 64)] * 2
+    assert {request.name for request in mirror.requests} == {"api", "config.json"}
+
+
+def test_an_unknown_package_is_refused():
+    with pytest.raises(StudyError, match="no package is known for the network 'gpt9'"):
+        study(a={"source": "package", "models": {"r0": "gpt9"}}, b=hub("facebook/opt-125m@main")).size("a-r0")
 
 
 def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
@@ -118,10 +148,11 @@ def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
 
 def test_every_package_has_what_a_plan_needs():
     for name, entry in yaml.safe_load((WORKFLOW / "models/packages.yaml").read_text()).items():
-        size = plan.published_size("package", name)
+        size = plan.config_size(entry["config"], name)
         assert size.neurons > 4000, name
         assert size.vocabulary > 30_000, name
-        assert plan.download_bytes("package", name, 0) == sum(package["bytes"] for package in entry["packages"])
+        layout = study(a={"source": "package", "models": {"r0": name}}, b=hub("facebook/opt-125m@main"))
+        assert download_bytes(layout, "a-r0", 0) == sum(package["bytes"] for package in entry["packages"])
 
 
 @pytest.mark.parametrize("path", sorted((WORKFLOW / "studies").glob("*.yaml")), ids=lambda path: path.stem)

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import logging
 import shutil
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,17 @@ def download(repository: str, revision: str, folder: str | Path, work_dir: str |
             files.rename(part)
     log.info("%s: %s, commit %s, is in %s", repository, revision, listing.commit, folder)
     return manifest
+
+
+def configuration(repository: str, revision: str) -> dict:
+    """config.json of a model of the hub, which tells its size before anything else is fetched."""
+    with tempfile.TemporaryDirectory() as folder, _explained(repository, revision):
+        listing = patiently(repository, partial(list_files, repository, revision))
+        choose(repository, listing.files)  # refuses what cannot be used
+        path, file = Path(folder) / "config.json", listing.files["config.json"]
+        take_cached(repository, listing.commit, file, path)
+        fetch(repository, listing.commit, file, path, lambda arrived: None)
+        return read_json(path)
 
 
 def _finished(folder: Path, repository: str, revision: str) -> dict | None:

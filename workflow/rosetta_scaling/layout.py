@@ -13,8 +13,8 @@ import numpy as np
 
 from rosetta_scaling import versions
 from rosetta_scaling.config import Study
-from rosetta_scaling.plan import ModelSize, Plan, folder_size, make_plan, published_size, trained_size
-from rosetta_scaling.store import StudyError, digest, model_files
+from rosetta_scaling.plan import ModelSize, Plan, config_size, folder_size, make_plan, published, trained_size
+from rosetta_scaling.store import StudyError, digest, model_files, read_json, write_json
 
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
 POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
@@ -248,7 +248,23 @@ class Layout:
             return self.size(self.original(model))
         if self.source(model) == "local" or Path(f"{self.checkpoint(model)}/manifest.json").exists():
             return folder_size(self.checkpoint(model))
-        return published_size(self.source(model), self.named(model))
+        return config_size(self.configuration(model), self.named(model))
+
+    def configuration(self, model: str) -> dict:
+        """What config.json of a network says, or will say once it is here. Only of networks that are not published in
+        workflow/models/ the hub is asked, once; jobs find the answer in the cache.
+        """
+        source, name = self.source(model), self.named(model)
+        if known := published(source, name):
+            return known["config"]
+        if source == "package":
+            raise StudyError(f"no package is known for the network {name!r}; workflow/models/packages.yaml lists them")
+        path = Path(f"{self.cache}/configurations/{self.checkpoint_key(model)}.json")
+        if not path.exists():
+            from rosetta_scaling.hub import configuration  # here, because it imports much
+
+            write_json(path, configuration(*name.split("@")))
+        return read_json(path)
 
     @cached_property
     def smallest(self) -> int:

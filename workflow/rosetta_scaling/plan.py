@@ -105,20 +105,8 @@ def folder_size(folder: str | Path) -> ModelSize:
     return config_size(json.loads(path.read_text()), str(path))
 
 
-def published_size(source: str, name: str) -> ModelSize:
-    """A network that is not here yet."""
-    return config_size(published(source, name)["config"], f"workflow/models, {name}")
-
-
-def download_bytes(source: str, name: str, parameters: int) -> int:
-    """What fetching a network takes; of the hub at 16 bits per parameter."""
-    if source == "hub":
-        return 2 * parameters
-    return sum(package["bytes"] for package in published(source, name)["packages"])
-
-
-def published(source: str, name: str) -> dict:
-    """What workflow/models/ knows of a network: no network is asked.
+def published(source: str, name: str) -> dict | None:
+    """What workflow/models/ knows of a network, if it does: no network is asked.
 
     `source` is "hub" or "package", `name` owner/name@revision or the name of a package's model.
     """
@@ -129,12 +117,7 @@ def published(source: str, name: str) -> dict:
         models = {
             name: entry for entry in known.values() for name in (entry["repository"], *entry.get("same_shape", ()))
         }
-    if (wanted := name.split("@")[0]) not in models:
-        raise StudyError(
-            f"the size of {wanted} is not known before it is here; add its configuration to {path}, or download it "
-            "first and name the folder (source: local)"
-        )
-    return models[wanted]
+    return models.get(name.split("@")[0])
 
 
 def config_size(values: dict, where: str) -> ModelSize:

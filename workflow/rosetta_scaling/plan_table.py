@@ -6,7 +6,7 @@ import pandas as pd
 
 from rosetta_scaling.config import NULLS
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.plan import download_bytes, exact_flops, published
+from rosetta_scaling.plan import exact_flops, published
 
 GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100
 
@@ -61,13 +61,14 @@ def model_plans(layout: Layout) -> pd.DataFrame:
         size, source = layout.size(model), layout.source(model)
         parameters = exact_parameters(layout, model) or size.parameters
         here = source in ("ladder", "local", "untrained") or Path(f"{layout.checkpoint(model)}/manifest.json").exists()
+        fetched = 0 if here else download_bytes(layout, model, parameters)
         rows.append(
             {
                 "model": model,
                 "network": layout.named(model) if source in ("local", "hub", "package") else source,
                 "neurons": size.neurons,
                 "parameters": parameters,
-                "download_gb": 0.0 if here else download_bytes(source, layout.named(model), parameters) / 1e9,
+                "download_gb": fetched / 1e9,
                 "memory_gb": layout.weight_bytes * parameters / 1e9,
                 "pass_flops": 2.0 * parameters * tokens,
             }
@@ -83,7 +84,14 @@ def exact_parameters(layout: Layout, model: str) -> int | None:
 
     from rosetta_scaling.configurations import describe
 
-    return describe(AutoConfig.for_model(**published("hub", layout.named(model))["config"])).parameters
+    return describe(AutoConfig.for_model(**layout.configuration(model))).parameters
+
+
+def download_bytes(layout: Layout, model: str, parameters: int) -> int:
+    """What fetching a network takes; of the hub at 16 bits per parameter."""
+    if layout.source(model) == "hub":
+        return 2 * parameters
+    return sum(package["bytes"] for package in published("package", layout.named(model))["packages"])
 
 
 def plan_table(layout: Layout, rate: float) -> str:
