@@ -9,8 +9,9 @@ BIN = .venv/bin
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
 
-plan: .venv/.ready        ## print what the matching of a study takes, before it runs: make plan STUDY=smoke
+plan: .venv/.ready        ## print what a study takes, before it runs: make plan STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) plan
+	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) --dry-run --quiet rules
 
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import transformers
 from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,6 +144,24 @@ def test_pooled_activations_are_means_over_the_tokens_of_a_unit(architecture, tm
             torch.testing.assert_close(stored[:, unit], expected, atol=1e-5, rtol=1e-4, msg=f"passage {passage}")
             checked.append(unit)
     assert checked == list(range(len(units)))
+
+
+def test_passages_of_a_batch_may_come_in_one_row():
+    """OPT flattens them before its MLPs."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 12, "ffn_dim": 40, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 300}
+    config = transformers.OPTConfig(**sizes, max_position_embeddings=64, word_embed_proj_dim=12)
+    model = transformers.OPTForCausalLM(config).eval()
+    found, (tokens, _) = whole(forward_pass(model)), study_tables()
+    for _, rows in tokens[tokens.unit >= 0].groupby("passage"):
+        passage = tokens[tokens.passage == rows.passage.iloc[0]]
+        read = {}
+        modules = dict(enumerate(layer.fc2 for layer in model.model.decoder.layers))
+        with torch.no_grad(), read_inputs(modules, read.__setitem__):
+            model(input_ids=torch.tensor(passage.token.to_numpy())[None])
+        hidden = torch.cat([read[0], read[1]], 1)
+        for unit, members in rows.groupby("unit"):
+            assert_close(found[:, unit], hidden[members.position.tolist()].mean(0))
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100])

@@ -73,9 +73,16 @@ def test_ready_studies_are_valid_and_named_after_their_file(path):
         ("ladder.tokens", -5, "'ladder.tokens' is -5; input should be greater than or equal to 1000"),
         ("curves.neox-bloom", ["neox", "bert"], "curves.neox-bloom names ['bert']; the families are ['neox', 'bloom'"),
         ("curves.neox-bloom", ["neox", "neox"], "two or more different families"),
-        ("families.bloom", {"source": "local", "folders": {"r1": "x", "r2": "y"}}, "a fit needs at least 3 rungs"),
+        ("families.bloom", {"source": "local", "models": {"a": "x", "b": "y"}}, "neox-bloom has no points"),
+        ("families.bloom", {"source": "hub", "models": {"r1": "owner/name"}}, "names owner/name@revision"),
+        ("families.bloom", {"source": "untrained"}, "needs the key 'of'"),
+        (
+            "families.bloom",
+            {"source": "untrained", "of": "gpt"},
+            "families.bloom.of is 'gpt'; expected one of ['neox',",
+        ),
         ("families.bloom.vocabulary", None, "needs the key 'vocabulary'"),
-        ("families.bloom.source", "local", "needs the key 'folders'"),
+        ("families.bloom.source", "local", "needs the key 'models'"),
         ("corpus.kind", "folder", "needs corpus.path"),
         ("ladder.rungs.r1.heads", 5, "hidden_size 24 over 5 heads"),
         ("matching.criteria", [{"k": 1}, {"k": 1, "min_r": 0.0}], "matching.criteria repeats itself"),
@@ -94,7 +101,7 @@ def test_errors_name_key_value_and_what_is_allowed(values, key, new, sentence):
 
 
 def test_models_of_a_point_share_a_modality(values):
-    values["families"]["vit"] = {"source": "local", "modality": "image", "folders": {f"r{i}": "x" for i in range(1, 6)}}
+    values["families"]["vit"] = {"source": "local", "modality": "image", "models": {f"r{i}": "x" for i in range(1, 6)}}
     values["curves"]["mixed"] = ["neox", "vit"]
     with pytest.raises(StudyError, match="mixes modalities"):
         config.parse(values)
@@ -102,7 +109,7 @@ def test_models_of_a_point_share_a_modality(values):
 
 def test_image_models_are_refused_until_they_can_be_read(values):
     for name in ("a", "b"):
-        values["families"][name] = {"source": "local", "modality": "image", "folders": dict.fromkeys("rst", "x")}
+        values["families"][name] = {"source": "local", "modality": "image", "models": dict.fromkeys("rst", "x")}
     values["curves"]["images"] = ["a", "b"]
     with pytest.raises(StudyError, match="cannot be read yet"):
         config.parse(values)

@@ -677,7 +677,7 @@ def test_networks_that_were_not_trained_here_are_reported_as_such(tmp_path):
             for file in ("config.json", "tokenizer.json", "model.safetensors"):
                 write_json(tmp_path / family / rung / file, {})
         folders = {rung: str(tmp_path / family / rung) for rung in ("r1", "r2", "r3")}
-        families[family] = {"source": "local", "folders": folders}
+        families[family] = {"source": "local", "models": folders}
     values = a_study().model_dump(mode="json") | {"families": families, "curves": {"neox-bloom": ["neox", "bloom"]}}
     study = parse(values | {"study": "elsewhere"})
     models = models_of(study).assign(seed=np.nan, training_tokens=np.nan)

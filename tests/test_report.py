@@ -271,7 +271,12 @@ def model_rows() -> tuple[pd.DataFrame, pd.DataFrame]:
         row |= {"source": "ladder", "modality": "text", "parameters": 90 * n + 40_000, "neurons": n, "layers": LAYERS}
         row |= {"non_embedding_parameters": 90 * n, "hidden_size": n // LAYERS // 4, "vocabulary": 4096, "seed": seed}
         row |= {"training_tokens": 10_000_000, "validation_loss": loss, "validation_bits_per_byte": loss / 2.6}
-        row |= {"train_seconds": 3.7 * n, "checkpoint": f"cache/checkpoints/{family}{rung}", "sha256": f"{n:f>64x}"}
+        row |= {
+            "train_seconds": 3.7 * n,
+            "origin": "ladder",
+            "checkpoint": f"cache/checkpoints/{family}{rung}",
+            "sha256": f"{n:f>64x}",
+        }
         models.append(row)
         for step in range(0, 1001, 50):
             curve = {"step": step, "tokens": step * 10_000, "loss": loss + 5 / (1 + step / 30)}
@@ -332,6 +337,12 @@ CLAIMS = [
 ]
 
 
+def audit_rows() -> pd.DataFrame:
+    rows = [{"a": "neox-r1", "b": "bloom-r1", "identical_share": 0.0, "mlp": np.nan, "verdict": "independent"}]
+    rows += [{"a": "neox-r1", "b": "llama-r1", "identical_share": 0.125, "mlp": 0.43, "verdict": "shared embeddings"}]
+    return pd.DataFrame(rows).assign(anywhere=0.02, reordered=0.24, embeddings=0.88)
+
+
 def write_sample(results: Path) -> None:
     counts, (models, training), layers = count_rows(), model_rows(), layer_rows()
     tables = {"models": models, "training": training, "counts": counts, "isolation": isolation_rows()}
@@ -339,7 +350,7 @@ def write_sample(results: Path) -> None:
     tables |= {"polarization": polarization_rows(), "layers": layers, "diagonal": diagonal_rows(layers)}
     tables["specialisation"] = mean_rows("domain", {"code": lambda a: a.max(0), "prose": lambda a: a.std(0)})
     tables["families"] = mean_rows("family", {"unigram": lambda a: stats.kurtosis(a) > 1, "dead": lambda a: a[0] > 9})
-    tables |= {"trends": trend_rows(tables), "depth": depth_rows(), "judge": judge_rows()}
+    tables |= {"trends": trend_rows(tables), "depth": depth_rows(), "judge": judge_rows(), "audit": audit_rows()}
     for name, table in tables.items():
         write_table(results / "tables" / f"{name}.csv", table)
     with contextlib.chdir(results.parents[1]):
@@ -636,6 +647,11 @@ def test_provenance_is_on_the_page(page):
     for part in (known["code"]["commit"], "uncommitted changes", known["versions"]["torch"], known["corpus"]["sha256"]):
         assert part in text
     assert {"1 h 05 min", known["configuration_sha256"]} <= {cell for row in page.rows for cell in row}
+
+
+def test_what_networks_have_in_common_is_on_the_page(page):
+    assert ["neox-r1", "bloom-r1", "0.0%", "\N{EN DASH}", "0.02", "0.24", "0.88", "independent"] in page.rows
+    assert ["neox-r1", "llama-r1", "12.5%", "0.43", "0.02", "0.24", "0.88", "shared embeddings"] in page.rows
 
 
 def test_a_wrong_verdict_or_a_missing_figure_stops_without_a_page(results, tmp_path):

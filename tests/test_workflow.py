@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hub_mirror import Mirror
 from scipy import stats
 from test_judge import Judge
 from transformers import AutoModelForCausalLM
@@ -368,25 +369,71 @@ def local_families(finished: Path) -> dict:
     models = read_table(finished / "results/smoke/tables/models.csv")
     chosen = models[models.family != "llama"]
     return {
-        family: {"source": "local", "folders": {r.rung: str(finished / r.checkpoint) for r in rows.itertuples()}}
+        family: {"source": "local", "models": {r.rung: str(finished / r.checkpoint) for r in rows.itertuples()}}
         for family, rows in chosen.groupby("family", sort=False)
     }
 
 
-def test_local_folders_and_pair_scope(finished, tmp_path):
-    """The same networks, read from folders; units shared by the pair only. With two tokenizers the scopes agree."""
-    folder = checkout(tmp_path)
-    families, curves = local_families(finished), {"neox-bloom": ["neox", "bloom"]}
-    found = {}
-    for scope in ("study", "pair"):
-        cache = str(finished / "results/cache")
-        changes = {"families": families, "curves": curves, "units": {"scope": scope}, "cache_dir": cache}
-        name = study(folder, study=f"local_{scope}", **changes)
+def test_the_same_networks_from_folders_and_from_a_hub_by_any_scope(finished, tmp_path, monkeypatch):
+    """Some of them downloaded, and compared with fresh ones too; units shared by the pair only give the same."""
+    folder, local, hub = checkout(tmp_path), local_families(finished), Mirror()
+    for rung, path in local["neox"]["models"].items():
+        hub.add(f"smoke/neox-{rung}", Path(path))
+    downloaded = {"source": "hub", "models": {rung: f"smoke/neox-{rung}@main" for rung in local["neox"]["models"]}}
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    fresh = {"neox": downloaded, "fresh": {"source": "untrained", "of": "neox", "seed": 5}}
+    found, curves = {}, {"neox-bloom": ["neox", "bloom"]}
+    for scope, families in (("study", local | fresh), ("pair", local)):
+        changes = {"curves": curves | ({"neox-fresh": ["neox", "fresh"]} if scope == "study" else {})}
+        changes |= {"families": families, "units": {"scope": scope}, "cache_dir": str(finished / "results/cache")}
+        name = study(folder, study=f"from_{scope}", **changes)
         code, printed = run(folder, name)
         assert code == 0, printed
         found[scope] = tables(folder, name)
-    pd.testing.assert_frame_equal(found["study"]["counts"], found["pair"]["counts"])
-    assert (found["study"]["models"].source == "local").all()
+    hub.close()
+    counts, models = found["study"]["counts"], found["study"]["models"].set_index("model")
+    same = counts[counts.curve == "neox-bloom"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, found["pair"]["counts"])
+    assert models.source[["neox-r1", "bloom-r1", "fresh-r1"]].tolist() == ["hub", "local", "untrained"]
+    commit = hub.repositories["smoke/neox-r1"].revisions["main"]
+    assert models.origin["neox-r1"] == f"smoke/neox-r1@main (commit {commit})"
+    assert models.sha256["neox-r1"] == found["pair"]["models"].set_index("model").sha256["neox-r1"]
+    audit = read_table(folder / "results/from_study/tables/audit.csv")
+    assert set(audit.verdict) == {"independent"}
+    assert len(audit) == 6
+    strong = counts[counts.criterion == "mutual_top1_r0.5"].groupby("curve")["count"].sum()
+    assert strong["neox-fresh"] <= strong["neox-bloom"], "a fresh network shares nothing that was learned"
+
+
+def test_real_networks_from_packages(tmp_path):
+    """The study of pretrained networks, with its two smallest: encoders, one point, no exponent, a common origin."""
+    folder = checkout(tmp_path)
+    ready = yaml.safe_load((ROOT / "workflow/studies/pretrained.yaml").read_text())
+    ready["families"] = {name: {"source": "package", "models": {"base": f"minilm-{name}"}} for name in ("l6", "l3")}
+    ready |= {
+        "curves": {"l6-l3": ["l6", "l3"]},
+        "corpus": {"domains": ["docs", "scripture"], "probe_bytes_per_domain": 4000},
+    }
+    ready["theory"] = {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]}
+    (folder / "workflow/studies/real.yaml").write_text(yaml.safe_dump(ready | {"study": "real"}))
+    code, printed = run(folder, "real")
+    assert code == 0, printed
+    found = tables(folder, "real")
+    counts, models = found["counts"].set_index("criterion"), found["models"].set_index("model")
+    assert models.neurons.to_dict() == {"l6-base": 6 * 1536, "l3-base": 3 * 1536}
+    assert models.parameters["l6-base"] == 22_713_216
+    strong = counts.loc["mutual_top1_r0.5"]
+    assert strong["count"] > 10 * max(strong.null_permute, strong.null_untrained, 1)
+    (pair,) = read_table(folder / "results/real/tables/audit.csv").to_dict("records")
+    assert pair["verdict"] == "shared embeddings"
+    assert found["fits"].alpha.isna().all()
+    refused = read_json(folder / "results/real/tables/fits.json")
+    assert not refused["fits"]
+    assert "1 points are positive and a fit needs 3" in refused["refused"][0]["reason"]
+    neurons = read_table(folder / "results/real/selectivity/study/l6-base.parquet")
+    assert neurons.vocab_kurtosis.isna().all(), "an encoder without a head writes no tokens"
+    assert neurons.token_information.notna().mean() > 0.9
+    assert "shared embeddings" in (folder / "results/real/report/index.html").read_text()
 
 
 def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
@@ -541,7 +588,7 @@ def test_a_bad_model_folder_stops_the_run(finished, tmp_path, fault):
         shutil.copytree(finished / read_table(finished / "results/smoke/tables/models.csv").checkpoint[0], folder)
         (folder / "model.safetensors").unlink()
     families = local_families(finished)
-    families["neox"]["folders"]["r2"] = str(folder)
+    families["neox"]["models"]["r2"] = str(folder)
     name = study(finished, study="badfolder", families=families, curves={"c": ["neox", "bloom"]})
     code, printed = run(finished, name)
     assert code != 0

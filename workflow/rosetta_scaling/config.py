@@ -3,6 +3,7 @@
 It checks config.yaml; `python -m rosetta_scaling.config_reference` writes the JSON schema and the table of every key.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -105,8 +106,10 @@ class Ladder(Section):
 
 
 class Family(Section):
-    source: Literal["ladder", "local"] = "ladder"
-    """`ladder` trains the family from scratch; `local` reads folders written by `save_pretrained`."""
+    source: Literal["ladder", "local", "hub", "package", "untrained"] = "ladder"
+    """`ladder` trains the family from scratch; `local` reads folders written by `save_pretrained`; `hub` downloads from
+    the Hugging Face hub; `package` takes weights that ship inside Python packages; `untrained` initialises the networks
+    of another family afresh."""
     modality: Literal["text", "image"] = "text"
     """What the networks read; models of one point must share it."""
     architecture: Literal["gpt_neox", "bloom", "llama", "gpt2"] | None = None
@@ -114,21 +117,37 @@ class Family(Section):
     vocabulary: int | None = Field(None, ge=257)
     """Size of the family's own byte-level BPE vocabulary."""
     seed: int = 0
-    """Decides initial weights, tokenizer sample and order of the training text."""
+    """Decides initial weights (`ladder`, `untrained`), tokenizer sample and order of the training text (`ladder`)."""
     rungs: list[Name] | None = None
     """Only these rungs of the ladder, for families that serve as other seeds; null takes all (`ladder` only)."""
-    folders: dict[Name, str] | None = None
-    """Rung name to model folder (`local` only)."""
+    models: dict[Name, str] | None = None
+    """Rung name to network: a folder (`local`), owner/name@revision (`hub`), a name in workflow/models/packages.yaml
+    (`package`)."""
+    of: Name | None = None
+    """The family whose networks are initialised afresh (`untrained` only)."""
 
     @model_validator(mode="after")
     def _complete(self):
-        needed = {"ladder": ("architecture", "vocabulary"), "local": ("folders",)}[self.source]
+        needed = {"ladder": ("architecture", "vocabulary"), "untrained": ("of",)}.get(self.source, ("models",))
         for key in needed:
             if getattr(self, key) is None:
                 raise ValueError(f"a family with source '{self.source}' needs the key '{key}'")
+        for name, model in (self.models or {}).items():
+            if self.source == "hub" and not re.fullmatch(r"[\w.-]+/[\w.-]+@[\w./-]+", model):
+                raise ValueError(f"models.{name} is '{model}'; a family from the hub names owner/name@revision")
         if self.source == "ladder" and self.modality != "text":
             raise ValueError("a family that is trained here reads text; set modality to 'text'")
         return self
+
+
+class Networks(Section):
+    """How networks that are not trained here are loaded."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of weights and of what is calculated with them; sums over units are float32 or better."""
+    memory_gb: float | None = Field(None, gt=0)
+    """What the weights of a network may take on a device; the rest waits in the memory of the machine, or on its disk.
+    Null: half of a GPU."""
 
 
 class Units(Section):
@@ -342,7 +361,7 @@ class Theory(Section):
 class Study(Section):
     """A whole study. Field order is the order of config.yaml."""
 
-    study: Name
+    study: CurveName
     """Name; everything is written to results/NAME/."""
     cache_dir: str = "results/cache"
     """Corpora, tokenizers and checkpoints, shared by all studies and keyed by content."""
@@ -354,6 +373,7 @@ class Study(Section):
     """Model families by name."""
     curves: dict[CurveName, list[Name]] = Field(min_length=1)
     """Curve name to two or more families; the first is the anchor, whose neurons are counted."""
+    networks: Networks = Networks()
     units: Units = Units()
     activations: Activations = Activations()
     matching: Matching = Matching()
@@ -382,6 +402,7 @@ class Study(Section):
             "device": True,
             "cache_dir": True,
             "ladder": {"checkpoint_seconds"},
+            "networks": {"memory_gb"},
             "activations": {"batch_passages", "shards"},
             "matching": set(Matching.model_fields) - {"criteria"},
             "judge": {"endpoint", "answers"},
@@ -391,14 +412,24 @@ class Study(Section):
     def rungs_of(self, family: str) -> list[str]:
         """Rung names of a family, in order."""
         member = self.families[family]
-        if member.source == "local":
-            return list(member.folders)
+        if member.source == "untrained":
+            return self.rungs_of(member.of)
+        if member.source != "ladder":
+            return list(member.models)
         return [rung for rung in self.ladder.rungs if member.rungs is None or rung in member.rungs]
 
     def points_of(self, curve: str) -> list[str]:
         """Rungs that every family of the curve has, in the anchor's order."""
         anchor, *others = self.curves[curve]
         return [rung for rung in self.rungs_of(anchor) if all(rung in self.rungs_of(other) for other in others)]
+
+    @model_validator(mode="after")
+    def _families_exist(self):
+        for name, family in self.families.items():
+            if family.source == "untrained" and self.families.get(family.of, family).source == "untrained":
+                trained = [other for other, one in self.families.items() if one.source != "untrained"]
+                raise ValueError(f"families.{name}.of is '{family.of}'; expected one of {trained}")
+        return self
 
     @model_validator(mode="after")
     def _fits_together(self):
@@ -425,7 +456,7 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _curves_can_be_fitted(self):
+    def _curves_have_points(self):
         for curve, families in self.curves.items():
             if unknown := [name for name in families if name not in self.families]:
                 raise ValueError(f"curves.{curve} names {unknown}; the families are {list(self.families)}")
@@ -436,12 +467,9 @@ class Study(Section):
                 raise ValueError(f"curves.{curve} mixes modalities {modalities}; models of a point must share one")
             if "image" in modalities.values():
                 raise ValueError(f"curves.{curve} compares image models, which cannot be read yet; take text models")
-            points = self.points_of(curve)
-            if len(points) < MINIMUM_RUNGS:
-                raise ValueError(
-                    f"curves.{curve} has {len(points)} points {points}; a fit needs at least {MINIMUM_RUNGS} rungs "
-                    "that all its families share: add rungs"
-                )
+            if not self.points_of(curve):
+                rungs = {name: self.rungs_of(name) for name in families}
+                raise ValueError(f"curves.{curve} has no points: its families share no rung {rungs}; rename rungs")
         return self
 
 

@@ -251,6 +251,8 @@ def corpus_identity(settings: SimpleNamespace, memo: str | Path | None = None) -
         "python": platform.python_version(),  # docstrings are parsed by it, and its library is a source
         "datasketch": metadata.version("datasketch"),
     }
+    if settings.kind in ("folder", "jsonl") and not Path(settings.path).exists():
+        return identity | {"missing": settings.path}  # plans can be made before the text is here; its job says so
     match settings.kind:
         case "embedded":
             identity["sources"] = _sources(settings)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.configurations import is_causal
 from rosetta_scaling.hooks import find_down_projections, neurons_of, read_inputs
 from rosetta_scaling.plan import CHUNK_UNITS, WINDOW_BATCHES
 from rosetta_scaling.sources import circular
@@ -46,7 +47,7 @@ class ForwardPass:
     ):
         self.model, self.device, self.weights, self.chunk = model, device, weights, chunk
         self.dtype, self.dtype_name = getattr(torch, dtype), dtype
-        self.modules = find_down_projections(model)
+        self.modules, self.causal = find_down_projections(model), is_causal(model.config)
         self.widths = [neurons_of(module) for module in self.modules]
         self.batch_passages = batch_passages
         self.token, self.unit = tokens.token.to_numpy(), tokens.unit.to_numpy()
@@ -110,7 +111,9 @@ class ForwardPass:
                 ids, at, bags, unit = self.pack(passages)
                 if len(unit):
                     rows = torch.from_numpy(unit - begin).to(self.device)
-                    self._run(ids, layers, self._writer(values, rows, at, bags, layers, offset))
+                    self._run(
+                        self.arguments(ids, passages), layers, self._writer(values, rows, at, bags, layers, offset)
+                    )
             yield values[max(low - begin, 0) : min(end, high) - begin]
 
     def pack(self, passages: np.ndarray) -> tuple[torch.Tensor, ...]:
@@ -128,11 +131,14 @@ class ForwardPass:
         return torch.from_numpy(ids), torch.from_numpy(at), torch.from_numpy(bags), unit[bags]
 
     def _writer(self, values, rows, at, bags, layers: range, offset: int) -> Callable[[int, torch.Tensor], None]:
-        """What receives the neurons of one layer, (passages, tokens, neurons), and writes their means over units."""
+        """What receives the neurons of one layer, (passages, tokens, neurons), and writes their means over units.
+
+        Some networks (OPT) hand them over as (passages * tokens, neurons).
+        """
         column = np.cumsum([0, *(self.widths[layer] for layer in layers)]) - offset
 
         def write(layer: int, neurons: torch.Tensor) -> None:
-            flat = neurons.flatten(0, 1).float()
+            flat = neurons.flatten(0, -2).float()
             pooled = torch.nn.functional.embedding_bag(at.to(flat.device), flat, bags.to(flat.device), mode="mean")
             least, most = torch.aminmax(pooled)
             largest = torch.finfo(self.dtype).max
@@ -148,7 +154,14 @@ class ForwardPass:
 
         return write
 
-    def _run(self, ids: torch.Tensor, layers: range, write: Callable[[int, torch.Tensor], None]) -> None:
+    def arguments(self, ids: torch.Tensor, passages: np.ndarray) -> dict:
+        """What the network is called with. Encoders look ahead, so they are told where a passage ends."""
+        if self.causal:
+            return {"input_ids": ids.to(self.device), "use_cache": False}
+        inside = np.arange(ids.shape[1]) < np.diff(self.bounds)[passages][:, None]
+        return {"input_ids": ids.to(self.device), "attention_mask": torch.from_numpy(inside).long().to(self.device)}
+
+    def _run(self, arguments: dict, layers: range, write: Callable[[int, torch.Tensor], None]) -> None:
         modules = {layer: self.modules[layer] for layer in layers}
         with torch.inference_mode(), read_inputs(modules, write):
-            self.model(input_ids=ids.to(self.device), use_cache=False)
+            self.model(**arguments)

@@ -1,17 +1,31 @@
-"""Find the MLP down-projection of every block by the shapes of its modules, and read what flows into it.
+"""Find the MLP of every transformer block by the structure of its modules, and read what flows into its way back.
 
-A neuron is a coordinate of that input: the activation after the non-linearity, the gated product in gated MLPs.
+A neuron is a coordinate of the input of the down-projection: the activation after the non-linearity, the gated product
+in gated MLPs. What is found by structure is to be checked by arithmetic before it is used: see self_check.py.
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 
 from rosetta_scaling.store import StudyError
 
+# What transformers' modules call their non-linearity: act, act_fn, activation_fn, intermediate_act_fn, gelu_impl.
+ACTIVATION = re.compile(r"(^|_)(act|activation|gelu|relu|silu)(_|$)")
 
-def _shape(module: torch.nn.Module) -> tuple[int, int] | None:
+
+class Mlp(NamedTuple):
+    """down(act(up(x))), or down(act(gate(x)) * up(x)) if it is gated."""
+
+    ups: tuple[torch.nn.Module, ...]  # up; gate and up; or one map twice as wide: the gate's half, then the other
+    act: Callable[[torch.Tensor], torch.Tensor]
+    down: torch.nn.Module
+
+
+def shape_of(module: torch.nn.Module) -> tuple[int, int] | None:
     """(in, out) features of a linear map; transformers' Conv1D stores its weight the other way round."""
     if isinstance(module, torch.nn.Linear):
         return module.in_features, module.out_features
@@ -21,51 +35,100 @@ def _shape(module: torch.nn.Module) -> tuple[int, int] | None:
 
 
 def weight_out(module: torch.nn.Module) -> torch.Tensor:
-    """Output weights of the neurons that feed a down-projection, shape (hidden, neurons)."""
+    """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons)."""
     return module.weight if isinstance(module, torch.nn.Linear) else module.weight.T
 
 
 def neurons_of(module: torch.nn.Module) -> int:
     """Number of neurons that feed a down-projection."""
-    return _shape(module)[0]
+    return shape_of(module)[0]
 
 
-def _down_projection(block: torch.nn.Module, hidden: int) -> list[torch.nn.Module]:
-    """Down-projections inside one block: siblings where one or two maps lead up (hidden -> n) and one leads back.
+def _only_linear(module: torch.nn.Module) -> torch.nn.Module | None:
+    """The module's linear map if it is one or holds just one, as BERT's `intermediate` and `output` do."""
+    linears = [inner for inner in module.modules() if shape_of(inner)]
+    return linears[0] if len(linears) == 1 else None
 
-    Attention does not fit the pattern: its query, key and value are three maps up, or one map three times as wide as
-    the way back.
+
+def _activation(owners: list[torch.nn.Module]) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The first non-linearity, module or function, among the attributes of the owners."""
+    for owner in owners:
+        for name, value in (vars(owner) | dict(owner.named_children())).items():
+            if ACTIVATION.search(name) and callable(value) and not isinstance(value, torch.nn.Dropout):
+                return value
+    return None
+
+
+def _mlps(block: torch.nn.Module, hidden: int) -> list[Mlp]:
+    """MLPs inside one block: siblings, of which one or two lead up (hidden -> n), or one (hidden -> 2 n), and one back.
+
+    A non-linearity stands beside them. It tells them from attention of the same shapes: with half as many keys and
+    values as queries, its fused projections (hidden -> 2 hidden) and the way back look like a gated MLP.
     """
     found = []
     for parent in block.modules():
-        linears = [(child, shape) for child in parent.children() if (shape := _shape(child))]
-        downs = [(child, shape) for child, shape in linears if shape[1] == hidden and child is linears[-1][0]]
-        for down, (width, _) in downs:
-            ups = [shape for child, shape in linears if child is not down]
-            plain = 1 <= len(ups) <= 2 and all(shape == (hidden, width) for shape in ups)
-            fused_gate = ups == [(hidden, 2 * width)]
-            if plain or fused_gate:
-                found.append(down)
+        linears = {name: only for name, child in parent.named_children() if (only := _only_linear(child))}
+        act = _activation([parent, *(parent.get_submodule(name) for name in linears)])
+        if act is None or len(linears) not in (2, 3):
+            continue
+        for back in reversed(linears):  # of maps of equal shapes the last leads back
+            width, out = shape_of(linears[back])
+            # The gate comes before the other map, wherever it is registered.
+            ups = sorted((name for name in linears if name != back), key=lambda name: "gate" not in name)
+            shapes = [shape_of(linears[name]) for name in ups]
+            if out == hidden and (set(shapes) == {(hidden, width)} or shapes == [(hidden, 2 * width)]):
+                found.append(Mlp(tuple(linears[name] for name in ups), act, linears[back]))
+                break
     return found
 
 
+def _tower(model: torch.nn.Module) -> torch.nn.Module:
+    """The part that is read: the encoder of an encoder-decoder, the language network of a multimodal one, or all."""
+    if model.config.is_encoder_decoder:
+        return model.get_encoder()
+    text = model.config.get_text_config()
+    return next((module for module in model.modules() if getattr(module, "config", None) is text), model)
+
+
+def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
+    """Experts are modules of their own or, in one piece, parameters (experts, out, in); they share only the name."""
+    for name, module in stack.named_modules():
+        if "expert" in name.rpartition(".")[2] or "Expert" in type(module).__name__:
+            raise StudyError(
+                f"{type(model).__name__} is a mixture of experts (block {name}), whose neurons are silent wherever the "
+                "text is not routed to their expert; expected one MLP in every block that reads all of the text: "
+                "choose a dense network"
+            )
+
+
 def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
-    """The stack of transformer blocks, each with one MLP down-projection. Raises StudyError when there is none."""
-    hidden, depth = model.config.hidden_size, model.config.num_hidden_layers
-    stacks = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
-    counts = [[len(_down_projection(block, hidden)) for block in stack] for stack in stacks]
-    for stack, found in zip(stacks, counts, strict=True):
-        if all(count == 1 for count in found):
+    """The first stack of transformer blocks with one MLP each. Raises StudyError when there is none."""
+    tower = _tower(model)
+    hidden, depth = (getattr(tower.config, name, None) for name in ("hidden_size", "num_hidden_layers"))
+    stacks = [m for m in tower.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
+    counts = set()
+    for stack in stacks:
+        _refuse_experts(model, stack)
+        found = {len(_mlps(block, hidden)) for block in stack}
+        if found == {1}:
             return stack
+        counts |= found
     raise StudyError(
-        f"{type(model).__name__}: found {counts or 'no stack of blocks'} MLP down-projections per block, expected one "
-        f"in each of {depth} blocks; this architecture is not supported"
+        f"{type(model).__name__}: found {' or '.join(map(str, sorted(counts))) or 'no stack of blocks with'} MLP "
+        f"down-projections per block, expected one in each of {depth} blocks; this architecture is not supported, "
+        "choose another network"
     )
+
+
+def find_mlps(model: torch.nn.Module) -> list[Mlp]:
+    """The MLP of every transformer block, in depth order."""
+    hidden = _tower(model).config.hidden_size
+    return [_mlps(block, hidden)[0] for block in find_blocks(model)]
 
 
 def find_down_projections(model: torch.nn.Module) -> list[torch.nn.Module]:
     """The MLP down-projection of every transformer block, in depth order."""
-    return [_down_projection(block, model.config.hidden_size)[0] for block in find_blocks(model)]
+    return [mlp.down for mlp in find_mlps(model)]
 
 
 class _Enough(Exception):

@@ -14,9 +14,10 @@ from rosetta_scaling.store import StudyError
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
-DOWNLOADS = ("corpus", "judge_answers")  # the only rules that may use the network
+DOWNLOADS = ("corpus", "download_model", "download_package", "judge_answers")  # the only rules that may use the network
 CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from rosetta_scaling import versions
 from rosetta_scaling.config import Study
-from rosetta_scaling.plan import ModelSize, Plan, folder_size, make_plan, trained_size
-from rosetta_scaling.store import StudyError, digest, model_files
+from rosetta_scaling.plan import ModelSize, Plan, config_size, folder_size, make_plan, published, trained_size
+from rosetta_scaling.store import StudyError, digest, model_files, read_json, write_json
 
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
 POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
@@ -77,13 +77,24 @@ class Layout:
     def rung(self, model: str) -> str:
         return model.split("-")[1]
 
+    def source(self, model: str) -> str:
+        return self.study.families[self.family(model)].source
+
     def is_trained_here(self, model: str) -> bool:
-        return self.study.families[self.family(model)].source == "ladder"
+        return self.source(model) == "ladder"
+
+    def named(self, model: str) -> str:
+        """What the study calls a network that is not trained here: a folder, owner/name@revision, a package's model."""
+        return self.study.families[self.family(model)].models[self.rung(model)]
+
+    def original(self, model: str) -> str:
+        """The network whose configuration and tokenizer an untrained one has."""
+        return f"{self.study.families[self.family(model)].of}-{self.rung(model)}"
 
     def check_models(self) -> None:
         """Refuse incomplete local folders, and a point with the same network twice: it trivially matches itself."""
         for model in self.models:
-            if not self.is_trained_here(model):
+            if self.source(model) == "local":
                 model_files(self.checkpoint(model))
         for (curve, rung), models in self.points.items():
             folders = [str(Path(self.checkpoint(model)).resolve()) for model in models]
@@ -120,7 +131,7 @@ class Layout:
     @cached_property
     def tokenizer_keys(self) -> dict[str, str]:
         """Cache key -> family, for every tokenizer that is trained here."""
-        families = {self.family(model) for model in self.models if self.is_trained_here(model)}
+        families = {self.family(model) for model in self.model_keys.values()}
         return {self.tokenizer_dir(family).split("/")[-1]: family for family in sorted(families)}
 
     def tokenizer_dir(self, family: str) -> str:
@@ -140,19 +151,40 @@ class Layout:
     @cached_property
     def model_keys(self) -> dict[str, str]:
         """Cache key -> model, for every network that is trained here; one under two names is trained once."""
-        return {self.checkpoint(model).split("/")[-1]: model for model in self.models if self.is_trained_here(model)}
+        return self.keys_of("ladder")
 
     def checkpoint(self, model: str) -> str:
         """Folder in `save_pretrained` format."""
+        if self.source(model) == "local":
+            return self.named(model)
+        return f"{self.cache}/checkpoints/{self.checkpoint_key(model)}"
+
+    def checkpoint_key(self, model: str) -> str:
+        """Names everything that a network in the cache depends on."""
         if self.is_trained_here(model):
-            return f"{self.cache}/checkpoints/{digest(self.training_identity(model))}"
-        return self.study.families[self.family(model)].folders[self.rung(model)]
+            return digest(self.training_identity(model))
+        origin = {"source": self.source(model), "version": versions.CHECKPOINTS}
+        if self.source(model) == "untrained":
+            seed = self.study.families[self.family(model)].seed
+            return digest(origin | {"of": self.checkpoint(self.original(model)), "seed": seed})
+        return digest(origin | {"model": self.named(model)})
+
+    def keys_of(self, source: str) -> dict[str, str]:
+        """Cache key -> model, for every network from a source; one under two names is fetched once."""
+        originals = {self.original(model) for model in self.models if self.source(model) == "untrained"}
+        needed = [*self.models, *sorted(originals - set(self.models))]
+        return {self.checkpoint_key(model): model for model in needed if self.source(model) == source}
 
     def checkpoint_manifest(self, model: str) -> str:
         """The file whose presence says that a checkpoint is whole."""
         if self.is_trained_here(model):
             return f"{self.checkpoint(model)}/manifest.json"
         return f"{self.results}/checkpoints/{model}.json"
+
+    @property
+    def audit(self) -> str:
+        """What the weights of every two networks that are matched have in common."""
+        return self.tables("audit.csv")
 
     # -- units and activations ---------------------------------------------------------------------------------------
 
@@ -170,9 +202,13 @@ class Layout:
 
     def tokenizer_name(self, model: str) -> str:
         """Trained models of a family share a tokenizer; a local folder brings its own."""
+        if self.source(model) == "untrained":
+            return self.tokenizer_name(self.original(model))
         return self.family(model) if self.is_trained_here(model) else model
 
     def tokenizer_file(self, model: str) -> str:
+        if self.source(model) == "untrained":
+            return self.tokenizer_file(self.original(model))
         folder = self.tokenizer_dir(self.family(model)) if self.is_trained_here(model) else self.checkpoint(model)
         return f"{folder}/tokenizer.json"
 
@@ -208,7 +244,27 @@ class Layout:
         if self.is_trained_here(model):
             family = self.study.families[self.family(model)]
             return trained_size(family, self.study.ladder.rungs[self.rung(model)])
-        return folder_size(self.checkpoint(model))
+        if self.source(model) == "untrained":
+            return self.size(self.original(model))
+        if self.source(model) == "local" or Path(f"{self.checkpoint(model)}/manifest.json").exists():
+            return folder_size(self.checkpoint(model))
+        return config_size(self.configuration(model), self.named(model))
+
+    def configuration(self, model: str) -> dict:
+        """What config.json of a network says, or will say once it is here. Only of networks that are not published in
+        workflow/models/ the hub is asked, once; jobs find the answer in the cache.
+        """
+        source, name = self.source(model), self.named(model)
+        if known := published(source, name):
+            return known["config"]
+        if source == "package":
+            raise StudyError(f"no package is known for the network {name!r}; workflow/models/packages.yaml lists them")
+        path = Path(f"{self.cache}/configurations/{self.checkpoint_key(model)}.json")
+        if not path.exists():
+            from rosetta_scaling.hub import configuration  # here, because it imports much
+
+            write_json(path, configuration(*name.split("@")))
+        return read_json(path)
 
     @cached_property
     def smallest(self) -> int:
@@ -223,7 +279,14 @@ class Layout:
         # With the smallest useful vocabulary a unit has about two bytes.
         most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains * 2 // 3
         draws = study.nulls.untrained_draws
-        return make_plan(study.matching, study.activations, study.units, sizes, self.pairs, most_units, draws)
+        return make_plan(
+            study.matching, study.activations, study.units, sizes, self.pairs, most_units, draws, self.weight_bytes
+        )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of a weight of a network that is loaded."""
+        return 4 if self.study.networks.dtype == "float32" else 2
 
     @property
     def stores_activations(self) -> bool:

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rosetta_scaling.config import Activations, Family, Matching, Size, Units
+import yaml
+
+from rosetta_scaling.config import WORKFLOW, Activations, Family, Matching, Size, Units
 from rosetta_scaling.store import StudyError
 
 CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product
@@ -84,10 +86,10 @@ class ModelSize:
         maps = (3 if self.gated else 2) * self.hidden * self.width + 4 * self.hidden**2
         return self.layers * maps + 2 * self.vocabulary * self.hidden
 
-    def forward_bytes(self, batch_tokens: int) -> int:
-        """Memory of a network that is being read: float32 weights, a batch inside a block, a window of all neurons."""
+    def forward_bytes(self, batch_tokens: int, weight_bytes: int = 4) -> int:
+        """Memory of a network that is being read: weights, a batch inside a block, a window of all neurons."""
         inside_a_block = 4 * batch_tokens * (6 * self.width + 16 * self.hidden)
-        return 4 * self.parameters + inside_a_block + 2 * WINDOW_BATCHES * batch_tokens * self.neurons
+        return weight_bytes * self.parameters + inside_a_block + 2 * WINDOW_BATCHES * batch_tokens * self.neurons
 
 
 def trained_size(family: Family, size: Size) -> ModelSize:
@@ -100,7 +102,26 @@ def trained_size(family: Family, size: Size) -> ModelSize:
 def folder_size(folder: str | Path) -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
     path = Path(folder) / "config.json"
-    values = json.loads(path.read_text())
+    return config_size(json.loads(path.read_text()), str(path))
+
+
+def published(source: str, name: str) -> dict | None:
+    """What workflow/models/ knows of a network, if it does: no network is asked.
+
+    `source` is "hub" or "package", `name` owner/name@revision or the name of a package's model.
+    """
+    path = WORKFLOW / "models" / ("public.yaml" if source == "hub" else "packages.yaml")
+    known = yaml.safe_load(path.read_text())
+    models = known
+    if source == "hub":
+        models = {
+            name: entry for entry in known.values() for name in (entry["repository"], *entry.get("same_shape", ()))
+        }
+    return models.get(name.split("@")[0])
+
+
+def config_size(values: dict, where: str) -> ModelSize:
+    """The network that a configuration makes; `where` it stands is told when it is not that of a transformer."""
 
     def first(*names: str):
         return next((values[name] for name in names if values.get(name)), None)
@@ -108,7 +129,7 @@ def folder_size(folder: str | Path) -> ModelSize:
     hidden = first("hidden_size", "n_embd", "d_model")
     layers = first("num_hidden_layers", "n_layer", "n_layers")
     if not hidden or not layers:
-        raise StudyError(f"{path} names no hidden size and number of layers; expected those of a transformer")
+        raise StudyError(f"{where} names no hidden size and number of layers; expected those of a transformer")
     width = first("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size") or 4 * hidden
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
     return ModelSize(layers, width, hidden, first("vocab_size") or 0, gated)
@@ -153,10 +174,12 @@ def make_plan(
     pairs: dict[str, tuple[str, str]],
     most_units: int,
     draws: int,
+    weight_bytes: int = 4,
 ) -> Plan:
     """Choose what is not forced: the engine from the sizes, the placement from the budgets.
 
-    `most_units` is an upper bound; `draws` fresh initialisations of every network are stored beside it.
+    `most_units` is an upper bound; `draws` fresh initialisations of every network are stored beside it; networks are
+    loaded with `weight_bytes` for each weight.
     """
     memory, scratch = matching.memory_mb * 10**6, matching.scratch_gb * 1e9
     item = 4 if activations.dtype == "float32" else 2
@@ -173,7 +196,9 @@ def make_plan(
     if placement == "auto":
         placement = "stored" if stored + sketched <= scratch else "recomputed"
     reading = {
-        model: 0 if placement == "stored" else size.forward_bytes(activations.batch_passages * units.max_tokens)
+        model: 0
+        if placement == "stored"
+        else size.forward_bytes(activations.batch_passages * units.max_tokens, weight_bytes)
         for model, size in sizes.items()
     }
     for a, b in pairs.values():

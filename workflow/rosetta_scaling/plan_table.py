@@ -1,10 +1,14 @@
 """The plan of a study as a person reads it, before anything runs: tiles, bytes, operations and expected time."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from rosetta_scaling.config import NULLS
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.plan import exact_flops
+from rosetta_scaling.plan import exact_flops, published
+
+GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100
 
 
 def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
@@ -44,19 +48,78 @@ def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def model_plans(layout: Layout) -> pd.DataFrame:
+    """One row per model, from configurations alone.
+
+    Columns: model, network (what the study calls it), neurons, parameters, download_gb (0 when it is here;
+    of the hub at 16 bits per parameter), memory_gb (weights, as they are loaded), pass_flops (one forward pass over the
+    probe text).
+    """
+    study, rows = layout.study, []
+    tokens = study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3
+    for model in layout.models:
+        size, source = layout.size(model), layout.source(model)
+        parameters = exact_parameters(layout, model) or size.parameters
+        here = source in ("ladder", "local", "untrained") or Path(f"{layout.checkpoint(model)}/manifest.json").exists()
+        fetched = 0 if here else download_bytes(layout, model, parameters)
+        rows.append(
+            {
+                "model": model,
+                "network": layout.named(model) if source in ("local", "hub", "package") else source,
+                "neurons": size.neurons,
+                "parameters": parameters,
+                "download_gb": fetched / 1e9,
+                "memory_gb": layout.weight_bytes * parameters / 1e9,
+                "pass_flops": 2.0 * parameters * tokens,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def exact_parameters(layout: Layout, model: str) -> int | None:
+    """Of a network from the hub, by its configuration; others are known by the sizes of their matrices."""
+    if layout.source(model) != "hub":
+        return None
+    from transformers import AutoConfig
+
+    from rosetta_scaling.configurations import describe
+
+    return describe(AutoConfig.for_model(**layout.configuration(model))).parameters
+
+
+def download_bytes(layout: Layout, model: str, parameters: int) -> int:
+    """What fetching a network takes; of the hub at 16 bits per parameter."""
+    if layout.source(model) == "hub":
+        return 2 * parameters
+    return sum(package["bytes"] for package in published("package", layout.named(model))["packages"])
+
+
 def plan_table(layout: Layout, rate: float) -> str:
     """The plan of a study as text."""
     plan, study = layout.plan, layout.study
-    table = pair_plans(layout, rate)
+    table, models = pair_plans(layout, rate), model_plans(layout)
+    passes = (1 + study.nulls.untrained_draws) * models.pass_flops.sum()
+    flops = table.product_flops.sum() + table.forward_flops.sum() + passes
+    about = {
+        "neurons": "{:,}",
+        "parameters": "{:,}",
+        "download_gb": "{:.2f}",
+        "memory_gb": "{:.2f}",
+        "pass_flops": "{:.1e}",
+    }
+    listed = models.to_string(index=False, formatters={name: text.format for name, text in about.items()})
     formats = {"tile_mb": "{:,.0f}", "forward_flops": "{:.1e}", "product_flops": "{:.1e}", "hours": "{:.3f}"}
     shown = table.to_string(index=False, formatters={name: text.format for name, text in formats.items()})
     disk = (plan.stored_bytes + plan.sketch_bytes) / 1e9
     return (
+        f"Networks of study {study.study}\n{listed}\nTo download: {models.download_gb.sum():.1f} GB.\n\n"
         f"Matching of study {study.study}: {plan.engine} engine, activations {plan.placement}, at most {plan.units:,} "
         f"units\n{shown}\n"
         f"Disk for activations and sketches: at most {disk:.2f} of {study.matching.scratch_gb:g} GB. "
         f"Memory of a matching job: {study.matching.memory_mb} MB beside its libraries.\n"
         f"Products, nulls included: {table.product_flops.sum():.1e} FLOP, {table.hours.sum():.2f} hours of one job at "
         f"the {rate / 1e9:.0f} GFLOP/s measured here.\n"
-        f"Forward passes of matching jobs: {table.forward_flops.sum():.1e} FLOP."
+        f"Forward passes: {table.forward_flops.sum() + passes:.1e} FLOP. In all {flops:.1e} FLOP: "
+        f"{flops / rate / 3600:.2f} hours of one job here, about {flops / GPU_RATE / 3600:.2f} hours of one H100 "
+        f"({GPU_RATE / 1e12:.0f} TFLOP/s, half of what it multiplies in bfloat16)."
     )

@@ -21,7 +21,7 @@ from rosetta_scaling.style import MINUS, data_size, interval, number, percent
 
 PAGE = Path(__file__).parents[1] / "report"  # template, style sheet and captions
 VERDICTS = ("supported", "not supported", "inconclusive")
-TABLES = ("models", "counts", "decomposition", "seeds", *FIT_TABLES)
+TABLES = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
 

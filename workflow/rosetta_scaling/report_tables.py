@@ -84,6 +84,7 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         "diagonal": diagonal_cells(tables["diagonal"]),
         "judge": judge_cells(tables["judge"]),
         "models": models_cells(tables["models"]),
+        "audit": audit_cells(tables["audit"]),
         **provenance_cells(provenance),
     }
 
@@ -254,11 +255,23 @@ def verdict_cells(claims: list[dict]) -> dict:
     return cells(wide.reset_index(), {"metric": "metric"} | {name: name for name in columns})
 
 
+def audit_cells(audit: pd.DataFrame) -> dict:
+    """What the weights of every two networks that are matched have in common."""
+    columns = {"network": "a", "and": "b"} | {
+        "identical weights": lambda r: percent(r["identical_share"]),
+        "cosine of MLPs": lambda r: fixed(r["mlp"]),
+        "at any places": lambda r: fixed(r["anywhere"]),
+        "reordered": lambda r: fixed(r["reordered"]),
+        "cosine of embeddings": lambda r: fixed(r["embeddings"]),
+    }
+    return cells(audit, columns | {"finding": "verdict"})
+
+
 def models_cells(models: pd.DataFrame) -> dict:
     columns = {
         "model": "model",
         "architecture": "architecture",
-        "source": "source",
+        "origin": "origin",
         "parameters": lambda r: number(r["parameters"]),
         "without embeddings": lambda r: number(r["non_embedding_parameters"]),
         "neurons": lambda r: number(r["neurons"]),

@@ -184,7 +184,7 @@ def model_files(folder: str | Path) -> list[str]:
     """The files of a `save_pretrained` folder that decide what is measured; refuses an incomplete one."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.folders")
+        raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.models")
     weights = sorted(folder.glob("*.safetensors"))
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if missing := missing + ([] if weights else ["*.safetensors (weights)"]):

@@ -125,11 +125,20 @@ def models_table(layout: Layout) -> pd.DataFrame:
                         "train_seconds",
                     )
                 },
+                "origin": origin(layout, model, manifest),
                 "checkpoint": layout.checkpoint(model),
                 "sha256": digest(manifest["sha256"]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def origin(layout: Layout, model: str, manifest: dict) -> str:
+    """Where a network is from: what the study calls it, with the commit that it stood for."""
+    if layout.source(model) in ("ladder", "untrained"):
+        return layout.source(model)
+    commit = manifest["origin"].get("commit")
+    return layout.named(model) + (f" (commit {commit})" if commit else "")
 
 
 def training_table(layout: Layout) -> pd.DataFrame:

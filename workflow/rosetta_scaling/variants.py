@@ -44,11 +44,11 @@ def open_source(
         return StoredActivations(layout.activations(scope, name), places)
     folder, settings = layout.checkpoint(model), layout.study.activations
     if draw is None:
-        network = checkpoints.load_model(folder, device)
+        network = checkpoints.load_model(folder, device, layout.study.networks)
         weights = read_json(layout.checkpoint_manifest(model))["sha256"]
     else:
         weights = layout.untrained_seed(model, draw)
-        network = checkpoints.untrained_model(folder, weights, device)
+        network = checkpoints.untrained_model(folder, weights, device, layout.study.networks)
     tokens = read_table(layout.tokens(scope, model))
     return ForwardPass(network, tokens, settings.batch_passages, settings.dtype, device, digest(weights), places, chunk)
 

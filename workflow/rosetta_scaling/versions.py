@@ -5,6 +5,8 @@ cache is then left alone, what it made in a study is made anew, and so is all th
 CORPUS = 1
 TOKENIZER = 1
 TRAINING = 1
+CHECKPOINTS = 1
+AUDIT = 1
 UNITS = 2
 ACTIVATIONS = 3
 MATCHES = 3

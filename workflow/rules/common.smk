@@ -36,9 +36,17 @@ criteria = study.deciding()["matching"]["criteria"]
 NAME = r"[a-z0-9][a-z0-9_]*"
 
 
+def keys(source):
+    """The keys of all networks from a source, as a pattern; of none, what never matches."""
+    return "|".join(layout.keys_of(source)) or "(?!)"
+
+
 wildcard_constraints:
     # The keys of this study only: a local folder may well lie in the cache of another one.
     key="|".join([layout.corpus_key, *layout.tokenizer_keys, *layout.model_keys]),
+    hub_key=keys("hub"),
+    package_key=keys("package"),
+    untrained_key=keys("untrained"),
     model=rf"{NAME}-{NAME}",
     tokenizer=rf"{NAME}(-{NAME})?",
     scope=rf"study|{NAME}-{NAME}--{NAME}-{NAME}",
@@ -66,7 +74,19 @@ def training_priority(wildcards):
 
 def files_of_model(wildcards):
     """What a local folder holds: when a file changes, all that was measured on the model is measured again."""
-    return model_files(layout.checkpoint(wildcards.model))
+    folder = layout.checkpoint(wildcards.model)
+    local = layout.source(wildcards.model) == "local"
+    return model_files(folder) if local else f"{folder}/manifest.json"
+
+
+def manifest_of_original(wildcards):
+    """Manifest of the network that an untrained one is made after."""
+    model = layout.keys_of("untrained")[wildcards.untrained_key]
+    return layout.checkpoint_manifest(layout.original(model))
+
+
+def source_of_model(wildcards):
+    return layout.source(wildcards.model)
 
 
 def folder_of_model(wildcards):
@@ -104,11 +124,19 @@ def sides(pair):
 
 
 def source_files(scope, model, draw=None):
-    """What the activations of a model, or of a fresh initialisation of it, are read or computed from."""
+    """What the activations of a model, or of a fresh initialisation of it, are read or computed from.
+
+    Nothing is matched before the audit has passed; a new audit of the same networks changes nothing.
+    """
+    audited = [ancient(layout.audit)]
     if layout.stores_activations:
         name = model if draw is None else f"{model}.untrained{draw}"
-        return [f"{layout.activations(scope, name)}/summary.json"]
-    return [layout.checkpoint_manifest(model), layout.tokens(scope, model)]
+        return [f"{layout.activations(scope, name)}/summary.json", *audited]
+    return [
+        layout.checkpoint_manifest(model),
+        layout.tokens(scope, model),
+        *audited,
+    ]
 
 
 def sources_of_variant(pair, variant):

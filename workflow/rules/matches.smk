@@ -23,6 +23,7 @@ rule match_tile:
         tiles=tiles_of_pair,
         k=study.matching.k,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         version=versions.MATCHES,
         seed=study.nulls.seed,
         snapshots=study.stability.snapshots,
@@ -50,6 +51,7 @@ rule sketch:
     params:
         slots=study.matching.sketch_slots,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         version=versions.MATCHES,
     message:
         "Sketch the neurons of {wildcards.model}"
@@ -75,6 +77,7 @@ rule candidates:
     params:
         k=study.matching.k,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         version=versions.MATCHES,
     message:
         "Find candidates for {wildcards.pair}"
@@ -100,6 +103,7 @@ rule rescore:
     params:
         k=study.matching.k,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         version=versions.MATCHES,
     message:
         "Re-score the candidates of {wildcards.group}"
@@ -126,6 +130,7 @@ rule nulls:
         k=study.matching.k,
         nulls=study.deciding()["nulls"],
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         version=versions.MATCHES,
     message:
         "Nulls of {wildcards.pair}"
@@ -156,6 +161,7 @@ rule match_pair:
         k=study.matching.k,
         snapshots=study.stability.snapshots,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         version=versions.MATCHES,
     message:
         "Match {wildcards.pair}"
@@ -186,6 +192,7 @@ rule stability:
         subset_size=layout.smallest,
         seed=study.nulls.seed,
         dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
         version=versions.STABILITY,
     message:
         "Stability of {wildcards.pair}"

@@ -27,6 +27,7 @@ rule report:
     input:
         figures=rules.figures.output,
         tables=[*rules.tables.output, *rules.fits.output, *rules.claims.output],
+        audit=layout.audit,
         corpus=f"{layout.corpus_dir}/manifest.json",
         units=units_tables(),
     output:

