@@ -14,6 +14,15 @@ from rosetta_scaling.store import TensorFile, write_json
 ARCHITECTURES = ("gpt_neox", "bloom", "llama", "gpt2")
 
 
+# Two workers take a file at a time, in this order: those that run whole studies first, since they take longest.
+LONGEST = ("test_workflow", "test_shipped_studies", "test_engines", "test_hooks", "test_depth")
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)

@@ -20,6 +20,7 @@ from rosetta_scaling.hooks import (
     read_inputs,
     weight_out,
 )
+from rosetta_scaling.plan import config_size
 from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import StudyError
 
@@ -34,6 +35,7 @@ T5 = {"d_model": HIDDEN, "d_kv": 8, "d_ff": WIDTH, "num_layers": 2, "num_heads":
 IMAGE = SIZES | {"image_size": 16, "patch_size": 4}
 DINO = {k: v for k, v in IMAGE.items() if k != "intermediate_size"}
 TOWER = IMAGE | {"num_hidden_layers": 3, "hidden_size": 16}
+IMAGE_ONLY = {"image_size", "encoder"}  # nor are encoders with decoders of another size planned
 HEAD = {"head_dim": 10}  # so that attention is not as wide as the network
 
 
@@ -537,6 +539,15 @@ def test_sizes_are_those_of_the_network(name):
     assert list(size.neurons) == [neurons_of(down) for down in find_down_projections(make(config))]
     assert size.layers == 2
     assert 0 < size.non_embedding_parameters <= size.parameters
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].values.keys().isdisjoint(IMAGE_ONLY)])
+def test_plans_know_the_neurons_of_networks_of_text(name):
+    """From the numbers in config.json alone, without transformers."""
+    config = CASES[name].config()
+    size = config_size(config.to_dict(), name)
+    assert size.neurons == sum(describe(config).neurons)
+    assert size.layers == 2
 
 
 @pytest.mark.parametrize(

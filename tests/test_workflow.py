@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,62 +17,19 @@ import pytest
 import yaml
 from hub_mirror import Mirror
 from scipy import stats
+from study_runs import ROOT, checkout, one_sentence, run, snakemake, start, study, tables
 from test_judge import Judge
 from transformers import AutoModelForCausalLM
 
-from rosetta_scaling.config import NULLS, WORKFLOW
+from rosetta_scaling.config import NULLS
 from rosetta_scaling.fit_checklist import read_checked
 from rosetta_scaling.hooks import find_down_projections, weight_out
-from rosetta_scaling.layout import FIT_TABLES, STUDY_TABLES
 from rosetta_scaling.rosetta import orient
 from rosetta_scaling.sources import StoredActivations
 from rosetta_scaling.store import digest, read_json, read_table
 from rosetta_scaling.variants import displacements, document_groups
 
-ROOT = WORKFLOW.parent
 pytestmark = pytest.mark.timeout(1500)
-
-
-def checkout(folder: Path) -> Path:
-    """The project as a fresh clone has it: nothing computed."""
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("workflow", "envs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    """`make study` without the set-up, in a process group of its own; everything it prints goes to folder/printed."""
-    command = [sys.executable, "-m", "rosetta_scaling.run", "--cores", "2", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
-    with open(folder / "printed", "w") as printed:
-        return subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-
-def run(folder: Path, *arguments: str) -> tuple[int, str]:
-    code = start(folder, *arguments).wait()
-    return code, (folder / "printed").read_text()
-
-
-def study(folder: Path, **changes) -> str:
-    """Write a variant of the smoke study, sections merged, families and curves replaced, and return its name."""
-    values = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())
-    for key, value in changes.items():
-        merge = isinstance(value, dict) and key not in ("families", "curves")
-        values[key] = values.get(key, {}) | value if merge else value
-    path = folder / f"workflow/studies/{values['study']}.yaml"
-    path.write_text(yaml.safe_dump(values, sort_keys=False))  # the order of families is part of a study
-    return values["study"]
-
-
-def tables(folder: Path, name: str = "smoke") -> dict[str, pd.DataFrame]:
-    names = (*STUDY_TABLES, *FIT_TABLES)
-    found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in names}
-    found["models"] = found["models"].drop(columns="train_seconds")  # the clock is the one thing that differs
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -405,37 +361,6 @@ def test_the_same_networks_from_folders_and_from_a_hub_by_any_scope(finished, tm
     assert strong["neox-fresh"] <= strong["neox-bloom"], "a fresh network shares nothing that was learned"
 
 
-def test_real_networks_from_packages(tmp_path):
-    """The study of pretrained networks, with its two smallest: encoders, one point, no exponent, a common origin."""
-    folder = checkout(tmp_path)
-    ready = yaml.safe_load((ROOT / "workflow/studies/pretrained.yaml").read_text())
-    ready["families"] = {name: {"source": "package", "models": {"base": f"minilm-{name}"}} for name in ("l6", "l3")}
-    ready |= {
-        "curves": {"l6-l3": ["l6", "l3"]},
-        "corpus": {"domains": ["docs", "scripture"], "probe_bytes_per_domain": 4000},
-    }
-    ready["theory"] = {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]}
-    (folder / "workflow/studies/real.yaml").write_text(yaml.safe_dump(ready | {"study": "real"}))
-    code, printed = run(folder, "real")
-    assert code == 0, printed
-    found = tables(folder, "real")
-    counts, models = found["counts"].set_index("criterion"), found["models"].set_index("model")
-    assert models.neurons.to_dict() == {"l6-base": 6 * 1536, "l3-base": 3 * 1536}
-    assert models.parameters["l6-base"] == 22_713_216
-    strong = counts.loc["mutual_top1_r0.5"]
-    assert strong["count"] > 10 * max(strong.null_permute, strong.null_untrained, 1)
-    (pair,) = read_table(folder / "results/real/tables/audit.csv").to_dict("records")
-    assert pair["verdict"] == "shared embeddings"
-    assert found["fits"].alpha.isna().all()
-    refused = read_json(folder / "results/real/tables/fits.json")
-    assert not refused["fits"]
-    assert "1 points are positive and a fit needs 3" in refused["refused"][0]["reason"]
-    neurons = read_table(folder / "results/real/selectivity/study/l6-base.parquet")
-    assert neurons.vocab_kurtosis.isna().all(), "an encoder without a head writes no tokens"
-    assert neurons.token_information.notna().mean() > 0.9
-    assert "shared embeddings" in (folder / "results/real/report/index.html").read_text()
-
-
 def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
     """`nulls.rows` takes another path: with as many rows as there are neurons it must end in the same counts."""
     name = study(finished, study="sampled", nulls={"rows": 10**6}, matching={"criteria": [{"k": 1}, {"k": 5}]})
@@ -458,114 +383,7 @@ def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished)
     pd.testing.assert_frame_equal(found, expected)
 
 
-# -- every way to match finds the same -------------------------------------------------------------------------------
-
-ENGINES = {
-    "whole": {},
-    "tiled": {"memory_mb": 16},
-    "one_pass": {"placement": "one_pass"},
-    "recomputed": {"placement": "recomputed", "memory_mb": 16},
-    "sketched": {"engine": "sketch", "sketch_slots": 2048},
-    "sketched_recomputed": {"engine": "sketch", "placement": "recomputed", "sketch_slots": 2048, "memory_mb": 100},
-}
-
-
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory) -> Path:
-    """A checkout with studies of networks of 384 neurons, which 16 MB cannot match at once."""
-    folder = checkout(tmp_path_factory.mktemp("wide"))
-    rungs = {f"r{i}": {"hidden_size": 8, "layers": 1, "heads": 2, "learning_rate": 1e-2} for i in (1, 2)}
-    rungs["r3"] = {"hidden_size": 32, "layers": 3, "heads": 2, "learning_rate": 5e-3}
-    families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
-    families = {name: families[name] for name in ("neox", "bloom")}
-    for name, matching in ENGINES.items():
-        changes = {"matching": matching, "activations": {"batch_passages": 4}, "families": families}
-        study(folder, study=name, ladder={"rungs": rungs}, curves={"neox-bloom": ["neox", "bloom"]}, **changes)
-    return folder
-
-
-PAIR = "neox-r3--bloom-r3"
-
-
-def matches(folder: Path, name: str, *options: str) -> tuple[dict[str, pd.DataFrame], str]:
-    """Matches and nulls of the largest pair, and what was printed."""
-    files = [f"matches/{PAIR}/matches.parquet", *(f"nulls/{PAIR}/{null}.parquet" for null in NULLS)]
-    files += [f"stability/{PAIR}/{kind}.parquet" for kind in ("half", "subset")]
-    targets = [f"results/{name}/{file}" for file in files]
-    code, printed = run(folder, name, *options, *targets)
-    assert code == 0, printed
-    return {file: read_table(folder / target) for file, target in zip(files, targets, strict=True)}, printed
-
-
-@pytest.mark.parametrize("name", [name for name in ENGINES if name != "whole"])
-def test_engines_placements_and_tiles_find_the_same(wide, name):
-    expected, _ = matches(wide, "whole")
-    found, printed = matches(wide, name)
-    for file, table in expected.items():
-        keys = ["draw"] * ("draw" in table) + ["neuron_a", "neuron_b"]
-        pd.testing.assert_frame_equal(
-            found[file].sort_values(keys, ignore_index=True),
-            table.sort_values(keys, ignore_index=True),
-            atol=1e-5,
-            obj=f"{name} {file}",
-        )
-    assert ("rule match_tile" in printed or "tile 00001" in printed) == (name in ("tiled", "recomputed"))
-    stored = list((wide / f"results/{name}/activations").rglob("shard-*.safetensors"))
-    assert bool(stored) == (name in ("tiled", "sketched"))
-    summary = read_json(wide / f"results/{name}/matches/{PAIR}/summary.json")
-    assert summary["engine"] == ("sketch" if name.startswith("sketch") else "exact")
-    assert ("certified_a" in summary) == (summary["engine"] == "sketch")
-
-
-def test_finished_tiles_are_kept(wide):
-    """What a kill leaves of the tiles of a pair is used: only the missing ones are matched."""
-    expected, _ = matches(wide, "whole")
-    name = "again"
-    path = wide / "workflow/studies/tiled.yaml"
-    (path.with_stem(name)).write_text(path.read_text().replace("study: tiled", f"study: {name}"))
-    first = f"results/{name}/tiles/{PAIR}/real/00000.safetensors"
-    assert run(wide, name, "--notemp", first)[0] == 0
-    before = (wide / first).stat().st_mtime_ns
-    found, printed = matches(wide, name, "--notemp")
-    assert (wide / first).stat().st_mtime_ns == before
-    assert f"{PAIR} (real), tile 00001" in printed
-    assert f"{PAIR} (real), tile 00000" not in printed
-    file = f"matches/{PAIR}/matches.parquet"
-    pd.testing.assert_frame_equal(found[file], expected[file], atol=1e-5)
-
-
-def test_the_plan_is_printed_before_anything_runs(wide):
-    name = study(wide, study="planned", matching={"placement": "recomputed"})
-    code, printed = run(wide, name, "plan")
-    assert code == 0, printed
-    assert "Matching of study planned: exact engine, activations recomputed" in printed
-    assert "neox-r3--bloom-r3" in printed
-    assert "GFLOP/s" in printed
-    assert not (wide / f"results/{name}/units").exists()
-
-
-@pytest.mark.parametrize(
-    ("matching", "expected"),
-    [
-        ({"placement": "one_pass", "memory_mb": 20}, "matching.placement is one_pass, but matching.memory_mb = 20"),
-        ({"placement": "stored", "scratch_gb": 1e-6}, "matching.scratch_gb is 1e-06; raise it"),
-    ],
-)
-def test_budgets_that_cannot_hold_stop_the_run(wide, matching, expected):
-    values = yaml.safe_load((wide / "workflow/studies/whole.yaml").read_text())
-    values |= {"study": "budget", "matching": matching}
-    (wide / "workflow/studies/budget.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    code, printed = run(wide, "budget", f"results/budget/matches/{PAIR}/matches.parquet")
-    assert code != 0
-    one_sentence(printed, expected)
-
-
 # -- mistakes --------------------------------------------------------------------------------------------------------
-
-
-def one_sentence(printed: str, *parts: str) -> None:
-    lines = [line for line in printed.splitlines() if all(part in line for part in parts)]
-    assert lines, printed
 
 
 def test_an_unknown_key_stops_at_once(finished):
@@ -629,44 +447,6 @@ def test_a_truncated_artifact_is_found_and_made_again(finished):
 
 
 # -- the workflow itself ---------------------------------------------------------------------------------------------
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=folder, capture_output=True, text=True)
-
-
-def test_lint_and_format(finished):
-    linted = snakemake(finished, "--lint")
-    assert linted.returncode == 0, linted.stderr
-    assert subprocess.run([Path(sys.executable).with_name("snakefmt"), "--check", "Snakefile", "workflow/rules"],
-                          cwd=ROOT).returncode == 0  # fmt: skip
-
-
-def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
-    """How many jobs of every rule a dry run plans."""
-    planned = snakemake(folder, "--dry-run", "--quiet", "rules", *arguments)
-    assert planned.returncode == 0, planned.stderr
-    lines = [line.split() for line in planned.stdout.splitlines()]
-    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
-
-
-def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
-    jobs = planned_jobs(checkout(tmp_path))
-    assert jobs["train_model"] == jobs["extract_activations"] == 18
-    assert jobs["match_pair"] == jobs["nulls"] == jobs["stability"] == 21
-    assert jobs["selectivity"] == 18
-    assert jobs["polarization"] == 6
-    assert jobs["simulate_theory"] == 6, "one job per beta"
-    for rule in ("corpus", "tables", "fits", "claims", "figures", "report"):
-        assert jobs[rule] == 1, rule
-
-
-def test_a_dry_run_of_the_smoke_study_plans_its_own_jobs(tmp_path):
-    jobs = planned_jobs(checkout(tmp_path), "--configfile", "workflow/studies/smoke.yaml")
-    assert jobs["train_model"] == 9
-    assert jobs["rosetta_neurons"] == 9
-    assert jobs["simulate_theory"] == 2
-    assert jobs["fits"] == jobs["claims"] == jobs["report"] == 1
 
 
 def test_a_study_without_a_name_is_not_run_as_the_default_one(finished):

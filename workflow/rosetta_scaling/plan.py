@@ -122,15 +122,16 @@ def published(source: str, name: str) -> dict | None:
 
 def config_size(values: dict, where: str) -> ModelSize:
     """The network that a configuration makes; `where` it stands is told when it is not that of a transformer."""
+    values = values.get("text_config") or values  # of a network that also sees, the part that reads
 
     def first(*names: str):
         return next((values[name] for name in names if values.get(name)), None)
 
     hidden = first("hidden_size", "n_embd", "d_model")
-    layers = first("num_hidden_layers", "n_layer", "n_layers")
+    layers = first("num_hidden_layers", "n_layer", "n_layers", "num_layers")
     if not hidden or not layers:
         raise StudyError(f"{where} names no hidden size and number of layers; expected those of a transformer")
-    width = first("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size") or 4 * hidden
+    width = first("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff") or 4 * hidden
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
     return ModelSize(layers, width, hidden, first("vocab_size") or 0, gated)
 

@@ -66,10 +66,10 @@ rule download_model:
         f"{layout.results}/logs/download_model/{{hub_key}}.log",
     benchmark:
         f"{layout.results}/benchmarks/download_model/{{hub_key}}.tsv"
+    retries: 2
     conda:
         "../../envs/torch.yaml"
     threads: 1
-    retries: 2
     resources:
         mem_mb=2000,
         runtime=600,

@@ -1,0 +1,67 @@
+"""Checkouts of the project, and the study run in them as a user runs it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling.layout import FIT_TABLES, STUDY_TABLES
+from rosetta_scaling.store import read_table
+
+ROOT = WORKFLOW.parent
+
+
+def checkout(folder: Path) -> Path:
+    """The project as a fresh clone has it: nothing computed."""
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("workflow", "envs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    """`make study` without the set-up, in a process group of its own; everything it prints goes to folder/printed."""
+    command = [sys.executable, "-m", "rosetta_scaling.run", "--cores", "2", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
+    with open(folder / "printed", "w") as printed:
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    code = start(folder, *arguments).wait()
+    return code, (folder / "printed").read_text()
+
+
+def study(folder: Path, **changes) -> str:
+    """Write a variant of the smoke study, sections merged, families and curves replaced, and return its name."""
+    values = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())
+    for key, value in changes.items():
+        merge = isinstance(value, dict) and key not in ("families", "curves")
+        values[key] = values.get(key, {}) | value if merge else value
+    path = folder / f"workflow/studies/{values['study']}.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))  # the order of families is part of a study
+    return values["study"]
+
+
+def tables(folder: Path, name: str = "smoke") -> dict[str, pd.DataFrame]:
+    names = (*STUDY_TABLES, *FIT_TABLES)
+    found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in names}
+    found["models"] = found["models"].drop(columns="train_seconds")  # the clock is the one thing that differs
+    return found
+
+
+def one_sentence(printed: str, *parts: str) -> None:
+    lines = [line for line in printed.splitlines() if all(part in line for part in parts)]
+    assert lines, printed
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=folder, capture_output=True, text=True)
