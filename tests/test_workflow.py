@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hub_mirror import Mirror
+from hub_mirror import Mirror, Trouble
 from scipy import stats
 from study_runs import ROOT, checkout, one_sentence, run, snakemake, start, study, tables
 from test_judge import Judge
@@ -26,7 +26,7 @@ from rosetta_scaling.fit_checklist import read_checked
 from rosetta_scaling.hooks import find_down_projections, weight_out
 from rosetta_scaling.rosetta import orient
 from rosetta_scaling.sources import StoredActivations
-from rosetta_scaling.store import digest, read_json, read_table
+from rosetta_scaling.store import digest, file_sha256, read_json, read_table
 from rosetta_scaling.variants import displacements, document_groups
 
 pytestmark = pytest.mark.timeout(1500)
@@ -359,6 +359,37 @@ def test_the_same_networks_from_folders_and_from_a_hub_by_any_scope(finished, tm
     assert len(audit) == 6
     strong = counts[counts.criterion == "mutual_top1_r0.5"].groupby("curve")["count"].sum()
     assert strong["neox-fresh"] <= strong["neox-bloom"], "a fresh network shares nothing that was learned"
+
+
+@pytest.mark.parametrize(
+    ("revision", "gated", "trouble", "expected"),
+    [
+        ("step7", False, [], ["there/neox-r1 has no revision 'step7'", "branch, tag or commit"]),
+        ("main", True, [], ["there/neox-r1 is gated and HF_TOKEN is not set", "accept its licence"]),
+        ("main", False, [Trouble(corrupt=True)] * 20, ["error in download_model", "there/neox-r1", "sha256"]),
+        ("main", False, [Trouble(after=2000), Trouble(after=3000, reset=True)], []),
+    ],
+    ids=["revision", "gated", "corrupt", "dropped"],
+)
+def test_trouble_with_the_hub(finished, tmp_path, monkeypatch, revision, gated, trouble, expected):
+    """A connection that drops is taken up again; what cannot be mended ends in a sentence and leaves no model."""
+    folder, local, hub = checkout(tmp_path), local_families(finished), Mirror()
+    hub.add("there/neox-r1", Path(local["neox"]["models"]["r1"]), gated=gated)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.trouble["model.safetensors"] = trouble
+    families = {"there": {"source": "hub", "models": {"r1": f"there/neox-r1@{revision}"}}, "bloom": local["bloom"]}
+    families["bloom"]["models"] = {"r1": local["bloom"]["models"]["r1"]}
+    name = study(folder, study="trouble", families=families, curves={"there-bloom": ["there", "bloom"]})
+    code, printed = run(folder, name, "--until", "download_model")
+    hub.close()
+    models = list((folder / "results/cache/checkpoints").glob("*/model.safetensors"))
+    assert bool(code) == bool(expected), printed
+    assert bool(models) == (not expected)
+    if expected:
+        one_sentence(printed, *expected)
+    else:
+        assert file_sha256(models[0]) == hub.expected("there/neox-r1", "model.safetensors")
+        assert hub.asked("model.safetensors") == [None, "bytes=2000-", "bytes=5000-"], "only what was missing"
 
 
 def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
