@@ -4,7 +4,7 @@ PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study plan bench test lint clean
+.PHONY: study plan status bench test lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
@@ -12,6 +12,9 @@ study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 plan: .venv/.ready        ## print what a study takes, before it runs: make plan STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) plan
 	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) --dry-run --quiet rules
+
+status: .venv/.ready      ## what is done, runs, failed and waits: make status STUDY=smoke [EVERY=10]
+	@$(BIN)/python -m rosetta_scaling.status "$(STUDY)" --profile $(PROFILE) $(if $(EVERY),--every $(EVERY))
 
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -198,6 +199,20 @@ def test_a_second_run_does_nothing(finished):
     assert code == 0
     assert "Nothing to be done" in printed
     assert time.monotonic() - began < 60  # seconds on an idle machine; the bound only tells apart from computing
+
+
+def test_the_status_tells_what_is_done_and_what_waits(finished):
+    def status() -> str:
+        command = [sys.executable, "-m", "rosetta_scaling.status", "smoke"]
+        return subprocess.run(command, cwd=finished, capture_output=True, text=True, check=True).stdout
+
+    assert "91 of 91 jobs are done." in status()
+    report = finished / "results/smoke/report/index.html"
+    report.rename(report.with_suffix(".kept"))
+    try:
+        assert "90 of 91 jobs are done; about 0.00 hours with 1 at a time." in status()
+    finally:
+        report.with_suffix(".kept").rename(report)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import os
+import resource
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -39,7 +41,15 @@ def job(snakemake) -> Iterator[None]:
     logging.captureWarnings(True)
     handlers[1].addFilter(lambda record: record.name.startswith("rosetta_scaling"))
     log = logging.getLogger("rosetta_scaling")
-    began = time.monotonic()
+    began, quiet = time.monotonic(), logging.getLogger()  # what `quiet` says is for the log only
+    quiet.info(
+        "%s began at %s on %s, process %d%s",
+        snakemake.rule,
+        time.strftime("%Y-%m-%d %H:%M:%S"),
+        socket.gethostname(),
+        os.getpid(),
+        f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else "",
+    )
     try:
         yield
     except StudyError as error:
@@ -48,7 +58,8 @@ def job(snakemake) -> Iterator[None]:
     except BaseException:
         logging.exception("%s failed", snakemake.rule)
         raise
-    logging.getLogger().info("%s took %.1f s", snakemake.rule, time.monotonic() - began)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6 * 1024  # Linux counts in kB
+    quiet.info("%s took %.1f s, peak memory %s MB", snakemake.rule, time.monotonic() - began, f"{memory:,.0f}")
 
 
 def _study(snakemake):

@@ -18,6 +18,7 @@ from rosetta_scaling.devices import product_rate, sketch_dtype
 from rosetta_scaling.layout import Layout, layer_and_channel
 from rosetta_scaling.neighbours import Neighbours, pair_numbers, partner_table
 from rosetta_scaling.plan import Tile, exact_flops, tiles
+from rosetta_scaling.progress import Reporter
 from rosetta_scaling.sketch import Candidates, Sketch, find_candidates, match_by_sketch, write_sketch
 from rosetta_scaling.stability import GroupSums, match_sample, match_subsets, resample
 from rosetta_scaling.store import (
@@ -176,13 +177,17 @@ def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path) -
     Columns draw and changed tell them apart: the side that the draw changed, `a`, `b` or `both`. Where only some
     neurons are looked at, sampled_a and sampled_b say whether a row is of one.
     """
+    draws = sum(len(layout.variants(null)) for null in NULLS)
+    done, report = 0, Reporter(log, f"nulls of {pair}", draws + 1)
     for null in NULLS:
         tables = []
         for draw, variant in enumerate(layout.variants(null)):
             side = "both" if null == "untrained" else "ab"[changed_side(layout, pair, draw)]
             tables.append(_null_draw(layout, pair, variant, device).assign(draw=draw, changed=side))
+            report(done := done + 1, null)
         write_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True))
     write_table(folder / "own.parquet", own_partners(layout, pair, device))
+    report(draws + 1, "own")
 
 
 def own_partners(layout: Layout, pair: str, device: torch.device) -> pd.DataFrame:

@@ -30,18 +30,24 @@ def configuration_of(study: str) -> Path | None:
     return path
 
 
+def command_for(study: str, profile: str, *more: str) -> list[str]:
+    """How Snakemake is called for a study; `more` stands first, since --configfile takes all that follows it."""
+    command = [sys.executable, "-m", "snakemake", *more]
+    command += ["--workflow-profile", str(WORKFLOW / "profiles" / profile)]
+    if configuration := configuration_of(study):
+        command += ["--configfile", str(configuration)]
+    return command
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", nargs="?", default="", help="name of a file in workflow/studies; default: config.yaml")
     parser.add_argument("--profile", default="default", help="name of a folder in workflow/profiles")
     parser.add_argument("--cores", help="number of cores, where the profile should not decide")
     arguments, more = parser.parse_known_args()
-    command = [sys.executable, "-m", "snakemake", *more]  # first, since --configfile takes all that follows it
-    command += ["--workflow-profile", str(WORKFLOW / "profiles" / arguments.profile)]
     if arguments.cores:
-        command += ["--cores", arguments.cores]
-    if configuration := configuration_of(arguments.study):
-        command += ["--configfile", str(configuration)]
+        more += ["--cores", arguments.cores]
+    command = command_for(arguments.study, arguments.profile, *more)
     LOCK.parent.mkdir(exist_ok=True)
     with open(LOCK, "a+") as lock:
         _wait_for(lock)

@@ -28,6 +28,8 @@ METRICS = ("vocab_kurtosis", "vocab_skewness", "vocab_variance")
 SIDES = ("promoted", "suppressed")
 COSINES = 2**24  # held at a time, some 0.5 GB; four times as many took twice as long on a CPU (measured)
 
+IN_CACHE = 2**16  # whose moments are worked out at a time on a CPU: five times as fast as of all (measured)
+
 
 @torch.no_grad()
 def output_metrics(
@@ -55,7 +57,8 @@ def output_metrics(
         for suffix, rows, as_seen in _readings(model, _rows(model, head, vocabulary), projection):
             moments = []
             for cosine in _cosines(modules, rows, as_seen, chunk):
-                moments.append(_moments(cosine))
+                at_once = max(1, IN_CACHE // cosine.shape[1]) if cosine.device.type == "cpu" else len(cosine)
+                moments += [_moments(neurons) for neurons in cosine.split(at_once)]
                 if suffix == "_folded":
                     found.append(_strongest_tokens(cosine, top))
             metrics[[name + suffix for name in METRICS]] = torch.cat(moments).numpy()
