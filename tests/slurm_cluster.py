@@ -16,7 +16,12 @@ from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf")
-PROGRAMS = {"munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client"}  # Debian packages
+PROGRAMS = {
+    "munged": "munge",
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "sbatch": "slurm-client",
+}  # Debian packages
 GPUS = 2
 NULL_DEVICE = os.makedev(1, 3)
 
@@ -152,7 +157,13 @@ class SlurmCluster:
 
     def jobs(self, *states: str) -> list[dict[str, str]]:
         """What squeue knows of all jobs, finished ones too: id, state, comment, partition, gpus, minutes, ..."""
-        fields = {"id": "JobID", "state": "State", "comment": "Comment", "partition": "Partition", "gpus": "tres-per-job"}
+        fields = {
+            "id": "JobID",
+            "state": "State",
+            "comment": "Comment",
+            "partition": "Partition",
+            "gpus": "tres-per-job",
+        }
         fields |= {"minutes": "TimeLimit", "memory": "MinMemory", "restarts": "RestartCnt", "name": "Name"}
         columns = ",".join(f"{field}:|" for field in fields.values())
         command = ["squeue", "--noheader", "--states=all", f"--Format={columns}"]

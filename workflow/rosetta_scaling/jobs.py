@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -29,7 +30,11 @@ def share_library() -> None:
 
 @contextlib.contextmanager
 def job(snakemake) -> Iterator[None]:
-    """Log to the rule's log file and to the terminal; end with one sentence instead of a traceback on a StudyError."""
+    """Log to the rule's log file and to the terminal; end with one sentence instead of a traceback on a StudyError.
+
+    SIGTERM, by which SLURM says that the job is preempted, cancelled or out of time, ends it in good order too: nothing
+    half written is left (store.atomic), and what long jobs have saved is continued by the next attempt.
+    """
     if snakemake.rule not in DOWNLOADS:
         os.environ["HF_HUB_OFFLINE"] = "1"
     log_path = Path(snakemake.log[0])
@@ -39,16 +44,26 @@ def job(snakemake) -> Iterator[None]:
     logging.captureWarnings(True)
     handlers[1].addFilter(lambda record: record.name.startswith("rosetta_scaling"))
     log = logging.getLogger("rosetta_scaling")
+    signal.signal(signal.SIGTERM, _end)
     began = time.monotonic()
     try:
         yield
     except StudyError as error:
         log.error("error in %s: %s", snakemake.rule, error)
         sys.exit(1)
+    except SystemExit:
+        log.error("%s was told to end (SIGTERM) after %.1f s", snakemake.rule, time.monotonic() - began)
+        raise
     except BaseException:
         logging.exception("%s failed", snakemake.rule)
         raise
     logging.getLogger().info("%s took %.1f s", snakemake.rule, time.monotonic() - began)
+
+
+def _end(number, frame):
+    """End as by sys.exit, once: SLURM sends the signal several times, and tidying up shall not be interrupted."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _study(snakemake):
