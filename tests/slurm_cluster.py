@@ -59,8 +59,8 @@ ReturnToService=2
 KillWait=5
 {more}
 NodeName={host} NodeAddr=127.0.0.1 CPUs={processors} RealMemory={memory_mb} Gres=gpu:fake:{gpus} State=UNKNOWN
-PartitionName=cpu Nodes={host} Default=YES MaxTime=60 State=UP
-PartitionName=gpu Nodes={host} MaxTime=60 State=UP
+PartitionName=cpu Nodes={host} Default=YES MaxTime=UNLIMITED State=UP
+PartitionName=gpu Nodes={host} MaxTime=UNLIMITED State=UP
 """
 
 

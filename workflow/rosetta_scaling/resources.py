@@ -12,7 +12,7 @@ from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import CHUNK_UNITS, ModelSize, exact_flops
 from rosetta_scaling.plan_table import GPU_RATE, pair_operations, probe_tokens
 
-# Measured where this was written: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
+# Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200
 TABLES_MB = 2000
 TRAINING_BYTES = 16  # per parameter in float32: weight, gradient, two moments
@@ -21,7 +21,7 @@ COMPARED_BYTES = 5_000  # per neuron: its metrics and those of its placebos
 PARTNER_BYTES = 100  # per row of a table of partners: one neuron of either model and a null or a draw
 
 # To start: Snakemake twice and the libraries from a shared file system, which may be busy.
-START_MINUTES = 10
+START_MINUTES = 5
 MARGIN = 3  # between what is expected and what is asked for
 # Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
 # GPU, networks are expected to reach a tenth of what products do.
@@ -76,14 +76,14 @@ def gpus(layout: Layout, models: Iterable[str] = ()) -> int:
 
 
 def minutes(layout: Layout, networks: float = 0.0, products: float = 0.0) -> float:
-    """Time that so many floating-point operations in networks and in products of large matrices are expected to take."""
+    """Time that so many floating-point operations, in networks and in products of large matrices, should take."""
     if layout.study.device == "cpu":
         return (networks + products) / CORE_RATE / 60
     return (networks / NETWORK_RATE + products / PRODUCT_RATE) / 60
 
 
 def training(layout: Layout, model: str) -> Need:
-    """6 operations per parameter and token; activations and logits of a batch in float32, thrice for their gradients."""
+    """6 operations per parameter and token; activations and logits of a batch in float32, thrice for gradients."""
     size, settings = layout.size(model), layout.study.ladder
     batch = settings.batch_sequences * settings.context
     activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
