@@ -80,7 +80,13 @@ def layout(snakemake):
 
 
 def device(snakemake):
-    """The device of this job, with its number of threads set."""
+    """The device of this job, with its number of threads set; what a cluster granted and is not used is told."""
     from rosetta_scaling.devices import prepare
 
-    return prepare(_study(snakemake).device, snakemake.threads)
+    found, granted = prepare(_study(snakemake).device, snakemake.threads), os.environ.get("CUDA_VISIBLE_DEVICES")
+    log = logging.getLogger("rosetta_scaling")
+    if granted and found.type == "cpu":
+        log.warning("computing on %s, though this job was given the GPU %s: torch finds none", found, granted)
+    else:
+        log.info("computing on %s", found)
+    return found
