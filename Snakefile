@@ -13,6 +13,7 @@ if not workflow.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/units.smk"

@@ -1,9 +1,12 @@
 """What every job of the workflow does around its one library call: log, threads, device, and errors as one sentence."""
 
 import contextlib
+import errno
 import logging
 import os
+import re
 import resource
+import signal
 import socket
 import sys
 import time
@@ -20,6 +23,16 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 DOWNLOADS = ("corpus", "download_model", "download_package", "judge_answers")  # the only rules that may use the network
+LOG_BYTES = 20 * 10**6
+AGAIN = "then run the same command again: it continues"
+DISK = {
+    errno.ENOSPC: f"the disk is full; make room, or set cache_dir to a folder on a larger disk, {AGAIN}",
+    errno.EDQUOT: f"your quota of the disk is used up; make room, or set cache_dir to a folder elsewhere, {AGAIN}",
+    errno.EROFS: f"the disk cannot be written to; set cache_dir to a folder that can, {AGAIN}",
+    errno.EACCES: "permission is denied; ask the owner to let the group read and write there (umask 002, chmod -R g+rw), "
+    f"or set cache_dir to a folder of your own, {AGAIN}",
+}
+MORE_MEMORY = "let fewer jobs run at a time (--cores 1), or lower matching.memory_mb or activations.batch_passages"
 CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
 
 
@@ -31,35 +44,85 @@ def share_library() -> None:
 
 @contextlib.contextmanager
 def job(snakemake) -> Iterator[None]:
-    """Log to the rule's log file and to the terminal; end with one sentence instead of a traceback on a StudyError."""
-    if snakemake.rule not in DOWNLOADS:
+    """Log to the rule's log file and to the terminal; end with one sentence instead of a traceback when one helps.
+
+    SIGTERM, by which SLURM says that the job is preempted, cancelled or out of time, ends it in good order too: nothing
+    half written is left (store.atomic), and what long jobs have saved is continued by the next attempt.
+    """
+    rule = snakemake.rule
+    if rule not in DOWNLOADS:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    log_path = Path(snakemake.log[0])
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.FileHandler(log_path, mode="w"), logging.StreamHandler(sys.stderr)]
+    log = _open_log(Path(snakemake.log[0]))
+    signal.signal(signal.SIGTERM, _end)
+    began = time.monotonic()
+    in_slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
+    when, host = time.strftime("%Y-%m-%d %H:%M:%S"), socket.gethostname()
+    logging.info("%s began at %s on %s, process %d%s", rule, when, host, os.getpid(), in_slurm)
+    try:
+        yield
+    except SystemExit:
+        log.error("%s was told to end (SIGTERM) after %.1f s", rule, time.monotonic() - began)
+        raise
+    except BaseException as error:
+        if sentence := explained(error):
+            log.error("error in %s: %s", rule, sentence)
+            sys.exit(1)
+        logging.exception("%s failed", rule)
+        raise
+    logging.info("%s took %.1f s, peak memory %s", rule, time.monotonic() - began, _peak_memory())
+
+
+def _open_log(path: Path) -> logging.Logger:
+    """Everything goes to the file, at most LOG_BYTES of it; what this library says goes to the terminal too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handlers = [_BoundedLog(path, mode="w"), logging.StreamHandler(sys.stderr)]
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
     handlers[1].addFilter(lambda record: record.name.startswith("rosetta_scaling"))
-    log = logging.getLogger("rosetta_scaling")
-    began, quiet = time.monotonic(), logging.getLogger()  # what `quiet` says is for the log only
-    quiet.info(
-        "%s began at %s on %s, process %d%s",
-        snakemake.rule,
-        time.strftime("%Y-%m-%d %H:%M:%S"),
-        socket.gethostname(),
-        os.getpid(),
-        f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else "",
-    )
-    try:
-        yield
-    except StudyError as error:
-        log.error("error in %s: %s", snakemake.rule, error)
-        sys.exit(1)
-    except BaseException:
-        logging.exception("%s failed", snakemake.rule)
-        raise
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6 * 1024  # Linux counts in kB
-    quiet.info("%s took %.1f s, peak memory %s MB", snakemake.rule, time.monotonic() - began, f"{memory:,.0f}")
+    return logging.getLogger("rosetta_scaling")
+
+
+class _BoundedLog(logging.FileHandler):
+    """A log that cannot fill a disk: beyond LOG_BYTES only errors, and the first and last lines of a job."""
+
+    full = False
+
+    def emit(self, record):
+        if self.full and record.levelno < logging.ERROR and record.name != "root":
+            return
+        super().emit(record)
+        if not self.full and self.stream.tell() > LOG_BYTES:
+            self.full = True
+            self.stream.write(f"[more than {LOG_BYTES:,} bytes: only errors from here on]\n")
+
+
+def explained(error: BaseException) -> str | None:
+    """The sentence for an error that the user can mend; None for one that is ours."""
+    text = str(error)
+    if isinstance(error, StudyError):
+        return text
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        return f"out of memory ({text.splitlines()[0] if text else 'a plain MemoryError'}); {MORE_MEMORY}"
+    code = getattr(error, "errno", None)
+    if code is None and (found := re.search(r"os error (\d+)", text)):  # safetensors tells it in its text only
+        code = int(found[1])
+    if isinstance(error, OSError) and code not in DISK:
+        return None
+    return f"{DISK[code]} ({getattr(error, 'filename', None) or text})" if code in DISK else None
+
+
+def _peak_memory() -> str:
+    memory = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6:,.0f} MB"  # Linux counts in KiB
+    torch = sys.modules.get("torch")  # if the job has needed it
+    if torch and torch.cuda.is_available() and torch.cuda.is_initialized():
+        memory += f", {torch.cuda.max_memory_allocated() / 1e6:,.0f} MB of {torch.cuda.get_device_name()}"
+    return memory
+
+
+def _end(number, frame):
+    """End as by sys.exit, once: SLURM sends the signal several times, and tidying up shall not be interrupted."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _study(snakemake):
@@ -76,7 +139,13 @@ def layout(snakemake):
 
 
 def device(snakemake):
-    """The device of this job, with its number of threads set."""
+    """The device of this job, with its number of threads set; what a cluster granted and is not used is told."""
     from rosetta_scaling.devices import prepare
 
-    return prepare(_study(snakemake).device, snakemake.threads)
+    found, granted = prepare(_study(snakemake).device, snakemake.threads), os.environ.get("CUDA_VISIBLE_DEVICES")
+    log = logging.getLogger("rosetta_scaling")
+    if granted and found.type == "cpu":
+        log.warning("computing on %s, though this job was given the GPU %s: torch finds none", found, granted)
+    else:
+        log.info("computing on %s", found)
+    return found

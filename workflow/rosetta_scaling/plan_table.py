@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config import NULLS, Study
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import exact_flops, published
 
@@ -17,22 +17,10 @@ def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
     Columns: pair, neurons_a, neurons_b, tiles, tile_mb (memory of the largest), forward_flops, product_flops (both as
     often as the plan needs them), hours (of products alone, at the rate), nulls and stability included.
     """
-    plan, study, rows = layout.plan, layout.study, []
-    nulls = sum(study.nulls.draws(null) for null in NULLS)
-    tokens = study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3  # about three bytes a token
+    rows = []
     for pair, models in layout.pairs.items():
-        sizes, tiles = [layout.size(model) for model in models], plan.tiles[pair]
-        neurons = [size.neurons for size in sizes]
-        share = min(1.0, 4 * study.nulls.rows / min(neurons)) if study.nulls.rows else 1.0
-        draws = share * nulls + 1  # the halves of the text make one more
-        passes = 0.0
-        if plan.placement != "stored":
-            passes = len(tiles) * draws + 4  # a model with itself, and subsets
-            passes += 2 if plan.engine == "sketch" else len(tiles)
-        products = exact_flops(*neurons, plan.units)
-        own = sum(exact_flops(count, count, plan.units) for count in neurons)
-        real = exact_flops(*neurons, study.matching.sketch_slots) if plan.engine == "sketch" else products
-        product_flops = real + own + draws * products
+        sizes, tiles = [layout.size(model) for model in models], layout.plan.tiles[pair]
+        forward_flops, product_flops = pair_operations(layout, pair)
         rows.append(
             {
                 "pair": pair,
@@ -40,12 +28,36 @@ def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
                 "neurons_b": sizes[1].neurons,
                 "tiles": len(tiles),
                 "tile_mb": max(tile.bytes for tile in tiles) / 1e6,
-                "forward_flops": passes * 2 * tokens * sum(size.parameters for size in sizes),
+                "forward_flops": forward_flops,
                 "product_flops": product_flops,
                 "hours": product_flops / rate / 3600,
             }
         )
     return pd.DataFrame(rows)
+
+
+def pair_operations(layout: Layout, pair: str) -> tuple[float, float]:
+    """Floating-point operations of forward passes and of products that the matching of a pair takes, nulls and
+    stability included, both as often as the plan needs them.
+    """
+    plan, study, sizes = layout.plan, layout.study, [layout.size(model) for model in layout.pairs[pair]]
+    neurons, tiles = [size.neurons for size in sizes], plan.tiles[pair]
+    share = min(1.0, 4 * study.nulls.rows / min(neurons)) if study.nulls.rows else 1.0
+    draws = share * sum(study.nulls.draws(null) for null in NULLS) + 1  # the halves of the text make one more
+    passes = 0.0
+    if plan.placement != "stored":
+        passes = len(tiles) * draws + 4  # a model with itself, and subsets
+        passes += 2 if plan.engine == "sketch" else len(tiles)
+    products = exact_flops(*neurons, plan.units)
+    own = sum(exact_flops(count, count, plan.units) for count in neurons)
+    real = exact_flops(*neurons, study.matching.sketch_slots) if plan.engine == "sketch" else products
+    forward = passes * 2 * probe_tokens(study) * sum(size.parameters for size in sizes)
+    return forward, real + own + draws * products
+
+
+def probe_tokens(study: Study) -> float:
+    """About how many tokens of text every network reads: one for three bytes."""
+    return study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3
 
 
 def model_plans(layout: Layout) -> pd.DataFrame:
@@ -56,7 +68,7 @@ def model_plans(layout: Layout) -> pd.DataFrame:
     probe text).
     """
     study, rows = layout.study, []
-    tokens = study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3
+    tokens = probe_tokens(study)
     for model in layout.models:
         size, source = layout.size(model), layout.source(model)
         parameters = exact_parameters(layout, model) or size.parameters

@@ -2,12 +2,14 @@
 
 Snakemake leaves its lock behind when it is killed. This launcher holds a lock of its own, which the kernel gives back
 when Snakemake and the launcher are gone: so it knows when Snakemake's lock is stale, clears it and continues. Jobs that
-outlive a killed run are left to finish: long ones lock their work folder, and what they finish is used.
+outlive a killed run are left to finish: on this machine long ones lock their work folder, on a cluster orphans.py waits
+for them; what they finish is used.
 """
 
 import argparse
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import time
 from pathlib import Path
 
 from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling.orphans import end_orphans
 
 LOCK = Path(".snakemake/rosetta-run.lock")
 
@@ -54,6 +57,7 @@ def main() -> int:
         lock.seek(0)
         if lock.read():  # a run began and did not end: it was killed
             print("The last run was killed; continuing where it stopped.", file=sys.stderr)
+            end_orphans(os.getcwd())
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
             _sweep(Path("results"))
         _mark(lock, json.dumps({"command": command, "began": time.time()}))

@@ -17,12 +17,15 @@ rule extract_activations:
         f"{layout.results}/logs/extract_activations/{{scope}}/{{model}}.log",
     benchmark:
         f"{layout.results}/benchmarks/extract_activations/{{scope}}/{{model}}.tsv"
+    group:
+        together("model")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=needs.memory(to_read),
+        runtime=needs.runtime(to_read),
+        gpu=needs.gpu(to_read),
     params:
         folder=folder_of_model,
         dtype=study.activations.dtype,
@@ -57,12 +60,15 @@ rule extract_untrained:
         f"{layout.results}/logs/extract_untrained/{{scope}}/{{model}}.log",
     benchmark:
         f"{layout.results}/benchmarks/extract_untrained/{{scope}}/{{model}}.tsv"
+    group:
+        together("model")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=needs.memory(to_read_untrained),
+        runtime=needs.runtime(to_read_untrained),
+        gpu=needs.gpu(to_read_untrained),
     params:
         folder=folder_of_model,
         dtype=study.activations.dtype,

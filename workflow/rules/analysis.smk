@@ -14,12 +14,14 @@ rule rosetta_neurons:
         f"{layout.results}/logs/rosetta_neurons/{{curve}}/{{rung}}.log",
     benchmark:
         f"{layout.results}/benchmarks/rosetta_neurons/{{curve}}/{{rung}}.tsv"
+    group:
+        "curve"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=needs.memory(to_compare),
+        runtime=needs.runtime(to_compare),
     params:
         criteria=criteria,
         confidence=study.polarization.confidence,
@@ -52,12 +54,14 @@ rule tables:
         f"{layout.results}/logs/tables.log",
     benchmark:
         f"{layout.results}/benchmarks/tables/tables.tsv"
+    group:
+        "tables"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
     params:
         study=study.deciding(),
         version=versions.TABLES,
@@ -74,12 +78,14 @@ rule simulate_theory:
         f"{layout.results}/logs/simulate_theory/{{beta}}.log",
     benchmark:
         f"{layout.results}/benchmarks/simulate_theory/{{beta}}.tsv"
+    group:
+        "theory"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
     message:
         "Simulate networks that obey the theory, beta = {wildcards.beta}"
     script:
@@ -97,12 +103,14 @@ rule fits:
         f"{layout.results}/logs/fits.log",
     benchmark:
         f"{layout.results}/benchmarks/fits/fits.tsv"
+    group:
+        "tables"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
     params:
         study=study.deciding(),
         version=versions.FITS,
@@ -122,12 +130,14 @@ rule claims:
         f"{layout.results}/logs/claims.log",
     benchmark:
         f"{layout.results}/benchmarks/claims/claims.tsv"
+    group:
+        "tables"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
     params:
         study=study.deciding(),
         version=versions.CLAIMS,

@@ -19,12 +19,14 @@ rule prepare_text:
     benchmark:
         f"{layout.results}/benchmarks/prepare_text/{{key}}.tsv"
     priority: 10**9
+    group:
+        together("text")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=needs.memory(needs.texts(layout)),
+        runtime=needs.runtime(needs.texts(layout)),
     message:
         "Train a tokenizer and tokenize the corpus ({wildcards.key})"
     script:
@@ -43,13 +45,16 @@ rule train_model:
     benchmark:
         f"{layout.results}/benchmarks/train_model/{{key}}.tsv"
     priority: training_priority
+    group:
+        together("model")
     conda:
         "../../envs/torch.yaml"
     # One thread each: two small networks side by side train faster than one on two threads.
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=needs.memory(to_train),
+        runtime=needs.runtime(to_train),
+        gpu=needs.gpu(to_train),
     script:
         "../scripts/train_model.py"
 
@@ -121,8 +126,8 @@ rule initialise_model:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=needs.memory(to_initialise),
+        runtime=needs.runtime(to_initialise),
     message:
         "Initialise a network afresh ({wildcards.untrained_key})"
     script:
@@ -142,8 +147,8 @@ rule register_model:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=needs.memory(to_register),
+        runtime=needs.runtime(to_register),
     params:
         folder=folder_of_model,
         source=source_of_model,
@@ -167,8 +172,8 @@ rule audit:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=needs.memory(needs.auditing(layout)),
+        runtime=needs.runtime(needs.auditing(layout)),
     params:
         pairs=list(layout.pairs.values()),
         version=versions.AUDIT,

@@ -256,23 +256,6 @@ def files_of_embedding():
     return [str(path) for path in sorted(Path(folder).rglob("*")) if path.is_file()]
 
 
-def memory_of_model(wildcards):
-    """MB of a job that holds a network in float32 and the sums and metrics of all its neurons."""
-    size = layout.size(wildcards.model)
-    return 2000 + (4 * size.parameters + 20_000 * size.neurons) // 10**6
-
-
-def memory_of_curve(wildcards):
-    """MB of a job that compares all neurons of the models of a curve, one after the other."""
-    models = {
-        m
-        for (curve, _), point in layout.points.items()
-        for m in point
-        if curve == wildcards.curve
-    }
-    return 2000 + max(5_000 * layout.size(model).neurons for model in models) // 10**6
-
-
 def units_tables():
     """The unit table of every scope."""
     return sorted({layout.units(layout.scope(*pair)) for pair in layout.pairs.values()})

@@ -1,4 +1,9 @@
-# Documents with domain labels, split into text to train on and text to probe with.
+# Documents with domain labels, split into text to train on and text to probe with. They may have to be downloaded, so
+# that a cluster's login node does it.
+
+
+localrules:
+    corpus,
 
 
 rule corpus:
@@ -13,9 +18,6 @@ rule corpus:
     conda:
         "../../envs/corpus.yaml"
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
     message:
         "Assemble the corpus"
     script:

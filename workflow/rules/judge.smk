@@ -16,8 +16,8 @@ rule judge_requests:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=needs.memory(to_compare),
+        runtime=needs.runtime(to_compare),
     params:
         neurons=study.judge.neurons,
         model=study.judge.model,

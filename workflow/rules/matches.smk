@@ -17,8 +17,9 @@ rule match_tile:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=60,
+        mem_mb=needs.memory(to_tile),
+        runtime=needs.runtime(to_tile),
+        gpu=needs.gpu(to_tile),
     params:
         tiles=tiles_of_pair,
         k=study.matching.k,
@@ -46,8 +47,9 @@ rule sketch:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=60,
+        mem_mb=needs.memory(to_sketch),
+        runtime=needs.runtime(to_sketch),
+        gpu=needs.gpu(to_sketch),
     params:
         slots=study.matching.sketch_slots,
         dtype=study.activations.dtype,
@@ -72,8 +74,9 @@ rule candidates:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=60,
+        mem_mb=needs.memory(to_propose),
+        runtime=needs.runtime(to_propose),
+        gpu=needs.gpu(to_propose),
     params:
         k=study.matching.k,
         dtype=study.activations.dtype,
@@ -98,8 +101,9 @@ rule rescore:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=60,
+        mem_mb=needs.memory(to_rescore),
+        runtime=needs.runtime(to_rescore),
+        gpu=needs.gpu(to_rescore),
     params:
         k=study.matching.k,
         dtype=study.activations.dtype,
@@ -120,12 +124,15 @@ rule nulls:
         f"{layout.results}/logs/nulls/{{pair}}.log",
     benchmark:
         f"{layout.results}/benchmarks/nulls/{{pair}}.tsv"
+    group:
+        together("pair")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=120,
+        mem_mb=needs.memory(to_match),
+        runtime=needs.runtime(to_match),
+        gpu=needs.gpu(to_match),
     params:
         k=study.matching.k,
         nulls=study.deciding()["nulls"],
@@ -151,12 +158,15 @@ rule match_pair:
         f"{layout.results}/logs/match_pair/{{pair}}.log",
     benchmark:
         f"{layout.results}/benchmarks/match_pair/{{pair}}.tsv"
+    group:
+        together("pair")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 500,
-        runtime=60,
+        mem_mb=needs.memory(to_match),
+        runtime=needs.runtime(to_match),
+        gpu=needs.gpu(to_match),
     params:
         k=study.matching.k,
         snapshots=study.stability.snapshots,
@@ -179,12 +189,15 @@ rule stability:
         f"{layout.results}/logs/stability/{{pair}}.log",
     benchmark:
         f"{layout.results}/benchmarks/stability/{{pair}}.tsv"
+    group:
+        together("pair")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=study.matching.memory_mb + 1500,
-        runtime=120,
+        mem_mb=needs.memory(to_match),
+        runtime=needs.runtime(to_match),
+        gpu=needs.gpu(to_match),
     params:
         k=study.matching.k,
         bootstrap=study.stability.bootstrap,

@@ -11,12 +11,14 @@ rule figures:
         f"{layout.results}/logs/figures.log",
     benchmark:
         f"{layout.results}/benchmarks/figures/figures.tsv"
+    group:
+        "tables"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
     message:
         "Draw the figures"
     script:
@@ -36,12 +38,14 @@ rule report:
         provenance=layout.tables("provenance.json"),
     log:
         f"{layout.results}/logs/report.log",
+    group:
+        "tables"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
     params:
         study=study.deciding(),
     message:

@@ -16,12 +16,15 @@ rule selectivity:
         f"{layout.results}/logs/selectivity/{{scope}}/{{model}}.log",
     benchmark:
         f"{layout.results}/benchmarks/selectivity/{{scope}}/{{model}}.tsv"
+    group:
+        together("model")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_model,
-        runtime=60,
+        mem_mb=needs.memory(to_judge),
+        runtime=needs.runtime(to_judge),
+        gpu=needs.gpu(to_judge),
     params:
         folder=folder_of_model,
         settings=study.deciding()["selectivity"],
@@ -48,12 +51,14 @@ rule polarization:
         f"{layout.results}/logs/polarization/{{curve}}.log",
     benchmark:
         f"{layout.results}/benchmarks/polarization/{{curve}}.tsv"
+    group:
+        "curve"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_curve,
-        runtime=60,
+        mem_mb=needs.memory(to_compare),
+        runtime=needs.runtime(to_compare),
     params:
         sets=study.judged_sets,
         settings=study.polarization.model_dump(),

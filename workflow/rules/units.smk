@@ -12,12 +12,14 @@ rule align_units:
     benchmark:
         f"{layout.results}/benchmarks/align_units/{{scope}}.tsv"
     priority: 10**8
+    group:
+        together("text")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=needs.memory(needs.texts(layout)),
+        runtime=needs.runtime(needs.texts(layout)),
     params:
         settings=study.units.model_dump(),
         version=versions.UNITS,
@@ -40,12 +42,14 @@ rule index_tokens:
     benchmark:
         f"{layout.results}/benchmarks/index_tokens/{{scope}}/{{tokenizer}}.tsv"
     priority: 10**8
+    group:
+        together("text")
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=needs.memory(needs.texts(layout)),
+        runtime=needs.runtime(needs.texts(layout)),
     params:
         settings=study.units.model_dump(),
         version=versions.UNITS,

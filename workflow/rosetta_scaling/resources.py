@@ -1,0 +1,215 @@
+"""What jobs ask of a cluster: memory, time and GPUs, from the sizes of networks and the settings of a study.
+
+Plain arithmetic, on the same operation counts as `make plan`. The figures are meant to be enough, not to be exact:
+whoever asks for too little is killed, and asks for twice as much at the next attempt. On one machine nobody asks.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.plan import CHUNK_UNITS, ModelSize, exact_flops
+from rosetta_scaling.plan_table import GPU_RATE, pair_operations, probe_tokens
+
+# Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
+BASE_MB = 1200
+TABLES_MB = 2000
+TRAINING_BYTES = 16  # per parameter in float32: weight, gradient, two moments
+STATISTICS_BYTES = 20_000  # per neuron: sums and metrics of all its texts, domains and contexts
+COMPARED_BYTES = 5_000  # per neuron: its metrics and those of its placebos
+PARTNER_BYTES = 100  # per row of a table of partners: one neuron of either model and a null or a draw
+
+# To start: Snakemake twice and the libraries from a shared file system, which may be busy.
+START_MINUTES = 5
+MARGIN = 3  # between what is expected and what is asked for
+# Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
+# GPU, networks are expected to reach a tenth of what products do.
+CORE_RATE, NETWORK_RATE, PRODUCT_RATE = 1e10, GPU_RATE / 10, GPU_RATE
+NEURON_SECONDS = 0.01  # to judge the selectivity of one: measured, with room
+READ_RATE = 1e8  # bytes per second from a shared file system
+GPU_WEIGHTS_GB = 40  # weights on one GPU: half of it, when the study does not say (networks.memory_gb)
+QUICK_MINUTES = 60  # that all jobs of a model, or of a pair, ask for beyond their starts: less is not worth a queue
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one attempt asks for. `minutes` of work come on top of the time to start."""
+
+    memory_mb: float = TABLES_MB
+    minutes: float = 0.0
+    gpus: int = 0
+
+
+def memory(need: Callable | Need) -> Callable:
+    """The resource `mem_mb` of a rule: base and need, doubled with every attempt."""
+    return _resource(need, lambda found: BASE_MB + found.memory_mb, grows=True)
+
+
+def runtime(need: Callable | Need) -> Callable:
+    """The resource `runtime` of a rule in minutes: the start and thrice the need, doubled with every attempt."""
+    return _resource(need, lambda found: START_MINUTES + MARGIN * found.minutes, grows=True)
+
+
+def gpu(need: Callable) -> Callable:
+    """The resource `gpu` of a rule: the number of GPUs."""
+    return _resource(need, lambda found: found.gpus, grows=False)
+
+
+def _resource(need: Callable | Need, value: Callable[[Need], float], grows: bool) -> Callable:
+    def resource(wildcards, attempt):
+        found = value(need(wildcards) if callable(need) else need)
+        return math.ceil(found * 2 ** (attempt - 1 if grows else 0))
+
+    return resource
+
+
+# -- networks --------------------------------------------------------------------------------------------------------
+
+
+def gpus(layout: Layout, models: Iterable[str] = ()) -> int:
+    """GPUs for a job that holds these networks at once; none when the study computes without."""
+    if layout.study.device == "cpu":
+        return 0
+    weights = sum(layout.weight_bytes * layout.size(model).parameters for model in models)
+    return max(1, math.ceil(weights / 1e9 / (layout.study.networks.memory_gb or GPU_WEIGHTS_GB)))
+
+
+def minutes(layout: Layout, networks: float = 0.0, products: float = 0.0) -> float:
+    """Time that so many floating-point operations, in networks and in products of large matrices, should take."""
+    if layout.study.device == "cpu":
+        return (networks + products) / CORE_RATE / 60
+    return (networks / NETWORK_RATE + products / PRODUCT_RATE) / 60
+
+
+def training(layout: Layout, model: str) -> Need:
+    """6 operations per parameter and token; activations and logits of a batch in float32, thrice for gradients."""
+    size, settings = layout.size(model), layout.study.ladder
+    batch = settings.batch_sequences * settings.context
+    activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
+    memory_mb = (TRAINING_BYTES * size.parameters + activations) / 1e6
+    # At the rate of a core also where there is a GPU: the steps of small networks are too short for one.
+    return Need(memory_mb, 6 * size.parameters * settings.tokens / CORE_RATE / 60, gpus(layout))
+
+
+def reading(layout: Layout, model: str, passes: int = 1) -> Need:
+    """2 operations per parameter and token for every pass; a network at work, sums of its neurons, a chunk of units."""
+    size = layout.size(model)
+    memory_mb = (_network_bytes(layout, size) + (STATISTICS_BYTES + 8 * CHUNK_UNITS) * size.neurons) / 1e6
+    operations = passes * 2 * size.parameters * probe_tokens(layout.study)
+    work = minutes(layout, operations) + _minutes_to_load(layout, size)
+    return Need(memory_mb, work, gpus(layout, [model]))
+
+
+def judging(layout: Layout, model: str) -> Need:
+    """Selectivity: the weights in float32, all metrics of all neurons."""
+    size = layout.size(model)
+    memory_mb = (4 * size.parameters + STATISTICS_BYTES * size.neurons) / 1e6
+    products = 2 * size.neurons * size.hidden * size.vocabulary
+    work = size.neurons * NEURON_SECONDS / 60 + minutes(layout, products=products) + _minutes_to_load(layout, size)
+    return Need(memory_mb, work, gpus(layout))
+
+
+def auditing(layout: Layout) -> Need:
+    """Every file of weights is read; the two largest networks are in memory at once."""
+    weights = sorted(4 * layout.size(model).parameters for model in layout.models)
+    return Need(sum(weights[-2:]) / 1e6, sum(weights) / READ_RATE / 60)
+
+
+def copying(layout: Layout, model: str) -> Need:
+    """A network is checked or written, in float32."""
+    size = layout.size(model)
+    return Need(2 * 4 * size.parameters / 1e6, _minutes_to_load(layout, size))
+
+
+def _network_bytes(layout: Layout, size: ModelSize) -> int:
+    settings = layout.study
+    return size.forward_bytes(settings.activations.batch_passages * settings.units.max_tokens, layout.weight_bytes)
+
+
+def _minutes_to_load(layout: Layout, size: ModelSize) -> float:
+    return layout.weight_bytes * size.parameters / READ_RATE / 60
+
+
+# -- text ------------------------------------------------------------------------------------------------------------
+
+
+def texts(layout: Layout) -> Need:
+    """The corpus as Python strings, tokens and tables: about a hundred times its bytes; a microsecond a byte."""
+    corpus = layout.study.corpus
+    size = corpus.bytes_per_domain * corpus.most_domains
+    return Need(TABLES_MB + 100 * size / 1e6, size / 1e6 / 60)
+
+
+# -- pairs -----------------------------------------------------------------------------------------------------------
+
+
+def matching(layout: Layout, pair: str) -> Need:
+    """All that is multiplied for a pair, nulls and stability included: a bound for each of the jobs that do a part.
+
+    Memory: the budget of the study, and the tables of partners of all draws.
+    """
+    models, study = layout.pairs[pair], layout.study
+    neurons = sum(layout.size(model).neurons for model in models)
+    draws = max(study.nulls.rotate_draws, study.stability.bootstrap)
+    memory_mb = study.matching.memory_mb + PARTNER_BYTES * draws * study.matching.k * neurons / 1e6
+    work = minutes(layout, *pair_operations(layout, pair))
+    return Need(memory_mb, work, _gpus_of_pair(layout, pair))
+
+
+def tiling(layout: Layout, pair: str) -> Need:
+    """One tile: its products, and both networks once when activations are not stored."""
+    plan, sizes = layout.plan, [layout.size(model) for model in layout.pairs[pair]]
+    tile = max(plan.tiles[pair], key=lambda tile: tile.bytes)
+    products = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, plan.units)
+    work = minutes(layout, products=products) + sum(_minutes_to_load(layout, size) for size in sizes)
+    if plan.placement != "stored":
+        work += minutes(layout, 2 * probe_tokens(layout.study) * sum(size.parameters for size in sizes))
+    return Need(layout.study.matching.memory_mb, work, _gpus_of_pair(layout, pair))
+
+
+def sketching(layout: Layout, model: str) -> Need:
+    """One pass over a network and its activations."""
+    return Need(layout.study.matching.memory_mb, reading(layout, model).minutes, gpus(layout, [model]))
+
+
+def proposing(layout: Layout, pair: str) -> Need:
+    """The product of two sketches."""
+    neurons, settings = [layout.size(model).neurons for model in layout.pairs[pair]], layout.study.matching
+    products = exact_flops(*neurons, settings.sketch_slots)
+    return Need(settings.memory_mb, minutes(layout, products=products), gpus(layout))
+
+
+def rescoring(layout: Layout, group: str) -> Need:
+    """Two passes over all networks of a group, and as much again for neurons that need a whole row."""
+    models = sorted({model for pair in layout.groups[group] for model in layout.pairs[pair]})
+    work = sum(4 * reading(layout, model).minutes for model in models)
+    return Need(layout.study.matching.memory_mb, work, gpus(layout, models))
+
+
+def _gpus_of_pair(layout: Layout, pair: str) -> int:
+    """Both networks are at work in the job when activations are not stored."""
+    return gpus(layout, () if layout.stores_activations else layout.pairs[pair])
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------
+
+
+def comparing(layout: Layout, curve: str) -> Need:
+    """Tables of the models of a curve, one after the other; placebo sets of all their neurons."""
+    models = {model for (name, _), point in layout.points.items() for model in point if name == curve}
+    neurons = max(layout.size(model).neurons for model in models)
+    return Need(TABLES_MB + COMPARED_BYTES * neurons / 1e6, neurons * NEURON_SECONDS / 60)
+
+
+def is_quick(layout: Layout) -> bool:
+    """Whether the jobs of every model, and those of every pair, are so short that they had better share one."""
+    untrained = layout.study.nulls.untrained_draws
+    chains = [
+        (training(layout, model).minutes if layout.is_trained_here(model) else 0)
+        + reading(layout, model, 1 + untrained).minutes
+        + judging(layout, model).minutes
+        for model in layout.models
+    ]
+    chains += [3 * matching(layout, pair).minutes for pair in layout.pairs]
+    return MARGIN * max(chains) <= QUICK_MINUTES
