@@ -88,4 +88,5 @@ def write_stored(folder: Path, values: torch.Tensor, chunk: int, shards: int = 2
         for place, index in enumerate(part):
             padded = torch.nn.functional.pad(chunks[index], (0, chunk - chunks[index].shape[1]))
             file.write(place, 0, padded)
+        file.seal()
     write_json(folder / "summary.json", {"neurons": [len(values)], "units": values.shape[1], "weights": str(folder)})

@@ -1,6 +1,11 @@
 """Artifacts are whole or absent, and damaged ones are refused with a sentence."""
 
+import errno
 import gc
+import os
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -8,10 +13,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from rosetta_scaling.store import (
     StudyError,
     TensorFile,
+    alone,
     atomic,
     digest,
     open_tensors,
@@ -88,7 +95,7 @@ def test_lazily_read_tensors(tmp_path):
     write_tensors(tmp_path / "t.safetensors", {"a": torch.arange(12).view(3, 4)}, {"k": "v"})
     with open_tensors(tmp_path / "t.safetensors") as file:
         assert file.get_slice("a")[1:2].tolist() == [[4, 5, 6, 7]]
-        assert file.metadata() == {"k": "v"}
+        assert file.metadata()["k"] == "v"
 
 
 # -- tensors in parts ------------------------------------------------------------------------------------------------
@@ -105,6 +112,7 @@ def write_in_parts(path, values: torch.Tensor) -> TensorFile:
     for block in (2, 0, 1):
         for start, stop in ((500, 1100), (0, 1), (1, 500)):
             file.write(block, start, values[block, start:stop])
+    file.seal()
     return file
 
 
@@ -127,6 +135,7 @@ def test_what_the_library_writes_is_read_in_parts(tmp_path):
 def test_what_was_not_written_is_zero(tmp_path):
     file = TensorFile.create(tmp_path / "t.safetensors", SHAPE, "bfloat16")
     file.write(1, 5, torch.ones(2, 7, dtype=torch.bfloat16))
+    file.seal()
     assert read_tensors(tmp_path / "t.safetensors")["activations"].sum((1, 2)).tolist() == [0, 14, 0]
 
 
@@ -189,3 +198,98 @@ def test_truncated_files_are_not_read_in_parts(tmp_path, keep):
         TensorFile(path)
     with pytest.raises(StudyError, match="no such file"):
         TensorFile(tmp_path / "other.safetensors")
+
+
+# -- damage that keeps the length --------------------------------------------------------------------------------------
+
+
+def flip(path, place: int) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[place] ^= 1
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("place", [-1, -3000])
+def test_a_flipped_bit_of_tensors_is_noticed(tmp_path, place):
+    path = tmp_path / "t.safetensors"
+    write_tensors(path, {"a": torch.randn(1000), "b": torch.arange(500)})
+    assert read_tensors(path)["b"][-1] == 499
+    flip(path, place)
+    with pytest.raises(StudyError, match=r"t\.safetensors: damaged or truncated \(its checksum is \w{8}, not \w{8}\)"):
+        read_tensors(path)
+    with pytest.raises(StudyError, match="its checksum is"), open_tensors(path):
+        pass
+
+
+def test_a_flipped_bit_of_a_file_in_parts_is_noticed(tmp_path):
+    file = write_in_parts(tmp_path / "t.safetensors", blocks())
+    file.check()
+    flip(file.path, -5000)
+    with pytest.raises(StudyError, match="its checksum is"):
+        TensorFile(file.path).check()
+
+
+def test_a_file_that_was_never_sealed_is_refused(tmp_path):
+    file = TensorFile.create(tmp_path / "t.safetensors", SHAPE, "float32")
+    with pytest.raises(StudyError, match="not 00000000"):
+        file.check()
+
+
+def test_safetensors_of_others_are_read_as_they_are(tmp_path):
+    save_file({"a": torch.ones(3)}, tmp_path / "t.safetensors")
+    assert read_tensors(tmp_path / "t.safetensors")["a"].sum() == 3
+
+
+def test_flipped_bits_of_tables_are_noticed(tmp_path):
+    path = tmp_path / "t.parquet"
+    table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=2000), "text": [f"text {i}" for i in range(2000)]})
+    write_table(path, table)
+    pd.testing.assert_frame_equal(read_table(path), table)
+    size = path.stat().st_size
+    for place in range(100, size - 2000, size // 40):  # pages; the footer is refused for other reasons
+        flip(path, place)
+        with pytest.raises(StudyError, match=r"t\.parquet: damaged"):
+            read_table(path)
+        flip(path, place)
+    pd.testing.assert_frame_equal(read_table(path), table)
+
+
+# -- other users -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_files_are_as_open_as_the_umask_says(tmp_path, umask, expected):
+    before = os.umask(umask)
+    try:
+        write_tensors(tmp_path / "t.safetensors", {"a": torch.ones(1)})
+        write_table(tmp_path / "t.parquet", pd.DataFrame({"x": [1]}))
+        with atomic(tmp_path / "folder") as part:
+            part.mkdir()
+            write_tensors(part / "t.safetensors", {"a": torch.ones(1)})
+    finally:
+        assert os.umask(before) == umask
+    for path in (tmp_path / "t.safetensors", tmp_path / "t.parquet", tmp_path / "folder/t.safetensors"):
+        assert path.stat().st_mode & 0o777 == expected, path
+
+
+def test_two_processes_do_not_work_in_one_folder(tmp_path):
+    code = f"""
+        import time
+        from rosetta_scaling.store import alone
+        with alone({str(tmp_path / "work")!r}):
+            open({str(tmp_path / "trace")!r}, "a").write("in ")
+            time.sleep(0.5)
+            open({str(tmp_path / "trace")!r}, "a").write("out ")
+    """
+    both = [subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert (tmp_path / "trace").read_text() == "in out in out "
+
+
+def test_a_file_system_without_locks_is_no_hindrance(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("rosetta_scaling.store.fcntl.flock", refuse)
+    with alone(tmp_path / "work"):
+        pass

@@ -4,7 +4,6 @@ Units are read in shards. Each shard is written whole before the next begins, so
 one; shards have fixed bounds, so what comes out does not depend on where the job was killed.
 """
 
-import fcntl
 import itertools
 import logging
 import os
@@ -25,6 +24,7 @@ from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store import (
     StudyError,
     TensorFile,
+    alone,
     atomic,
     digest,
     read_json,
@@ -69,9 +69,7 @@ def extract(
     settings = settings.model_copy(update={"shards": min(settings.shards, chunks)})
     content = [weights, settings.model_dump(exclude={"batch_passages"}), chunk, store, measure, versions.ACTIVATIONS]
     content = digest(content + [int(pd.util.hash_pandas_object(table).sum()) for table in (tokens, units)])
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with open(work_dir / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a job that outlived its killed workflow finishes first
+    with alone(work_dir):  # a job that outlived its killed workflow finishes first
         summary = out_dir / "summary.json"
         if summary.exists() and read_json(summary)["content"] == content:
             log.info("%s: another process has finished it meanwhile", name)
@@ -132,6 +130,8 @@ def _extract_shard(
                 file.write(i, 0, stored)
             for layer, neurons in zip(statistics, rows.split(source.widths, dim=1), strict=False):
                 layer.update(neurons)
+        if store:
+            file.seal()
         for layer, running in enumerate(statistics):
             write_tensors(folder / f"layer-{layer:03d}.safetensors", running.finish())
 

@@ -5,7 +5,6 @@ The environment decides as for other tools: HF_ENDPOINT, HF_TOKEN, HF_HOME and i
 
 import contextlib
 import errno
-import fcntl
 import logging
 import shutil
 import tempfile
@@ -28,7 +27,7 @@ from safetensors import SafetensorError
 from rosetta_scaling.hub_files import File, Listing, choose, list_files, shards, vocabularies
 from rosetta_scaling.hub_transfer import fetch, patiently, size, take_cached
 from rosetta_scaling.progress import Reporter
-from rosetta_scaling.store import StudyError, atomic, file_sha256, read_json, write_json
+from rosetta_scaling.store import StudyError, alone, atomic, file_sha256, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +41,7 @@ def download(repository: str, revision: str, folder: str | Path, work_dir: str |
     StudyError for whatever the user can mend.
     """
     folder, work_dir = Path(folder), Path(work_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with open(work_dir / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(work_dir):
         if manifest := _finished(folder, repository, revision):
             return manifest
         files = work_dir / "files"

@@ -29,8 +29,8 @@ DISK = {
     errno.ENOSPC: f"the disk is full; make room, or set cache_dir to a folder on a larger disk, {AGAIN}",
     errno.EDQUOT: f"your quota of the disk is used up; make room, or set cache_dir to a folder elsewhere, {AGAIN}",
     errno.EROFS: f"the disk cannot be written to; set cache_dir to a folder that can, {AGAIN}",
-    errno.EACCES: "permission is denied; ask the owner to let the group read and write there (umask 002, chmod -R g+rw), "
-    f"or set cache_dir to a folder of your own, {AGAIN}",
+    errno.EACCES: "permission is denied; ask the owner to let the group read and write there (umask 002, chmod -R "
+    f"g+rwX), or set cache_dir to a folder of your own, {AGAIN}",
 }
 MORE_MEMORY = "let fewer jobs run at a time (--cores 1), or lower matching.memory_mb or activations.batch_passages"
 CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
@@ -106,8 +106,6 @@ def explained(error: BaseException) -> str | None:
     code = getattr(error, "errno", None)
     if code is None and (found := re.search(r"os error (\d+)", text)):  # safetensors tells it in its text only
         code = int(found[1])
-    if isinstance(error, OSError) and code not in DISK:
-        return None
     return f"{DISK[code]} ({getattr(error, 'filename', None) or text})" if code in DISK else None
 
 

@@ -4,7 +4,6 @@ Training is a pure function of its settings: the batch of step s depends on (see
 so a run that was killed and resumed ends with the very same weights.
 """
 
-import fcntl
 import json
 import logging
 import math
@@ -17,7 +16,16 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from rosetta_scaling import progress
 from rosetta_scaling.config import Family, Ladder, Size
-from rosetta_scaling.store import StudyError, atomic, file_sha256, open_tensors, read_table, write_json, write_tensors
+from rosetta_scaling.store import (
+    StudyError,
+    alone,
+    atomic,
+    file_sha256,
+    open_tensors,
+    read_table,
+    write_json,
+    write_tensors,
+)
 
 END = "<|endoftext|>"
 
@@ -206,9 +214,7 @@ def train(
     between the end of the job and its own bookkeeping does not train again. A second process on the same network waits
     for the first.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with open(work_dir / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(work_dir):
         if (out_dir / "manifest.json").exists():
             log.info("%s: another process has finished it meanwhile", name)
             return

@@ -76,6 +76,7 @@ def write_sketch(source, slots: int, folder: Path, device: torch.device, pieces:
             if piece == 0:
                 moments["constant"] = torch.zeros(neurons, dtype=torch.bool)
             moments["constant"][start:stop] = running.constant.cpu()
+        file.seal()
         write_tensors(part / "moments.safetensors", moments)
         about = {"neurons": source.widths, "units": source.units, "weights": source.weights, "folds": folds}
         write_json(part / "summary.json", about)
@@ -98,6 +99,7 @@ class Sketch:
         self.widths, self.units, self.weights = summary["neurons"], summary["units"], summary["weights"]
         self.folds = summary["folds"]
         self.file = TensorFile(self.folder / "sketch.safetensors")
+        self.file.check()
         moments = read_tensors(self.folder / "moments.safetensors")
         self.mean, self.offset, self.norm = moments["mean"], moments["offset"], moments["norm"]
         self.constant = moments["constant"]

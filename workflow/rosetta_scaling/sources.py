@@ -35,6 +35,8 @@ class StoredActivations:
         self.shards = sorted((self.folder / "layers").glob("shard-*.safetensors"))
         try:
             files = [TensorFile(shard) for shard in self.shards]
+            for file in files:
+                file.check()
         except StudyError as error:  # its folder is made as a whole
             raise StudyError(f"{error} What to delete is the whole folder {self.folder}.") from error
         self.chunk = files[0].shape[2] if files else CHUNK_UNITS

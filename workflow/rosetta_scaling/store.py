@@ -4,6 +4,9 @@ Tensors are safetensors, tables are parquet (csv where a person reads them), not
 """
 
 import contextlib
+import errno
+import fcntl
+import functools
 import hashlib
 import json
 import math
@@ -11,6 +14,7 @@ import mmap
 import os
 import shutil
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +33,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
+        for file in [path for path in part.rglob("*") if path.is_file()] if part.is_dir() else [part]:
+            file.chmod(file.stat().st_mode | (0o666 & ~_umask()))  # safetensors are written for their owner only
         if part.is_dir() and path.exists():
             shutil.rmtree(path)  # os.replace cannot replace a folder that holds files
         os.replace(part, path)
@@ -37,6 +43,29 @@ def atomic(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(part)
         else:
             part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    before = os.umask(0)
+    os.umask(before)
+    return before
+
+
+@contextlib.contextmanager
+def alone(folder: str | Path) -> Iterator[None]:
+    """Wait until no other process of this machine is at work in `folder`, which is made if missing.
+
+    It only saves work: two at a time would do the same and each would write whole files. So where a file system has no
+    locks, or they do not reach other machines, nothing goes wrong.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with open(Path(folder) / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        yield
 
 
 def digest(value: object) -> str:
@@ -66,26 +95,68 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
         if Path(path).suffix == ".csv":
             table.to_csv(part, index=False)
         else:
-            table.to_parquet(part, index=False)
+            table.to_parquet(part, index=False, write_page_checksum=True)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
     with _readable(path):
-        return pd.read_csv(path) if Path(path).suffix == ".csv" else pd.read_parquet(path)
+        if Path(path).suffix == ".csv":
+            return pd.read_csv(path)
+        return pd.read_parquet(path, page_checksum_verification=True)
 
 
 def write_tensors(path: str | Path, tensors: dict, metadata: dict[str, str] | None = None) -> None:
     from safetensors.torch import save_file
 
     with atomic(path) as part:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, part, metadata=metadata)
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, part, metadata=(metadata or {}) | UNSEALED)
+        seal(part)
 
 
 def read_tensors(path: str | Path) -> dict:
     from safetensors.torch import load_file
 
     with _readable(path):
+        check(path)
         return load_file(path)
+
+
+# A checksum of the data stands in the header of every safetensors file of ours, so that a flipped bit is noticed.
+UNSEALED = {"crc32": "00000000"}
+
+
+def seal(path: str | Path) -> None:
+    """Write the checksum into the header of a file that was written with UNSEALED among its metadata."""
+    placeholder = b'"crc32":"00000000"'
+    with open(path, "r+b") as file:
+        header, found = _header_and_checksum(file)
+        file.seek(8 + header.index(placeholder))
+        file.write(placeholder.replace(b"00000000", found.encode()))
+
+
+def check(path: str | Path) -> None:
+    """Raise a ValueError when the data of a safetensors file are not those that were sealed; others' files pass."""
+    with open(path, "rb") as file:
+        header, found = _header_and_checksum(file)
+    expected = json.loads(header).get("__metadata__", {}).get("crc32", found)
+    if expected != found:
+        raise ValueError(f"its checksum is {found}, not {expected}")
+
+
+@functools.cache
+def _check_once(path: Path, changed: int, size: int) -> None:
+    check(path)
+
+
+def _header_and_checksum(file) -> tuple[bytes, str]:
+    size = int.from_bytes(file.read(8), "little")
+    if size > 100_000_000:  # what safetensors allows
+        raise ValueError(f"its header claims {size} bytes")
+    header, checksum = file.read(size), 0
+    while data := file.read(2**22):
+        checksum = zlib.crc32(data, checksum)
+    return header, f"{checksum:08x}"
 
 
 @contextlib.contextmanager
@@ -93,8 +164,10 @@ def open_tensors(path: str | Path) -> Iterator:
     """A lazily read safetensors file (`get_slice`), with the house's error when it is truncated."""
     from safetensors import safe_open
 
-    with _readable(path), safe_open(path, framework="pt") as f:
-        yield f
+    with _readable(path):
+        check(path)
+        with safe_open(path, framework="pt") as f:
+            yield f
 
 
 class TensorFile:
@@ -123,16 +196,25 @@ class TensorFile:
 
     @classmethod
     def create(cls, path: str | Path, shape: tuple[int, int, int], dtype: str) -> "TensorFile":
-        """A file full of zeros; the caller makes it a whole artifact (see `atomic`) once all is written."""
+        """A file full of zeros; once all is written, the caller seals it and makes it whole (see `atomic`)."""
         name = next(name for name, value in cls.NAMES.items() if value == dtype)
         size = math.prod(shape) * {"F32": 4}.get(name, 2)
         header = {"activations": {"dtype": name, "shape": list(shape), "data_offsets": [0, size]}}
-        text = json.dumps(header).encode()
+        text = json.dumps({"__metadata__": UNSEALED} | header, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)
         with open(path, "wb") as file:
             file.write(len(text).to_bytes(8, "little") + text)
             file.truncate(8 + len(text) + size)
         return cls(path)
+
+    def seal(self) -> None:
+        seal(self.path)
+
+    def check(self) -> None:
+        """Read it once in this process, to be sure that it holds what was written."""
+        with _readable(self.path):
+            about = os.stat(self.path)
+            _check_once(self.path, about.st_mtime_ns, about.st_size)
 
     def write(self, block: int, start: int, values) -> None:
         """Write values (rows, columns), contiguous and of the file's dtype, to the rows of a block from `start` on."""
@@ -175,6 +257,8 @@ def _readable(path: str | Path) -> Iterator[None]:
         raise StudyError(f"{path}: no such file; run the study again and the step that writes it will.")
     try:
         yield
+    except PermissionError:
+        raise
     except (OSError, ValueError, SafetensorError) as error:  # pyarrow and json errors are ValueErrors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StudyError(f"{path}: damaged or truncated ({reason}); delete it and run the study again.") from error
