@@ -5,6 +5,7 @@ Every variant of a pair (see variants.py) goes through the same engine and comes
 
 import functools
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -171,11 +172,12 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     log.info("%s: %s mutual matches", pair, f"{count:,}")
 
 
-def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path) -> None:
+def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path, work_dir: Path) -> None:
     """Write folder/NULL.parquet for every null: tables of partners of all draws; and folder/own.parquet.
 
     Columns draw and changed tell them apart: the side that the draw changed, `a`, `b` or `both`. Where only some
-    neurons are looked at, sampled_a and sampled_b say whether a row is of one.
+    neurons are looked at, sampled_a and sampled_b say whether a row is of one. Every draw is saved to `work_dir` when
+    it is done, which a job that was killed goes on from: the folder must be named by all that the draws depend on.
     """
     draws = sum(len(layout.variants(null)) for null in NULLS)
     done, report = 0, Reporter(log, f"nulls of {pair}", draws + 1)
@@ -183,11 +185,14 @@ def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path) -
         tables = []
         for draw, variant in enumerate(layout.variants(null)):
             side = "both" if null == "untrained" else "ab"[changed_side(layout, pair, draw)]
-            tables.append(_null_draw(layout, pair, variant, device).assign(draw=draw, changed=side))
+            if not (saved := work_dir / f"{variant}.parquet").exists():
+                write_table(saved, _null_draw(layout, pair, variant, device))
+            tables.append(read_table(saved).assign(draw=draw, changed=side))
             report(done := done + 1, null)
         write_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True))
     write_table(folder / "own.parquet", own_partners(layout, pair, device))
     report(draws + 1, "own")
+    shutil.rmtree(work_dir)
 
 
 def own_partners(layout: Layout, pair: str, device: torch.device) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import os
 import shutil
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -77,6 +77,11 @@ def file_sha256(path: str | Path) -> str:
     """sha256 of a file, streamed."""
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def file_states(paths: Iterable[str | Path]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of files: what tells cheaply whether any of them is another one now."""
+    return [(str(path), (found := os.stat(path)).st_size, found.st_mtime_ns) for path in paths]
 
 
 def write_json(path: str | Path, value: object) -> None:

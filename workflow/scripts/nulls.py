@@ -4,6 +4,9 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.pairs import match_nulls
+    from rosetta_scaling.store import digest, file_states
 
-    folder = Path(snakemake.output[0]).parent
-    match_nulls(jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), folder)
+    layout, pair = jobs.layout(snakemake), snakemake.wildcards.pair
+    content = digest([dict(snakemake.params.items()), file_states(snakemake.input)])
+    work_dir = Path(layout.work("nulls", pair)) / content  # not an output: those are deleted before a rerun
+    match_nulls(layout, pair, jobs.device(snakemake), Path(snakemake.output[0]).parent, work_dir)

@@ -1,0 +1,89 @@
+"""What jobs ask of a cluster: enough for the networks, more at every attempt, and no GPU where there is none."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from rosetta_scaling import resources
+from rosetta_scaling.config import WORKFLOW, load, parse
+from rosetta_scaling.layout import Layout
+
+
+def layout(name: str, **changes) -> Layout:
+    """Of a ready study; the key of its corpus does not matter."""
+    values = yaml.safe_load((WORKFLOW / f"studies/{name}.yaml").read_text())
+    return Layout(parse(values | changes), "corpus")
+
+
+def test_memory_and_time_double_with_every_attempt_and_gpus_do_not():
+    def need(wildcards):
+        return resources.Need(memory_mb=wildcards, minutes=7, gpus=2)
+
+    memory, runtime, gpu = (resource(need) for resource in (resources.memory, resources.runtime, resources.gpu))
+    assert memory(500, attempt=1) == resources.BASE_MB + 500
+    assert [memory(500, attempt) / memory(500, 1) for attempt in (2, 3)] == [2, 4]
+    assert runtime(0, attempt=1) == resources.START_MINUTES + 21
+    assert [runtime(0, attempt) / runtime(0, 1) for attempt in (2, 3)] == [2, 4]
+    assert [gpu(0, attempt) for attempt in (1, 2, 3)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("need", [resources.reading, resources.judging])
+def test_a_network_fits_the_memory_that_its_job_asks_for(need):
+    paper = layout("language-paper")
+    asked = {model: need(paper, model) for model in paper.models}
+    for model, found in asked.items():
+        assert found.memory_mb * 1e6 > paper.weight_bytes * paper.size(model).parameters
+    small, large = asked["opt-s125m"], asked["opt-s30b"]
+    ratio = paper.size("opt-s30b").parameters / paper.size("opt-s125m").parameters
+    assert large.memory_mb > 20 * small.memory_mb
+    assert large.minutes > 20 * small.minutes
+    assert ratio > 100
+
+
+def test_training_asks_for_weights_gradients_and_moments():
+    smoke = layout("smoke")
+    size = smoke.size("neox-r3")
+    assert resources.training(smoke, "neox-r3").memory_mb * 1e6 > 16 * size.parameters
+    assert resources.training(smoke, "neox-r3").minutes > resources.training(smoke, "neox-r1").minutes
+
+
+def test_the_jobs_of_a_pair_ask_for_the_budget_of_the_study_and_for_the_time_of_its_products():
+    small, paper = layout("language-small"), layout("language-paper")
+    pair = "opt-s350m--gpt2-s350m"
+    for need in (resources.matching, resources.tiling, resources.proposing):
+        assert need(small, pair).memory_mb >= small.study.matching.memory_mb
+        assert need(paper, "opt-s30b--qwen-s30b").minutes > 10 * need(paper, pair).minutes, need.__name__
+
+
+def test_networks_that_do_not_fit_one_gpu_ask_for_several():
+    paper = layout("language-paper")
+    assert resources.reading(paper, "opt-s125m").gpus == 1
+    assert resources.reading(paper, "opt-s30b").gpus == 2  # 60 GB on halves of 80 GB
+    assert resources.tiling(paper, "opt-s30b--qwen-s30b").gpus == 4
+    roomy = layout("language-paper", networks={"dtype": "bfloat16", "memory_gb": 100})
+    assert resources.reading(roomy, "opt-s30b").gpus == 1
+
+
+def test_without_a_gpu_none_is_asked_for_and_more_time_is():
+    with_gpu, without = layout("language-small"), layout("language-small", device="cpu")
+    assert resources.reading(with_gpu, "opt-s1b").gpus == 1
+    assert resources.reading(without, "opt-s1b").gpus == 0
+    assert resources.matching(without, "opt-s350m--gpt2-s350m").gpus == 0
+    assert resources.reading(without, "opt-s1b").minutes > 10 * resources.reading(with_gpu, "opt-s1b").minutes
+
+
+def test_short_jobs_go_together_and_long_ones_do_not():
+    assert resources.is_quick(layout("smoke"))
+    assert resources.is_quick(Layout(load(WORKFLOW.parent / "config.yaml"), "corpus"))
+    assert not resources.is_quick(layout("language-paper"))
+    assert not resources.is_quick(layout("smoke", ladder={**LADDER, "tokens": 10**9})), "training takes hours"
+
+
+LADDER = yaml.safe_load((WORKFLOW / "studies/smoke.yaml").read_text())["ladder"]
+
+
+def test_resources_do_not_import_torch():
+    code = "import sys, rosetta_scaling.resources; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
