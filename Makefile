@@ -4,7 +4,7 @@ PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study plan status bench test slurm-test lint clean
+.PHONY: study plan status bench test slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
@@ -19,17 +19,19 @@ status: .venv/.ready      ## what is done, runs, failed and waits: make status S
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py
 
-test: .venv/.ready        ## check style, then run every test
+test: .venv/.ready slurm  ## check style, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# SLURM's Debian packages are installed when they are missing and root may; else the tests say why they are skipped.
-slurm-test: .venv/.ready  ## run a small study on a real SLURM of one node
+slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node
+	$(BIN)/python -m pytest tests/test_slurm.py
+
+# Debian's packages, when they are missing and root may install them; else the tests of SLURM say why they are skipped.
+slurm:
 	@command -v slurmctld >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
 	  --no-install-recommends slurmctld slurmd slurm-client munge; } >/dev/null || echo "SLURM could not be installed"
-	$(BIN)/python -m pytest tests/test_slurm.py
 
 lint: .venv/.ready
 	$(BIN)/snakemake --lint

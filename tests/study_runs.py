@@ -65,3 +65,19 @@ def one_sentence(printed: str, *parts: str) -> None:
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def small_study(folder: Path, **changes) -> str:
+    """Three sizes of two families, one curve, as little of everything as there can be."""
+    families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
+    about = {
+        "study": "small",
+        "families": {name: families[name] for name in ("neox", "bloom")},
+        "curves": {"neox-bloom": ["neox", "bloom"]},
+        "corpus": {"domains": ["docs", "translations"], "bytes_per_domain": 100_000},
+        "ladder": {"tokens": 10_000},
+        "matching": {"criteria": [{"k": 1}, {"k": 1, "min_r": 0.5}]},
+        "selectivity": {"detection_neurons": 10},
+        "theory": {"betas": [2.0], "sizes": [64, 128, 256], "runs": 1},
+    }
+    return study(folder, **about | changes)

@@ -1,13 +1,17 @@
 """Hooks, forward passes and extraction on real networks: what is read, pooled and stored, in whatever pieces."""
 
 import itertools
+import shutil
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import transformers
-from conftest import tiny_model
+from conftest import tiny_model, write_stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +23,7 @@ from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
 from rosetta_scaling.input_side import input_metrics
 from rosetta_scaling.layout import layer_and_channel
-from rosetta_scaling.sources import StoredActivations
+from rosetta_scaling.sources import StoredActivations, copied
 from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store import StudyError, TensorFile, read_table, read_tensors, write_tensors
 from rosetta_scaling.unit_labels import label_units
@@ -516,3 +520,38 @@ def test_huge_activations_are_finite():
     with torch.no_grad():
         model.base_model.h[0].mlp.c_fc.bias.fill_(3e36)
     assert whole(forward_pass(model), 0, 48).min() > 1e36
+
+
+def test_a_copy_on_the_disk_of_the_node_is_read_instead(tmp_path, monkeypatch):
+    values = torch.randn(6, 150)
+    write_stored(tmp_path / "stored", values, chunk=64)
+    (tmp_path / "node").mkdir()
+    monkeypatch.setenv("NODE_DISK", str(tmp_path / "node"))
+    copy = copied(tmp_path / "stored", "$NODE_DISK")
+    assert copy.parent == tmp_path / "node"
+    assert copied(tmp_path / "stored", "$NODE_DISK") == copy, "once"
+    shutil.rmtree(tmp_path / "stored/layers")
+    assert torch.cat(list(StoredActivations(copy).chunks()), 1).equal(values)
+
+
+def test_copies_go_with_their_process(tmp_path):
+    write_stored(tmp_path / "stored", torch.randn(6, 150), chunk=64)
+    (tmp_path / "node").mkdir()
+    code = f"""
+        from pathlib import Path
+        from rosetta_scaling.sources import copied
+        assert list(copied(Path({str(tmp_path / "stored")!r}), {str(tmp_path / "node")!r}).rglob("shard-*"))
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+    assert not list((tmp_path / "node").iterdir())
+
+
+def test_without_room_on_the_node_activations_are_read_where_they_are(tmp_path, monkeypatch, caplog):
+    write_stored(tmp_path / "stored", torch.randn(6, 150), chunk=64)
+    (tmp_path / "node").mkdir()
+    size = sum(file.stat().st_size for file in (tmp_path / "stored/layers").iterdir())
+    about = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: about._replace(free=2 * size - 1))
+    assert copied(tmp_path / "stored", str(tmp_path / "node")) == tmp_path / "stored"
+    with pytest.raises(StudyError, match=r"activations.copy_to is \$NOWHERE, which is no folder on"):
+        copied(tmp_path / "stored", "$NOWHERE")

@@ -1,15 +1,24 @@
-"""What every job does around its library call: here, how it ends when a cluster tells it to."""
+"""What every job does around its library call: how it ends when it is told to or when something fails, and its log."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rosetta_scaling.jobs import LOG_BYTES
+from rosetta_scaling.store import write_table
 
 JOB = """
 import sys, time
 from pathlib import Path
+
 from types import SimpleNamespace
 from rosetta_scaling import jobs
 from rosetta_scaling.store import atomic
@@ -38,3 +47,81 @@ def test_sigterm_ends_a_job_in_good_order(tmp_path: Path):
     assert job.stdout.read() == "tidied up\n"
     assert "rule_of_a_test was told to end (SIGTERM)" in log.read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["log"], "nothing half written is left"
+
+
+def run_job(log: Path, body: str) -> subprocess.CompletedProcess:
+    """A job of the rule `measure` that does what `body` says."""
+    code = f"""
+import errno, logging, os, sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rosetta_scaling.jobs import LOG_BYTES
+from rosetta_scaling.store import write_table
+from types import SimpleNamespace
+from rosetta_scaling import jobs
+from rosetta_scaling.store import read_table, write_json
+with jobs.job(SimpleNamespace(rule="measure", log=[{str(log)!r}])):
+{textwrap.indent(textwrap.dedent(body), "    ")}
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_a_log_does_not_fill_a_disk(tmp_path):
+    body = """
+        log = logging.getLogger("somebody.else")
+        for i in range(100_000):
+            log.info("x" * 1000)
+        log.error("something to be known")
+    """
+    ended = run_job(tmp_path / "log", body)
+    assert ended.returncode == 0, ended.stderr
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert (tmp_path / "log").stat().st_size < LOG_BYTES + 10_000
+    assert "measure began at" in lines[0]
+    assert lines[-3] == "[more than 20,000,000 bytes: only errors from here on]"
+    assert lines[-2] == "something to be known"
+    assert "measure took" in lines[-1]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_files_of_others_that_may_not_be_read_are_named(tmp_path):
+    write_table(tmp_path / "theirs.parquet", pd.DataFrame({"x": [1]}))
+    (tmp_path / "theirs.parquet").chmod(0o600)
+    body = f"""
+        os.chmod({str(tmp_path)!r}, 0o777)
+        os.chdir({str(tmp_path)!r})
+        import pandas, pyarrow.parquet, safetensors
+        os.setuid(65534)
+        read_table("theirs.parquet")
+    """
+    for folder in list(tmp_path.parents)[:3]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    ended = run_job(tmp_path / "log", body)
+    assert ended.returncode == 1
+    assert re.search("error in measure: permission is denied; .*umask 002.*theirs.parquet", ended.stderr), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            "raise OSError(errno.EDQUOT, 'Disk quota exceeded', 'shard-0001')",
+            "your quota .*shard-0001",
+        ),
+        ("raise RuntimeError('Error: I/O error: No space left on device (os error 28)')", "the disk is full"),
+        ("import torch; torch.empty(2**60)", "out of memory .*let fewer jobs run at a time"),
+        ("write_json('/proc/nowhere/x.json', 1)", None),
+    ],
+    ids=["quota", "safetensors", "memory", "another error"],
+)
+def test_errors_that_a_user_can_mend_are_sentences(tmp_path, body, sentence):
+    ended = run_job(tmp_path / "log", body)
+    assert ended.returncode == 1
+    if sentence:
+        assert re.search(f"error in measure: {sentence}", ended.stderr)
+        assert "Traceback" not in ended.stderr
+    else:
+        assert "Traceback" in ended.stderr

@@ -13,31 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from slurm_cluster import GPUS, SlurmCluster, obstacle
-from test_workflow import ROOT, checkout, run, study, tables
+from study_runs import ROOT, checkout, run, small_study, tables
 
 pytestmark = [pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())), pytest.mark.timeout(1500)]
 
-NAME = "cluster"
+NAME = "small"
 SITE = {"partition": "cpu", "gpu_partition": "gpu", "gpu_threads": 1}  # another number of threads rounds otherwise
 MODEL, PAIR = "rule_model_", "rule_pair_"  # how the comments of the groups of a model and of a pair begin
-
-
-def small_study(folder: Path) -> str:
-    """Three sizes of two families, one curve."""
-    families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
-    return study(
-        folder,
-        study=NAME,
-        families={name: families[name] for name in ("neox", "bloom")},
-        curves={"neox-bloom": ["neox", "bloom"]},
-        corpus={"domains": ["docs", "translations"], "bytes_per_domain": 100_000},
-        ladder={"tokens": 10_000},
-        matching={"criteria": [{"k": 1}, {"k": 1, "min_r": 0.5}]},
-        selectivity={"detection_neurons": 10},
-        theory={"betas": [2.0], "sizes": [64, 128, 256], "runs": 1},
-    )
 
 
 def profile_of_a_site(folder: Path) -> None:

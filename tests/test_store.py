@@ -98,7 +98,7 @@ def test_lazily_read_tensors(tmp_path):
         assert file.metadata()["k"] == "v"
 
 
-# -- tensors in parts ------------------------------------------------------------------------------------------------
+# -- tensors in parts ---
 
 SHAPE = (3, 1100, 7)  # a block is larger than a page of memory, and no multiple of it
 
@@ -254,7 +254,7 @@ def test_flipped_bits_of_tables_are_noticed(tmp_path):
     pd.testing.assert_frame_equal(read_table(path), table)
 
 
-# -- other users -------------------------------------------------------------------------------------------------------
+# -- other users ---
 
 
 @pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rosetta_scaling.fingerprints import STRONG, fingerprint
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import StudyError, write_table
+from rosetta_scaling.store import StudyError, read_json, require_unchanged, write_table
 
 SIGMAS = 4  # cosines of unrelated samples are normal, with a deviation of 1/sqrt(entries)
 LEAST = 0.1  # smaller cosines are no evidence: embeddings of networks that share nothing reached 0.06 (measured)
@@ -26,7 +26,9 @@ REFUSED = {
 
 
 def write_audit(layout: Layout, out: str) -> None:
-    """Compare the networks of every pair of a study; refuse what cannot be taken for independent."""
+    """Compare the networks of every pair of a study; refuse what is damaged or cannot be taken for independent."""
+    for model in layout.models:
+        require_unchanged(layout.checkpoint(model), read_json(layout.checkpoint_manifest(model))["sha256"])
     found = {model: fingerprint(layout.checkpoint(model)) for model in layout.models}
     audited = audit(found, list(layout.pairs.values()))
     require_independent(audited)

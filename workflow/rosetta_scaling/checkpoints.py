@@ -12,7 +12,16 @@ from rosetta_scaling.config import Networks
 from rosetta_scaling.configurations import count_parameters, model_class
 from rosetta_scaling.hooks import find_down_projections, neurons_of
 from rosetta_scaling.self_check import check_neurons
-from rosetta_scaling.store import StudyError, atomic, digest, file_sha256, model_files, read_json, write_json
+from rosetta_scaling.store import (
+    StudyError,
+    atomic,
+    digest,
+    file_sha256,
+    model_files,
+    read_json,
+    require_unchanged,
+    write_json,
+)
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +138,8 @@ def register(name: str, source: str, folder: str | Path, modality: str, out_path
     """Write the manifest of a network that was not trained here: where it is from, and its files by sha256."""
     files, manifest = [Path(file) for file in model_files(folder)], Path(folder) / "manifest.json"
     origin = read_json(manifest) if source != "local" else {}
+    written = {name: file["sha256"] for name, file in origin.get("files", {}).items()} | origin.get("sha256", {})
+    require_unchanged(folder, written)
     write_json(
         out_path,
         {

@@ -172,6 +172,9 @@ class Activations(Section):
     """Strongest units kept per neuron, of either half of the documents."""
     unit_texts: int = Field(256, ge=1)
     """So many of the most frequent unit texts have sums of their own in every neuron; the others share one."""
+    copy_to: str | None = None
+    """A folder on a disk of the node itself, such as $TMPDIR: matching jobs copy the activations there that they read
+    again and again."""
 
 
 class Criterion(Section):
@@ -403,7 +406,7 @@ class Study(Section):
             "cache_dir": True,
             "ladder": {"checkpoint_seconds"},
             "networks": {"memory_gb"},
-            "activations": {"batch_passages", "shards"},
+            "activations": {"batch_passages", "shards", "copy_to"},
             "matching": set(Matching.model_fields) - {"criteria"},
             "judge": {"endpoint", "answers"},
         }

@@ -215,7 +215,7 @@ def train(
     for the first.
     """
     with alone(work_dir):
-        if (out_dir / "manifest.json").exists():
+        if all((out_dir / file).exists() for file in ("manifest.json", "model.safetensors", "config.json")):
             log.info("%s: another process has finished it meanwhile", name)
             return
         run = Training(family, size, settings, device)

@@ -10,7 +10,6 @@ import argparse
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from rosetta_scaling.config import WORKFLOW
 from rosetta_scaling.orphans import end_orphans
+from rosetta_scaling.store import sweep
 
 LOCK = Path(".snakemake/rosetta-run.lock")
 
@@ -59,7 +59,7 @@ def main() -> int:
             print("The last run was killed; continuing where it stopped.", file=sys.stderr)
             end_orphans(os.getcwd())
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
-            _sweep(Path("results"))
+            sweep("results")
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
         # Snakemake inherits the open lock, so it is free only when both are gone.
         with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
@@ -75,12 +75,6 @@ def _wait_out(process: subprocess.Popen) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what was half written when a run was killed (see store.atomic)."""
-    for part in folder.rglob(".*.part"):
-        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _wait_for(lock) -> None:

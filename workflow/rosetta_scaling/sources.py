@@ -10,6 +10,13 @@ Chunks of two sources of the same units correspond. A displaced source begins el
 stands beside unit `displacement` of the other model (the shift null).
 """
 
+import atexit
+import functools
+import logging
+import os
+import shutil
+import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +25,33 @@ import torch
 from rosetta_scaling.plan import CHUNK_UNITS
 from rosetta_scaling.store import StudyError, TensorFile, read_json
 
+log = logging.getLogger(__name__)
+ROOM = 0.5  # of what is free on the node's disk: other jobs need some too
+
 
 def circular(first: int, units: int) -> list[tuple[int, int]]:
     """All units from `first` around to `first`, as one or two ranges."""
     return [(low, high) for low, high in ((first, units), (0, first)) if low < high]
+
+
+@functools.cache
+def copied(folder: Path, copy_to: str) -> Path:
+    """Stored activations on a disk of this node, copied once and gone with this process; `folder` if there is no room.
+
+    `copy_to` may hold environment variables, as $TMPDIR, which are those of the node.
+    """
+    target = Path(os.path.expandvars(copy_to))
+    if not target.is_dir():
+        raise StudyError(f"activations.copy_to is {copy_to}, which is no folder on {socket.gethostname()} ({target})")
+    need, free = sum(file.stat().st_size for file in (folder / "layers").iterdir()), shutil.disk_usage(target).free
+    if need > ROOM * free:
+        log.info("%s is read where it is: %.1f GB, and %.1f GB are free in %s", folder, need / 1e9, free / 1e9, target)
+        return folder
+    copy = Path(tempfile.mkdtemp(prefix="rosetta-scaling-", dir=target))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    shutil.copytree(folder / "layers", copy / "layers")
+    shutil.copy(folder / "summary.json", copy)
+    return copy
 
 
 class StoredActivations:

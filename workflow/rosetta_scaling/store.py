@@ -13,6 +13,8 @@ import math
 import mmap
 import os
 import shutil
+import socket
+import time
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
@@ -30,19 +32,38 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` only when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
         yield part
         for file in [path for path in part.rglob("*") if path.is_file()] if part.is_dir() else [part]:
             file.chmod(file.stat().st_mode | (0o666 & ~_umask()))  # safetensors are written for their owner only
-        if part.is_dir() and path.exists():
-            shutil.rmtree(path)  # os.replace cannot replace a folder that holds files
-        os.replace(part, path)
+        if part.is_dir() and path.exists():  # os.replace cannot replace a folder that holds files
+            old = part.with_name(f".old{part.name}")
+            os.replace(path, old)
+            os.replace(part, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(part, path)
     finally:
         if part.is_dir():
             shutil.rmtree(part)
         else:
             part.unlink(missing_ok=True)
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove what processes that are no more have half written (see `atomic`).
+
+    What another machine writes cannot be asked after; it goes when nothing has touched it for a day.
+    """
+    for part in Path(folder).rglob(".*.part"):
+        host, _, process = part.name.removesuffix(".part").rpartition(".")
+        if host.endswith(f".{socket.gethostname()}"):
+            left = not Path(f"/proc/{process}").exists()
+        else:
+            left = time.time() - part.stat().st_mtime > 86400
+        if left:
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -82,6 +103,16 @@ def file_sha256(path: str | Path) -> str:
 def file_states(paths: Iterable[str | Path]) -> list[tuple[str, int, int]]:
     """Name, size and time of change of files: what tells cheaply whether any of them is another one now."""
     return [(str(path), (found := os.stat(path)).st_size, found.st_mtime_ns) for path in paths]
+
+
+def require_unchanged(folder: str | Path, digests: dict[str, str]) -> None:
+    """Raise a StudyError when files of a folder are no longer those with these sha256 digests."""
+    for name, expected in digests.items():
+        if (found := file_sha256(Path(folder) / name)) != expected:
+            raise StudyError(
+                f"{folder}/{name} is damaged or was changed (sha256 {found[:12]}..., where {expected[:12]}... was "
+                f"written); delete the folder {folder} and run the study again"
+            )
 
 
 def write_json(path: str | Path, value: object) -> None:

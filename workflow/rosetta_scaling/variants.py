@@ -5,6 +5,7 @@ model that comes later in the alphabet, in odd ones the other, so that it does n
 """
 
 import re
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from rosetta_scaling import checkpoints
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import CHUNK_UNITS
-from rosetta_scaling.sources import StoredActivations
+from rosetta_scaling.sources import StoredActivations, copied
 from rosetta_scaling.store import StudyError, digest, read_json, read_table
 from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Shuffled
 
@@ -41,7 +42,10 @@ def open_source(
     """
     if layout.stores_activations:
         name = model if draw is None else f"{model}.untrained{draw}"
-        return StoredActivations(layout.activations(scope, name), places)
+        folder = Path(layout.activations(scope, name))
+        if layout.study.activations.copy_to:
+            folder = copied(folder, layout.study.activations.copy_to)
+        return StoredActivations(folder, places)
     folder, settings = layout.checkpoint(model), layout.study.activations
     if draw is None:
         network = checkpoints.load_model(folder, device, layout.study.networks)

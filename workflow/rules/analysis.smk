@@ -73,7 +73,7 @@ rule tables:
 
 rule simulate_theory:
     output:
-        f"{Path(layout.simulations[0]).parent}/beta_{{beta}}.csv",
+        cached(f"{Path(layout.simulations[0]).parent}/beta_{{beta}}.csv"),
     log:
         f"{layout.results}/logs/simulate_theory/{{beta}}.log",
     benchmark:

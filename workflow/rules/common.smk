@@ -60,6 +60,14 @@ wildcard_constraints:
     beta=r"[0-9.]+",
 
 
+def cached(files):
+    """Outputs in the cache, whose path names their content: a job replaces them whole, and nobody deletes them before.
+
+    So a second study that runs at the same time on the same cache never misses what the first one has just read.
+    """
+    return update(files)
+
+
 def text_of_model(wildcards):
     """Tokenizer and token streams that a model is trained on."""
     folder = layout.tokenizer_dir(layout.family(layout.model_keys[wildcards.key]))

@@ -8,8 +8,8 @@ localrules:
 
 rule corpus:
     output:
-        documents=f"{layout.cache}/corpora/{{key}}/documents.parquet",
-        manifest=f"{layout.cache}/corpora/{{key}}/manifest.json",
+        documents=cached(f"{layout.cache}/corpora/{{key}}/documents.parquet"),
+        manifest=cached(f"{layout.cache}/corpora/{{key}}/manifest.json"),
     log:
         f"{layout.results}/logs/corpus/{{key}}.log",
     benchmark:

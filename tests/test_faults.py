@@ -1,0 +1,201 @@
+"""What happens to studies: each fault ends in a sentence, nothing is lost, and the same command then ends in the same
+tables as a run that nothing happened to."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from study_runs import checkout, one_sentence, run, small_study, start, tables
+
+pytestmark = pytest.mark.timeout(1500)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """A checkout in which the small study ran to its end."""
+    folder = checkout(tmp_path_factory.mktemp("undisturbed"))
+    code, printed = run(folder, small_study(folder))
+    assert code == 0, printed
+    return folder
+
+
+@pytest.fixture
+def finished(undisturbed, tmp_path) -> Path:
+    """A copy of it, to be damaged; times of files are kept."""
+    return shutil.copytree(undisturbed, tmp_path / "copy")
+
+
+def assert_same_tables(folder: Path, undisturbed: Path) -> None:
+    found = tables(folder, "small")
+    for name, table in tables(undisturbed, "small").items():
+        pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
+
+
+def assert_completes(folder: Path, undisturbed: Path, *arguments: str) -> str:
+    code, printed = run(folder, "small", *arguments)
+    assert code == 0, printed
+    assert_same_tables(folder, undisturbed)
+    return printed
+
+
+@contextmanager
+def mounted(path: Path, *options: str):
+    """Something mounted on a folder, as root may; others skip the test and are told why."""
+    path.mkdir(parents=True, exist_ok=True)
+    made = subprocess.run(["mount", *options, str(path)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"mounting needs root: {made.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+# -- damaged artifacts ---
+
+
+def flip_a_bit(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[-5000] ^= 4
+    path.write_bytes(raw)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("harm", "file", "lost"),
+    [
+        (flip_a_bit, "activations/study/neox-r3/layers/shard-0000.safetensors", "matches/neox-r3--bloom-r3"),
+        (flip_a_bit, "nulls/neox-r3--bloom-r3/rotate.parquet", "tables"),
+        (cut_short, "nulls/neox-r3--bloom-r3/rotate.parquet", "tables"),
+    ],
+    ids=["bit of a shard", "bit of a table", "truncated table"],
+)
+def test_damaged_files_are_named_and_made_again(finished, undisturbed, harm, file, lost):
+    results = finished / "results/small"
+    harm(results / file)
+    shutil.rmtree(results / lost)  # what is to be made from it again
+    code, printed = run(finished, "small")
+    assert code != 0
+    one_sentence(printed, "error in", file, "damaged or truncated", "delete it and run the study again")
+    folder = results / file.split("/layers")[0]  # activations are made as a whole, and the sentence says so
+    shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+    assert_completes(finished, undisturbed)
+
+
+# -- disks ---
+
+
+def test_a_full_disk(undisturbed, tmp_path):
+    folder = checkout(tmp_path)
+    small_study(folder)
+    with mounted(folder / "results", "-t", "tmpfs", "-o", "size=2m", "tmpfs"):
+        code, printed = run(folder, "small")
+        assert code != 0
+        one_sentence(printed, "error in", "the disk is full; make room", "run the same command again")
+        subprocess.run(["mount", "-o", "remount,size=500m", folder / "results"], check=True)
+        assert_completes(folder, undisturbed)
+
+
+def test_a_cache_that_can_only_be_read(undisturbed, tmp_path):
+    """What it has is used; what it lacks is named."""
+    folder, cache = checkout(tmp_path / "mine"), tmp_path / "theirs"
+    shutil.copytree(undisturbed / "results/cache", cache)
+    small_study(folder, cache_dir=str(cache))
+    with mounted(cache, "-o", "bind", str(cache)):
+        subprocess.run(["mount", "-o", "remount,bind,ro", cache], check=True)
+        printed = assert_completes(folder, undisturbed)
+        assert "rule train_model" not in printed
+        small_study(folder, cache_dir=str(cache), ladder={"tokens": 11_000})
+        code, printed = run(folder, "small", "--until", "train_model")
+        assert code != 0
+        one_sentence(printed, "the disk cannot be written to", "set cache_dir")
+
+
+# -- processes ---
+
+
+def processes(folder: Path, script: str) -> list[int]:
+    """Those that run the script of a rule for a workflow in this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words, where = (path / "cmdline").read_bytes().decode().split("\0"), os.readlink(path / "cwd")
+        except OSError:
+            continue  # it has ended meanwhile
+        if where == str(folder) and any(word.endswith(f".{script}.py") for word in words):
+            found.append(int(path.name))
+    return found
+
+
+def test_a_job_that_is_killed(undisturbed, tmp_path):
+    folder = checkout(tmp_path)
+    small_study(folder)
+    workflow = start(folder, "small")
+    while not (running := processes(folder, "train_model")):
+        assert workflow.poll() is None, (folder / "printed").read_text()
+        time.sleep(0.05)
+    os.kill(running[0], signal.SIGKILL)
+    assert workflow.wait() != 0
+    assert_completes(folder, undisturbed)
+
+
+def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
+    """They wait for each other where both need the same, and train nothing twice."""
+    folders = [checkout(tmp_path / name) for name in ("one", "two")]
+    workflows = []
+    for folder in folders:
+        small_study(folder, cache_dir=str(tmp_path / "cache"))
+        workflows.append(start(folder, "small"))
+    for folder, workflow in zip(folders, workflows, strict=True):
+        assert workflow.wait() == 0, (folder / "printed").read_text()
+        assert_same_tables(folder, undisturbed)
+    logs = [path.read_text() for folder in folders for path in (folder / "results").rglob("train_model/*.log")]
+    assert len(logs) >= 6
+    assert sum("another process has finished it" not in log for log in logs) == 6
+    assert not list(tmp_path.rglob("*.part"))
+
+
+# -- time and other people ---
+
+
+def test_clocks_that_disagree_make_nothing_again(finished, undisturbed):
+    """As where files are written on nodes whose clocks are minutes apart."""
+    dice = random.Random(0)
+    for path in sorted((finished / "results").rglob("*")):
+        about = path.stat()
+        moved = about.st_mtime + dice.uniform(-600, 600)
+        os.utime(path, (moved, moved))
+    printed = assert_completes(finished, undisturbed)
+    assert "Nothing to be done" in printed
+
+
+def test_a_model_folder_that_vanishes_while_the_study_runs(finished, undisturbed, tmp_path):
+    models = {}
+    for row in tables(undisturbed, "small")["models"].itertuples():
+        models.setdefault(row.family, {})[row.rung] = str(tmp_path / row.model)
+        shutil.copytree(undisturbed / row.checkpoint, tmp_path / row.model)
+    families = {family: {"source": "local", "models": folders} for family, folders in models.items()}
+    small_study(finished, study="local", families=families)
+    lost = tmp_path / "bloom-r3"
+    workflow = start(finished, "local")
+    while not processes(finished, "register_model"):
+        assert workflow.poll() is None, (finished / "printed").read_text()
+        time.sleep(0.05)
+    lost.rename(tmp_path / "elsewhere")
+    assert workflow.wait() != 0
+    assert str(lost) in (finished / "printed").read_text()
+    (tmp_path / "elsewhere").rename(lost)
+    code, printed = run(finished, "local")
+    assert code == 0, printed
+    counts = tables(finished, "local")["counts"]
+    pd.testing.assert_frame_equal(counts, tables(undisturbed, "small")["counts"])
