@@ -18,6 +18,7 @@ ROOT = WORKFLOW.parent
 
 def checkout(folder: Path) -> Path:
     """The project as a fresh clone has it: nothing computed."""
+    folder.mkdir(exist_ok=True)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(ROOT / name, folder)
     for name in ("workflow", "envs"):
