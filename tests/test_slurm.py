@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from slurm_cluster import GPUS, SlurmCluster, obstacle
+from test_slurm_profile import edited
 from test_workflow import ROOT, checkout, run, study, tables
 
 pytestmark = [pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())), pytest.mark.timeout(1500)]
@@ -42,11 +43,7 @@ def small_study(folder: Path) -> str:
 
 def profile_of_a_site(folder: Path) -> None:
     """A copy of the SLURM profile in which a site has edited its lines; and nobody waits for files or for squeue."""
-    text = (ROOT / "workflow/profiles/slurm/config.yaml").read_text()
-    for key, value in SITE.items():
-        text, found = re.subn(rf"(?m)^  {key}: \S+", f"  {key}: {value}", text)
-        assert found == 1, key
-    text = text.replace("latency-wait: 60", "latency-wait: 10")
+    text = edited(**SITE).replace("latency-wait: 60", "latency-wait: 10")
     (folder / "workflow/profiles/site").mkdir()
     quick = "\nslurm-init-seconds-before-status-checks: 1\nslurm-keep-successful-logs: true\n"
     (folder / "workflow/profiles/site/config.yaml").write_text(text + quick)
