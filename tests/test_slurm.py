@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from slurm_cluster import GPUS, SlurmCluster, obstacle
-from study_runs import ROOT, checkout, run, small_study, tables
+from study_runs import checkout, run, small_study, tables
+from test_slurm_profile import edited
 
 pytestmark = [pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())), pytest.mark.timeout(1500)]
 
@@ -25,11 +26,7 @@ MODEL, PAIR = "rule_model_", "rule_pair_"  # how the comments of the groups of a
 
 def profile_of_a_site(folder: Path) -> None:
     """A copy of the SLURM profile in which a site has edited its lines; and nobody waits for files or for squeue."""
-    text = (ROOT / "workflow/profiles/slurm/config.yaml").read_text()
-    for key, value in SITE.items():
-        text, found = re.subn(rf"(?m)^  {key}: \S+", f"  {key}: {value}", text)
-        assert found == 1, key
-    text = text.replace("latency-wait: 60", "latency-wait: 10")
+    text = edited(**SITE).replace("latency-wait: 60", "latency-wait: 10")
     (folder / "workflow/profiles/site").mkdir()
     quick = "\nslurm-init-seconds-before-status-checks: 1\nslurm-keep-successful-logs: true\n"
     (folder / "workflow/profiles/site/config.yaml").write_text(text + quick)
