@@ -15,7 +15,15 @@ ARCHITECTURES = ("gpt_neox", "bloom", "llama", "gpt2")
 
 
 # Two workers take a file at a time, in this order: those that run whole studies first, since they take longest.
-LONGEST = ("test_workflow", "test_shipped_studies", "test_engines", "test_hooks", "test_depth")
+LONGEST = (
+    "test_workflow",
+    "test_faults",
+    "test_slurm",
+    "test_shipped_studies",
+    "test_engines",
+    "test_hooks",
+    "test_depth",
+)
 
 
 def pytest_collection_modifyitems(items):

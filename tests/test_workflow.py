@@ -381,7 +381,12 @@ def test_the_same_networks_from_folders_and_from_a_hub_by_any_scope(finished, tm
     [
         ("step7", False, [], ["there/neox-r1 has no revision 'step7'", "branch, tag or commit"]),
         ("main", True, [], ["there/neox-r1 is gated and HF_TOKEN is not set", "accept its licence"]),
-        ("main", False, [Trouble(corrupt=True)] * 20, ["error in download_model", "model.safetensors of there/neox-r1 arrives damaged"]),
+        (
+            "main",
+            False,
+            [Trouble(corrupt=True)] * 20,
+            ["error in download_model", "model.safetensors of there/neox-r1 arrives damaged"],
+        ),
         ("main", False, [Trouble(after=2000), Trouble(after=3000, reset=True)], []),
     ],
     ids=["revision", "gated", "corrupt", "dropped"],
