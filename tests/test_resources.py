@@ -54,7 +54,7 @@ def test_the_jobs_of_a_pair_ask_for_the_budget_of_the_study_and_for_the_time_of_
     pair = "opt-s350m--gpt2-s350m"
     for need in (resources.matching, resources.tiling, resources.proposing):
         assert need(small, pair).memory_mb >= small.study.matching.memory_mb
-        assert need(paper, "opt-s30b--qwen-s30b").minutes > 10 * need(paper, pair).minutes, need.__name__
+        assert need(paper, "opt-s30b--qwen-s30b").minutes > 5 * need(paper, pair).minutes, need.__name__
 
 
 def test_networks_that_do_not_fit_one_gpu_ask_for_several():
@@ -87,3 +87,17 @@ LADDER = yaml.safe_load((WORKFLOW / "studies/smoke.yaml").read_text())["ladder"]
 def test_resources_do_not_import_torch():
     code = "import sys, rosetta_scaling.resources; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_plan_says_what_is_asked_for():
+    paper = layout("language-paper")
+    table = resources.requests(paper).set_index("jobs_that")
+    assert table.networks_or_pairs["match, nulls, stability"] == len(paper.pairs)
+    reading = [resources.reading(paper, model) for model in paper.models]
+    asked = resources.memory(lambda model: resources.reading(paper, model))
+    assert table.largest_gb["read networks"] == max(asked(model, 1) for model in paper.models) / 1000
+    assert table.gpus["read networks"] == max(need.gpus for need in reading) >= 2, "30 billion parameters in float32"
+    assert table.gpu_hours["read networks"] == pytest.approx(sum(need.gpus * need.minutes for need in reading) / 60)
+    assert (resources.requests(layout("language-paper", device="cpu")).gpu_hours == 0).all()
+    assert "train" not in table.index
+    assert "train" in resources.requests(layout("smoke")).jobs_that.tolist()

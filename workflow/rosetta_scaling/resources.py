@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import pandas as pd
+
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import CHUNK_UNITS, ModelSize, exact_flops
 from rosetta_scaling.plan_table import GPU_RATE, pair_operations, probe_tokens
@@ -23,9 +25,10 @@ PARTNER_BYTES = 100  # per row of a table of partners: one neuron of either mode
 # To start: Snakemake twice and the libraries from a shared file system, which may be busy.
 START_MINUTES = 5
 MARGIN = 3  # between what is expected and what is asked for
+LONGEST_MINUTES = 2 * 1440  # few clusters give more; what is not done by then goes on in the next attempt
 # Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
-# GPU, networks are expected to reach a tenth of what products do.
-CORE_RATE, NETWORK_RATE, PRODUCT_RATE = 1e10, GPU_RATE / 10, GPU_RATE
+# GPU, networks are expected to reach half of what products do from a hidden size of 4,000 on, and less when smaller.
+CORE_RATE, PRODUCT_RATE, HALF_RATE_HIDDEN = 1e10, GPU_RATE, 4000
 NEURON_SECONDS = 0.01  # to judge the selectivity of one: measured, with room
 READ_RATE = 1e8  # bytes per second from a shared file system
 GPU_WEIGHTS_GB = 40  # weights on one GPU: half of it, when the study does not say (networks.memory_gb)
@@ -48,12 +51,16 @@ def memory(need: Callable | Need) -> Callable:
 
 def runtime(need: Callable | Need) -> Callable:
     """The resource `runtime` of a rule in minutes: the start and thrice the need, doubled with every attempt."""
-    return _resource(need, lambda found: START_MINUTES + MARGIN * found.minutes, grows=True)
+    return _resource(need, _minutes_asked, grows=True)
 
 
 def gpu(need: Callable) -> Callable:
     """The resource `gpu` of a rule: the number of GPUs."""
     return _resource(need, lambda found: found.gpus, grows=False)
+
+
+def _minutes_asked(need: Need) -> float:
+    return min(START_MINUTES + MARGIN * need.minutes, LONGEST_MINUTES)
 
 
 def _resource(need: Callable | Need, value: Callable[[Need], float], grows: bool) -> Callable:
@@ -75,11 +82,13 @@ def gpus(layout: Layout, models: Iterable[str] = ()) -> int:
     return max(1, math.ceil(weights / 1e9 / (layout.study.networks.memory_gb or GPU_WEIGHTS_GB)))
 
 
-def minutes(layout: Layout, networks: float = 0.0, products: float = 0.0) -> float:
-    """Time that so many floating-point operations, in networks and in products of large matrices, should take."""
+def minutes(layout: Layout, models: Iterable[str], networks: float = 0.0, products: float = 0.0) -> float:
+    """Time that so many floating-point operations, in these networks and in products of large matrices, should take."""
     if layout.study.device == "cpu":
         return (networks + products) / CORE_RATE / 60
-    return (networks / NETWORK_RATE + products / PRODUCT_RATE) / 60
+    hidden = min(layout.size(model).hidden for model in models)
+    network_rate = PRODUCT_RATE / 2 * min(1, hidden / HALF_RATE_HIDDEN)
+    return (networks / network_rate + products / PRODUCT_RATE) / 60
 
 
 def training(layout: Layout, model: str) -> Need:
@@ -97,7 +106,7 @@ def reading(layout: Layout, model: str, passes: int = 1) -> Need:
     size = layout.size(model)
     memory_mb = (_network_bytes(layout, size) + (STATISTICS_BYTES + 8 * CHUNK_UNITS) * size.neurons) / 1e6
     operations = passes * 2 * size.parameters * probe_tokens(layout.study)
-    work = minutes(layout, operations) + _minutes_to_load(layout, size)
+    work = minutes(layout, [model], operations) + _minutes_to_load(layout, size)
     return Need(memory_mb, work, gpus(layout, [model]))
 
 
@@ -106,7 +115,11 @@ def judging(layout: Layout, model: str) -> Need:
     size = layout.size(model)
     memory_mb = (4 * size.parameters + STATISTICS_BYTES * size.neurons) / 1e6
     products = 2 * size.neurons * size.hidden * size.vocabulary
-    work = size.neurons * NEURON_SECONDS / 60 + minutes(layout, products=products) + _minutes_to_load(layout, size)
+    work = (
+        size.neurons * NEURON_SECONDS / 60
+        + minutes(layout, [model], products=products)
+        + _minutes_to_load(layout, size)
+    )
     return Need(memory_mb, work, gpus(layout))
 
 
@@ -153,18 +166,23 @@ def matching(layout: Layout, pair: str) -> Need:
     neurons = sum(layout.size(model).neurons for model in models)
     draws = max(study.nulls.rotate_draws, study.stability.bootstrap)
     memory_mb = study.matching.memory_mb + PARTNER_BYTES * draws * study.matching.k * neurons / 1e6
-    work = minutes(layout, *pair_operations(layout, pair))
+    work = minutes(layout, models, *pair_operations(layout, pair))
     return Need(memory_mb, work, _gpus_of_pair(layout, pair))
 
 
 def tiling(layout: Layout, pair: str) -> Need:
     """One tile: its products, and both networks once when activations are not stored."""
-    plan, sizes = layout.plan, [layout.size(model) for model in layout.pairs[pair]]
+    plan, models = layout.plan, layout.pairs[pair]
+    sizes = [layout.size(model) for model in models]
     tile = max(plan.tiles[pair], key=lambda tile: tile.bytes)
     products = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, plan.units)
-    work = minutes(layout, products=products) + sum(_minutes_to_load(layout, size) for size in sizes)
+    work = minutes(layout, layout.pairs[pair], products=products) + sum(
+        _minutes_to_load(layout, size) for size in sizes
+    )
     if plan.placement != "stored":
-        work += minutes(layout, 2 * probe_tokens(layout.study) * sum(size.parameters for size in sizes))
+        work += minutes(
+            layout, layout.pairs[pair], 2 * probe_tokens(layout.study) * sum(size.parameters for size in sizes)
+        )
     return Need(layout.study.matching.memory_mb, work, _gpus_of_pair(layout, pair))
 
 
@@ -177,7 +195,7 @@ def proposing(layout: Layout, pair: str) -> Need:
     """The product of two sketches."""
     neurons, settings = [layout.size(model).neurons for model in layout.pairs[pair]], layout.study.matching
     products = exact_flops(*neurons, settings.sketch_slots)
-    return Need(settings.memory_mb, minutes(layout, products=products), gpus(layout))
+    return Need(settings.memory_mb, minutes(layout, layout.pairs[pair], products=products), gpus(layout))
 
 
 def rescoring(layout: Layout, group: str) -> Need:
@@ -213,3 +231,42 @@ def is_quick(layout: Layout) -> bool:
     ]
     chains += [3 * matching(layout, pair).minutes for pair in layout.pairs]
     return MARGIN * max(chains) <= QUICK_MINUTES
+
+
+# -- all of it -------------------------------------------------------------------------------------------------------
+
+
+def requests(layout: Layout) -> pd.DataFrame:
+    """What a cluster is asked for, before anything runs: one row per kind of job that grows with the networks.
+
+    Columns: jobs_that, networks_or_pairs (how many of them), largest_gb (memory), longest_hours and gpus of what asks
+    for most at its first attempt, gpu_hours (what is expected of all together, not thrice as much as is asked for).
+    """
+    trained = [model for model in layout.models if layout.is_trained_here(model)]
+    kinds = {
+        "train": [training(layout, model) for model in trained],
+        "read networks": [reading(layout, model) for model in layout.models],
+        "selectivity": [judging(layout, model) for model in layout.models],
+        "match, nulls, stability": [matching(layout, pair) for pair in layout.pairs],
+        "compare": [comparing(layout, curve) for curve in layout.study.curves],
+    }
+    rows = []
+    for kind, needs in kinds.items():
+        if needs:
+            largest = math.ceil(BASE_MB + max(need.memory_mb for need in needs)) / 1000
+            longest = max(map(_minutes_asked, needs)) / 60
+            hours = sum(need.gpus * need.minutes for need in needs) / 60
+            most = max(need.gpus for need in needs)
+            rows.append([kind, len(needs), largest, longest, most, hours])
+    columns = ["jobs_that", "networks_or_pairs", "largest_gb", "longest_hours", "gpus", "gpu_hours"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def requests_text(layout: Layout) -> str:
+    table = requests(layout)
+    return (
+        "What a cluster is asked for (resources.py; local runs ask nobody):\n"
+        + table.to_string(index=False, float_format="{:.2f}".format)
+        + f"\nGPU-hours expected: {table.gpu_hours.sum():.1f}, GPUs that only hold weights included. A job that ends for lack of memory or time asks for "
+        "twice as much, two times; long ones go on where they were."
+    )

@@ -3,5 +3,7 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from rosetta_scaling.devices import product_rate
     from rosetta_scaling.plan_table import plan_table
+    from rosetta_scaling.resources import requests_text
 
-    print(plan_table(jobs.layout(snakemake), product_rate(jobs.device(snakemake))))
+    layout = jobs.layout(snakemake)
+    print(plan_table(layout, product_rate(jobs.device(snakemake))), requests_text(layout), sep="\n\n")
