@@ -267,6 +267,6 @@ def requests_text(layout: Layout) -> str:
     return (
         "What a cluster is asked for (resources.py; local runs ask nobody):\n"
         + table.to_string(index=False, float_format="{:.2f}".format)
-        + f"\nGPU-hours expected: {table.gpu_hours.sum():.1f}, GPUs that only hold weights included. A job that ends for lack of memory or time asks for "
-        "twice as much, two times; long ones go on where they were."
+        + f"\nGPU-hours expected: {table.gpu_hours.sum():.1f}, GPUs that only hold weights included. "
+        "A job that ends for lack of memory or time asks for twice as much, two times; long ones go on where they were."
     )
