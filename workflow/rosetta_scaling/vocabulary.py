@@ -57,8 +57,7 @@ def output_metrics(
         for suffix, rows, as_seen in _readings(model, _rows(model, head, vocabulary), projection):
             moments = []
             for cosine in _cosines(modules, rows, as_seen, chunk):
-                at_once = max(1, IN_CACHE // cosine.shape[1]) if cosine.device.type == "cpu" else len(cosine)
-                moments += [_moments(neurons) for neurons in cosine.split(at_once)]
+                moments.append(_moments(cosine))
                 if suffix == "_folded":
                     found.append(_strongest_tokens(cosine, top))
             metrics[[name + suffix for name in METRICS]] = torch.cat(moments).numpy()
@@ -157,13 +156,17 @@ def _cosines(
 
 def _moments(cosine: torch.Tensor) -> torch.Tensor:
     """Excess kurtosis, skewness and variance (neurons, 3) in float64 of cosines (neurons, vocabulary)."""
-    x = cosine.double()
-    x -= x.mean(1, keepdim=True)
-    square = x**2
-    variance = square.mean(1)
-    skewness = x.mul_(square).mean(1) / variance**1.5  # in place, since these are the largest tensors there are
-    kurtosis = square.square_().mean(1) / variance**2 - 3
-    return torch.stack([kurtosis, skewness, variance], 1).cpu()
+    at_once = max(1, IN_CACHE // cosine.shape[1]) if cosine.device.type == "cpu" else len(cosine)
+    found = cosine.new_empty(len(cosine), 3, dtype=torch.float64)
+    for out, part in zip(found.split(at_once), cosine.split(at_once), strict=True):
+        x = part.double()
+        x -= x.mean(1, keepdim=True)
+        square = x**2
+        variance = square.mean(1)
+        skewness = x.mul_(square).mean(1) / variance**1.5  # in place, since these are the largest tensors there are
+        kurtosis = square.square_().mean(1) / variance**2 - 3
+        out[:] = torch.stack([kurtosis, skewness, variance], 1)
+    return found.cpu()
 
 
 def _strongest_tokens(cosine: torch.Tensor, top: int) -> tuple[torch.Tensor, torch.Tensor]:
