@@ -59,9 +59,9 @@ class MemorySource:
         self.chunk, self.weights = chunk, weights
         self.passes = 0  # how often it was read
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
+    def chunks(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
         self.passes += 1
-        for values in self.values[start:stop].split(self.chunk, 1):
+        for values in self.values[start:stop].split(self.chunk, 1)[first_chunk:]:
             lent = values.clone()
             yield lent
             assert lent.equal(values), "the memory of a source is not to be changed"

@@ -234,6 +234,48 @@ def test_rescored_pairs_equal_the_oracle(tmp_path):
             np.testing.assert_allclose(r, expected, atol=1e-6)
 
 
+class Killed(Exception):
+    pass
+
+
+class Fragile(MemorySource):
+    """Memory whose reader is killed after so many chunks; `read` counts them."""
+
+    def __init__(self, *arguments, lasts: int):
+        super().__init__(*arguments)
+        self.lasts, self.read = lasts, 0
+
+    def chunks(self, *arguments, **more):
+        for chunk in super().chunks(*arguments, **more):
+            if self.read == self.lasts:
+                raise Killed
+            self.read += 1
+            yield chunk
+
+
+@pytest.mark.parametrize("lasts", [0, 7, 40, 63, 70])  # of 40 chunks a pass: in the first, between, in the second
+def test_killed_passes_go_on_and_end_the_same(tmp_path, monkeypatch, lasts):
+    monkeypatch.setattr("rosetta_scaling.running_sums.SAVE_SECONDS", 0)
+    values = {name: population(seed, 60) for seed, name in enumerate("ab")}
+    sketches = {name: sketched(tmp_path / name, x, 512) for name, x in values.items()}
+    some = torch.arange(60).expand(2, -1)
+    nothing = torch.full((60,), 0.9)  # so that hardly any neuron is certified, and needs a row
+    candidates = {("a", "b"): Candidates(some, torch.zeros(60), nothing, nothing, 1e-4)}
+    length = -(-values["a"].shape[1] // 40)
+    expected = match_by_sketch({n: MemorySource(x, length) for n, x in values.items()}, sketches, candidates, 1, CPU)
+    sources = {name: Fragile(x, length, lasts=lasts) for name, x in values.items()}
+    with pytest.raises(Killed):
+        match_by_sketch(sources, sketches, candidates, 1, CPU, tmp_path / "work")
+    for source in sources.values():
+        source.lasts = 10**6
+    found = match_by_sketch(sources, sketches, candidates, 1, CPU, tmp_path / "work")
+    assert sources["a"].read <= 80 + 1, "no chunk was read twice but the one in hand"
+    assert found["a", "b"][2] == expected["a", "b"][2]
+    for mine, other in zip(found["a", "b"][:2], expected["a", "b"][:2], strict=True):
+        assert mine.r.equal(other.r)
+        assert mine.partner.equal(other.partner)
+
+
 # -- matching --------------------------------------------------------------------------------------------------------
 
 
@@ -273,9 +315,9 @@ class Match:
         self.uncertain = {}
         real = sketch.exact_rows
 
-        def exact_rows(sources, sketches, rows, device):
+        def exact_rows(sources, sketches, rows, *more):
             self.uncertain = rows
-            return real(sources, sketches, rows, device)
+            return real(sources, sketches, rows, *more)
 
         with monkeypatch.context() as patch:
             patch.setattr(sketch, "exact_rows", exact_rows)

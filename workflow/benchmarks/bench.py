@@ -59,9 +59,10 @@ class Part:
         self.widths = source.widths if neurons is None else [neurons]
         self.units = min(units, source.units)
 
-    def chunks(self, start: int = 0, stop: int | None = None):
+    def chunks(self, start: int = 0, stop: int | None = None, first_chunk: int = 0):
         stop = sum(self.widths) if stop is None else stop
-        for i, chunk in enumerate(itertools.islice(self.source.chunks(start, stop), -(-self.units // self.chunk))):
+        chunks = enumerate(self.source.chunks(start, stop, first_chunk), first_chunk)
+        for i, chunk in itertools.islice(chunks, -(-self.units // self.chunk) - first_chunk):
             yield chunk[:, : self.units - i * self.chunk]
 
 

@@ -103,8 +103,11 @@ def find_candidates_of_pair(layout: Layout, pair: str, device: torch.device, out
     log.info("%s: %s candidates, found in %s", pair, f"{found.pairs.shape[1]:,}", dtype)
 
 
-def rescore_group(layout: Layout, group: str, device: torch.device, out: Path) -> None:
-    """Write the best partners by exact correlation for all pairs of a group, in common passes over its models."""
+def rescore_group(layout: Layout, group: str, device: torch.device, out: Path, work_dir: Path) -> None:
+    """Write the best partners by exact correlation for all pairs of a group, in common passes over its models.
+
+    The passes are saved on the way to `work_dir`, which a job that was killed goes on from.
+    """
     pairs = {name: layout.pairs[name] for name in layout.groups[group]}
     models = sorted({model for pair in pairs.values() for model in pair})
     scope = layout.scope(*next(iter(pairs.values())))
@@ -115,7 +118,7 @@ def rescore_group(layout: Layout, group: str, device: torch.device, out: Path) -
         if (sources[model].units, sources[model].weights) != (sketches[model].units, sketches[model].weights):
             raise StudyError(f"{sketches[model].folder} is of other weights or units; delete it and run again")
     candidates = {pair: Candidates.read(layout.candidates(name)) for name, pair in pairs.items()}
-    found = match_by_sketch(sources, sketches, candidates, layout.study.matching.k, device)
+    found = match_by_sketch(sources, sketches, candidates, layout.study.matching.k, device, work_dir / str(chunk))
     with atomic(out) as folder:
         folder.mkdir()
         for name, pair in pairs.items():
@@ -124,6 +127,7 @@ def rescore_group(layout: Layout, group: str, device: torch.device, out: Path) -
             write_neighbours(folder / f"{name}.safetensors", whole, {sources[pair[0]].units: (a, b)})
             write_json(folder / f"{name}.json", report)
             log.info("%s: %s", name, ", ".join(f"{key} {value:.4g}" for key, value in report.items()))
+    shutil.rmtree(work_dir)
 
 
 # -- matches and nulls -----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from rosetta_scaling.correlation import Moments, add_products, in_cache
 from rosetta_scaling.neighbours import Neighbours, best_in_rows
 from rosetta_scaling.plan import CHUNK_UNITS, Tile
 from rosetta_scaling.ranking import strongest
+from rosetta_scaling.running_sums import pass_over
 from rosetta_scaling.store import TensorFile, atomic, read_json, read_tensors, write_json, write_tensors
 
 log = logging.getLogger(__name__)
@@ -217,12 +219,14 @@ def _pairs(best: Neighbours, chosen: torch.Tensor) -> torch.Tensor:
 # -- exact correlations of chosen pairs, for many pairs of models in one pass ----------------------------------------
 
 
-def standardised_chunks(sources: dict, sketches: dict[str, Sketch], device) -> Iterator[dict[str, torch.Tensor]]:
+def standardised_chunks(
+    sources: dict, sketches: dict[str, Sketch], device, first_chunk: int = 0
+) -> Iterator[dict[str, torch.Tensor]]:
     """Chunks of the same units of several models, whose dot products over all chunks are Pearson's r."""
     mean = {name: sketches[name].mean.float()[:, None].to(device) for name in sources}
     inverse_norm = {name: sketches[name].inverse_norm[:, None].to(device) for name in sources}
     memory = {name: torch.empty(len(mean[name]), source.chunk, device=device) for name, source in sources.items()}
-    for chunks in zip(*(source.chunks() for source in sources.values()), strict=True):
+    for chunks in zip(*(source.chunks(first_chunk=first_chunk) for source in sources.values()), strict=True):
         standard = {}
         for name, values in zip(sources, chunks, strict=True):
             values = values.to(device)
@@ -238,15 +242,20 @@ def standardised_chunks(sources: dict, sketches: dict[str, Sketch], device) -> I
 
 
 def rescore(
-    sources: dict, sketches: dict[str, Sketch], candidates: dict[tuple[str, str], Candidates], device: torch.device
+    sources: dict,
+    sketches: dict[str, Sketch],
+    candidates: dict[tuple[str, str], Candidates],
+    device: torch.device,
+    saved: Path | None = None,
 ) -> dict[tuple[str, str], torch.Tensor]:
-    """Exact r (float64) of the candidates of every pair of models, in one pass over all models."""
+    """Exact r (float64) of the candidates of every pair of models, in one pass over all models that survives a kill."""
     patterns, exact = {}, {}
     for (a, b), found in candidates.items():
         neurons = len(sketches[a].mean), len(sketches[b].mean)
         patterns[a, b] = sparse_pattern(found.pairs, neurons).to(device)
         exact[a, b] = torch.zeros(found.pairs.shape[1], dtype=torch.float64, device=device)
-    for standard in standardised_chunks(sources, sketches, device):
+    sums = {f"{a}--{b}": total for (a, b), total in exact.items()}
+    for standard in pass_over(partial(standardised_chunks, sources, sketches, device), sums, saved):
         for (a, b), pattern in patterns.items():
             # Only the entries of the pattern are computed, without copying a row.
             exact[a, b] += torch.sparse.sampled_addmm(pattern, standard[a], standard[b].T, beta=0.0).values()
@@ -264,11 +273,16 @@ def sparse_pattern(pairs: torch.Tensor, neurons: Sequence[int]) -> torch.Tensor:
 
 
 def exact_rows(
-    sources: dict, sketches: dict[str, Sketch], rows: dict[tuple[str, str], torch.Tensor], device: torch.device
+    sources: dict,
+    sketches: dict[str, Sketch],
+    rows: dict[tuple[str, str], torch.Tensor],
+    device: torch.device,
+    saved: Path | None = None,
 ) -> dict[tuple[str, str], torch.Tensor]:
     """Exact r (rows, neurons of B) of some neurons of A, for (A, B) in `rows`, in one pass over all models."""
     total = {(a, b): torch.zeros(len(index), len(sketches[b].mean), device=device) for (a, b), index in rows.items()}
-    for standard in standardised_chunks(sources, sketches, device):
+    sums = {f"{a}--{b}": r for (a, b), r in total.items()}
+    for standard in pass_over(partial(standardised_chunks, sources, sketches, device), sums, saved):
         for (a, b), index in rows.items():
             add_products(total[a, b], standard[a][index.to(device)], standard[b], torch.float32)
     for (_, b), r in total.items():
@@ -304,13 +318,15 @@ def match_by_sketch(
     candidates: dict[tuple[str, str], Candidates],
     k: int,
     device: torch.device,
+    work_dir: Path | None = None,
 ) -> dict[tuple[str, str], tuple[Neighbours, Neighbours, dict]]:
     """The k best partners of every neuron and the next, both ways, for all pairs of models; and how certain they were.
 
+    Both passes over the models are saved on the way to `work_dir`, if any, whose path names all that they depend on.
     Of a certified neuron the k best are exact. The next one, from which margins are taken, is the best that was
     re-scored.
     """
-    exact = rescore(sources, sketches, candidates, device)
+    exact = rescore(sources, sketches, candidates, device, work_dir and work_dir / "candidates.safetensors")
     best, uncertain, report = {}, {}, {}
     for (a, b), found in candidates.items():
         neurons = len(sketches[a].mean), len(sketches[b].mean)
@@ -326,7 +342,8 @@ def match_by_sketch(
             if not sure.all():
                 uncertain[mine, other] = (~sure).nonzero().flatten()
     if uncertain:
-        for (mine, other), r in exact_rows(sources, sketches, uncertain, device).items():
+        saved = work_dir and work_dir / "rows.safetensors"
+        for (mine, other), r in exact_rows(sources, sketches, uncertain, device, saved).items():
             index = uncertain[mine, other]
             rows = best_in_rows(r, k + 1, 0, sketches[mine].constant[index])
             best[mine, other].r[index], best[mine, other].partner[index] = rows.r, rows.partner

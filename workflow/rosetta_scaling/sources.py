@@ -5,6 +5,7 @@
     weights     names the weights, to refuse a comparison of a network with itself
     chunks(start, stop)   yields (stop - start neurons, at most `chunk` units) in the dtype of storage; neurons count
                 over all layers. The memory is the source's own: not to be changed, and gone with the next chunk.
+                Those that jobs go on with after a kill also take `first_chunk`, to leave out the chunks before.
 
 Chunks of two sources of the same units correspond. A displaced source begins elsewhere and wraps around: its unit 0
 stands beside unit `displacement` of the other model (the shift null).
@@ -74,12 +75,14 @@ class StoredActivations:
         if len(self.blocks) != -(-self.units // self.chunk) or any(f.shape[1] != sum(self.widths) for f in files):
             raise StudyError(f"{self.folder} lacks activations that its summary names; delete it and run again")
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
+    def chunks(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
         stop = sum(self.widths) if stop is None else stop
         if self.first == 0:
-            for block, (file, index) in enumerate(self.blocks):
+            for block, (file, index) in list(enumerate(self.blocks))[first_chunk:]:
                 yield file.read(index, start, stop)[:, : self.units - block * self.chunk]
             return
+        if first_chunk:
+            raise ValueError("displaced activations are read from their beginning")
         out, filled = torch.empty(stop - start, self.chunk, dtype=self.blocks[0][0].dtype), 0
         for low, high in circular(self.first, self.units):
             for block in range(low // self.chunk, -(-high // self.chunk)):

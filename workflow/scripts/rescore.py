@@ -4,5 +4,9 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.pairs import rescore_group
+    from rosetta_scaling.store import digest, file_states
 
-    rescore_group(jobs.layout(snakemake), snakemake.wildcards.group, jobs.device(snakemake), Path(snakemake.output[0]))
+    layout, group = jobs.layout(snakemake), snakemake.wildcards.group
+    content = digest([dict(snakemake.params.items()), file_states(snakemake.input)])
+    work_dir = Path(layout.work("rescored", group)) / content  # not an output: those are deleted before a rerun
+    rescore_group(layout, group, jobs.device(snakemake), Path(snakemake.output[0]), work_dir)
