@@ -17,7 +17,7 @@ from slurm_cluster import GPUS, SlurmCluster, obstacle
 from study_runs import checkout, run, small_study, tables
 from test_slurm_profile import edited
 
-pytestmark = [pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())), pytest.mark.timeout(3600)]
 
 NAME = "small"
 SITE = {"partition": "cpu", "gpu_partition": "gpu", "gpu_threads": 1}  # another number of threads rounds otherwise
@@ -66,7 +66,7 @@ def at_work(cluster: SlurmCluster, folder: Path, prefix: str, besides: set[str])
         found[:] = [job for job in running if job not in besides and "computing on" in slurm_log(folder, job)]
         return bool(found)
 
-    cluster.wait_for(one_computes, f"a job {prefix}... to compute", 600)
+    cluster.wait_for(one_computes, f"a job {prefix}... to compute", 1200)
     return found[0]
 
 
