@@ -5,9 +5,11 @@ is not told of SLURM_CONF, so the configuration has to be in /etc/slurm, where i
 have to be root's.
 """
 
+import contextlib
 import os
 import platform
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -55,6 +57,7 @@ AccountingStorageType=accounting_storage/none
 MinJobAge=3600
 # Tests do not wait for the scheduler.
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
+SlurmdTimeout=10
 ReturnToService=2
 KillWait=5
 {more}
@@ -141,9 +144,12 @@ class SlurmCluster:
         with open(self.folder / f"{command[0]}.log", "a") as log:
             self.daemons.append(subprocess.Popen(command, stdout=log, stderr=log))
 
+    def _state(self) -> str:
+        """Of the node: idle, mixed, allocated, down ..., with a mark when it does not answer."""
+        return subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, timeout=10).stdout
+
     def _is_idle(self) -> bool:
-        found = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, timeout=10)
-        return set(found.stdout.split()) == {"idle"}
+        return set(self._state().split()) == {"idle"}
 
     def wait_for(self, condition, what: str, seconds: float = 30) -> None:
         """Wait until condition() is true; on the way, complain of a daemon that has ended."""
@@ -170,6 +176,23 @@ class SlurmCluster:
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
         rows = [dict(zip(fields, line.split("|"), strict=False)) for line in lines]
         return [row for row in rows if not states or row["state"] in states]
+
+    def lose_node(self) -> None:
+        """Kill slurmd and all that runs on the node, as a power cut does; it comes back when SLURM has noticed."""
+        jobs = [job["id"] for job in self.jobs("RUNNING")]
+        listed = [subprocess.run(["scontrol", "listpids", job], capture_output=True, text=True).stdout for job in jobs]
+        pids = [line.split()[0] for text in listed for line in text.splitlines()[1:]]
+        steps = subprocess.run(["pgrep", "slurmstepd"], capture_output=True, text=True).stdout.split()
+        slurmd = next(daemon for daemon in self.daemons if daemon.args[0] == "slurmd")
+        self.daemons.remove(slurmd)
+        slurmd.kill()
+        slurmd.wait()
+        for pid in {*pids, *steps} - {"-1", "0"}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        self.wait_for(lambda: "down" in self._state(), "the node to be down", 60)
+        self._daemon("slurmd", "-D")
+        self.wait_for(lambda: "down" not in self._state(), "the node to be back", 60)
 
     def stop(self) -> None:
         """End all jobs and daemons of this cluster, and leave /etc/slurm as it was."""
