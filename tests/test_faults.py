@@ -33,8 +33,10 @@ def finished(undisturbed, tmp_path) -> Path:
 
 
 def assert_same_tables(folder: Path, undisturbed: Path) -> None:
-    found = tables(folder, "small")
-    for name, table in tables(undisturbed, "small").items():
+    expected, found = tables(undisturbed, "small"), tables(folder, "small")
+    for of in (expected, found):
+        of["models"] = of["models"].drop(columns="checkpoint")  # where the cache is, is no result
+    for name, table in expected.items():
         pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
 
 
