@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from study_runs import checkout, one_sentence, run, small_study, start, tables
+
+from rosetta_scaling.store import read_json
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -148,6 +152,51 @@ def test_a_job_that_is_killed(undisturbed, tmp_path):
     os.kill(running[0], signal.SIGKILL)
     assert workflow.wait() != 0
     assert_completes(folder, undisturbed)
+
+
+def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None:
+    """Until so many percent of the steps of this run are done."""
+    while process.poll() is None:
+        done = [line for line in (folder / "printed").read_text().splitlines() if " steps (" in line]
+        if done and int(done[-1].split("(")[1].split("%")[0]) >= percent:
+            return
+        time.sleep(0.05)
+    raise AssertionError((folder / "printed").read_text())
+
+
+def test_killed_and_resumed_equals_uninterrupted(undisturbed, tmp_path):
+    """SIGKILL to everything, then to the driver alone with jobs running on, at several moments; then to the end."""
+    folder = checkout(tmp_path)
+    small_study(folder)
+    (folder / "results/cache").mkdir(parents=True)
+    left = folder / f"results/cache/.left.{socket.gethostname()}.{2**22 + 1}.part"  # no process has such a number
+    for percent, everything in ((0, True), (15, False), (40, True), (60, True)):
+        process = start(folder, "small")
+        left.write_text("as a kill in the middle of a write leaves it")
+        time.sleep(8) if percent == 0 else wait_for_step(folder, process, percent)
+        if everything:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            driver = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+            for pid in [str(process.pid), *driver]:
+                os.kill(int(pid), signal.SIGKILL)
+        process.wait()
+    printed = assert_completes(folder, undisturbed)
+    assert "continuing where it stopped" in printed
+    for name in ("fits", "claims"):
+        first, second = (read_json(one / f"results/small/tables/{name}.json") for one in (undisturbed, folder))
+        assert first == second, name
+    assert not list((folder / "results").rglob(".*.part")), "nothing half written is left behind"
+    assert not list((folder / "results").rglob("work/*")), "nothing kept for a kill is left behind"
+
+
+def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished, undisturbed):
+    families = yaml.safe_load((finished / "workflow/studies/small.yaml").read_text())["families"]
+    name = small_study(finished, study="backwards", families=dict(reversed(families.items())))
+    code, printed = run(finished, name, "--cores", "1")
+    assert code == 0, printed
+    found = tables(finished, name)["counts"]
+    pd.testing.assert_frame_equal(found, tables(undisturbed, "small")["counts"])
 
 
 def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):

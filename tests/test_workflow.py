@@ -2,10 +2,8 @@
 
 import html
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from hub_mirror import Mirror, Trouble
 from scipy import stats
-from study_runs import ROOT, checkout, one_sentence, run, snakemake, start, study, tables
+from study_runs import checkout, one_sentence, run, snakemake, study, tables
 from test_judge import Judge
 from transformers import AutoModelForCausalLM
 
@@ -295,44 +292,6 @@ def test_a_judge_can_be_asked_and_its_answers_put_by_hand(finished, tmp_path):
     assert "Judged by a language model" in page
 
 
-def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None:
-    """Until so many percent of the steps of this run are done."""
-    while process.poll() is None:
-        done = [line for line in (folder / "printed").read_text().splitlines() if " steps (" in line]
-        if done and int(done[-1].split("(")[1].split("%")[0]) >= percent:
-            return
-        time.sleep(0.05)
-    raise AssertionError((folder / "printed").read_text())
-
-
-def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
-    """SIGKILL to everything, then to the driver alone with jobs running on, at several moments; then to the end."""
-    folder = checkout(tmp_path)
-    (folder / "results/cache").mkdir(parents=True)
-    for percent, everything in ((0, True), (15, False), (40, True), (60, True)):
-        process = start(folder, "smoke")
-        (folder / "results/cache/.left.12345.part").write_text("as a kill in the middle of a write leaves it")
-        time.sleep(8) if percent == 0 else wait_for_step(folder, process, percent)
-        if everything:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            driver = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-            for pid in [str(process.pid), *driver]:
-                os.kill(int(pid), signal.SIGKILL)
-        process.wait()
-    code, printed = run(folder, "smoke")
-    assert code == 0, printed
-    assert "continuing where it stopped" in printed
-    expected, found = tables(finished), tables(folder)
-    for name, table in expected.items():
-        pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
-    for name in ("fits", "claims"):
-        first, second = (read_json(one / f"results/smoke/tables/{name}.json") for one in (finished, folder))
-        assert first == second, name
-    assert not list((folder / "results").rglob(".*.part")), "nothing half written is left behind"
-    assert not list((folder / "results").rglob("work/*")), "nothing kept for a kill is left behind"
-
-
 # -- other studies on the networks that the smoke study trained ------------------------------------------------------
 
 
@@ -423,15 +382,6 @@ def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
     columns = ["curve", "point", "criterion", "count", "null_iid", "equal_n_count", "calibrated_05"]
     columns += [f"null_{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
     pd.testing.assert_frame_equal(found[columns], expected[columns])
-
-
-def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished):
-    families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
-    name = study(finished, study="backwards", families=dict(reversed(families.items())))
-    process = start(finished, name, "--cores", "1")
-    assert process.wait() == 0, (finished / "printed").read_text()
-    expected, found = tables(finished)["counts"], tables(finished, name)["counts"]
-    pd.testing.assert_frame_equal(found, expected)
 
 
 # -- mistakes --------------------------------------------------------------------------------------------------------
