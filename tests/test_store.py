@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from rosetta_scaling import run
 from rosetta_scaling.store import (
     StudyError,
     TensorFile,
@@ -293,3 +294,15 @@ def test_a_file_system_without_locks_is_no_hindrance(tmp_path, monkeypatch):
     monkeypatch.setattr("rosetta_scaling.store.fcntl.flock", refuse)
     with alone(tmp_path / "work"):
         pass
+
+
+def test_without_locks_nobody_is_taken_for_killed(tmp_path, monkeypatch):
+    """A run must not clear the lock of another one that it cannot see."""
+
+    def refuse(*arguments):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    with open(tmp_path / "lock", "w") as lock:
+        assert run._wait_for(lock)
+        monkeypatch.setattr(run.fcntl, "flock", refuse)
+        assert not run._wait_for(lock)

@@ -1,6 +1,7 @@
 """Which device does the work, how fast it multiplies, and the numeric switches that every job sets the same way."""
 
 import fcntl
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +27,7 @@ def prepare(device: str, threads: int) -> torch.device:
 def claim(count: int, folder: Path) -> int:
     """A device that no other process of this machine has claimed; when all are taken, the first one, shared."""
     for index in range(count):
-        lock = open(folder / f"rosetta-scaling-gpu{index}.lock", "w")  # noqa: SIM115
+        lock = open(folder / f"rosetta-scaling-{os.getuid()}-gpu{index}.lock", "w")  # noqa: SIM115
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

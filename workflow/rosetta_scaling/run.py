@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rosetta_scaling.config import WORKFLOW
 from rosetta_scaling.orphans import end_orphans
-from rosetta_scaling.store import sweep
+from rosetta_scaling.store import NO_LOCKS, sweep
 
 LOCK = Path(".snakemake/rosetta-run.lock")
 
@@ -53,9 +53,9 @@ def main() -> int:
     command = command_for(arguments.study, arguments.profile, *more)
     LOCK.parent.mkdir(exist_ok=True)
     with open(LOCK, "a+") as lock:
-        _wait_for(lock)
+        locked = _wait_for(lock)
         lock.seek(0)
-        if lock.read():  # a run began and did not end: it was killed
+        if locked and lock.read():  # a run began and did not end: it was killed
             print("The last run was killed; continuing where it stopped.", file=sys.stderr)
             end_orphans(os.getcwd())
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
@@ -77,12 +77,18 @@ def _wait_out(process: subprocess.Popen) -> int:
             continue
 
 
-def _wait_for(lock) -> None:
+def _wait_for(lock) -> bool:
+    """Whether the lock was had. Where the file system has none, nobody knows who runs; Snakemake's own lock decides."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         print("Another run is active in this folder; waiting for it to end.", file=sys.stderr)
         fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return False
+    return True
 
 
 def _mark(lock, text: str) -> None:

@@ -72,6 +72,9 @@ def _umask() -> int:
     return before
 
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without locks say
+
+
 @contextlib.contextmanager
 def alone(folder: str | Path) -> Iterator[None]:
     """Wait until no other process of this machine is at work in `folder`, which is made if missing.
@@ -84,7 +87,7 @@ def alone(folder: str | Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            if error.errno not in NO_LOCKS:
                 raise
         yield
 
