@@ -68,12 +68,12 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=folder, capture_output=True, text=True)
 
 
-def small_study(folder: Path, **changes) -> str:
-    """Three sizes of two families, one curve, as little of everything as there can be."""
+def small_study(folder: Path, rungs: int = 2, **changes) -> str:
+    """Two families, one curve, and as little of everything as there can be."""
     families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
     about = {
         "study": "small",
-        "families": {name: families[name] for name in ("neox", "bloom")},
+        "families": {name: families[name] | {"rungs": ["r1", "r2", "r3"][:rungs]} for name in ("neox", "bloom")},
         "curves": {"neox-bloom": ["neox", "bloom"]},
         "corpus": {"domains": ["docs", "translations"], "bytes_per_domain": 100_000},
         "ladder": {"tokens": 10_000},

@@ -91,7 +91,7 @@ def minutes(limit: str) -> float:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Path:
     folder = checkout(tmp_path_factory.mktemp("local"))
-    code, printed = run(folder, small_study(folder))
+    code, printed = run(folder, small_study(folder, rungs=3))
     assert code == 0, printed
     return folder
 
@@ -100,7 +100,7 @@ def undisturbed(tmp_path_factory) -> Path:
 def disturbed(tmp_path_factory) -> dict:
     """What there is to know of a run on the cluster to which everything happened that happens there."""
     folder = checkout(tmp_path_factory.mktemp("cluster"))
-    small_study(folder)
+    small_study(folder, rungs=3)
     profile_of_a_site(folder)
     with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
         first, victims = Run(folder), {}
