@@ -5,7 +5,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import gguf
 import numpy as np
@@ -40,10 +40,10 @@ def make_wheel(folder: Path, name: str, files: dict[str, bytes], version: str = 
     path, info = folder / f"{plain}-{version}-py3-none-any.whl", f"{plain}-{version}.dist-info"
     with ZipFile(path, "w") as wheel:
         for file, content in files.items():
-            wheel.writestr(file, content)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", "")
+            wheel.writestr(ZipInfo(file), content)  # without the time of day
+        wheel.writestr(ZipInfo(f"{info}/METADATA"), f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(ZipInfo(f"{info}/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(ZipInfo(f"{info}/RECORD"), "")
     about = {"name": name, "version": version, "sha256": file_sha256(path), "bytes": path.stat().st_size}
     return about | {"path": next(iter(files))}
 
