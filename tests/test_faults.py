@@ -219,7 +219,7 @@ def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
 
 
 def test_clocks_that_disagree_make_no_long_job_run_again(finished, undisturbed):
-    """As where files are written on nodes whose clocks are minutes apart: Snakemake looks at the content of small files.
+    """As where nodes whose clocks are minutes apart write files: Snakemake looks at the content of small ones.
 
     What reads large ones may be made again, to the same end.
     """
