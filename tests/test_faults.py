@@ -250,5 +250,6 @@ def test_a_model_folder_that_vanishes_while_the_study_runs(finished, undisturbed
     (tmp_path / "elsewhere").rename(lost)
     code, printed = run(finished, "local")
     assert code == 0, printed
-    counts = tables(finished, "local")["counts"]
-    pd.testing.assert_frame_equal(counts, tables(undisturbed, "small")["counts"])
+    expected, found = tables(undisturbed, "small")["counts"], tables(finished, "local")["counts"]
+    unknown = "training_flops"  # of networks that were not trained here
+    pd.testing.assert_frame_equal(found.drop(columns=unknown), expected.drop(columns=unknown))
