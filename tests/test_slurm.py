@@ -157,7 +157,8 @@ def test_a_gpu_that_torch_cannot_use_is_told_and_not_needed(disturbed):
 
 def test_a_requeued_job_starts_again_by_itself(disturbed):
     job = disturbed["jobs"].loc[disturbed["requeued"]]
-    assert (job.state, job.restarts) == ("COMPLETED", "1")
+    assert job.state == "COMPLETED"
+    assert int(job.restarts) >= 1, "again when the node dies, if it is at work then"
 
 
 def test_jobs_of_a_node_that_died_are_queued_again_by_themselves(disturbed):
