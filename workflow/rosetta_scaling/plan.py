@@ -3,6 +3,8 @@
 Plain arithmetic on sizes: nothing is loaded here, so the workflow can ask before anything runs.
 """
 
+import copy
+import functools
 import itertools
 import json
 import math
@@ -110,14 +112,19 @@ def published(source: str, name: str) -> dict | None:
 
     `source` is "hub" or "package", `name` owner/name@revision or the name of a package's model.
     """
-    path = WORKFLOW / "models" / ("public.yaml" if source == "hub" else "packages.yaml")
-    known = yaml.safe_load(path.read_text())
+    known = _models_file("public.yaml" if source == "hub" else "packages.yaml")
     models = known
     if source == "hub":
         models = {
             name: entry for entry in known.values() for name in (entry["repository"], *entry.get("same_shape", ()))
         }
-    return models.get(name.split("@")[0])
+    return copy.deepcopy(models.get(name.split("@")[0]))
+
+
+@functools.cache
+def _models_file(name: str) -> dict:
+    """Read once: a plan asks for the size of every network many times."""
+    return yaml.safe_load((WORKFLOW / "models" / name).read_text())
 
 
 def config_size(values: dict, where: str) -> ModelSize:
