@@ -26,8 +26,8 @@ from rosetta_scaling.store import atomic
 with jobs.job(SimpleNamespace(rule="rule_of_a_test", log=[sys.argv[1]])), atomic(sys.argv[2]) as part:
     part.mkdir()
     (part / "half").write_text("written")
-    print("at work", flush=True)
     try:
+        print("at work", flush=True)
         time.sleep(60)
     finally:
         time.sleep(0.5)  # tidying up takes its time, and is not interrupted by what SLURM sends next

@@ -19,7 +19,7 @@ from rosetta_scaling.config import WORKFLOW, Networks
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan_table import download_bytes
-from rosetta_scaling.store import StudyError, read_json, write_json
+from rosetta_scaling.store import StudyError, file_sha256, read_json, write_json
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 50}
@@ -227,10 +227,12 @@ def test_a_fresh_network_is_a_folder_like_any_other(neox, tmp_path):
 
 
 def test_what_is_known_of_a_network_is_registered(neox, tmp_path):
-    write_json(neox / "manifest.json", {"source": "hub", "repository": "a/b", "commit": "c" * 40, "files": {"x": 1}})
+    written = {"config.json": {"sha256": file_sha256(neox / "config.json"), "bytes": 1}}
+    origin = {"source": "hub", "repository": "a/b", "commit": "c" * 40}
+    write_json(neox / "manifest.json", origin | {"files": written})
     register("m", "hub", neox, "text", tmp_path / "m.json")
     found = read_json(tmp_path / "m.json")
-    assert found["origin"] == {"source": "hub", "repository": "a/b", "commit": "c" * 40}
+    assert found["origin"] == origin
     assert set(found["sha256"]) == {"config.json", "tokenizer.json", "model.safetensors"}
     register("m", "local", neox, "text", tmp_path / "local.json")
     assert read_json(tmp_path / "local.json")["origin"] == {}, "a manifest in a local folder is not ours"

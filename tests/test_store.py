@@ -236,6 +236,16 @@ def test_a_file_that_was_never_sealed_is_refused(tmp_path):
         file.check()
 
 
+def test_the_same_tensors_give_the_same_bytes(tmp_path):
+    path, found = tmp_path / "t.safetensors", set()
+    for _ in range(20):
+        write_tensors(path, {"a": torch.ones(3)}, {"format": "pt", "of": 'a "name", Größe', "step": "1"})
+        found.add(path.read_bytes())
+    assert len(found) == 1
+    with open_tensors(path) as file:
+        assert {name: file.metadata()[name] for name in ("format", "of")} == {"format": "pt", "of": 'a "name", Größe'}
+
+
 def test_safetensors_of_others_are_read_as_they_are(tmp_path):
     save_file({"a": torch.ones(3)}, tmp_path / "t.safetensors")
     assert read_tensors(tmp_path / "t.safetensors")["a"].sum() == 3

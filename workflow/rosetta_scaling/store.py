@@ -166,12 +166,18 @@ UNSEALED = {"crc32": "00000000"}
 
 
 def seal(path: str | Path) -> None:
-    """Write the checksum into the header of a file that was written with UNSEALED among its metadata."""
-    placeholder = b'"crc32":"00000000"'
+    """Write the checksum into the header of a file that was written with UNSEALED among its metadata.
+
+    safetensors writes metadata in random order; here they are sorted, so that the same tensors give the same bytes.
+    """
     with open(path, "r+b") as file:
         header, found = _header_and_checksum(file)
-        file.seek(8 + header.index(placeholder))
-        file.write(placeholder.replace(b"00000000", found.encode()))
+        entries = json.loads(header)
+        metadata = entries.pop("__metadata__")
+        sealed = {"__metadata__": dict(sorted((metadata | {"crc32": found}).items()))} | entries
+        file.seek(8)
+        text = json.dumps(sealed, separators=(",", ":"), ensure_ascii=False).encode()
+        file.write(text.ljust(len(header)))
 
 
 def check(path: str | Path) -> None:
