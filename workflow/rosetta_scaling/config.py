@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from rosetta_scaling.companions.settings import Companions
+from rosetta_scaling.section import MINIMUM_RUNGS, Section
 from rosetta_scaling.store import StudyError
 
 WORKFLOW = Path(__file__).resolve().parents[1]
@@ -17,11 +19,6 @@ WORKFLOW = Path(__file__).resolve().parents[1]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 NEAREST = 10  # partners among which a hub-corrected score ranks
-MINIMUM_RUNGS = 3  # two points always lie on a line: a fit needs a third to be able to fail
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Corpus(Section):
@@ -386,6 +383,7 @@ class Study(Section):
     polarization: Polarization = Polarization()
     fits: Fits = Fits()
     theory: Theory = Theory()
+    companions: Companions = Companions()
     judge: Judge = Judge()
 
     @property
@@ -409,6 +407,7 @@ class Study(Section):
             "activations": {"batch_passages", "shards", "copy_to"},
             "matching": set(Matching.model_fields) - {"criteria"},
             "judge": {"endpoint", "answers"},
+            "companions": True,  # nothing else depends on them
         }
         return self.model_dump(mode="json", exclude=indifferent)
 

@@ -222,7 +222,7 @@ class TensorFile:
     only whole files.
     """
 
-    NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}  # noqa: RUF012
+    NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 
     def __init__(self, path: str | Path):
         import torch

@@ -1,0 +1,59 @@
+"""What all companion studies have in common: each is a module NAME_study with the same names.
+
+    TABLES                            names of its tables
+    FIGURES                           names of its figures
+    run_job(settings, job, device, folder)   does one of settings.jobs; writes its files into an existing folder
+    make_tables(settings, jobs)       name -> table, of TABLES, from the folder in which every job has one of its name
+    judge(settings, tables)           claims, each as in claims.claim with the key `caveat`
+    draw(settings, tables)            name -> (Figure, the rows it draws), of FIGURES
+
+Only run_job needs torch to compute.
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from rosetta_scaling.section import Section
+from rosetta_scaling.store import atomic, read_table, write_json, write_table
+
+TITLES = {
+    "lottery": "Lottery-ticket ensembling",
+    "depth": "Inverse depth scaling",
+    "mixture": "Capacity, interference and rare tasks",
+}
+
+
+def study_of(name: str) -> ModuleType:
+    return importlib.import_module(f"rosetta_scaling.companions.{name}_study")
+
+
+def write_job(name: str, settings: Section, job: str, device: object, folder: str | Path) -> None:
+    """Do a job and write its folder, whole or not at all; manifest.json in it says what it was made with."""
+    with atomic(folder) as part:
+        part.mkdir()
+        study_of(name).run_job(settings, job, device, part)
+        write_json(part / "manifest.json", {"study": name, "job": job, "settings": settings.model_dump(mode="json")})
+
+
+def write_tables(name: str, settings: Section, jobs: str | Path, folder: str | Path) -> None:
+    """Write every table of a study as NAME.csv, and claims.json."""
+    tables = study_of(name).make_tables(settings, Path(jobs))
+    for table, rows in tables.items():
+        write_table(Path(folder) / f"{table}.csv", rows)
+    write_json(Path(folder) / "claims.json", {"claims": study_of(name).judge(settings, read_tables(folder))})
+
+
+def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """All tables in a folder, by name."""
+    return {path.stem: read_table(path) for path in sorted(Path(folder).glob("*.csv"))}
+
+
+def write_figures(name: str, settings: Section, tables: str | Path, folder: str | Path) -> None:
+    """Write every figure of a study as svg, png and csv."""
+    from rosetta_scaling import style
+
+    for figure, (picture, rows) in study_of(name).draw(settings, read_tables(tables)).items():
+        style.save_figure(picture, rows, Path(folder) / figure)

@@ -1,0 +1,51 @@
+"""The study of inverse depth scaling: see catalogue.py for what every companion study has."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rosetta_scaling.companions import depth_claims, depth_figures, depth_real_claims, depth_real_figures, depth_results
+from rosetta_scaling.companions.chinchilla import chinchilla_table, read_runs
+from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.store import read_table
+
+TABLES = ("losses", "exponents", "contrasts", "turns", "angles", "alignments", "rosetta", "layers")
+FIGURES = tuple(depth_figures.FIGURES)
+RUNS = "runs"  # table and figure of published runs, when there are any
+
+
+def run_job(settings: DepthSettings, job: str, device: object, folder: Path) -> None:
+    """Train the students of one kind for one length at every depth."""
+    from rosetta_scaling.companions.depth_measure import run_job
+
+    regime, steps = job.split("-")
+    run_job(settings, regime, int(steps), device, folder)
+
+
+def make_tables(settings: DepthSettings, jobs: Path) -> dict[str, pd.DataFrame]:
+    found = {
+        name: pd.concat([read_table(jobs / job / f"{name}.parquet") for job in settings.jobs], ignore_index=True)
+        for name in ("losses", "angles", "matches")
+    }
+    tables = depth_results.summarise(found, settings)
+    if settings.chinchilla:
+        tables[RUNS] = chinchilla_table(read_runs(settings.chinchilla), settings)
+    return tables
+
+
+def judge(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> list[dict]:
+    claims = depth_claims.judge(tables, settings)
+    if RUNS in tables:
+        claims += depth_real_claims.judge_runs(tables[RUNS], settings)
+    return claims
+
+
+def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    drawn = {}
+    for name, (pick, draw_rows) in depth_figures.FIGURES.items():
+        rows = pick(tables)
+        drawn[name] = draw_rows(rows), rows
+    if RUNS in tables:
+        drawn[RUNS] = depth_real_figures.draw_runs(tables[RUNS]), tables[RUNS]
+    return drawn

@@ -1,0 +1,134 @@
+"""A mixture of tasks and what a network of a given width can learn of it, in closed form (Huang et al. 2026).
+
+Task k is drawn with frequency pi_k. It has features b_kj, orthonormal within and over tasks, with a spectrum lambda_kj.
+A network whose encoder spans U, with the best decoder for every task, has on task k the loss
+ell_k = sum_j lambda_kj (1 - |P_U b_kj|^2), and in total L = sum_k pi_k ell_k. A feature is therefore worth its utility
+u_kj = pi_k lambda_kj; N neurons do best to keep the N largest utilities, which leaves L*(N), the sum of all others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from rosetta_scaling.companions.mixture_settings import Tasks
+
+
+@dataclass(frozen=True)
+class Mixture:
+    frequencies: np.ndarray  # (tasks,), summing to 1
+    spectra: np.ndarray  # (tasks, features); those of one task sum to 1, so that learning nothing costs 1
+
+    @classmethod
+    def of(cls, tasks: Tasks) -> "Mixture":
+        """The mixture of a configuration: frequencies ratio**k, spectra j**-decay."""
+        frequencies = tasks.ratio ** np.arange(tasks.count)
+        decays = np.resize(tasks.decays, tasks.count)
+        spectra = np.arange(1, tasks.features + 1.0) ** -decays[:, None]
+        return cls(frequencies / frequencies.sum(), spectra / spectra.sum(1, keepdims=True))
+
+    @property
+    def utilities(self) -> np.ndarray:
+        """pi_k lambda_kj, (tasks, features)."""
+        return self.frequencies[:, None] * self.spectra
+
+    def at_frequency(self, task: int, frequency: float) -> "Mixture":
+        """The same tasks when one of them is drawn with another frequency, at the cost of all others alike."""
+        changed = np.where(np.arange(len(self.frequencies)) == task, 0, self.frequencies)
+        changed *= (1 - frequency) / changed.sum()
+        changed[task] = frequency
+        return Mixture(changed, self.spectra)
+
+    def kept(self, width: int) -> np.ndarray:
+        """Which features (tasks, features) a network of this width keeps; the first ones where utilities are equal."""
+        return _largest(self.utilities, width)
+
+    def kept_by_frequency(self, width: int) -> np.ndarray:
+        """Which features it would keep if it learned whole tasks, the most frequent first: the rival of `kept`."""
+        place = -self.frequencies.argsort()[::-1].argsort().astype(float)
+        return _largest(place[:, None] - np.arange(self.spectra.shape[1]) / self.spectra.shape[1], width)
+
+    def optimum(self, width: int) -> float:
+        """L*(N): the smallest loss of a network of this width (theorem 3)."""
+        return float(np.sort(self.utilities, axis=None)[::-1][width:].sum())
+
+    def task_optimum(self, width: int) -> np.ndarray:
+        """Losses ell_k (tasks,) of that network."""
+        return (self.spectra * ~self.kept(width)).sum(1)
+
+    def gap(self, width: int) -> float:
+        """By what share the first utility that is left out is smaller than the last one kept; 1 where all fit in.
+
+        Where it is small, networks of different seeds may well keep different features at no cost.
+        """
+        ranked = np.sort(self.utilities, axis=None)[::-1]
+        return 1.0 if width >= len(ranked) else float(1 - ranked[width] / ranked[width - 1])
+
+    def critical_widths(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest width (tasks,) at which a network keeps a task's first feature, and all of them (proposition 6)."""
+        utilities = self.utilities
+        order = np.argsort(-utilities, axis=None, kind="stable")
+        rank = np.empty(utilities.size, int)
+        rank[order] = np.arange(1, utilities.size + 1)
+        rank = rank.reshape(utilities.shape)
+        return rank.min(1), rank.max(1)
+
+    def width_of_share(self, share: float) -> np.ndarray:
+        """Smallest width (tasks,) at which this share of a task's features, counted, is kept."""
+        features = self.spectra.shape[1]
+        found = [self.kept(width).sum(1) for width in range(self.spectra.size + 1)]
+        return (np.array(found) >= share * features - 1e-9).argmax(0)
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    chosen = np.zeros(values.size, bool)
+    chosen[np.argsort(-values, axis=None, kind="stable")[:count]] = True
+    return chosen.reshape(values.shape)
+
+
+def endless_optimum(width: float, a: float, b: float) -> tuple[float, float]:
+    """Width and L* of the mixture pi_k = k**-a, lambda_j = j**-b of endlessly many tasks and features.
+
+    Kept are all features with utility of at least t, with t so that they are about `width`; how many they are exactly
+    is returned too. What is left out is summed with Hurwitz' zeta, so nothing is truncated. a and b are above 1.
+    """
+
+    def kept(log_level: float) -> np.ndarray:  # features (tasks,) with k**a j**b <= e**log_level
+        tasks = np.arange(1, int(np.exp(log_level / a)) + 1.0)
+        return np.floor(np.exp((log_level - a * np.log(tasks)) / b) + 1e-9)
+
+    level = optimize.brentq(lambda x: kept(x).sum() - width - 0.5, 0, min(a, b) * np.log(4 * width + 4))
+    features = kept(level)
+    tasks = np.arange(1, len(features) + 1.0)
+    untouched = special.zeta(a, len(features) + 1) * special.zeta(b)
+    return float(features.sum()), float((tasks**-a * special.zeta(b, features + 1)).sum() + untouched)
+
+
+def endless_exponent(a: float, b: float) -> float:
+    """Exponent with which endless_optimum falls: L* is of order width**-exponent, but for a logarithm at a = b."""
+    return min(a, b) - 1
+
+
+def compute_optimal_excess(size: np.ndarray, alpha: float, beta: float) -> np.ndarray:
+    """N**-alpha + D**-beta at the compute for which N is the best size, found by minimising it numerically.
+
+    Data and sizes are in units that make both prefactors 1, and compute is N D.
+    """
+    excess = []
+    for log_n in np.log(size):
+        # Where N is best, the derivative by ln N at constant N D is zero: look for the D at which that is so.
+        slope = optimize.brentq(
+            lambda log_d, log_n=log_n: alpha * np.exp(-alpha * log_n) - beta * np.exp(-beta * log_d), -100, 200
+        )
+        excess.append(np.exp(-alpha * log_n) + np.exp(-beta * slope))
+    return np.array(excess)
+
+
+def matching_share(alpha: float, beta: float) -> float:
+    """Size of the smallest network, as a share of N, that with endless data does as well as a compute-optimal N."""
+    return (1 + alpha / beta) ** (-1 / alpha)
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed (64 bits) for what these numbers name: a study's seed, one of its steps, a width, a replicate."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

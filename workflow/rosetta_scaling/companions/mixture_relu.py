@@ -1,0 +1,124 @@
+"""Networks with one hidden layer of ReLU neurons on the mixture: their neurons, unlike directions, are identifiable.
+
+Feature j of task k is the function g(w_kj . x) = (relu(w_kj . x) - mean) / deviation of normal inputs x (inputs,), with
+orthonormal w_kj that are the same for all networks and are not along axes, which Adam would favour. The network has
+neurons relu(u_i . x), one linear output per feature and the best constant for each, which is why only covariances
+matter. The covariance of two neurons at an angle theta is |u| |v| (sin theta + (pi - theta) cos theta - 1) / (2 pi)
+(Cho and Saul 2009), so that the population loss and its gradient are exact and no data have to be drawn.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+
+import torch
+
+from rosetta_scaling.companions.mixture import Mixture
+from rosetta_scaling.companions.mixture_linear import Networks
+from rosetta_scaling.companions.mixture_settings import Relu
+from rosetta_scaling.progress import Reporter
+
+log = logging.getLogger(__name__)
+
+VARIANCE = 0.5 - 0.5 / math.pi  # of relu of a standard normal
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam
+
+
+def covariance(u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Covariances (networks, m, n) of neurons u (networks, m, inputs) and v (networks, n, inputs), and their gradient.
+
+    The gradient by u_i is own[i, j] u_i + other[i, j] v_j; own and other (networks, m, n) are returned.
+    """
+    length_u, length_v = (torch.linalg.vector_norm(w, dim=2).clamp(min=1e-12) for w in (u, v))
+    product = length_u[:, :, None] * length_v[:, None]
+    cosine = (u @ v.mT / product).clamp(-1, 1)
+    sine, rest = (1 - cosine**2).sqrt(), math.pi - torch.arccos(cosine)
+    value = product * (sine + rest * cosine - 1) / (2 * math.pi)
+    own = (sine - 1) * (length_v[:, None] / length_u[:, :, None]) / (2 * math.pi)
+    return value, own, rest / (2 * math.pi)
+
+
+def correlation(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Pearson's r (networks, m, n) of neurons over all normal inputs: it rises with the angle's cosine, and only so."""
+    return covariance(*(torch.nn.functional.normalize(w, dim=2) for w in (u, v)))[0] / VARIANCE
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The features of all tasks, task after task."""
+
+    directions: torch.Tensor  # (features, inputs), orthonormal
+    amplitudes: torch.Tensor  # (features,): root of the spectrum, in units of the deviation of relu
+    frequencies: torch.Tensor  # (features,): of the task of each
+
+    @classmethod
+    def of(cls, mixture: Mixture, inputs: int, seed: int, device: torch.device | str = "cpu") -> "Targets":
+        generator = torch.Generator().manual_seed(seed)
+        square = torch.randn(inputs, inputs, generator=generator, dtype=torch.float64)
+        spectrum = torch.from_numpy(mixture.spectra).flatten()
+        frequencies = torch.from_numpy(mixture.frequencies).repeat_interleave(mixture.spectra.shape[1])
+        directions = torch.linalg.qr(square).Q.T[: len(spectrum)]
+        values = (directions, (spectrum / VARIANCE).sqrt(), frequencies)
+        return cls(*(value.float().contiguous().to(device) for value in values))
+
+
+def loss_and_gradient(networks: Networks, targets: Targets) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Losses of every feature's output (networks, features), and the gradients of the total by encoder and decoder.
+
+    The total is the sum over features of frequency times loss, so it is 1 for networks that have learned nothing.
+    """
+    u, d = networks.encoder, networks.decoder
+    wanted = targets.directions.expand(len(u), -1, -1)
+    inner, inner_own, inner_other = covariance(u, u)
+    cross, cross_own, cross_other = covariance(u, wanted)  # (networks, width, features)
+    moved = d @ inner
+    told = targets.amplitudes[:, None] * cross.mT
+    losses = VARIANCE * targets.amplitudes**2 + (d * (moved - 2 * told)).sum(2)
+    weighted = targets.frequencies[:, None] * d
+    to_decoder = 2 * targets.frequencies[:, None] * (moved - told)
+    pairs = 2 * d.mT @ weighted  # of neurons, each pair from both sides
+    reached = 2 * weighted.mT * targets.amplitudes
+    scale = (pairs * inner_own).sum(2) - (reached * cross_own).sum(2)
+    to_encoder = scale[:, :, None] * u + (pairs * inner_other) @ u - (reached * cross_other) @ wanted
+    return losses, to_encoder, to_decoder
+
+
+def train(networks: Networks, targets: Targets, settings: Relu) -> Networks:
+    """The same networks after Adam on the population loss; the rate is constant at first and falls to zero."""
+    weights = [networks.encoder.clone(), networks.decoder.clone()]
+    first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    report = Reporter(log, f"width {weights[0].shape[1]}", settings.steps)
+    for step in range(settings.steps):
+        _, *gradients = loss_and_gradient(Networks(*weights), targets)
+        falling = max(0.0, 2 * step / settings.steps - 1)
+        rate = settings.learning_rate * (1 + math.cos(math.pi * falling)) / 2
+        rate *= math.sqrt(1 - BETAS[1] ** (step + 1)) / (1 - BETAS[0] ** (step + 1))
+        for weight, mean, square, gradient in zip(weights, first, second, gradients, strict=True):
+            mean.lerp_(gradient, 1 - BETAS[0])
+            square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+            weight.addcdiv_(mean, square.sqrt().add_(EPSILON), value=-rate)
+        report(step + 1)
+    return Networks(*weights)
+
+
+def ablation(networks: Networks, targets: Targets) -> torch.Tensor:
+    """By how much the loss of every feature's output grows without a neuron: (networks, width, features).
+
+    All other weights stay as they are, but for the constants of the outputs.
+    """
+    u, d = networks.encoder, networks.decoder
+    inner, *_ = covariance(u, u)
+    cross, *_ = covariance(u, targets.directions.expand(len(u), -1, -1))
+    own = inner.diagonal(dim1=1, dim2=2)[:, None]
+    return (d * (2 * targets.amplitudes[:, None] * cross.mT - 2 * d @ inner + d * own)).mT
+
+
+def allocation(networks: Networks, targets: Targets, tasks: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is lost without a neuron, (networks, width), and the shares of it by task, (networks, width, tasks).
+
+    Losses are weighed by frequency, so that the first is in the units of utilities. Shares of spare neurons are 0.
+    """
+    lost = targets.frequencies * ablation(networks, targets)
+    by_task = lost.unflatten(2, (tasks, -1)).sum(3).clamp(min=0)
+    total = by_task.sum(2)
+    return total, by_task / total.clamp(min=1e-12)[:, :, None]

@@ -1,0 +1,258 @@
+"""Tables of the companion study of mixtures: means with bootstrap intervals over seeds, beside the closed forms."""
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling.companions.mixture import (
+    Mixture,
+    compute_optimal_excess,
+    endless_exponent,
+    endless_optimum,
+)
+from rosetta_scaling.companions.mixture_intervals import bootstrap, by_width, crossing, rank_correlation, summarise
+from rosetta_scaling.companions.mixture_settings import SMALLEST, MixtureSettings
+from rosetta_scaling.estimators import fit_power_law, ols
+
+TABLES = ("optimum", "losses", "retention", "injection", "gaps", "trends")
+TABLES += ("relu", "allocation", "rosetta", "counts", "critical", "law", "exponents")
+
+
+def make_tables(settings: MixtureSettings, steps: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Every one of TABLES from what the jobs wrote: population, retention, injection, allocation, rosetta."""
+    injection = injection_table(steps["injection"], settings)
+    rosetta = rosetta_table(steps["rosetta"], settings)
+    counts = counts_table(steps["rosetta"], settings)
+    tables = {
+        "optimum": optimum_table(steps["population"], settings),
+        "losses": losses_table(steps["population"], settings),
+        "retention": summarise(
+            steps["retention"], ["width", "moment"], ["rare_loss", "common_loss", "energy", "gradient"], settings
+        ),
+        "injection": injection,
+        "gaps": gaps_table(steps["injection"], settings),
+        "trends": trends_table(steps["retention"], steps["injection"], settings),
+        "relu": relu_table(steps["allocation"], steps["rosetta"], settings),
+        "allocation": allocation_table(steps["allocation"], settings),
+        "rosetta": rosetta,
+        "counts": counts,
+        "critical": critical_table(steps["rosetta"], settings),
+        "law": law_table(settings),
+        "exponents": exponents_table(counts, settings),
+    }
+    return {name: tables[name] for name in TABLES}
+
+
+# -- linear networks ---------------------------------------------------------------------------------------------------
+
+
+def optimum_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """One row per width of linear networks trained on the population loss.
+
+        width, optimum       L*(N)
+        loss                 that was reached
+        excess               loss less optimum, as a share of the optimum (of the least utility where that is 0)
+        kept_utility         mean energy in the span of the features that have the largest utilities
+        kept_frequency       the same of the features of the most frequent tasks, as many
+        gap                  see Mixture.gap
+        told_apart           whether these are different features, and utilities no tie
+
+    loss, excess and the kept ones have intervals.
+    """
+    mixture = Mixture.of(settings.tasks)
+    frequency = mixture.frequencies[population.task - 1]
+    rows = []
+    for (width, seed), part in population.assign(weighed=frequency * population.loss).groupby(["width", "seed"]):
+        place = part.task - 1, part.feature - 1
+        row = {"width": width, "seed": seed} | with_excess(part.weighed.sum(), width, mixture)
+        for name, kept in (("utility", mixture.kept(width)), ("frequency", mixture.kept_by_frequency(width))):
+            row[f"kept_{name}"] = part.energy[kept[place]].mean()
+        rows.append(row)
+    table = summarise(pd.DataFrame(rows), ["width"], ["loss", "excess", "kept_utility", "kept_frequency"], settings)
+    table.insert(1, "optimum", table.width.map(mixture.optimum))
+    table["gap"] = table.width.map(mixture.gap)
+    differ = [(mixture.kept(width) != mixture.kept_by_frequency(width)).any() for width in table.width]
+    return table.assign(told_apart=np.array(differ) & (table.gap > settings.tasks.tie))
+
+
+def with_excess(loss: float, width: int, mixture: Mixture) -> dict[str, float]:
+    """A loss, and by what share it exceeds the optimum (of the least utility where the optimum is 0)."""
+    optimum = mixture.optimum(width)
+    unit = optimum if width < mixture.spectra.size else mixture.utilities.min()
+    return {"loss": loss, "excess": (loss - optimum) / unit}
+
+
+def losses_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Losses of linear networks by task: width, task, loss with its interval, optimum."""
+    sums = population.groupby(["width", "task", "seed"], as_index=False).loss.sum()
+    return with_optimum(summarise(sums, ["width", "task"], ["loss"], settings), settings)
+
+
+def with_optimum(table: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """The table with columns optimum, ell_k of the optimal network, and kept, the features of the task that it has."""
+    mixture = Mixture.of(settings.tasks)
+    pairs = list(zip(table.width, table.task - 1, strict=True))
+    return table.assign(
+        optimum=[mixture.task_optimum(width)[task] for width, task in pairs],
+        kept=[mixture.kept(width)[task].sum() for width, task in pairs],
+    )
+
+
+def injection_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Means of mixture_retention.injection, with the columns of with_chance, by width and gap."""
+    columns = ["loss", "before", "after", "swing", "cosine", "spread", "beyond_chance", "at_injection"]
+    table = summarise(with_chance(injection, settings), ["width", "gap"], columns, settings)
+    return with_chance(table, settings)
+
+
+def with_chance(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """The table with the columns
+
+    swing          loss before an injection less after
+    chance         root mean square cosine of the rare task's gradient by the encoder with random directions
+    beyond_chance  spread over chance
+    """
+    chance = (injection.width * settings.tasks.inputs) ** -0.5
+    swing = injection.before - injection.after
+    return injection.assign(swing=swing, chance=chance, beyond_chance=injection.spread / chance)
+
+
+def gaps_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Rare loss at the largest gap less that at the smallest, from the same start: width, effect, interval."""
+    gaps = settings.injection.gaps
+    loss = injection.pivot_table(values="loss", index=["width", "seed"], columns="gap")
+    effect = (loss[max(gaps)] - loss[min(gaps)]).rename("effect").reset_index()
+    return summarise(effect, ["width"], ["effect"], settings)
+
+
+def trends_table(retention: pd.DataFrame, injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Rank correlations with width: quantity, gap (0: none), value, low, high."""
+    burst, end = (retention[retention.moment == moment] for moment in ("burst", "end"))
+    asked = [("rare_loss", 0, end), ("gradient", 0, burst)]
+    for gap, part in with_chance(injection, settings).groupby("gap"):
+        asked += [(name, gap, part) for name in ("swing", "spread", "beyond_chance")]
+    rows = []
+    for quantity, gap, part in asked:
+        values = by_width(part, quantity)
+        found = bootstrap(values, rank_correlation(sorted(part.width.unique())), settings)
+        rows.append({"quantity": quantity, "gap": gap} | dict(zip(("value", "low", "high"), found, strict=True)))
+    return pd.DataFrame(rows)
+
+
+# -- ReLU networks -----------------------------------------------------------------------------------------------------
+
+
+def relu_table(allocation: pd.DataFrame, rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """One row per width of networks with ReLU, as optimum_table: width, optimum, loss, excess, useful, frequent, tied.
+
+    useful and frequent are those of mixture_rosetta.rosetta_table; their replicates are sets, those of losses networks.
+    """
+    mixture, rows = Mixture.of(settings.tasks), []
+    weighed = allocation.assign(loss=mixture.frequencies[allocation.task - 1] * allocation.loss)
+    for (width, network), loss in weighed.groupby(["width", "network"]).loss.sum().items():
+        rows.append({"width": width, "network": network} | with_excess(loss, width, mixture))
+    own = sets_of(rosetta[(rosetta.kind == "trained") & (rosetta.task == 1)], settings)
+    found = summarise(own, ["width"], ["useful", "frequent"], settings)
+    table = summarise(pd.DataFrame(rows), ["width"], ["loss", "excess"], settings).merge(found, on="width")
+    table.insert(1, "optimum", table.width.map(mixture.optimum))
+    return table.assign(tied=table.width.map(mixture.gap) <= settings.tasks.tie)
+
+
+def allocation_table(allocation: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Means of mixture_rosetta.allocation_table by width and task, beside the optimum (see with_optimum)."""
+    table = summarise(allocation, ["width", "task"], ["loss", "neurons", "purity"], settings)
+    return with_optimum(table, settings)
+
+
+def rosetta_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Means over sets of mixture_rosetta.rosetta_table by width, kind and task.
+
+    recovered and rosetta have intervals. `together` is the share that is Rosetta among all networks at once, and
+    `predicted` the share of the task's features that the optimal network has.
+    """
+    keys = ["width", "kind", "task"]
+    table = summarise(sets_of(rosetta, settings), keys, ["recovered", "rosetta"], settings)
+    together = rosetta[rosetta.set == settings.relu.sets].set_index(keys).rosetta
+    table["together"] = together.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
+    return table.assign(predicted=with_optimum(table, settings).kept / settings.tasks.features)
+
+
+def sets_of(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Rows of the independent sets."""
+    return rosetta[rosetta.set < settings.relu.sets]
+
+
+def counts_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Rosetta neurons and copies inside a network, by width and kind, with intervals over sets."""
+    one = sets_of(rosetta, settings)
+    return summarise(one[one.task == 1], ["width", "kind"], ["neurons", "copies"], settings)
+
+
+def critical_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Critical widths of every task, predicted and found.
+
+        task, frequency, decay
+        first, whole     smallest width with the first feature, and with all of them, in closed form
+        predicted        width at which half of its features are kept, between the widths of the study (see crossing)
+        recovered        the same of features that networks have neurons for, mean over networks
+        rosetta          the same of features that are Rosetta
+        ratio            rosetta over predicted
+
+    recovered, rosetta and ratio have intervals over sets.
+    """
+    mixture, rows = Mixture.of(settings.tasks), []
+    widths = np.array(settings.relu.widths, float)
+    first, whole = mixture.critical_widths()
+    kept = np.stack([mixture.kept(width).mean(1) for width in settings.relu.widths], 1)
+    own = sets_of(rosetta[rosetta.kind == "trained"], settings)
+    for task, predicted in enumerate(crossing(widths, kept)):
+        row = {"task": task + 1, "frequency": mixture.frequencies[task]}
+        row |= {"decay": settings.tasks.decays[task % len(settings.tasks.decays)]}
+        row |= {"first": first[task], "whole": whole[task], "predicted": predicted}
+        for name in ("recovered", "rosetta"):
+            values = by_width(own[own.task == task + 1].sort_values("set"), name)
+            found = np.array(bootstrap(values, lambda of: crossing(widths, of.mean(-1)), settings))
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
+        row |= dict(zip(("ratio", "ratio_low", "ratio_high"), found / predicted, strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+# -- laws --------------------------------------------------------------------------------------------------------------
+
+
+def law_table(settings: MixtureSettings) -> pd.DataFrame:
+    """L* of endless mixtures, and the loss that two laws of scaling leave above L0: law, a, b, width, loss."""
+    asked, rows = settings.law, []
+    for width in np.geomspace(*asked.window, asked.points):
+        for a, b in asked.exponents:
+            kept, loss = endless_optimum(width, a, b)
+            rows.append({"law": "mixture", "a": a, "b": b, "width": kept, "loss": loss})
+        both = {"endless data": width**-asked.alpha}
+        both["compute-optimal"] = compute_optimal_excess(np.array([width]), asked.alpha, asked.beta)[0]
+        rows += [
+            {"law": law, "a": asked.alpha, "b": asked.beta, "width": width, "loss": loss} for law, loss in both.items()
+        ]
+    return pd.DataFrame(rows).sort_values(["law", "a", "b", "width"], ignore_index=True)
+
+
+def exponents_table(counts: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
+    """Fitted exponents (see estimators.py): of, a, b, exponent, low, high, expected, points.
+
+    `of` is a law of law_table, whose exponents are those of the fall, or the count of Rosetta neurons at widths up to
+    the number of features (growing) and from it on (spare).
+    """
+    rows = []
+    for (law, a, b), part in law_table(settings).groupby(["law", "a", "b"]):
+        fit = fit_power_law(part.width, part.loss, settings.confidence)
+        expected = endless_exponent(a, b) if law == "mixture" else a
+        found = {"exponent": -fit["alpha"], "low": -fit["high"], "high": -fit["low"]}
+        rows.append({"of": law, "a": a, "b": b} | found | {"expected": expected, "points": len(part)})
+    own, total = counts[counts.kind == "trained"], settings.tasks.total
+    for of, part, expected in (("growing", own[own.width <= total], 1.0), ("spare", own[own.width >= total], 0.0)):
+        positive = part[part.neurons > 0]
+        fit = dict.fromkeys(("alpha", "low", "high"), np.nan)
+        if len(positive) >= SMALLEST:
+            fit = ols(positive.width, positive.neurons, settings.confidence)
+        found = {"exponent": fit["alpha"], "low": fit["low"], "high": fit["high"]}
+        rows.append({"of": of, "a": np.nan, "b": np.nan} | found | {"expected": expected, "points": len(positive)})
+    return pd.DataFrame(rows)

@@ -1,0 +1,44 @@
+"""The study of capacity, interference and rare tasks: see catalogue.py for what every companion study has."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rosetta_scaling.companions import mixture_claims, mixture_figures, mixture_results
+from rosetta_scaling.companions.mixture_results import TABLES as TABLES
+from rosetta_scaling.companions.mixture_settings import MixtureSettings
+from rosetta_scaling.store import read_table, write_table, write_tensors
+
+FIGURES = tuple(mixture_figures.FIGURES)
+WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} | {"rosetta": ("allocation", "rosetta")}
+
+
+def run_job(settings: MixtureSettings, job: str, device: object, folder: Path) -> None:
+    """Train the networks of one experiment; of the one with ReLU, they are kept too."""
+    from rosetta_scaling.companions import mixture_retention, mixture_rosetta
+
+    if job == "rosetta":
+        networks = {width: mixture_rosetta.trained(settings, width, device) for width in settings.relu.widths}
+        tensors = {f"encoder_{width}": of_width.encoder.cpu() for width, of_width in networks.items()}
+        tensors |= {f"decoder_{width}": of_width.decoder.cpu() for width, of_width in networks.items()}
+        write_tensors(folder / "networks.safetensors", tensors)
+        write_table(folder / "allocation.csv", mixture_rosetta.allocation_table(settings, networks))
+        write_table(folder / "rosetta.csv", mixture_rosetta.rosetta_table(settings, networks))
+    else:
+        write_table(folder / f"{job}.csv", getattr(mixture_retention, job)(settings, device))
+
+
+def make_tables(settings: MixtureSettings, jobs: Path) -> dict[str, pd.DataFrame]:
+    names = {name: job for job, written in WRITTEN.items() for name in written}
+    return mixture_results.make_tables(
+        settings, {name: read_table(jobs / job / f"{name}.csv") for name, job in names.items()}
+    )
+
+
+def judge(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> list[dict]:
+    return mixture_claims.judge(tables, settings)
+
+
+def draw(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    return {name: (draw(tables, settings), tables[data]) for name, (draw, data) in mixture_figures.FIGURES.items()}

@@ -1,0 +1,18 @@
+"""The section `companions` of the configuration."""
+
+from typing import Literal
+
+from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.companions.lottery_settings import LotterySettings
+from rosetta_scaling.companions.mixture_settings import MixtureSettings
+from rosetta_scaling.section import Section
+
+
+class Companions(Section):
+    """Three studies of scaling in small networks; they depend on nothing else in the study."""
+
+    studies: list[Literal["lottery", "depth", "mixture"]] = ["lottery", "depth", "mixture"]
+    """Those that are made with this study and stand in its report."""
+    lottery: LotterySettings = LotterySettings()
+    depth: DepthSettings = DepthSettings()
+    mixture: MixtureSettings = MixtureSettings()
