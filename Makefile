@@ -4,10 +4,13 @@ PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study plan status bench test slurm-test slurm lint clean
+.PHONY: study companions plan status bench test slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
+
+companions: .venv/.ready  ## the companion studies alone, with a page each
+	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) companions
 
 plan: .venv/.ready        ## print what a study takes, before it runs: make plan STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) plan

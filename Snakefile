@@ -22,20 +22,30 @@ include: "workflow/rules/matches.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/selectivity.smk"
 include: "workflow/rules/judge.smk"
+include: "workflow/rules/companions.smk"
 include: "workflow/rules/report.smk"
 
 
 localrules:
     all,
+    companions,
 
 
 rule all:
     default_target: True
     input:
         layout.report,
+        layout.companion_pages,
+
+
+rule companions:
+    input:
+        pages_of_companions,
 
 
 onsuccess:
     if os.path.exists(layout.report):  # the whole study, not only some files of it
         layout.remove_work()
-        print(f"Done: open {layout.report}", file=sys.stderr)
+    pages = filter(os.path.exists, [layout.report, *layout.companion_pages])
+    if page := next(pages, None):
+        print(f"Done: open {page}", file=sys.stderr)

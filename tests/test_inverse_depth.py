@@ -30,7 +30,6 @@ from rosetta_scaling.companions.depth_angles import angle, angle_table, language
 from rosetta_scaling.companions.depth_claims import judge
 from rosetta_scaling.companions.depth_figures import FIGURES
 from rosetta_scaling.companions.depth_language import (
-    depth_ladder,
     language_exponents,
     loss_table,
     middle_angles,
@@ -381,7 +380,7 @@ def measured(tmp_path_factory):
     for job in TINY.jobs:
         catalogue.write_job("depth", TINY, job, torch.device("cpu"), folder / job)
     catalogue.write_tables("depth", TINY, folder, folder / "tables")
-    return catalogue.read_tables(folder / "tables"), folder
+    return catalogue.read_tables([folder / "tables"]), folder
 
 
 def test_the_losses_that_are_written_are_those_of_the_students_that_are_written(measured):
@@ -421,7 +420,7 @@ def test_the_excess_is_the_difference_to_the_control(measured):
 
 
 def test_every_figure_is_drawn_from_the_tables(measured, tmp_path):
-    catalogue.write_figures("depth", TINY, measured[1] / "tables", tmp_path)
+    catalogue.write_figures("depth", TINY, [measured[1] / "tables"], tmp_path)
     for name in FIGURES:
         assert {path.suffix for path in tmp_path.glob(f"{name}.*")} == {".svg", ".png", ".csv"}
         assert len(read_table(tmp_path / f"{name}.csv")) > 0
@@ -585,9 +584,9 @@ DEPTHS = (3, 4, 8, 16)
 
 def ladder_models() -> pd.DataFrame:
     rows = [
-        {"model": f"{family}-d{d}", "family": family, "layers": d, "hidden_size": 32 if family != "wide" else 8 * d,
+        {"model": f"{family}-d{d}", "family": family, "layers": d, "hidden_size": 32,
          "validation_bits_per_byte": 2 + 1 / d}
-        for family in ("neox", "llama", "wide") for d in DEPTHS
+        for family in ("neox", "llama") for d in DEPTHS
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -608,7 +607,7 @@ def ladder_angles(exponent: float = 1.0, update: float = np.pi / 2) -> pd.DataFr
 
 
 def test_a_depth_ladder_has_one_width_and_its_middle_its_own_exponent():
-    models = depth_ladder(ladder_models())
+    models = ladder_models()
     assert set(models.family) == {"neox", "llama"}
     middle = middle_angles(ladder_angles())
     assert middle.set_index(["model", "network"]).update_angle["neox-d16", "trained"] == pytest.approx(np.pi / 2)
@@ -620,7 +619,7 @@ def test_a_depth_ladder_has_one_width_and_its_middle_its_own_exponent():
 
 
 def test_loss_against_depth_knows_its_form():
-    table = loss_table(depth_ladder(ladder_models())).set_index(["family", "form"])
+    table = loss_table(ladder_models()).set_index(["family", "form"])
     assert table.rmse["neox", "1 / depth"] < 1e-9
     assert table.slope["neox", "1 / depth"] == pytest.approx(1)
     assert table.intercept["neox", "1 / depth"] == pytest.approx(2)
@@ -646,7 +645,7 @@ def language_tables(models, angles, middle_kappa: float) -> dict[str, pd.DataFra
 
 
 def test_a_figure_of_language_models_shows_every_number():
-    models, middle = depth_ladder(ladder_models()), middle_angles(ladder_angles())
+    models, middle = ladder_models(), middle_angles(ladder_angles())
     pairs = pd.DataFrame({"model_a": "neox-d8", "model_b": "llama-d8", "layers": 8, "kind": ["real", "untrained"],
                           "kappa": [0.5, 0.1], "middle_kappa": [0.2, 0.0]})  # fmt: skip
     data = language_data(models, middle, pairs)
@@ -655,14 +654,13 @@ def test_a_figure_of_language_models_shows_every_number():
     assert set(data.name) == {"neox", "llama", "neox and llama"}
     loss = data[(data.panel == "loss") & (data.name == "neox")]
     np.testing.assert_allclose(loss.value, 2 + 1 / np.array(DEPTHS))
-    assert "wide" not in set(data.name)
     figure = draw_language(data)
     assert [line.get_label() for line in figure.axes[0].lines] == ["neox", "llama"]
     assert not draw_language(data[:0]).axes, "nothing to draw is said in words"
 
 
 def test_claims_about_language_models():
-    models = depth_ladder(ladder_models())
+    models = ladder_models()
     rest = models.assign(validation_bits_per_byte=[2, 1.9, 1.95, 1.8] * 2)
     angles = ladder_angles()
     angles["step_angle"] *= 1 + 1e-3 * np.sin(np.arange(len(angles)))  # an exact fit would have no interval

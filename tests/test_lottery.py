@@ -515,7 +515,7 @@ def study(tmp_path_factory):
     for job in protocol.jobs:
         catalogue.write_job("lottery", protocol, job, CPU, folder / job)
     catalogue.write_tables("lottery", protocol, folder, folder / "tables")
-    catalogue.write_figures("lottery", protocol, folder / "tables", folder / "figures")
+    catalogue.write_figures("lottery", protocol, [folder / "tables"], folder / "figures")
     return protocol, folder
 
 
@@ -583,7 +583,7 @@ def changed(tables: dict[str, pd.DataFrame], name: str, **columns) -> dict[str, 
 
 def test_every_claim_has_words_numbers_and_a_caveat(study):
     protocol, folder = study
-    claims = judge(catalogue.read_tables(folder / "tables"), protocol)
+    claims = judge(catalogue.read_tables([folder / "tables"]), protocol)
     assert len(claims) == len(WORDS)
     for one in claims:
         assert one["verdict"] in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
@@ -624,7 +624,7 @@ def test_every_claim_has_words_numbers_and_a_caveat(study):
 )
 def test_verdicts_follow_the_rules(study, name, table, columns, expected):
     protocol, folder = study
-    tables = changed(catalogue.read_tables(folder / "tables"), table, **columns)
+    tables = changed(catalogue.read_tables([folder / "tables"]), table, **columns)
     assert verdict(tables, protocol, name) == expected
 
 
@@ -639,7 +639,7 @@ def test_verdicts_follow_the_rules(study, name, table, columns, expected):
 )
 def test_the_ticket_is_the_best_of_several_modes(study, best, rest, modes, expected):
     protocol, folder = study
-    tables = catalogue.read_tables(folder / "tables")
+    tables = catalogue.read_tables([folder / "tables"])
     rows = [{"activation": "silu", "steps": steps, "mode": mode} for steps in protocol.steps for mode in range(modes)]
     of_modes = pd.DataFrame(rows).assign(share=1 / modes, loss=0.1, null_untrained=1.4, same_sign=0.0)
     of_modes["asymmetry"] = np.where(of_modes["mode"] == 0, best, rest)
@@ -650,7 +650,7 @@ def test_the_ticket_is_the_best_of_several_modes(study, best, rest, modes, expec
 
 def test_directions_count_when_intervals_lie_apart(study):
     protocol, folder = study
-    tables = catalogue.read_tables(folder / "tables")
+    tables = catalogue.read_tables([folder / "tables"])
     named = tables["activations"].target == "distinct"
     for low, high, expected in ((0.5, 0.2, SUPPORTED), (0.1, 0.4, NOT_SUPPORTED), (0.25, 0.25, INCONCLUSIVE)):
         value = np.where(named, low, high)

@@ -485,7 +485,7 @@ def study(tmp_path_factory):
     for job in SMALL.jobs:
         catalogue.write_job("mixture", SMALL, job, "cpu", folder / job)
     catalogue.write_tables("mixture", SMALL, folder, folder / "tables")
-    return folder, catalogue.read_tables(folder / "tables")
+    return folder, catalogue.read_tables([folder / "tables"])
 
 
 def test_gradient_descent_finds_the_optimum(study):
@@ -630,7 +630,7 @@ def test_a_spread_that_falls_no_faster_than_chance_decides_nothing(study):
 
 def test_figures_are_drawn(study, tmp_path):
     folder, _ = study
-    catalogue.write_figures("mixture", SMALL, folder / "tables", tmp_path)
+    catalogue.write_figures("mixture", SMALL, [folder / "tables"], tmp_path)
     for name in mixture_figures.FIGURES:
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (tmp_path / f"{name}.svg").read_text()[:1000]

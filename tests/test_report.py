@@ -390,7 +390,7 @@ def results(tmp_path_factory) -> Path:
     results = tmp_path_factory.mktemp("folder") / "results" / "sample"
     write_sample(results)
     make_figures(results / "tables", results / "figures")
-    write_report(results, results / "report")
+    write_report(results, results / "report", {})
     return results
 
 
@@ -627,7 +627,7 @@ def test_a_null_that_was_not_measured_says_so(results, tables, tmp_path):
     shutil.copytree(results, copy)
     columns = ["null_untrained", "null_untrained_low", "null_untrained_high"]
     write_table(copy / "tables" / "counts.csv", tables["counts"].assign(**dict.fromkeys(columns, np.nan)))
-    write_report(copy, copy / "report")
+    write_report(copy, copy / "report", {})
     rows = Page((copy / "report" / "index.html").read_text()).rows
     assert sum("not measured" in row for row in rows) == len(tables["counts"])
 
@@ -661,11 +661,11 @@ def test_a_wrong_verdict_or_a_missing_figure_stops_without_a_page(results, tmp_p
         (copy / "report" / name).unlink()
     write_json(copy / "tables" / "claims.json", {"claims": [CLAIMS[0] | {"verdict": "yes"}]})
     with pytest.raises(StudyError, match="'yes'"):
-        write_report(copy, copy / "report")
+        write_report(copy, copy / "report", {})
     write_json(copy / "tables" / "claims.json", {"claims": CLAIMS})
     (copy / "figures" / "loss.svg").unlink()
     with pytest.raises(StudyError, match=r"loss\.svg"):
-        write_report(copy, copy / "report")
+        write_report(copy, copy / "report", {})
     assert not list((copy / "report").iterdir())
 
 
@@ -782,11 +782,11 @@ def test_a_fit_that_lacks_an_entry_stops_the_report_and_is_named(results, tmp_pa
     del known["fits"][1]["uncertainty"]["degrees_of_freedom"]
     write_json(copy / "tables" / "fits.json", known)
     with pytest.raises(StudyError, match=r"a fit must report fits\.1\.uncertainty\.degrees_of_freedom: Field required"):
-        write_report(copy, copy / "report")
+        write_report(copy, copy / "report", {})
     known = read_json(results / "tables" / "fits.json")
     left_out = known["fits"].pop(2)
     write_json(copy / "tables" / "fits.json", known)
     name = ", ".join(left_out[key] for key in ("curve", "criterion", "quantity"))
     with pytest.raises(StudyError, match=rf"fits\.json: the fit of {name} is missing"):
-        write_report(copy, copy / "report")
+        write_report(copy, copy / "report", {})
     assert not list((copy / "report").iterdir())

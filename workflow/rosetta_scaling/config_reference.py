@@ -40,6 +40,8 @@ def _type_name(annotation) -> str:
         return " | ".join(map(repr, arguments))
     if origin in (typing.Union, types.UnionType):
         return " | ".join(map(_type_name, arguments))
+    if annotation is ...:
+        return "..."
     name = "null" if annotation is types.NoneType else (origin or annotation).__name__
     return f"{name}[{', '.join(map(_type_name, arguments))}]" if arguments else name
 

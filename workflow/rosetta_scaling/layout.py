@@ -14,6 +14,7 @@ import numpy as np
 from rosetta_scaling import versions
 from rosetta_scaling.config import Study
 from rosetta_scaling.plan import ModelSize, Plan, config_size, folder_size, make_plan, published, trained_size
+from rosetta_scaling.section import MINIMUM_RUNGS
 from rosetta_scaling.store import StudyError, digest, model_files, read_json, write_json
 
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
@@ -404,6 +405,61 @@ class Layout:
         theory = self.study.theory
         key = digest({**theory.model_dump(exclude={"betas"}), "version": versions.THEORY})
         return [f"{self.cache}/theory/{key}/beta_{beta:g}.csv" for beta in theory.betas]
+
+    # -- companion studies -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def companion_keys(self) -> dict[str, str]:
+        """Companion study -> cache key, which names all that its trained networks depend on."""
+        keys = {}
+        for name in self.study.companions.studies:
+            settings = self.companion_settings(name)
+            trained = settings.model_dump(mode="json", exclude=settings.reading)
+            keys[name] = digest({"study": name, "settings": trained, "version": versions.COMPANIONS})
+        return keys
+
+    def companion_settings(self, name: str):
+        return getattr(self.study.companions, name)
+
+    def companion_jobs(self, name: str) -> str:
+        """Folder with a folder for every job of a companion study; shared by all studies."""
+        return f"{self.cache}/companions/{name}/{self.companion_keys[name]}"
+
+    def companion(self, name: str) -> str:
+        """Folder of the tables and figures of a companion study."""
+        return f"{self.results}/companions/{name}"
+
+    def companion_tables(self, name: str) -> list[str]:
+        """Folders with tables and claims.json of a companion study: its own, and the one of the depth ladder."""
+        ladder = ["language"] if name == "depth" and self.depth_ladder else []
+        return [f"{self.companion(name)}/{folder}" for folder in ("tables", *ladder)]
+
+    @cached_property
+    def depth_ladder(self) -> list[str]:
+        """Models of families that are trained here in one width and at least three depths, if depth is studied."""
+        ladder = []
+        for family in self.study.families if "depth" in self.companion_keys else ():
+            models = [model for model in self.models if self.family(model) == family and self.is_trained_here(model)]
+            sizes = [self.size(model) for model in models]
+            if len({size.hidden for size in sizes}) == 1 and len({size.layers for size in sizes}) >= MINIMUM_RUNGS:
+                ladder += models
+        return ladder
+
+    @property
+    def depth_pairs(self) -> list[tuple[str, str]]:
+        """Pairs of models of the depth ladder that are equally deep."""
+        ladder = set(self.depth_ladder)
+        return [
+            (a, b) for a, b in self.pairs.values() if {a, b} <= ladder and self.size(a).layers == self.size(b).layers
+        ]
+
+    def angles(self, model: str) -> str:
+        """Angles along the layers of a model of the depth ladder."""
+        return f"{self.companion('depth')}/angles/{model}.parquet"
+
+    @property
+    def companion_pages(self) -> list[str]:
+        return [f"{self.results}/report/{name}.html" for name in self.companion_keys]
 
     @property
     def report(self) -> str:

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -42,9 +43,7 @@ def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) 
             "finished": now.isoformat(timespec="seconds"),
             "seconds": sum(step["seconds"] for step in steps),
             "peak_memory_mb": max((step["max_rss_mb"] or 0 for step in steps), default=None),
-            "code": _code(),
-            "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
-            "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+            **environment(),
             "configuration": layout.study.model_dump(),
             "configuration_sha256": digest(layout.study.model_dump()),
             "corpus": {
@@ -64,14 +63,24 @@ def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) 
                 "documents": int(units.doc.nunique()),
                 "mean_bytes": float((units.end - units.start).mean()),
             },
-            "files": [
-                {"path": str(file), "sha256": file_sha256(file), "bytes": file.stat().st_size}
-                for file in sorted(tables.iterdir())
-                if file != out
-            ],
+            "files": hashes(file for file in tables.iterdir() if file != out),
             "steps": steps,
         },
     )
+
+
+def environment() -> dict:
+    """Commit, versions of packages, machine."""
+    return {
+        "code": _code(),
+        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+    }
+
+
+def hashes(files: Iterable[Path]) -> list[dict]:
+    """Path, sha256 and bytes of every file."""
+    return [{"path": str(file), "sha256": file_sha256(file), "bytes": file.stat().st_size} for file in sorted(files)]
 
 
 def _code() -> dict:

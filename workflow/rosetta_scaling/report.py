@@ -5,11 +5,13 @@ The tables are formatted by report_tables.py and fit_cells.py; the layout of the
 
 import base64
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 
+from rosetta_scaling.companions.catalogue import TITLES
 from rosetta_scaling.figure_data import primary
 from rosetta_scaling.figures import FIGURES
 from rosetta_scaling.fit_cells import fit_cells
@@ -25,10 +27,13 @@ TABLES = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
 
-def write_report(results_dir: str | Path, folder: str | Path) -> None:
+def write_report(
+    results_dir: str | Path, folder: str | Path, companions: Mapping[str, list[str]] | None = None
+) -> None:
     """Write index.html and fits.html to `folder`, from results_dir/tables (csv, json) and results_dir/figures (svg).
 
-    Raises StudyError when a table or figure is missing or damaged, a verdict is none of VERDICTS, or a fit does not
+    `companions` are the folders with claims.json of every companion study that has a page of its own, by name. Raises
+    StudyError when a table or figure is missing or damaged, a verdict is none of VERDICTS, or a fit does not
     report everything that it must.
     """
     results, folder = Path(results_dir), Path(folder)
@@ -36,9 +41,6 @@ def write_report(results_dir: str | Path, folder: str | Path) -> None:
     claims = check_claims(read_json(results / "tables" / "claims.json")["claims"])
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
     shared = {
         "provenance": provenance,
         "figures": {name: figure_parts(results / "figures", name) for name in FIGURES},
@@ -58,13 +60,31 @@ def write_report(results_dir: str | Path, folder: str | Path) -> None:
             "metric_claims": of_metrics,
             "fit_verdicts": verdict_words(of_fits),
             "corpus_words": corpus_words(provenance),
+            "companions": [companion_line(name, folders) for name, folders in companions.items()],
         },
         "fits.html": {**fit_cells(tables, fits), "fit_claims": of_fits, "fit_verdicts": verdict_words(of_fits)},
     }
     for name, content in pages.items():
-        page = environment.get_template(f"{name}.j2").render(**shared, **content)
-        with atomic(folder / name) as part:
-            part.write_text(page, encoding="utf-8")
+        write_page(f"{name}.j2", folder / name, shared | content)
+
+
+def write_page(template: str, path: Path, content: Mapping) -> None:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    with atomic(path) as part:
+        part.write_text(environment.get_template(template).render(content), encoding="utf-8")
+
+
+def companion_claims(folders: Iterable[str | Path]) -> list[dict]:
+    """All claims of a companion study, from the folders that have a claims.json."""
+    return [one for folder in folders for one in check_claims(read_json(Path(folder) / "claims.json")["claims"])]
+
+
+def companion_line(name: str, folders: Iterable[str | Path]) -> dict[str, str]:
+    """What the report says of a companion study: page, title, verdicts."""
+    words = verdict_words(companion_claims(folders))
+    return {"page": f"{name}.html", "title": TITLES[name], "verdicts": words}
 
 
 def check_claims(claims: list[dict]) -> list[dict]:
@@ -85,13 +105,13 @@ def check_fits(uncertainty: pd.DataFrame, fits: Fits) -> Fits:
     return fits
 
 
-def figure_parts(folder: Path, name: str) -> dict[str, str]:
+def figure_parts(folder: Path, name: str, captions: Path = PAGE / "captions") -> dict[str, str]:
     """The picture as a data URI (inline SVGs would share their ids) and its caption."""
     path = folder / f"{name}.svg"
     if not path.is_file():
         raise StudyError(f"{path}: no such figure; run the study again and the step that draws it will.")
     image = base64.b64encode(path.read_bytes()).decode()
-    caption = (PAGE / "captions" / f"{name}.rst").read_text(encoding="utf-8").strip()
+    caption = (captions / f"{name}.rst").read_text(encoding="utf-8").strip()
     return {"image": f"data:image/svg+xml;base64,{image}", "caption": caption}
 
 

@@ -288,15 +288,14 @@ def models_cells(models: pd.DataFrame) -> dict:
 
 
 def provenance_cells(provenance: dict) -> dict[str, dict]:
-    code, corpus = provenance["code"], provenance["corpus"]
-    commit = f"{code['commit'] or 'not known'}{' (with uncommitted changes)' if code['dirty'] else ''}"
+    corpus = provenance["corpus"]
     run = {
         "study": provenance["study"],
         "started": provenance["started"],
         "finished": provenance["finished"],
         "time of all jobs": duration(provenance["seconds"]),
         "memory of the largest job (MB)": provenance["peak_memory_mb"],
-        "code, commit": commit,
+        "code, commit": words_of_commit(provenance["code"]),
         "configuration, sha256": provenance["configuration_sha256"],
         "corpus, sha256": corpus["sha256"],
     }
@@ -308,11 +307,19 @@ def provenance_cells(provenance: dict) -> dict[str, dict]:
         "time, all jobs": lambda r: duration(r["seconds"]),
         "peak memory (MB)": lambda r: number(r["max_rss_mb"]),
     }
-    files = {"file": "path", "size": lambda r: data_size(r["bytes"]), "sha256": "sha256"}
     return {
         "run": pairs(run),
         "versions": pairs(provenance["versions"] | provenance["machine"]),
         "domains": cells(domains, {"domain": "domain"} | documents),
         "steps": cells(pd.DataFrame(provenance["steps"]), steps),
-        "files": cells(pd.DataFrame(provenance["files"]), files),
+        "files": files_cells(provenance["files"]),
     }
+
+
+def words_of_commit(code: Mapping) -> str:
+    return f"{code['commit'] or 'not known'}{' (with uncommitted changes)' if code['dirty'] else ''}"
+
+
+def files_cells(files: list[dict]) -> dict:
+    columns = {"file": "path", "size": lambda r: data_size(r["bytes"]), "sha256": "sha256"}
+    return cells(pd.DataFrame(files), columns)

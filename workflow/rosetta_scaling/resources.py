@@ -210,6 +210,15 @@ def _gpus_of_pair(layout: Layout, pair: str) -> int:
     return gpus(layout, () if layout.stores_activations else layout.pairs[pair])
 
 
+# -- companion studies -------------------------------------------------------------------------------------------------
+
+
+def companion(layout: Layout, name: str, job: str) -> Need:
+    """Many small networks side by side: bound by steps and memory, at a tenth of what a core can multiply."""
+    operations = layout.companion_settings(name).operations(job)
+    return Need(TABLES_MB, operations / (CORE_RATE / 10) / 60, gpus(layout))
+
+
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 

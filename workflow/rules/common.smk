@@ -47,6 +47,9 @@ wildcard_constraints:
     hub_key=keys("hub"),
     package_key=keys("package"),
     untrained_key=keys("untrained"),
+    companion="|".join(layout.companion_keys) or "(?!)",
+    companion_key="|".join(layout.companion_keys.values()) or "(?!)",
+    job=r"[a-z0-9_-]+",
     model=rf"{NAME}-{NAME}",
     tokenizer=rf"{NAME}(-{NAME})?",
     scope=rf"study|{NAME}-{NAME}--{NAME}-{NAME}",
@@ -119,6 +122,11 @@ def tokenizer_file(wildcards):
 
 def manifest_of_model(wildcards):
     return layout.checkpoint_manifest(wildcards.model)
+
+
+def held_out_of_model(wildcards):
+    """Text of a network that is trained here, which it was not trained on."""
+    return f"{layout.tokenizer_dir(layout.family(wildcards.model))}/held_out.npy"
 
 
 def tokens_of_model(wildcards):

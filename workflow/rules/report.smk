@@ -32,6 +32,11 @@ rule report:
         audit=layout.audit,
         corpus=f"{layout.corpus_dir}/manifest.json",
         units=units_tables(),
+        companions=[
+            folder
+            for name in layout.companion_keys
+            for folder in layout.companion_tables(name)
+        ],
     output:
         page=layout.report,
         fits=layout.fits_page,

@@ -9,4 +9,5 @@ with jobs.job(snakemake):
     layout = jobs.layout(snakemake)
     tables = Path(snakemake.input.tables[0]).parent
     write_provenance(layout, tables, Path(layout.results) / "benchmarks", Path(snakemake.output.provenance))
-    write_report(Path(layout.results), Path(snakemake.output.page).parent)
+    companions = {name: layout.companion_tables(name) for name in layout.companion_keys}
+    write_report(Path(layout.results), Path(snakemake.output.page).parent, companions)

@@ -11,6 +11,7 @@ Only run_job needs torch to compute.
 """
 
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -43,16 +44,16 @@ def write_tables(name: str, settings: Section, jobs: str | Path, folder: str | P
     tables = study_of(name).make_tables(settings, Path(jobs))
     for table, rows in tables.items():
         write_table(Path(folder) / f"{table}.csv", rows)
-    write_json(Path(folder) / "claims.json", {"claims": study_of(name).judge(settings, read_tables(folder))})
+    write_json(Path(folder) / "claims.json", {"claims": study_of(name).judge(settings, read_tables([folder]))})
 
 
-def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """All tables in a folder, by name."""
-    return {path.stem: read_table(path) for path in sorted(Path(folder).glob("*.csv"))}
+def read_tables(folders: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
+    """All tables in some folders, by name."""
+    return {path.stem: read_table(path) for folder in folders for path in sorted(Path(folder).glob("*.csv"))}
 
 
-def write_figures(name: str, settings: Section, tables: str | Path, folder: str | Path) -> None:
-    """Write every figure of a study as svg, png and csv."""
+def write_figures(name: str, settings: Section, tables: Iterable[str | Path], folder: str | Path) -> None:
+    """Write every figure of a study as svg, png and csv, from the folders with its tables."""
     from rosetta_scaling import style
 
     for figure, (picture, rows) in study_of(name).draw(settings, read_tables(tables)).items():

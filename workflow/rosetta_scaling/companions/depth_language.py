@@ -1,25 +1,25 @@
 """A ladder of language models of equal width and different depth: its angles, its loss, and its matrices of layers.
 
 Reads tables of the study: models (models.csv), angles (depth_angles.language_angles) and matches (matches.parquet, or a
-null's table after depth_rosetta.add_layers), and needs no matching of its own. Torch-free.
+null's table after depth_rosetta.add_layers), and needs no matching of its own.
 """
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.depth_rosetta import alignment
+from rosetta_scaling.companions.depth_real_claims import judge_language
+from rosetta_scaling.companions.depth_real_figures import language_data
+from rosetta_scaling.companions.depth_rosetta import add_layers, alignment
 from rosetta_scaling.companions.depth_settings import DepthSettings
 from rosetta_scaling.estimators import fit_power_law
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.rosetta import satisfying
 from rosetta_scaling.section import MINIMUM_RUNGS
+from rosetta_scaling.store import read_table, write_json, write_table
 
 LOSS_FORMS = {"1 / depth": np.reciprocal, "ln depth": np.log}  # straight lines in these: two numbers each
-
-
-def depth_ladder(models: pd.DataFrame) -> pd.DataFrame:
-    """The rows of families whose models have one width and at least three different depths."""
-    groups = models.groupby("family").agg({"hidden_size": "nunique", "layers": "nunique"})
-    families = groups.index[(groups.hidden_size == 1) & (groups.layers >= MINIMUM_RUNGS)]
-    return models[models.family.isin(families)].reset_index(drop=True)
 
 
 def middle_angles(angles: pd.DataFrame) -> pd.DataFrame:
@@ -81,3 +81,41 @@ def pair_alignment(matches: pd.DataFrame, layers: int, settings: DepthSettings) 
     how = {"shuffles": settings.shuffles, "confidence": settings.confidence, "seed": [settings.seed, layers]}
     found = alignment(matches, layers, layers, **how)
     return found | {f"middle_{key}": value for key, value in alignment(middle, layers, layers, **how).items()}
+
+
+def pairs_table(layout: Layout) -> pd.DataFrame:
+    """pair_alignment of the primary matches of every pair of equally deep models, and of every draw of untrained ones.
+
+    Columns: model_a, model_b, layers, kind ("real", "untrained"), and those of pair_alignment.
+    """
+    criterion, rows = layout.study.matching.criteria[0], []
+    for a, b in layout.depth_pairs:
+        widths = [[layout.size(model).width] * layout.size(model).layers for model in (a, b)]
+        null = read_table(layout.null("untrained", a, b))
+        tables = [("real", read_table(layout.matches(a, b)))] + [
+            ("untrained", draw) for _, draw in null.groupby("draw")
+        ]
+        for kind, table in tables:
+            matches = add_layers(satisfying(table, criterion), *widths)
+            found = pair_alignment(matches, len(widths[0]), layout.study.companions.depth)
+            rows.append({"model_a": a, "model_b": b, "layers": len(widths[0]), "kind": kind} | found)
+    return pd.DataFrame(rows)
+
+
+def write_language(layout: Layout, folder: str | Path) -> None:
+    """Tables and claims.json of the depth ladder of a study; language_drawn.csv is what its figure shows."""
+    settings, folder = layout.study.companions.depth, Path(folder)
+    models = read_table(layout.tables("models.csv"))
+    models = models[models.model.isin(layout.depth_ladder)]
+    angles = pd.concat([read_table(layout.angles(model)).assign(model=model) for model in models.model])
+    middle, pairs = middle_angles(angles), pairs_table(layout)
+    tables = {
+        "language_losses": loss_table(models),
+        "language_exponents": language_exponents(models, angles, settings.confidence),
+        "language_angles": middle,
+        "language_pairs": pairs,
+        "language_drawn": language_data(models, middle, pairs),
+    }
+    for name, table in tables.items():
+        write_table(folder / f"{name}.csv", table)
+    write_json(folder / "claims.json", {"claims": judge_language(tables, settings)})

@@ -30,8 +30,7 @@ def language_data(models: pd.DataFrame, middle: pd.DataFrame, pairs: pd.DataFram
     """What is drawn of a depth ladder, a row per point: panel (loss, step_angle, update_angle, kappa), name (family or
     pair of models' families), kind (trained, untrained, or middle: matches of layers in the middle), layers, value.
 
-    The arguments are tables of depth_language.py: depth_ladder, middle_angles, and pair_alignment of every pair with
-    columns kind, model_a, model_b, layers.
+    The arguments are rows of models.csv, and the tables middle_angles and pairs_table of depth_language.py.
     """
     families = models[["model", "family"]]
     loss = models.assign(panel="loss", kind="trained", name=models.family, value=models.validation_bits_per_byte)

@@ -101,3 +101,9 @@ class DepthSettings(Section):
             f"{regime}-{steps}" for steps in self.steps[::-1] for regime in REGIMES
             if regime != "tied_euler" or steps == self.steps[-1]
         ]  # fmt: skip
+
+    def operations(self, job: str) -> float:
+        """Floating-point operations of a job: 12 for each pair of weights and input trained on, 4 for one computed."""
+        layer, students = self.width * self.hidden, self.teachers * self.seeds
+        trained = 12 * int(job.split("-")[1]) * self.batch * students * sum(self.depths) * layer
+        return trained + 4 * self.teachers * self.teacher_depth * self.pool * layer

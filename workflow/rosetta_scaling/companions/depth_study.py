@@ -48,4 +48,6 @@ def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, 
         drawn[name] = draw_rows(rows), rows
     if RUNS in tables:
         drawn[RUNS] = depth_real_figures.draw_runs(tables[RUNS]), tables[RUNS]
+    if "language_drawn" in tables:  # of a depth ladder of language models, see depth_language.py
+        drawn["language"] = depth_real_figures.draw_language(tables["language_drawn"]), tables["language_drawn"]
     return drawn

@@ -125,6 +125,14 @@ class LotterySettings(Section):
         square = [f"{activation}-{steps}" for activation in ACTIVATIONS for steps in self.steps]
         return square + [f"quadratic-{activation}" for activation in ACTIVATIONS]
 
+    def operations(self, job: str) -> float:
+        """Floating-point operations of a job, roughly: 30 for an activation and its gradient, 6 for each weight."""
+        kind, what = job.split("-")
+        if kind == "quadratic":
+            each = self.quadratic.batch * (30 + 6 * self.quadratic.dimension) * self.quadratic.steps
+            return len(TARGETS) * self.quadratic.seeds * sum(self.quadratic.widths) * each
+        return int(what) * self.points * 36 * sum(self.seeds(width) * width for width in self.widths)
+
     def seeds(self, width: int) -> int:
         """Networks of a width."""
         return min(max(self.neurons_per_width // width, self.least_seeds), self.most_seeds)

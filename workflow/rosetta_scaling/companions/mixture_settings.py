@@ -160,6 +160,14 @@ class MixtureSettings(Section):
         "relu": {"kept", "factor", "slope"},
     }  # settings that trained networks do not depend on
 
+    def operations(self, job: str) -> float:
+        """Floating-point operations of a job: 12 for every pair of an input and a feature, neuron and step."""
+        experiment = self.relu if job == "rosetta" else getattr(self, job)
+        networks = experiment.seeds * {"rosetta": self.relu.sets, "injection": len(self.injection.gaps)}.get(job, 1)
+        phases = self.retention
+        steps = phases.common + phases.burst + phases.again if job == "retention" else experiment.steps
+        return 12 * self.tasks.inputs * self.tasks.total * networks * steps * sum(experiment.widths)
+
     @model_validator(mode="after")
     def _possible(self):
         for name in ("population", "retention", "injection", "relu"):

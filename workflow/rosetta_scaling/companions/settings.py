@@ -11,8 +11,8 @@ from rosetta_scaling.section import Section
 class Companions(Section):
     """Three studies of scaling in small networks; they depend on nothing else in the study."""
 
-    studies: list[Literal["lottery", "depth", "mixture"]] = ["lottery", "depth", "mixture"]
-    """Those that are made with this study and stand in its report."""
+    studies: list[Literal["lottery", "depth", "mixture"]] = []
+    """Those that are made with this study and stand in its report; the default study has all three."""
     lottery: LotterySettings = LotterySettings()
     depth: DepthSettings = DepthSettings()
     mixture: MixtureSettings = MixtureSettings()

@@ -1,0 +1,84 @@
+"""Figures and page of a companion study: claims with caveats, figures, tables, the protocol, where it comes from."""
+
+import datetime
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figures
+from rosetta_scaling.config_reference import documentation
+from rosetta_scaling.layout import Layout
+from rosetta_scaling.provenance import environment, hashes
+from rosetta_scaling.report import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
+from rosetta_scaling.report_tables import cells, files_cells, pairs, words_of_commit
+from rosetta_scaling.section import Section
+from rosetta_scaling.store import digest, write_json
+from rosetta_scaling.style import MINUS, number
+
+SHOWN_ROWS = 60  # of a table; longer ones are only linked
+
+
+def write_companion(layout: Layout, name: str) -> None:
+    """Draw the figures of a companion study, write its provenance.json, and report/NAME.html."""
+    settings, folder, page = layout.companion_settings(name), Path(layout.companion(name)), Path(layout.report).parent
+    folders, drawn = layout.companion_tables(name), folder / "figures"
+    write_figures(name, settings, folders, drawn)
+    provenance = {
+        "study": f"{name} of {layout.study.study}",
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **environment(),
+        "settings": settings.model_dump(mode="json"),
+        "settings_sha256": digest(settings.model_dump(mode="json")),
+        "files": hashes(file for path in folders for file in Path(path).iterdir()),
+    }
+    write_json(folder / "provenance.json", provenance)
+    claims = companion_claims(folders)
+    names = sorted(path.stem for path in drawn.glob("*.svg"))
+    run = {"study": provenance["study"], "finished": provenance["finished"]}
+    run |= {"code, commit": words_of_commit(provenance["code"]), "settings, sha256": provenance["settings_sha256"]}
+    content = {
+        "title": TITLES[name],
+        "study": layout.study.study,
+        "claims": claims,
+        "verdicts": verdict_words(claims),
+        "figures": {figure: figure_parts(drawn, figure, PAGE / "captions" / name) for figure in names},
+        "figures_path": os.path.relpath(drawn, page),
+        "tables_path": os.path.relpath(folder, page),
+        "tables": [
+            (f"{Path(path).name}/{table}.csv", len(rows), every_cell(rows) if len(rows) <= SHOWN_ROWS else None)
+            for path in folders
+            for table, rows in read_tables([path]).items()
+        ],
+        "protocol": protocol_cells(settings),
+        "run": pairs(run),
+        "versions": pairs(provenance["versions"] | provenance["machine"]),
+        "files": files_cells(provenance["files"]),
+        "minus": MINUS,
+        "verdict_names": VERDICTS,
+    }
+    write_page(f"{name}.html.j2", page / f"{name}.html", content)
+
+
+def every_cell(table: pd.DataFrame) -> dict:
+    """A table as it is, numbers with three digits."""
+
+    def column(name: str):
+        if not np.issubdtype(table[name].dtype, np.number):
+            return name
+        return lambda row: number(row[name])
+
+    return cells(table, {name: column(name) for name in table})
+
+
+def protocol_cells(settings: Section) -> dict:
+    """Every setting of a study, what it is and why."""
+    rows = []
+    for key, _, _, meaning in documentation(type(settings)):
+        value = settings
+        for step in key.split("."):
+            value = getattr(value, step)
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+        rows.append({"setting": key, "value": shown, "meaning": meaning})
+    return cells(pd.DataFrame(rows), {"setting": "setting", "value": "value", "meaning": "meaning"})

@@ -1,0 +1,167 @@
+# Companion studies: small networks trained here, each study with tables, figures, claims and a page of its own. They need
+# nothing of the main study, but for the depth ladder: language models of equal width and different depth, if there are.
+
+
+def pages_of_companions(wildcards):
+    if not layout.companion_pages:
+        raise WorkflowError(
+            "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
+        )
+    return layout.companion_pages
+
+
+def companion_settings(wildcards):
+    """All settings of a companion study, as plain values."""
+    return layout.companion_settings(wildcards.companion).model_dump(mode="json")
+
+
+def jobs_of_companion(wildcards):
+    """What its jobs have trained, and the table of published runs where it is there; else the job says what it lacks."""
+    name = wildcards.companion
+    jobs = layout.companion_settings(name).jobs
+    files = [f"{layout.companion_jobs(name)}/{job}/manifest.json" for job in jobs]
+    runs = study.companions.depth.chinchilla if name == "depth" else None
+    return files + ([runs] if runs and os.path.exists(runs) else [])
+
+
+def tables_of_companion(wildcards):
+    """Its own tables, and those of the depth ladder."""
+    return layout.companion_tables(wildcards.companion)
+
+
+def to_do_companion_job(wildcards):
+    return needs.companion(layout, wildcards.companion, wildcards.job)
+
+
+rule companion_job:
+    output:
+        cached(
+            f"{layout.cache}/companions/{{companion}}/{{companion_key}}/{{job}}/manifest.json"
+        ),
+    log:
+        f"{layout.results}/logs/companion_job/{{companion}}/{{companion_key}}/{{job}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/companion_job/{{companion}}/{{companion_key}}/{{job}}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs.memory(to_do_companion_job),
+        runtime=needs.runtime(to_do_companion_job),
+        gpu=needs.gpu(to_do_companion_job),
+    message:
+        "Companion study {wildcards.companion}: {wildcards.job}"
+    script:
+        "../scripts/companion_job.py"
+
+
+rule companion_tables:
+    input:
+        jobs_of_companion,
+    output:
+        directory(f"{layout.results}/companions/{{companion}}/tables"),
+    log:
+        f"{layout.results}/logs/companion_tables/{{companion}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/companion_tables/{{companion}}.tsv"
+    group:
+        "companion"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need(minutes=5)),
+    params:
+        settings=companion_settings,
+        version=versions.COMPANIONS,
+    message:
+        "Tables and claims of the companion study {wildcards.companion}"
+    script:
+        "../scripts/companion_tables.py"
+
+
+rule layer_angles:
+    input:
+        checkpoint=manifest_of_model,
+        text=held_out_of_model,
+    output:
+        f"{layout.results}/companions/depth/angles/{{model}}.parquet",
+    log:
+        f"{layout.results}/logs/layer_angles/{{model}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/layer_angles/{{model}}.tsv"
+    group:
+        together("model")
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs.memory(to_read),
+        runtime=needs.runtime(to_read),
+        gpu=needs.gpu(to_read),
+    params:
+        sequences=study.companions.depth.language_sequences,
+        seed=study.companions.depth.seed,
+        version=versions.COMPANIONS,
+    message:
+        "Angles along the layers of {wildcards.model}"
+    script:
+        "../scripts/layer_angles.py"
+
+
+rule depth_ladder:
+    input:
+        rules.tables.output,
+        angles=[layout.angles(model) for model in layout.depth_ladder],
+        matches=[layout.matches(*pair) for pair in layout.depth_pairs],
+        nulls=[layout.null("untrained", *pair) for pair in layout.depth_pairs],
+    output:
+        directory(f"{layout.results}/companions/depth/language"),
+    log:
+        f"{layout.results}/logs/depth_ladder.log",
+    benchmark:
+        f"{layout.results}/benchmarks/depth_ladder/depth_ladder.tsv"
+    group:
+        "companion"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
+    params:
+        criterion=criteria[0],
+        settings=study.companions.depth.model_dump(mode="json"),
+        version=versions.COMPANIONS,
+    message:
+        "Language models of equal width and different depth"
+    script:
+        "../scripts/depth_ladder.py"
+
+
+rule companion_report:
+    input:
+        tables_of_companion,
+    output:
+        figures=directory(f"{layout.results}/companions/{{companion}}/figures"),
+        provenance=f"{layout.results}/companions/{{companion}}/provenance.json",
+        page=f"{layout.results}/report/{{companion}}.html",
+    log:
+        f"{layout.results}/logs/companion_report/{{companion}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/companion_report/{{companion}}.tsv"
+    group:
+        "companion"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs.memory(needs.Need()),
+        runtime=needs.runtime(needs.Need()),
+    params:
+        settings=companion_settings,
+    message:
+        "Figures and page of the companion study {wildcards.companion}"
+    script:
+        "../scripts/companion_report.py"

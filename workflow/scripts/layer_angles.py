@@ -1,0 +1,20 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from pathlib import Path
+
+    import numpy as np
+
+    from rosetta_scaling.companions.depth_angles import language_angles
+    from rosetta_scaling.store import write_table
+
+    study = jobs.layout(snakemake).study
+    table = language_angles(
+        Path(snakemake.input.checkpoint).parent,
+        np.load(snakemake.input.text),
+        study.ladder.context,
+        snakemake.params.sequences,
+        snakemake.params.seed,
+        jobs.device(snakemake),
+    )
+    write_table(snakemake.output[0], table)
