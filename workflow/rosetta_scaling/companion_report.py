@@ -4,8 +4,8 @@ import datetime
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figures
 from rosetta_scaling.config_reference import documentation
@@ -65,7 +65,7 @@ def every_cell(table: pd.DataFrame) -> dict:
     """A table as it is, numbers with three digits."""
 
     def column(name: str):
-        if not np.issubdtype(table[name].dtype, np.number):
+        if not is_numeric_dtype(table[name]) or is_bool_dtype(table[name]):
             return name
         return lambda row: number(row[name])
 
