@@ -4,9 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from rosetta_scaling.config import WORKFLOW
@@ -52,10 +52,11 @@ def study(folder: Path, **changes) -> str:
     return values["study"]
 
 
-def tables(folder: Path, name: str = "smoke") -> dict[str, pd.DataFrame]:
-    names = (*STUDY_TABLES, *FIT_TABLES)
+def tables(folder: Path, name: str = "smoke", names: Sequence[str] = (*STUDY_TABLES, *FIT_TABLES)) -> dict:
+    """Tables of a study by name."""
     found = {table: read_table(folder / f"results/{name}/tables/{table}.csv") for table in names}
-    found["models"] = found["models"].drop(columns="train_seconds")  # the clock is the one thing that differs
+    if "models" in found:
+        found["models"] = found["models"].drop(columns="train_seconds")  # the clock is the one thing that differs
     return found
 
 

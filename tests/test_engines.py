@@ -18,7 +18,7 @@ ENGINES = {
     "whole": {},
     "tiled": {"memory_mb": 16},
     "one_pass": {"placement": "one_pass"},
-    "recomputed": {"placement": "recomputed", "memory_mb": 16},
+    "recomputed": {"placement": "recomputed", "memory_mb": 22},
     "sketched": {"engine": "sketch", "sketch_slots": 2048},
     "sketched_recomputed": {"engine": "sketch", "placement": "recomputed", "sketch_slots": 2048, "memory_mb": 100},
 }

@@ -142,16 +142,15 @@ def processes(folder: Path, script: str) -> list[int]:
     return found
 
 
-def test_a_job_that_is_killed(undisturbed, tmp_path):
-    folder = checkout(tmp_path)
-    small_study(folder)
+def kill_a_job(folder: Path, script: str) -> None:
+    """The workflow stops, and says so."""
     workflow = start(folder, "small")
-    while not (running := processes(folder, "train_model")):
+    while not (running := processes(folder, script)):
         assert workflow.poll() is None, (folder / "printed").read_text()
         time.sleep(0.05)
     os.kill(running[0], signal.SIGKILL)
     assert workflow.wait() != 0
-    assert_completes(folder, undisturbed)
+    assert f"Error in rule {script}" in (folder / "printed").read_text()
 
 
 def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None:
@@ -165,10 +164,10 @@ def wait_for_step(folder: Path, process: subprocess.Popen, percent: int) -> None
 
 
 def test_killed_and_resumed_equals_uninterrupted(undisturbed, tmp_path):
-    """SIGKILL to everything, then to the driver alone with jobs running on, at several moments; then to the end."""
+    """SIGKILL to a job, to everything, and to the driver alone with jobs running on, at several moments."""
     folder = checkout(tmp_path)
     small_study(folder)
-    (folder / "results/cache").mkdir(parents=True)
+    kill_a_job(folder, "train_model")
     left = folder / f"results/cache/.left.{socket.gethostname()}.{2**22 + 1}.part"  # no process has such a number
     for percent, everything in ((0, True), (15, False), (40, True), (60, True)):
         process = start(folder, "small")
@@ -193,9 +192,9 @@ def test_killed_and_resumed_equals_uninterrupted(undisturbed, tmp_path):
 def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished, undisturbed):
     families = yaml.safe_load((finished / "workflow/studies/small.yaml").read_text())["families"]
     name = small_study(finished, study="backwards", families=dict(reversed(families.items())))
-    code, printed = run(finished, name, "--cores", "1")
+    code, printed = run(finished, name, "--cores", "1", f"results/{name}/tables/counts.csv")
     assert code == 0, printed
-    found = tables(finished, name)["counts"]
+    found = tables(finished, name, ["counts"])["counts"]
     pd.testing.assert_frame_equal(found, tables(undisturbed, "small")["counts"])
 
 
@@ -205,10 +204,11 @@ def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
     workflows = []
     for folder in folders:
         small_study(folder, cache_dir=str(tmp_path / "cache"))
-        workflows.append(start(folder, "small"))
+        workflows.append(start(folder, "small", "results/small/tables/counts.csv"))
+    expected = tables(undisturbed, "small", ["counts"])["counts"]
     for folder, workflow in zip(folders, workflows, strict=True):
         assert workflow.wait() == 0, (folder / "printed").read_text()
-        assert_same_tables(folder, undisturbed)
+        pd.testing.assert_frame_equal(tables(folder, "small", ["counts"])["counts"], expected, check_exact=True)
     logs = [path.read_text() for folder in folders for path in (folder / "results").rglob("train_model/*.log")]
     assert len(logs) >= 4
     assert sum("another process has finished it" not in log for log in logs) == 4
@@ -248,8 +248,8 @@ def test_a_model_folder_that_vanishes_while_the_study_runs(finished, undisturbed
     assert workflow.wait() != 0
     assert str(lost) in (finished / "printed").read_text()
     (tmp_path / "elsewhere").rename(lost)
-    code, printed = run(finished, "local")
+    code, printed = run(finished, "local", "results/local/tables/counts.csv")
     assert code == 0, printed
-    expected, found = tables(undisturbed, "small")["counts"], tables(finished, "local")["counts"]
+    expected, found = (tables(*of, ["counts"])["counts"] for of in ((undisturbed, "small"), (finished, "local")))
     unknown = "training_flops"  # of networks that were not trained here
     pd.testing.assert_frame_equal(found.drop(columns=unknown), expected.drop(columns=unknown))

@@ -29,6 +29,7 @@ LONGEST_MINUTES = 2 * 1440  # few clusters give more; what is not done by then g
 # Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
 # GPU, networks are expected to reach half of what products do from a hidden size of 4,000 on, and less when smaller.
 CORE_RATE, PRODUCT_RATE, HALF_RATE_HIDDEN = 1e10, GPU_RATE, 4000
+SMALL_NETWORKS_RATE = 1e12  # of many small ones side by side on a GPU: bound by its memory; not measured
 NEURON_SECONDS = 0.01  # to judge the selectivity of one: measured, with room
 READ_RATE = 1e8  # bytes per second from a shared file system
 GPU_WEIGHTS_GB = 40  # weights on one GPU: half of it, when the study does not say (networks.memory_gb)
@@ -214,9 +215,9 @@ def _gpus_of_pair(layout: Layout, pair: str) -> int:
 
 
 def companion(layout: Layout, name: str, job: str) -> Need:
-    """Many small networks side by side: bound by steps and memory, at a tenth of what a core can multiply."""
-    operations = layout.companion_settings(name).operations(job)
-    return Need(TABLES_MB, operations / (CORE_RATE / 10) / 60, gpus(layout))
+    """Many small networks side by side; of the default ones, jobs took a half to all of this on a core."""
+    rate = CORE_RATE if layout.study.device == "cpu" else SMALL_NETWORKS_RATE
+    return Need(TABLES_MB, layout.companion_settings(name).operations(job) / rate / 60, gpus(layout))
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
@@ -248,9 +249,9 @@ def is_quick(layout: Layout) -> bool:
 def requests(layout: Layout) -> pd.DataFrame:
     """What a cluster is asked for, before anything runs: one row per kind of job that grows with the networks.
 
-    Columns: jobs_that, networks_or_pairs (how many of them; of companions, jobs), largest_gb (memory), longest_hours and
-    gpus of what asks for most at its first attempt, gpu_hours (what is expected of all together, not thrice as much as
-    is asked for).
+    Columns: jobs_that, networks_or_pairs (how many; of companions, jobs), largest_gb (memory), longest_hours and gpus of
+    what asks for most at its first attempt, gpu_hours (what is expected of all together, not thrice as much as is asked
+    for).
     """
     trained = [model for model in layout.models if layout.is_trained_here(model)]
     kinds = {
