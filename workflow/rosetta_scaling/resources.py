@@ -249,9 +249,9 @@ def is_quick(layout: Layout) -> bool:
 def requests(layout: Layout) -> pd.DataFrame:
     """What a cluster is asked for, before anything runs: one row per kind of job that grows with the networks.
 
-    Columns: jobs_that, networks_or_pairs (how many; of companions, jobs), largest_gb (memory), longest_hours and gpus of
-    what asks for most at its first attempt, gpu_hours (what is expected of all together, not thrice as much as is asked
-    for).
+    Columns: jobs_that, networks_or_pairs (how many; of companions, jobs), largest_gb (memory), longest_hours and gpus
+    of what asks for most at its first attempt, gpu_hours (what is expected of all together, not thrice as much as is
+    asked for).
     """
     trained = [model for model in layout.models if layout.is_trained_here(model)]
     kinds = {
