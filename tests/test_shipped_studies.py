@@ -35,8 +35,13 @@ def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
     assert jobs["selectivity"] == 18
     assert jobs["polarization"] == 6
     assert jobs["simulate_theory"] == 6, "one job per beta"
+    assert jobs["companion_job"] == 6 + 5 + 4
+    assert jobs["companion_report"] == 3
     for rule in ("corpus", "tables", "fits", "claims", "figures", "report"):
         assert jobs[rule] == 1, rule
+
+
+TRAINED_HERE = ("", "bench", "companions-large", "depth-ladder", "smoke")
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def test_every_study_is_planned_without_a_network(tmp_path, no_network, name):
     jobs = planned_jobs(tmp_path, *(["--configfile", f"workflow/studies/{name}.yaml"] if name else []))
     assert jobs["report"] == jobs["tables"] == 1
     assert jobs["match_pair"] >= 1 or jobs["rescore"] >= 1
-    assert ("To download: 0.0 GB" in printed) == (name in ("", "bench", "smoke")), printed
+    assert ("To download: 0.0 GB" in printed) == (name in TRAINED_HERE), printed
 
 
 def test_a_dry_run_of_the_smoke_study_plans_its_own_jobs(tmp_path):

@@ -294,3 +294,30 @@ def neurons_of_curve(wildcards):
             scope = layout.scope_of_member(wildcards.curve, rung, member)
             needed.add(layout.selectivity(scope, model))
     return sorted(needed)
+
+
+def pages_of_companions(wildcards):
+    if not layout.companion_pages:
+        raise WorkflowError(
+            "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
+        )
+    return layout.companion_pages
+
+
+def companion_settings(wildcards):
+    """All settings of a companion study, as plain values."""
+    return layout.companion_settings(wildcards.companion).model_dump(mode="json")
+
+
+def jobs_of_companion(wildcards):
+    """What its jobs have trained, and the table of published runs where it is there; else the job says what it lacks."""
+    name = wildcards.companion
+    jobs = layout.companion_settings(name).jobs
+    files = [f"{layout.companion_jobs(name)}/{job}/manifest.json" for job in jobs]
+    runs = study.companions.depth.chinchilla if name == "depth" else None
+    return files + ([runs] if runs and os.path.exists(runs) else [])
+
+
+def tables_of_companion(wildcards):
+    """Its own tables, and those of the depth ladder."""
+    return layout.companion_tables(wildcards.companion)

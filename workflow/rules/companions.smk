@@ -2,37 +2,6 @@
 # nothing of the main study, but for the depth ladder: language models of equal width and different depth, if there are.
 
 
-def pages_of_companions(wildcards):
-    if not layout.companion_pages:
-        raise WorkflowError(
-            "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
-        )
-    return layout.companion_pages
-
-
-def companion_settings(wildcards):
-    """All settings of a companion study, as plain values."""
-    return layout.companion_settings(wildcards.companion).model_dump(mode="json")
-
-
-def jobs_of_companion(wildcards):
-    """What its jobs have trained, and the table of published runs where it is there; else the job says what it lacks."""
-    name = wildcards.companion
-    jobs = layout.companion_settings(name).jobs
-    files = [f"{layout.companion_jobs(name)}/{job}/manifest.json" for job in jobs]
-    runs = study.companions.depth.chinchilla if name == "depth" else None
-    return files + ([runs] if runs and os.path.exists(runs) else [])
-
-
-def tables_of_companion(wildcards):
-    """Its own tables, and those of the depth ladder."""
-    return layout.companion_tables(wildcards.companion)
-
-
-def to_do_companion_job(wildcards):
-    return needs.companion(layout, wildcards.companion, wildcards.job)
-
-
 rule companion_job:
     output:
         cached(
@@ -65,7 +34,7 @@ rule companion_tables:
     benchmark:
         f"{layout.results}/benchmarks/companion_tables/{{companion}}.tsv"
     group:
-        "companion"
+        "tables"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -123,7 +92,7 @@ rule depth_ladder:
     benchmark:
         f"{layout.results}/benchmarks/depth_ladder/depth_ladder.tsv"
     group:
-        "companion"
+        "tables"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -152,7 +121,7 @@ rule companion_report:
     benchmark:
         f"{layout.results}/benchmarks/companion_report/{{companion}}.tsv"
     group:
-        "companion"
+        "tables"
     conda:
         "../../envs/cpu.yaml"
     threads: 1

@@ -57,3 +57,7 @@ def to_rescore(wildcards):
 
 def to_compare(wildcards):
     return needs.comparing(layout, wildcards.curve)
+
+
+def to_do_companion_job(wildcards):
+    return needs.companion(layout, wildcards.companion, wildcards.job)
