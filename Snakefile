@@ -44,8 +44,12 @@ rule companions:
 
 
 onsuccess:
-    if os.path.exists(layout.report):  # the whole study, not only some files of it
+    made = [
+        page
+        for page in [layout.report, *layout.companion_pages]
+        if os.path.exists(page)
+    ]
+    if layout.report in made:  # the whole study, not only some files of it
         layout.remove_work()
-    pages = filter(os.path.exists, [layout.report, *layout.companion_pages])
-    if page := next(pages, None):
-        print(f"Done: open {page}", file=sys.stderr)
+    if made:
+        print(f"Done: open {' or '.join(made)}", file=sys.stderr)

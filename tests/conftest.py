@@ -19,8 +19,9 @@ LONGEST = (
     "test_workflow",
     "test_faults",
     "test_slurm",
-    "test_shipped_studies",
     "test_engines",
+    "test_companions",
+    "test_shipped_studies",
     "test_hooks",
     "test_depth",
 )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from rosetta_scaling import intervals
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue, chinchilla, depth_results
 from rosetta_scaling.companions.depth import (
@@ -327,7 +328,7 @@ def test_the_interval_of_few_teachers_covers_where_plain_percentiles_do_not():
     random, teachers, covered, plain = np.random.default_rng(0), 6, 0, 0
     for draw in range(400):
         means = depth_results.resampled_mean(random.standard_normal(teachers), 2000, draw)
-        low, high = depth_results.expanded_interval(means, 0.95, teachers)
+        low, high = intervals.of_resamples(means, 0.95, teachers)
         covered += low <= 0 <= high
         low, high = np.quantile(means, [0.025, 0.975])
         plain += low <= 0 <= high
@@ -638,7 +639,8 @@ def test_the_middle_of_a_matrix_leaves_out_first_and_last_layers():
 
 def language_tables(models, angles, middle_kappa: float) -> dict[str, pd.DataFrame]:
     pairs = pd.DataFrame({"model_a": "a", "model_b": "b", "layers": 8, "kind": ["real", "untrained"],
-                          "middle_kappa": [middle_kappa, 0.02]})  # fmt: skip
+                          "middle_kappa": [middle_kappa, 0.02], "middle_null_low": -0.1,
+                          "middle_null_high": 0.1})  # fmt: skip
     exponents, middle = language_exponents(models, angles, 0.95), middle_angles(angles)
     return {"language_losses": loss_table(models), "language_exponents": exponents, "language_angles": middle,
             "language_pairs": pairs}  # fmt: skip
@@ -657,6 +659,14 @@ def test_a_figure_of_language_models_shows_every_number():
     figure = draw_language(data)
     assert [line.get_label() for line in figure.axes[0].lines] == ["neox", "llama"]
     assert not draw_language(data[:0]).axes, "nothing to draw is said in words"
+
+
+@pytest.mark.parametrize(
+    ("kappa", "expected"), [(0.05, SUPPORTED), (0.09, SUPPORTED), (0.11, INCONCLUSIVE), (0.4, NOT_SUPPORTED)]
+)
+def test_a_flat_matrix_lies_among_partners_dealt_anew_and_near_the_control(kappa, expected):
+    *_, found = judge_language(language_tables(ladder_models(), ladder_angles(), kappa), TINY)
+    assert found["verdict"] == expected
 
 
 def test_claims_about_language_models():

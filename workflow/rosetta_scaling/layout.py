@@ -413,8 +413,7 @@ class Layout:
         """Companion study -> cache key, which names all that its trained networks depend on."""
         keys = {}
         for name in self.study.companions.studies:
-            settings = self.companion_settings(name)
-            trained = settings.model_dump(mode="json", exclude=settings.reading)
+            trained = self.companion_settings(name).training()
             keys[name] = digest({"study": name, "settings": trained, "version": versions.COMPANIONS})
         return keys
 
@@ -452,6 +451,12 @@ class Layout:
         return [
             (a, b) for a, b in self.pairs.values() if {a, b} <= ladder and self.size(a).layers == self.size(b).layers
         ]
+
+    @property
+    def language_settings(self) -> dict:
+        """What the tables of the depth ladder depend on, as plain values."""
+        used = {"confidence", "shuffles", "seed", "angle_band", "orthogonal", "flatness"}
+        return self.study.companions.depth.model_dump(mode="json", include=used)
 
     def angles(self, model: str) -> str:
         """Angles along the layers of a model of the depth ladder."""

@@ -27,9 +27,7 @@ TABLES = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
 
-def write_report(
-    results_dir: str | Path, folder: str | Path, companions: Mapping[str, list[str]] | None = None
-) -> None:
+def write_report(results_dir: str | Path, folder: str | Path, companions: Mapping[str, list[str]]) -> None:
     """Write index.html and fits.html to `folder`, from results_dir/tables (csv, json) and results_dir/figures (svg).
 
     `companions` are the folders with claims.json of every companion study that has a page of its own, by name. Raises

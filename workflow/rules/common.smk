@@ -306,7 +306,8 @@ def pages_of_companions(wildcards):
 
 def companion_settings(wildcards):
     """All settings of a companion study, as plain values."""
-    return layout.companion_settings(wildcards.companion).model_dump(mode="json")
+    settings = layout.companion_settings(wildcards.companion)
+    return settings.model_dump(mode="json", exclude={"elements"})
 
 
 def jobs_of_companion(wildcards):

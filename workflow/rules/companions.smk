@@ -1,5 +1,5 @@
-# Companion studies: small networks trained here, each study with tables, figures, claims and a page of its own. They need
-# nothing of the main study, but for the depth ladder: language models of equal width and different depth, if there are.
+# Companion studies: small networks trained here, each study with tables, figures, claims and a page of its own. They
+# need nothing of the main study, but for the depth ladder: its language models of equal width and different depth.
 
 
 rule companion_job:
@@ -43,7 +43,7 @@ rule companion_tables:
         runtime=needs.runtime(needs.Need(minutes=5)),
     params:
         settings=companion_settings,
-        version=versions.COMPANIONS,
+        version=versions.COMPANION_TABLES,
     message:
         "Tables and claims of the companion study {wildcards.companion}"
     script:
@@ -72,7 +72,7 @@ rule layer_angles:
     params:
         sequences=study.companions.depth.language_sequences,
         seed=study.companions.depth.seed,
-        version=versions.COMPANIONS,
+        version=versions.COMPANION_TABLES,
     message:
         "Angles along the layers of {wildcards.model}"
     script:
@@ -100,9 +100,8 @@ rule depth_ladder:
         mem_mb=needs.memory(needs.Need()),
         runtime=needs.runtime(needs.Need()),
     params:
-        criterion=criteria[0],
-        settings=study.companions.depth.model_dump(mode="json"),
-        version=versions.COMPANIONS,
+        settings=layout.language_settings,
+        version=versions.COMPANION_TABLES,
     message:
         "Language models of equal width and different depth"
     script:

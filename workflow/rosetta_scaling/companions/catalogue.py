@@ -1,13 +1,11 @@
-"""What all companion studies have in common: each is a module NAME_study with the same names.
+"""What all companion studies have in common: each is a module NAME_study with the same functions.
 
-    TABLES                            names of its tables
-    FIGURES                           names of its figures
     run_job(settings, job, device, folder)   does one of settings.jobs; writes its files into an existing folder
-    make_tables(settings, jobs)       name -> table, of TABLES, from the folder in which every job has one of its name
+    make_tables(settings, jobs)       name -> table, from the folder in which every job has a folder of its name
     judge(settings, tables)           claims, each as in claims.claim with the key `caveat`
-    draw(settings, tables)            name -> (Figure, the rows it draws), of FIGURES
+    draw(settings, tables)            name -> (matplotlib Figure, the rows it draws)
 
-Only run_job needs torch to compute.
+Only run_job needs torch to compute, and only draw needs matplotlib.
 """
 
 import importlib
@@ -36,7 +34,7 @@ def write_job(name: str, settings: Section, job: str, device: object, folder: st
     with atomic(folder) as part:
         part.mkdir()
         study_of(name).run_job(settings, job, device, part)
-        write_json(part / "manifest.json", {"study": name, "job": job, "settings": settings.model_dump(mode="json")})
+        write_json(part / "manifest.json", {"study": name, "job": job, "settings": settings.training()})
 
 
 def write_tables(name: str, settings: Section, jobs: str | Path, folder: str | Path) -> None:

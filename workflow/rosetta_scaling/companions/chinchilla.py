@@ -47,7 +47,7 @@ def fit_loss(runs: pd.DataFrame, form: str) -> dict[str, float]:
     unknowns are logarithms, so none can be negative.
     """
     names = FORMS[form]
-    if len(runs) <= 2 * len(names) + 1:
+    if len(runs) <= 2 * len(names) + 3:  # AICc wants that many
         raise StudyError(f"{len(runs)} runs are left to fit {2 * len(names) + 1} numbers; drop fewer")
     x = np.log(runs[list(names)].to_numpy())
     x, y = x - x.mean(0), np.log(runs.loss.to_numpy())
@@ -105,7 +105,7 @@ def chinchilla_table(runs: pd.DataFrame, settings: DepthSettings) -> pd.DataFram
     """
     rows = []
     for dropped in settings.chinchilla_dropped:
-        kept = runs.iloc[: len(runs) - dropped]
+        kept = runs.iloc[: max(0, len(runs) - dropped)]
         correlation = np.corrcoef(np.log(kept.width), np.log(kept.depth))[0, 1]
         for form, names in FORMS.items():
             fit, draws = fit_loss(kept, form), bootstrap_exponents(kept, form, settings)

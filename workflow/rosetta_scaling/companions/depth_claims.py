@@ -42,10 +42,10 @@ def cell(row: pd.Series) -> str:
 
 
 def beside_control(row, control, low: float, high: float) -> str:
-    """Is the value inside the bounds, where that of the control is not known to be inside, too?"""
+    """Is the value inside the bounds, where that of the control surely is not?"""
     vote = inside(row.low, row.high, low, high)
-    same = inside(control.low, control.high, low, high) == SUPPORTED
-    return INCONCLUSIVE if vote == SUPPORTED and same else vote
+    apart = inside(control.low, control.high, low, high) == NOT_SUPPORTED
+    return INCONCLUSIVE if vote == SUPPORTED and not apart else vote
 
 
 def _beside_local(local: pd.Series, regime: str) -> str:
@@ -194,7 +194,7 @@ def _shared(rosetta: pd.DataFrame) -> dict:
     shares = {regime: rows.loc["trained", regime].value for regime in ("tied", "independent")}
     control = rows.loc["untrained"].value
     return claim(
-        "Students of a smooth teacher share neurons, and those of independent teachers do not",
+        "Students of a smooth teacher share more neurons than those of independent teachers",
         LINK,
         combine(votes),
         "; ".join(

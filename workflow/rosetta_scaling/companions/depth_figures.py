@@ -14,7 +14,6 @@ NAMES = {
 }
 SHADES = dict(zip(NAMES, style.COLOURS, strict=False))
 LOSS, START = "loss", "start_loss"
-RIGHT_ANGLE = "right angle"
 
 
 # -- loss --------------------------------------------------------------------------------------------------------------

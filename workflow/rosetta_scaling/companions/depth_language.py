@@ -11,14 +11,15 @@ import pandas as pd
 
 from rosetta_scaling.companions.depth_real_claims import judge_language
 from rosetta_scaling.companions.depth_real_figures import language_data
-from rosetta_scaling.companions.depth_rosetta import add_layers, alignment
+from rosetta_scaling.companions.depth_rosetta import ALIGNMENT, add_layers, alignment
 from rosetta_scaling.companions.depth_settings import DepthSettings
 from rosetta_scaling.estimators import fit_power_law
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.rosetta import satisfying
 from rosetta_scaling.section import MINIMUM_RUNGS
 from rosetta_scaling.store import read_table, write_json, write_table
 
+PAIR_COLUMNS = ["model_a", "model_b", "layers", "kind"]
+PAIR_COLUMNS += [f"{middle}{key}" for middle in ("", "middle_") for key in ALIGNMENT]
 LOSS_FORMS = {"1 / depth": np.reciprocal, "ln depth": np.log}  # straight lines in these: two numbers each
 
 
@@ -84,11 +85,11 @@ def pair_alignment(matches: pd.DataFrame, layers: int, settings: DepthSettings) 
 
 
 def pairs_table(layout: Layout) -> pd.DataFrame:
-    """pair_alignment of the primary matches of every pair of equally deep models, and of every draw of untrained ones.
+    """pair_alignment of mutual best partners of every pair of equally deep models, and of every draw of untrained ones.
 
     Columns: model_a, model_b, layers, kind ("real", "untrained"), and those of pair_alignment.
     """
-    criterion, rows = layout.study.matching.criteria[0], []
+    rows = []
     for a, b in layout.depth_pairs:
         widths = [[layout.size(model).width] * layout.size(model).layers for model in (a, b)]
         null = read_table(layout.null("untrained", a, b))
@@ -96,10 +97,11 @@ def pairs_table(layout: Layout) -> pd.DataFrame:
             ("untrained", draw) for _, draw in null.groupby("draw")
         ]
         for kind, table in tables:
-            matches = add_layers(satisfying(table, criterion), *widths)
+            mutual = table[(table.rank_a == 1) & (table.rank_b == 1)]
+            matches = add_layers(mutual, *widths)
             found = pair_alignment(matches, len(widths[0]), layout.study.companions.depth)
             rows.append({"model_a": a, "model_b": b, "layers": len(widths[0]), "kind": kind} | found)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=PAIR_COLUMNS)
 
 
 def write_language(layout: Layout, folder: str | Path) -> None:

@@ -76,16 +76,16 @@ def _language_loss(losses: pd.DataFrame) -> dict:
     votes, cells = [], []
     for family, part in losses.groupby("family", sort=False):
         rmse = part.set_index("form").rmse
-        closer = rmse["1 / depth"] < rmse["ln depth"]
-        votes.append(NOT_SUPPORTED if not part.falls.all() else SUPPORTED if closer else INCONCLUSIVE)
+        ahead = 2 * part.points.iloc[0] * np.log(rmse["ln depth"] / max(rmse["1 / depth"], 1e-12))  # as AIC has it
+        votes.append(NOT_SUPPORTED if not part.falls.all() else SUPPORTED if ahead > CLOSER else INCONCLUSIVE)
         cells.append(f"{family}: {rmse['1 / depth']:.3f}, {rmse['ln depth']:.3f}")
     return claim(
         "At equal width the loss of language models falls towards a floor as 1 / depth",
         PAPER,
         combine(votes),
         "rmse (bits per byte) of a line in 1 / depth, in ln depth: " + ("; ".join(cells) or "no depth ladder"),
-        f"The loss falls with every step in depth and 1 / depth fits better in {votes.count(SUPPORTED)} of "
-        f"{len(votes)} families.",
+        f"The loss falls with every step in depth and 1 / depth fits better (by {CLOSER:g} in AIC) in "
+        f"{votes.count(SUPPORTED)} of {len(votes)} families.",
     ) | {"caveat": "Few depths, few seeds, and the same number of tokens for all: deep models are the least trained."}
 
 
@@ -127,14 +127,21 @@ def _language_updates(middle: pd.DataFrame, settings: DepthSettings) -> dict:
 def _language_matrix(pairs: pd.DataFrame, settings: DepthSettings) -> dict:
     keys, flat = ["model_a", "model_b", "layers"], settings.flatness
     told = pairs.dropna(subset=["middle_kappa"])
-    real, untrained = (told[told.kind == kind].groupby(keys).middle_kappa.mean() for kind in ("real", "untrained"))
-    excess = (real - untrained).dropna()
-    votes = [SUPPORTED if abs(e) < flat else NOT_SUPPORTED if e > flat else INCONCLUSIVE for e in excess]
-    cells = [f"{a} and {b}: {value:.2f}" for (a, b, _), value in excess.items()]
+    real = told[told.kind == "real"].set_index(keys)
+    excess = real.middle_kappa - told[told.kind == "untrained"].groupby(keys).middle_kappa.mean()
+    votes, cells = [], []
+    for (a, b, _), row in real.assign(excess=excess).dropna(subset=["excess"]).iterrows():
+        among = row.middle_null_low <= row.middle_kappa <= row.middle_null_high
+        diagonal = row.middle_kappa > row.middle_null_high and row.excess > flat
+        votes.append(NOT_SUPPORTED if diagonal else SUPPORTED if among and abs(row.excess) < flat else INCONCLUSIVE)
+        low, high = row.middle_null_low, row.middle_null_high
+        cells.append(f"{a} and {b}: {row.middle_kappa:.2f} (dealt anew {low:.2f} to {high:.2f}; {row.excess:+.2f})")
     return claim(
         "Layers in the middle of language models are exchangeable: their matrix of matches is flat",
         f"this study's reading of {PAPER}",
         combine(votes),
-        "kappa in the middle beyond untrained models, " + ("; ".join(cells) or "no pair has a middle that matches"),
-        f"Flat means within {flat:g} of the untrained control, as in {votes.count(SUPPORTED)} of {len(votes)} pairs.",
+        "kappa in the middle (with partners dealt anew; beyond untrained models), "
+        + ("; ".join(cells) or "no pair has a middle that matches"),
+        f"Flat means among partners dealt anew and within {flat:g} of the untrained control, as in "
+        f"{votes.count(SUPPORTED)} of {len(votes)} pairs; diagonal, beyond both, are {votes.count(NOT_SUPPORTED)}.",
     ) | {"caveat": "Only matches of which neither side is in a first or a last layer; pairs share models."}

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from rosetta_scaling import intervals
 from rosetta_scaling.companions.depth_rosetta import BETWEEN, INSIDE, alignment, layer_matrix
 from rosetta_scaling.companions.depth_settings import DepthSettings
-from rosetta_scaling.estimators import t_quantile
 
 JOB = ["regime", "steps"]
 CONTRASTS = (  # (name, (regime, steps: 0 short, 1 long; quantity), the same of what is subtracted)
@@ -30,24 +28,13 @@ def resampled_mean(values: Sequence[float], draws: int, seed: object) -> np.ndar
     return values[np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))].mean(1)
 
 
-def expanded_interval(draws: np.ndarray, confidence: float, clusters: int) -> tuple[float, float]:
-    """Percentile interval of resampled means, as wide as Student's for so few clusters (Hesterberg 2015, section 4.2).
-
-    Plain percentiles of six resampled values are too narrow by sqrt(5 / 6), and by normal quantiles in place of t.
-    """
-    if clusters < 2:
-        return np.nan, np.nan
-    tail = stats.norm.sf(np.sqrt(clusters / (clusters - 1)) * t_quantile(confidence, clusters - 1))
-    return intervals.of_draws(draws, 1 - 2 * tail)
-
-
 def mean_row(values: Sequence[float], settings: DepthSettings) -> dict[str, float]:
     """value, low, high and the number of teachers, of one value per teacher; those that are missing are left out."""
     values = pd.Series(values, dtype=float).dropna().to_numpy()
     if not len(values):
         return {"value": np.nan, "low": np.nan, "high": np.nan, "teachers": 0}
     draws = resampled_mean(values, settings.bootstrap, settings.seed)
-    low, high = expanded_interval(draws, settings.confidence, len(values))
+    low, high = intervals.of_resamples(draws, settings.confidence, len(values))
     return {"value": values.mean(), "low": low, "high": high, "teachers": len(values)}
 
 
@@ -110,7 +97,7 @@ def contrasts_table(values: pd.DataFrame, settings: DepthSettings) -> pd.DataFra
             draws.append(resampled_mean(alpha, settings.bootstrap, [settings.seed, *regime.encode()]))
             means.append(alpha.mean())
             sizes.append(len(alpha))
-        low, high = expanded_interval(draws[0] - draws[1], settings.confidence, min(sizes))
+        low, high = intervals.of_resamples(draws[0] - draws[1], settings.confidence, min(sizes))
         row = {"contrast": name, "value": means[0] - means[1], "low": low, "high": high, "teachers": min(sizes)}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -12,6 +12,7 @@ from rosetta_scaling import intervals
 from rosetta_scaling.depth import same_depth
 from rosetta_scaling.layout import layer_and_channel
 
+ALIGNMENT = ("matches", "share", "expected", "kappa", "null_low", "null_high")  # keys of `alignment`
 BETWEEN, INSIDE = "between", "inside"
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from rosetta_scaling.section import MINIMUM_RUNGS, Section
+from rosetta_scaling.companions.protocol import Protocol
+from rosetta_scaling.section import MINIMUM_RUNGS
 
 # Kind of students -> kind of their teacher. Those of `tied_euler` start from their teacher's own steps, made longer.
 REGIMES = {"independent": "independent", "tied": "tied", "tied_euler": "tied"}
@@ -14,7 +15,7 @@ Steps = Annotated[int, Field(ge=10)]
 Dropped = Annotated[int, Field(ge=0)]
 
 
-class DepthSettings(Section):
+class DepthSettings(Protocol):
     """Deep residual teachers, shallower students, and what is read from both; two minutes on two cores."""
 
     width: int = Field(16, ge=4)
@@ -71,7 +72,7 @@ class DepthSettings(Section):
     chinchilla: str | None = None
     """Table (.csv) of published runs for the fit of width and depth, one row each, with columns width, depth,
     parameters, tokens, loss; it is not ours to ship."""
-    chinchilla_dropped: tuple[Dropped, ...] = (40, 1, 20, 60, 80)
+    chinchilla_dropped: tuple[Dropped, ...] = Field((40, 1, 20, 60, 80), min_length=1)
     """Runs of the highest loss that the fit leaves out: first what the paper leaves out, then what it might have."""
     chinchilla_bootstrap: int = Field(200, ge=20)
     """Resamples of the runs; each is a fit of seven parameters."""
@@ -80,16 +81,20 @@ class DepthSettings(Section):
 
     @model_validator(mode="after")
     def _possible(self):
-        if len(set(self.depths)) < MINIMUM_RUNGS or max(self.depths) > self.teacher_depth // 2:
+        if (
+            len(set(self.depths)) < MINIMUM_RUNGS
+            or list(self.depths) != sorted(set(self.depths))
+            or max(self.depths) > self.teacher_depth // 2
+        ):
             raise ValueError(
-                f"depths is {self.depths}; a fit needs at least {MINIMUM_RUNGS} different ones, and students at most "
-                f"half as deep as their teachers ({self.teacher_depth})"
+                f"depths is {self.depths}; a fit needs at least {MINIMUM_RUNGS} different ones, from small to large, "
+                f"and students at most half as deep as their teachers ({self.teacher_depth})"
             )
         if self.steps[0] >= self.steps[1]:
             raise ValueError(f"steps is {self.steps}; expected two lengths of training, the shorter first")
         return self
 
-    reading: ClassVar = {
+    analysis: ClassVar = {
         *("min_r", "bootstrap", "shuffles", "confidence", "exponent_band", "angle_band", "orthogonal", "correlated"),
         *("flatness", "language_sequences", "chinchilla", "chinchilla_dropped", "chinchilla_bootstrap"),
     }  # settings that trained students do not depend on

@@ -3,15 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from rosetta_scaling.companions import depth_claims, depth_figures, depth_real_claims, depth_real_figures, depth_results
+from rosetta_scaling.companions import depth_claims, depth_real_claims, depth_results
 from rosetta_scaling.companions.chinchilla import chinchilla_table, read_runs
 from rosetta_scaling.companions.depth_settings import DepthSettings
 from rosetta_scaling.store import read_table
 
-TABLES = ("losses", "exponents", "contrasts", "turns", "angles", "alignments", "rosetta", "layers")
-FIGURES = tuple(depth_figures.FIGURES)
 RUNS = "runs"  # table and figure of published runs, when there are any
 
 
@@ -41,7 +38,9 @@ def judge(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> list[dict
     return claims
 
 
-def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, pd.DataFrame]]:
+def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
+    from rosetta_scaling.companions import depth_figures, depth_real_figures
+
     drawn = {}
     for name, (pick, draw_rows) in depth_figures.FIGURES.items():
         rows = pick(tables)

@@ -108,7 +108,7 @@ def _steeper(differences: pd.DataFrame) -> dict:
         combine(votes),
         f"difference of exponents {by(rows, ['within'], 'value')}",
         f"In the same window, ReLU's exponent is below SiLU's at {votes.count(SUPPORTED)} of {len(votes)} training "
-        "lengths. Seeds are resampled in pairs that start from the same networks.",
+        "lengths. These intervals are of seeds alone, resampled in pairs that start from the same networks.",
     ) | {"caveat": PROTOCOL}
 
 
@@ -161,7 +161,7 @@ def _ticket(modes: pd.DataFrame, tickets: pd.DataFrame, settings: LotterySetting
             f"seeds, loss {best.loss:.1e}), {others}{best.null_untrained:.2f} untrained"
         )
     return claim(
-        "Losses of SiLU networks with two neurons fall into discrete modes, and the best mode is the symmetric pair",
+        "Losses of SiLU networks with two neurons fall into several modes, and the best mode is the symmetric pair",
         PAPER,
         combine(votes),
         "; ".join(cells) or "no mode has enough seeds",
@@ -170,7 +170,8 @@ def _ticket(modes: pd.DataFrame, tickets: pd.DataFrame, settings: LotterySetting
         f"{settings.asymmetric:g}, where 0 is a perfect pair.",
     ) | {
         "caveat": "Which mode a seed reaches depends on initial values; a pair fits x^2 as closely as one likes, so "
-        "that the loss of the best mode says how long it was trained."
+        "that the loss of the best mode says how long it was trained. That modes are discrete is not tested: they are "
+        "what a smoothed density is cut into at its minima."
     }
 
 

@@ -16,7 +16,7 @@ GUIDE = {"color": "0.2", "lw": 1}
 
 def each_run(data: pd.DataFrame, axes: list[Axes]) -> Iterator[tuple[Axes, str, pd.DataFrame]]:
     """One panel for every activation and training length, with its title."""
-    for ax, ((activation, steps), part) in zip(axes, data.groupby(["activation", "steps"], sort=False), strict=True):
+    for ax, ((activation, steps), part) in zip(axes, data.groupby(["activation", "steps"], sort=False), strict=False):
         yield ax, f"{NAMES[activation]}, {steps:,} steps", part
 
 

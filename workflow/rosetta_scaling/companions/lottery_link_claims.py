@@ -75,15 +75,15 @@ def _shared(matches: pd.DataFrame, settings: LotterySettings) -> dict:
 def _flat(activations: pd.DataFrame, settings: LotterySettings) -> dict:
     rows = activations[activations.target == ONE_DIMENSION]
     limit = 1 - settings.match_r
-    votes = votes_of(rows, -np.inf, limit, "excess_low", "excess_high")
+    votes = votes_of(rows, -limit, limit, "excess_low", "excess_high")
     return claim(
         "In one dimension, matching by activations does not tell trained networks from untrained ones",
         OURS,
         combine(votes),
         "share of neurons matched beyond the untrained null, by activation and width: "
         + by(rows, ["activation", "width"], "excess", "excess_low", "excess_high"),
-        f"Trained networks exceed untrained ones by less than {limit:.0%} of all neurons at {votes.count(SUPPORTED)} "
-        f"of {len(votes)} combinations; untrained networks match {rows.null_untrained.min():.0%} to "
+        f"The share of trained networks differs from that of untrained ones by less than {limit:.0%} of all neurons at "
+        f"{votes.count(SUPPORTED)} of {len(votes)} combinations; untrained networks match {rows.null_untrained.min():.0%} to "
         f"{rows.null_untrained.max():.0%} of their neurons.",
     ) | {"caveat": "Curves on an interval correlate whatever they mean; nothing here is about language models."}
 

@@ -17,8 +17,10 @@ from scipy.stats import norm
 
 from rosetta_scaling.companions.lottery_results import Run, resample_counts
 from rosetta_scaling.companions.lottery_settings import LotterySettings
-from rosetta_scaling.intervals import of_draws
+from rosetta_scaling.intervals import of_draws, of_resamples
 
+MODE_COLUMNS = ["activation", "steps", "mode", "seeds", "share", "loss", "asymmetry", "null_untrained", "same_sign"]
+MODE_COLUMNS += ["matched_same", "matched_other"]
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
@@ -166,7 +168,7 @@ def mode_table(settings: LotterySettings, runs: list[Run], tickets: pd.DataFrame
             row = {"mode": mode, "seeds": len(part), "share": part.share.iloc[0], "loss": part.loss.median()}
             row |= {"asymmetry": part.asymmetry.median(), "null_untrained": null}
             rows.append(run.name | row | {"same_sign": (part.w1 * part.w2 > 0).mean()} | shares)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=MODE_COLUMNS)
 
 
 # ---- neurons that networks share -------------------------------------------------------------------------------------
@@ -195,8 +197,8 @@ def against_nulls(settings: LotterySettings, real: np.ndarray, nulls: dict[str, 
     counts = counts[(counts > 0).sum(1) > 1]  # a draw of one seed alone has no pair
     share, *means = (over_pairs(one, np.ones((1, seeds)))[0] for one in measures)
     draws, *null_draws = (over_pairs(one, counts) for one in measures)
-    low, high = of_draws(draws, settings.confidence)
-    below, above = of_draws(draws - np.max(null_draws, axis=0), settings.confidence)
+    low, high = of_resamples(draws, settings.confidence, seeds)
+    below, above = of_resamples(draws - np.max(null_draws, axis=0), settings.confidence, seeds)
     found = {"share": share, "low": low, "high": high}
     found |= {f"null_{name}": mean for name, mean in zip(nulls, means, strict=True)}
     return found | {"excess": share - max(means), "excess_low": below, "excess_high": above}

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from rosetta_scaling.companions.protocol import Protocol
 from rosetta_scaling.section import Section
 
 ACTIVATIONS = ("silu", "relu")
@@ -23,7 +24,7 @@ class Quadratic(Section):
     eigenvalue_ratio: float = Field(8.0, gt=1)
     """Largest eigenvalue over the smallest, evenly spaced on a logarithm: distinct ones give every direction a name.
     The control has equal ones, for which every rotation of a solution is a solution."""
-    widths: list[Width] = [8, 16, 32, 64, 128]
+    widths: list[Width] = Field([8, 16, 32, 64, 128], min_length=1)
     """Hidden neurons; below twice the dimension no network has a symmetric pair for every direction."""
     seeds: int = Field(6, ge=3)
     """Networks per width: 6 make 15 pairs."""
@@ -35,7 +36,7 @@ class Quadratic(Section):
     """New inputs on which activations are compared."""
 
 
-class LotterySettings(Section):
+class LotterySettings(Protocol):
     """Networks with one hidden layer fitted to y = x^2 on [-2, 2]."""
 
     widths: list[Width] = [2, 4, 8, 16, 32, 64, 128]
@@ -77,7 +78,7 @@ class LotterySettings(Section):
     """Two neurons are called alike, and a pair symmetric, when they differ by less than this share of their length."""
     asymmetric: float = Field(1.0, gt=0)
     """Pairs that differ by more than their length are called asymmetric; the modes that are no tickets should."""
-    ensembles: list[Annotated[int, Field(ge=1)]] = [1, 2, 4, 8, 16]
+    ensembles: list[Annotated[int, Field(ge=1)]] = Field([1, 2, 4, 8, 16], min_length=1)
     """Networks that are averaged, up to half of those there are."""
     ensemble_draws: int = Field(200, ge=20)
     """Random ensembles of a size."""
@@ -113,7 +114,7 @@ class LotterySettings(Section):
             raise ValueError("final_learning_rate is above learning_rate; it has to be reached by a fall")
         return self
 
-    reading: ClassVar = {
+    analysis: ClassVar = {
         *("window", "small_window", "tolerance", "small_tolerance", "mode_bandwidth", "mode_share", "least_modes"),
         *("close", "asymmetric", "ensembles", "ensemble_draws", "ensemble_ratio", "link_seeds", "match_r", "bootstrap"),
         *("confidence", "elements"),

@@ -3,18 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from rosetta_scaling.companions import lottery_claims, lottery_links, lottery_results
-from rosetta_scaling.companions import lottery_figures as figures
-from rosetta_scaling.companions import lottery_link_figures as link_figures
 from rosetta_scaling.companions.lottery_activations import activation_table
 from rosetta_scaling.companions.lottery_ensembles import ensemble_table
 from rosetta_scaling.companions.lottery_settings import LotterySettings
 
-TABLES = ("losses", "curves", "slopes", "fits", "differences", "ensembles", "pairs", "tickets", "modes", "neurons")
-TABLES += ("matches", "activations")
-FIGURES = ("losses", "slopes", "curves", "ensembles", "modes", "tickets", "neurons", "pairs", "matches", "activations")
 FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what a figure of losses draws of the fits
 
 
@@ -53,7 +47,10 @@ def judge(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> list[di
     return lottery_claims.judge(tables, settings)
 
 
-def draw(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, pd.DataFrame]]:
+def draw(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
+    from rosetta_scaling.companions import lottery_figures as figures
+    from rosetta_scaling.companions import lottery_link_figures as link_figures
+
     losses = tables["losses"].merge(tables["fits"][FITTED])
     better = tables["ensembles"][tables["ensembles"].group == "good half"]
     tickets = tables["tickets"]

@@ -73,12 +73,6 @@ class Mixture:
         rank = rank.reshape(utilities.shape)
         return rank.min(1), rank.max(1)
 
-    def width_of_share(self, share: float) -> np.ndarray:
-        """Smallest width (tasks,) at which this share of a task's features, counted, is kept."""
-        features = self.spectra.shape[1]
-        found = [self.kept(width).sum(1) for width in range(self.spectra.size + 1)]
-        return (np.array(found) >= share * features - 1e-9).argmax(0)
-
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
     chosen = np.zeros(values.size, bool)
@@ -110,18 +104,11 @@ def endless_exponent(a: float, b: float) -> float:
 
 
 def compute_optimal_excess(size: np.ndarray, alpha: float, beta: float) -> np.ndarray:
-    """N**-alpha + D**-beta at the compute for which N is the best size, found by minimising it numerically.
+    """N**-alpha + D**-beta at the compute N D for which N is the best size, with both prefactors 1.
 
-    Data and sizes are in units that make both prefactors 1, and compute is N D.
+    There the derivative by ln N at constant N D vanishes: alpha N**-alpha = beta D**-beta.
     """
-    excess = []
-    for log_n in np.log(size):
-        # Where N is best, the derivative by ln N at constant N D is zero: look for the D at which that is so.
-        slope = optimize.brentq(
-            lambda log_d, log_n=log_n: alpha * np.exp(-alpha * log_n) - beta * np.exp(-beta * log_d), -100, 200
-        )
-        excess.append(np.exp(-alpha * log_n) + np.exp(-beta * slope))
-    return np.array(excess)
+    return size**-alpha * (1 + alpha / beta)
 
 
 def matching_share(alpha: float, beta: float) -> float:

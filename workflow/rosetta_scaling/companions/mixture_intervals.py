@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.companions.mixture_settings import MixtureSettings
-from rosetta_scaling.intervals import of_draws
+from rosetta_scaling.intervals import of_resamples
 
 HALF = 0.5  # share of a task that makes a width its critical one
 
@@ -23,7 +23,7 @@ def bootstrap(values: np.ndarray, statistic: Callable, settings: MixtureSettings
     rng = np.random.default_rng(settings.seed)
     drawn = rng.integers(values.shape[1], size=(settings.resamples, *values.shape))
     draws = statistic(np.take_along_axis(values[None], drawn, axis=2))
-    return float(statistic(values)), *map(float, of_draws(draws, settings.confidence))
+    return float(statistic(values)), *map(float, of_resamples(draws, settings.confidence, values.shape[1]))
 
 
 def mean_of_one(values: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ def by_width(table: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def crossing(widths: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Width at which share (..., widths) first reaches HALF, between widths on a log axis; the last one if nowhere."""
+    """Width at which share (..., widths) first reaches HALF, between widths on a log axis; infinite if nowhere."""
     reached = share >= HALF
     place = np.where(reached.any(-1), reached.argmax(-1), len(widths) - 1)
     before = np.maximum(place - 1, 0)
@@ -74,4 +74,4 @@ def crossing(widths: np.ndarray, share: np.ndarray) -> np.ndarray:
     rise = np.where(above > below, above - below, 1)
     part = np.where((place > 0) & (above >= HALF), (HALF - below) / rise, 1.0)
     log = np.log(widths)
-    return np.exp(log[before] + part * (log[place] - log[before]))
+    return np.where(reached.any(-1), np.exp(log[before] + part * (log[place] - log[before])), np.inf)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from rosetta_scaling.companions.protocol import Protocol
 from rosetta_scaling.section import Section
 
 SMALLEST = 3  # widths that a trend over widths needs
@@ -133,7 +134,7 @@ class Relu(Section):
     at that width and beyond."""
 
 
-class MixtureSettings(Section):
+class MixtureSettings(Protocol):
     """Capacity, interference and rare tasks: everything that the results depend on."""
 
     tasks: Tasks = Tasks()
@@ -152,7 +153,7 @@ class MixtureSettings(Section):
     """Decides all initial weights, inputs and resamples."""
 
     jobs: ClassVar = ("population", "retention", "injection", "rosetta")  # names of the training jobs
-    reading: ClassVar = {
+    analysis: ClassVar = {
         **dict.fromkeys(("law", "trend", "confidence", "resamples"), True),
         "tasks": {"tie"},
         "population": {"tolerance", "kept"},
@@ -185,6 +186,11 @@ class MixtureSettings(Section):
                 f"retention.widths is {self.retention.widths}; expected some that the features of the common tasks "
                 f"fill ({total - self.tasks.features} or less) and some that hold those of all ({total} or more)"
             )
+        gaps = self.injection.gaps
+        if gaps != sorted(set(gaps)) or gaps[0] < 1:
+            raise ValueError(f"injection.gaps is {gaps}; expected whole numbers above 0, from small to large")
+        if self.retention.probe >= self.retention.again:
+            raise ValueError(f"retention.probe is {self.retention.probe}; it has to be before retention.again")
         if self.injection.batch < max(self.injection.gaps):
             raise ValueError(
                 f"injection.gaps is {self.injection.gaps}; a batch holds {self.injection.batch} examples at most"

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from rosetta_scaling.companions import mixture_claims, mixture_figures, mixture_results
-from rosetta_scaling.companions.mixture_results import TABLES as TABLES
+from rosetta_scaling.companions import mixture_claims, mixture_results
 from rosetta_scaling.companions.mixture_settings import MixtureSettings
 from rosetta_scaling.store import read_table, write_table, write_tensors
 
-FIGURES = tuple(mixture_figures.FIGURES)
 WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} | {"rosetta": ("allocation", "rosetta")}
 
 
@@ -40,5 +37,7 @@ def judge(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> list[di
     return mixture_claims.judge(tables, settings)
 
 
-def draw(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Figure, pd.DataFrame]]:
+def draw(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
+    from rosetta_scaling.companions import mixture_figures
+
     return {name: (draw(tables, settings), tables[data]) for name, (draw, data) in mixture_figures.FIGURES.items()}

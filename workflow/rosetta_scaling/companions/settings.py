@@ -9,7 +9,8 @@ from rosetta_scaling.section import Section
 
 
 class Companions(Section):
-    """Three studies of scaling in small networks; they depend on nothing else in the study."""
+    """Three studies of scaling in small networks; they depend on nothing else in the study, but for language models of
+    one width and different depths, where it trains such."""
 
     studies: list[Literal["lottery", "depth", "mixture"]] = []
     """Those that are made with this study and stand in its report; the default study has all three."""
