@@ -654,6 +654,21 @@ def test_what_networks_have_in_common_is_on_the_page(page):
     assert ["neox-r1", "llama-r1", "12.5%", "0.43", "0.02", "0.24", "0.88", "shared embeddings"] in page.rows
 
 
+def test_companion_studies_are_named_with_their_verdicts(results, tmp_path):
+    folders = {"lottery": [tmp_path / "lottery"], "depth": [tmp_path / "depth", tmp_path / "language"]}
+    verdicts = {"lottery": ["supported"], "depth": ["not supported"] * 2, "language": ["inconclusive", "not supported"]}
+    for name, given in verdicts.items():
+        write_json(tmp_path / name / "claims.json", {"claims": [{"verdict": verdict} for verdict in given]})
+    shutil.copytree(results, tmp_path / "results")
+    write_report(tmp_path / "results", tmp_path / "report", folders)
+    lines = (tmp_path / "report/index.html").read_text().splitlines()
+    lottery, depth = (next(line for line in lines if f'href="{name}.html"' in line) for name in folders)
+    assert "Lottery-ticket ensembling" in lottery
+    assert "1 supported, 0 not supported and 0 inconclusive" in lottery
+    assert "0 supported, 3 not supported and 1 inconclusive" in depth
+    assert "companions" not in (results / "report/index.html").read_text()
+
+
 def test_a_wrong_verdict_or_a_missing_figure_stops_without_a_page(results, tmp_path):
     copy = tmp_path / "results"
     shutil.copytree(results, copy)

@@ -381,7 +381,7 @@ def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
         pd.concat([read_table(finished / "results" / one / point) for point in points]) for one in ("smoke", name)
     )
     expected, found = (table[table.criterion.isin(names)].reset_index(drop=True) for table in (expected, found))
-    columns = ["curve", "point", "criterion", "count", "null_iid", "equal_n_count", "calibrated_05"]
+    columns = ["criterion", "count", "null_iid", "equal_n_count", "calibrated_05"]
     columns += [f"null_{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
     pd.testing.assert_frame_equal(found[columns], expected[columns])
 

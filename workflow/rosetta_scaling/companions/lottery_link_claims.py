@@ -83,8 +83,8 @@ def _flat(activations: pd.DataFrame, settings: LotterySettings) -> dict:
         "share of neurons matched beyond the untrained null, by activation and width: "
         + by(rows, ["activation", "width"], "excess", "excess_low", "excess_high"),
         f"The share of trained networks differs from that of untrained ones by less than {limit:.0%} of all neurons at "
-        f"{votes.count(SUPPORTED)} of {len(votes)} combinations; untrained networks match {rows.null_untrained.min():.0%} to "
-        f"{rows.null_untrained.max():.0%} of their neurons.",
+        f"{votes.count(SUPPORTED)} of {len(votes)} combinations; untrained networks match "
+        f"{rows.null_untrained.min():.0%} to {rows.null_untrained.max():.0%} of their neurons.",
     ) | {"caveat": "Curves on an interval correlate whatever they mean; nothing here is about language models."}
 
 
