@@ -80,5 +80,5 @@ def protocol_cells(settings: Section) -> dict:
         for step in key.split("."):
             value = getattr(value, step)
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
-        rows.append({"setting": key, "value": shown, "meaning": meaning})
+        rows.append({"setting": key, "value": shown, "meaning": " ".join(meaning.split())})
     return cells(pd.DataFrame(rows), {"setting": "setting", "value": "value", "meaning": "meaning"})
