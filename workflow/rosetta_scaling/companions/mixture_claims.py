@@ -11,6 +11,8 @@ from rosetta_scaling.companions.mixture import matching_share
 from rosetta_scaling.companions.mixture_rosetta_claims import PAPER, cell, judge_rosetta, reach, with_caveat
 from rosetta_scaling.companions.mixture_settings import MixtureSettings
 
+NEGLIGIBLE = 1e-3  # of a loss that is 1 where nothing is learned
+
 
 def judge(tables: dict[str, pd.DataFrame], settings: MixtureSettings) -> list[dict]:
     """All claims, each as in claims.py and with `caveat`: what the verdict does not say. Tables: mixture_results."""
@@ -234,7 +236,12 @@ def _learn_and_forget(rows: pd.DataFrame, trends: pd.DataFrame, settings: Mixtur
 
 
 def _gap(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
-    votes = [inside(row.effect_low, row.effect_high, 0, np.inf) for row in rows.itertuples()]
+    votes = [
+        INCONCLUSIVE
+        if max(abs(row.effect_low), abs(row.effect_high)) < NEGLIGIBLE
+        else inside(row.effect_low, row.effect_high, 0, np.inf)
+        for row in rows.itertuples()
+    ]
     most = rows.loc[rows.effect.idxmax()]
     gaps = settings.injection.gaps
     return with_caveat(
@@ -245,7 +252,7 @@ def _gap(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
             f"rare loss at gap {max(gaps)} less gap {min(gaps)}: {rows.effect.min():.3f} to {rows.effect.max():.3f}, "
             f"largest at width {most.width:.0f}: {cell(most, 'effect')}",
             f"The difference is surely above zero at {votes.count(SUPPORTED)} of {len(votes)} widths and surely not "
-            f"at {votes.count(NOT_SUPPORTED)}.",
+            f"at {votes.count(NOT_SUPPORTED)}; less than {NEGLIGIBLE:g} either way decides nothing.",
         ),
         "Linear networks show this effect weakly: a common gradient that has died down forgets nothing, however long "
         "the gap.",
