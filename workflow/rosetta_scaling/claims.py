@@ -49,8 +49,10 @@ def judge(tables: dict[str, pd.DataFrame], criteria: list[str]) -> list[dict]:
     return claims
 
 
-def claim(words: str, source: str, verdict: str, statistic: str, sentence: str) -> dict:
-    return {"claim": words, "source": source, "verdict": verdict, "statistic": statistic, "sentence": sentence}
+def claim(words: str, source: str, verdict: str, statistic: str, sentence: str, caveat: str = "") -> dict:
+    """`caveat` is what the verdict does not say; claims without one have no such key."""
+    made = {"claim": words, "source": source, "verdict": verdict, "statistic": statistic, "sentence": sentence}
+    return made | ({"caveat": caveat} if caveat else {})
 
 
 def _null(counts: pd.DataFrame, null: str) -> dict:

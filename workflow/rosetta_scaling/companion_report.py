@@ -25,12 +25,13 @@ def write_companion(layout: Layout, name: str) -> None:
     settings, folder, page = layout.companion_settings(name), Path(layout.companion(name)), Path(layout.report).parent
     folders, drawn = layout.companion_tables(name), folder / "figures"
     write_figures(name, settings, folders, drawn)
+    values = settings.model_dump(mode="json")
     provenance = {
         "study": f"{name} of {layout.study.study}",
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **environment(),
-        "settings": settings.model_dump(mode="json"),
-        "settings_sha256": digest(settings.model_dump(mode="json")),
+        "settings": values,
+        "settings_sha256": digest(values),
         "files": hashes(file for path in folders for file in Path(path).iterdir()),
     }
     write_json(folder / "provenance.json", provenance)

@@ -311,7 +311,7 @@ def companion_settings(wildcards):
 
 
 def jobs_of_companion(wildcards):
-    """What its jobs have trained, and the table of published runs where it is there; else the job says what it lacks."""
+    """What its jobs have trained, and the table of published runs; when that is missing, the job says so."""
     name = wildcards.companion
     jobs = layout.companion_settings(name).jobs
     files = [f"{layout.companion_jobs(name)}/{job}/manifest.json" for job in jobs]

@@ -62,10 +62,9 @@ def _averaging(whole: pd.DataFrame, local: pd.Series, settings: DepthSettings) -
         + _beside_local(local, "independent"),
         f"Students of {row.teachers:.0f} teachers whose layers are independent, after {settings.steps[-1]:,} steps; "
         f"supported means inside 1 +/- {band:g}.",
-    ) | {
-        "caveat": "The interval is over teachers and knows nothing of the window: the local exponents do. More layers "
-        "are more neurons, too; depth alone was not varied."
-    }
+        "The interval is over teachers and knows nothing of the window: the local exponents do. More layers "
+        "are more neurons, too; depth alone was not varied.",
+    )
 
 
 def _steeper(contrasts: pd.DataFrame, whole: pd.DataFrame, settings: DepthSettings) -> dict:
@@ -77,7 +76,8 @@ def _steeper(contrasts: pd.DataFrame, whole: pd.DataFrame, settings: DepthSettin
         inside(row.low, row.high, least, np.inf),
         f"difference of exponents {cell(row)}; tied {cell(tied)}, independent {cell(independent)}",
         f"Supported means a difference above {least:g}.",
-    ) | {"caveat": UNCONVERGED}
+        UNCONVERGED,
+    )
 
 
 def _rises(contrasts: pd.DataFrame) -> dict:
@@ -88,7 +88,8 @@ def _rises(contrasts: pd.DataFrame) -> dict:
         inside(row.low, row.high, 0, np.inf),
         f"difference between two lengths of training {cell(row)}; independent teachers {cell(other)}",
         "The same teachers and starts at both lengths, each with a schedule of its own.",
-    ) | {"caveat": "Two lengths tell a direction, not where it ends."}
+        "Two lengths tell a direction, not where it ends.",
+    )
 
 
 def _third_order(whole: pd.DataFrame, local: pd.Series, contrasts: pd.DataFrame, settings: DepthSettings) -> dict:
@@ -104,7 +105,8 @@ def _third_order(whole: pd.DataFrame, local: pd.Series, contrasts: pd.DataFrame,
         f"exponent {cell(row)} after {settings.steps[-1]:,} steps{_beside_local(local, 'tied')}; it rose by "
         f"{cell(rises)}",
         f"Supported means inside 3 +/- {settings.exponent_band:g}; a smaller one that still rises decides nothing.",
-    ) | {"caveat": UNCONVERGED}
+        UNCONVERGED,
+    )
 
 
 def _beats_euler(contrasts: pd.DataFrame, whole: pd.DataFrame) -> dict:
@@ -117,7 +119,8 @@ def _beats_euler(contrasts: pd.DataFrame, whole: pd.DataFrame) -> dict:
         f"difference of exponents {cell(row)}; trained {cell(after)}, untrained steps {cell(before)}",
         "Students start as the longer Euler steps of their teacher. The squared error of these falls as depth^-2, and "
         "faster where the depth of the teacher is near: as (1 / depth - 1 / its depth)^2.",
-    ) | {"caveat": "Training gains most where steps are longest, and a student that is not converged hides its order."}
+        "Training gains most where steps are longest, and a student that is not converged hides its order.",
+    )
 
 
 def _step_angle(whole: pd.DataFrame, regime: str, settings: DepthSettings) -> dict:
@@ -129,7 +132,8 @@ def _step_angle(whole: pd.DataFrame, regime: str, settings: DepthSettings) -> di
         beside_control(row, control, 1 - band, 1 + band),
         f"exponent of the step angle {cell(row)}; untrained students {cell(control)}",
         f"Supported means inside 1 +/- {band:g} where the untrained control is not.",
-    ) | {"caveat": "A mean over layers, the first and the last included."}
+        "A mean over layers, the first and the last included.",
+    )
 
 
 def _update_angle(turns: pd.DataFrame, regime: str, settings: DepthSettings) -> dict:
@@ -150,11 +154,12 @@ def _update_angle(turns: pd.DataFrame, regime: str, settings: DepthSettings) -> 
         + f"; untrained students {control.value.min():.2f} to {control.value.max():.2f}{beside}",
         f"Supported means {'below' if regime == 'tied' else f'between {low:g} and'} {high:g} at every depth, where the "
         "untrained control is not.",
-    ) | {
-        "caveat": "Right angles are what random updates have, so they cannot tell averaging from no structure at all."
-        if regime == "independent"
-        else "Deep students are the least converged, and the noise of their updates widens the angle."
-    }
+        (
+            "Right angles are what random updates have, so they cannot tell averaging from no structure at all."
+            if regime == "independent"
+            else "Deep students are the least converged, and the noise of their updates widens the angle."
+        ),
+    )
 
 
 def _matrix(rosetta: pd.DataFrame, regime: str, settings: DepthSettings) -> dict:
@@ -176,10 +181,9 @@ def _matrix(rosetta: pd.DataFrame, regime: str, settings: DepthSettings) -> dict
         f"Kappa is 0 when partners lie in any layer and 1 when they lie at the same depth; {words} means "
         f"{f'above {flat:g}' if regime == 'tied' else f'within {flat:g} of 0'} beyond the untrained control, at every "
         "depth.",
-    ) | {
-        "caveat": "Mutual best partners count whatever their r, and kappa wants the very layer: where layers are many, "
-        "neighbours do nearly the same and it is small although matches stay near the diagonal."
-    }
+        "Mutual best partners count whatever their r, and kappa wants the very layer: where layers are many, "
+        "neighbours do nearly the same and it is small although matches stay near the diagonal.",
+    )
 
 
 def _shared(rosetta: pd.DataFrame) -> dict:
@@ -203,7 +207,8 @@ def _shared(rosetta: pd.DataFrame) -> dict:
         + f" of neurons at depths {', '.join(map(str, tied.index))}; untrained at most {100 * control.max():.1f}%",
         "Beyond the untrained control, the share with a mutual partner of high r is above that of independent teachers "
         f"at {votes.count(SUPPORTED)} of {len(votes)} depths.",
-    ) | {"caveat": "The share depends on the least r, which was fixed beforehand."}
+        "The share depends on the least r, which was fixed beforehand.",
+    )
 
 
 def _similar_layers(rosetta: pd.DataFrame) -> dict:
@@ -220,4 +225,5 @@ def _similar_layers(rosetta: pd.DataFrame) -> dict:
         f"neurons with a partner of high r in another layer, {'; '.join(cells)}; untrained at most "
         f"{100 * rows.loc['untrained'].value.max():.1f}%",
         f"The share is above that of untrained students at {votes.count(SUPPORTED)} of {len(votes)} depths.",
-    ) | {"caveat": "A teacher whose layers are all the same invites it."}
+        "A teacher whose layers are all the same invites it.",
+    )

@@ -40,7 +40,8 @@ def _published(runs: pd.DataFrame, settings: DepthSettings) -> dict:
         inside(row.low, row.high, 1 - band, 1 + band),
         f"exponent of depth {cell(row)}, standard error {row.se:.2f}, {row.runs} runs",
         f"Supported means inside 1 +/- {band:g}; ln width and ln depth correlate at {row.correlation:.2f}.",
-    ) | {"caveat": "One interval for one choice of runs: see the claim about the choice."}
+        "One interval for one choice of runs: see the claim about the choice.",
+    )
 
 
 def _robust(runs: pd.DataFrame, settings: DepthSettings) -> dict:
@@ -54,7 +55,8 @@ def _robust(runs: pd.DataFrame, settings: DepthSettings) -> dict:
         NOT_SUPPORTED if wide and outside else INCONCLUSIVE if wide or outside else SUPPORTED,
         ", ".join(f"{row.dropped} dropped: {row.alpha:.2f}" for row in rows.itertuples()),
         f"It moves by {spread:.2f}; more than {settings.exponent_band:g} and out of the first interval is dependence.",
-    ) | {"caveat": "Runs of the highest loss are small ones: leaving them out also narrows the range of depths."}
+        "Runs of the highest loss are small ones: leaving them out also narrows the range of depths.",
+    )
 
 
 def _rival(runs: pd.DataFrame) -> dict:
@@ -69,7 +71,8 @@ def _rival(runs: pd.DataFrame) -> dict:
         + ", ".join(f"{dropped} dropped: {a:+.1f}" for dropped, a in ahead.items()),
         f"The form with width and depth is ahead by more than {CLOSER:g} for {votes.count(SUPPORTED)} of {len(votes)} "
         "choices of runs.",
-    ) | {"caveat": "It has two more numbers to fit, for which AICc makes it pay."}
+        "It has two more numbers to fit, for which AICc makes it pay.",
+    )
 
 
 def _language_loss(losses: pd.DataFrame) -> dict:
@@ -86,7 +89,8 @@ def _language_loss(losses: pd.DataFrame) -> dict:
         "rmse (bits per byte) of a line in 1 / depth, in ln depth: " + ("; ".join(cells) or "no depth ladder"),
         f"The loss falls with every step in depth and 1 / depth fits better (by {CLOSER:g} in AIC) in "
         f"{votes.count(SUPPORTED)} of {len(votes)} families.",
-    ) | {"caveat": "Few depths, few seeds, and the same number of tokens for all: deep models are the least trained."}
+        "Few depths, few seeds, and the same number of tokens for all: deep models are the least trained.",
+    )
 
 
 def _language_steps(exponents: pd.DataFrame, settings: DepthSettings) -> dict:
@@ -101,7 +105,8 @@ def _language_steps(exponents: pd.DataFrame, settings: DepthSettings) -> dict:
         combine(votes),
         "exponent of the step angle, " + ("; ".join(cells) or "no depth ladder"),
         f"Supported means inside 1 +/- {band:g} where the untrained control is not.",
-    ) | {"caveat": "Three points leave one degree of freedom; the first and the last layer are left out."}
+        "Three points leave one degree of freedom; the first and the last layer are left out.",
+    )
 
 
 def _language_updates(middle: pd.DataFrame, settings: DepthSettings) -> dict:
@@ -121,7 +126,8 @@ def _language_updates(middle: pd.DataFrame, settings: DepthSettings) -> dict:
         f"{rows.untrained.max():.2f}" if told else "no model has enough layers",
         f"Between {low:g} and {high:g} in {len(votes) - votes.count(NOT_SUPPORTED)} of {len(votes)} models; untrained "
         f"models are there, too, in {votes.count(INCONCLUSIVE)} of these.",
-    ) | {"caveat": "Right angles are what random updates have."}  # fmt: skip
+"Right angles are what random updates have.",
+)  # fmt: skip
 
 
 def _language_matrix(pairs: pd.DataFrame, settings: DepthSettings) -> dict:
@@ -144,4 +150,5 @@ def _language_matrix(pairs: pd.DataFrame, settings: DepthSettings) -> dict:
         + ("; ".join(cells) or "no pair has a middle that matches"),
         f"Flat means among partners dealt anew and within {flat:g} of the untrained control, as in "
         f"{votes.count(SUPPORTED)} of {len(votes)} pairs; diagonal, beyond both, are {votes.count(NOT_SUPPORTED)}.",
-    ) | {"caveat": "Only matches of which neither side is in a first or a last layer; pairs share models."}
+        "Only matches of which neither side is in a first or a last layer; pairs share models.",
+    )

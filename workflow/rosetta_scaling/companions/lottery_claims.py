@@ -44,12 +44,11 @@ def _near_one(fits: pd.DataFrame, curves: pd.DataFrame, settings: LotterySetting
         f"The exponent of the median loss lies within {off:g} of -1 at {votes.count(SUPPORTED)} of {len(votes)} "
         "training lengths. Its interval holds both the scatter of the widths about the line and that of the seeds, "
         f"which alone would give {by(rows, ['steps'], 'alpha', 'seeds_low', 'seeds_high')}.",
-    ) | {
-        "caveat": f"{PROTOCOL} A window chosen otherwise gives another exponent: all local slopes are shown. Where the "
+        f"{PROTOCOL} A window chosen otherwise gives another exponent: all local slopes are shown. Where the "
         "loss is that of the step size, its exponent says nothing of the width: from the first to the last width of "
         "the window, the training loss when the learning rate begins to fall changes by a factor of "
-        f"{_before_the_fall(curves, settings)}."
-    }
+        f"{_before_the_fall(curves, settings)}.",
+    )
 
 
 def _before_the_fall(curves: pd.DataFrame, settings: LotterySettings) -> str:
@@ -73,7 +72,8 @@ def _from_the_start(slopes: pd.DataFrame, settings: LotterySettings) -> dict:
         f"local slopes by steps and width {by(rows, ['steps', 'width'], 'slope')}",
         f"Of {len(votes)} local slopes, {votes.count(SUPPORTED)} lie surely within {off:g} of -1 and "
         f"{votes.count(NOT_SUPPORTED)} surely do not.",
-    ) | {"caveat": "At the smallest widths the median follows the share of seeds in bad minima, not their tickets."}
+        "At the smallest widths the median follows the share of seeds in bad minima, not their tickets.",
+    )
 
 
 def _approximation(slopes: pd.DataFrame, losses: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -96,7 +96,8 @@ def _approximation(slopes: pd.DataFrame, losses: pd.DataFrame, settings: Lottery
         f"local slopes are {guide}; of {len(votes)} slopes, {votes.count(SUPPORTED)} lie within {off:g} of these and "
         f"{votes.count(NOT_SUPPORTED)} surely do not. The best seed exceeds that error by factors of "
         f"{', '.join(f'{ratio:.2f} (width {width})' for width, ratio in best.items())}.",
-    ) | {"caveat": "Theory bounds the best network; what is trained, and its median, need not follow the bound."}
+        "Theory bounds the best network; what is trained, and its median, need not follow the bound.",
+    )
 
 
 def _steeper(differences: pd.DataFrame) -> dict:
@@ -109,7 +110,8 @@ def _steeper(differences: pd.DataFrame) -> dict:
         f"difference of exponents {by(rows, ['within'], 'value')}",
         f"In the same window, ReLU's exponent is below SiLU's at {votes.count(SUPPORTED)} of {len(votes)} training "
         "lengths. These intervals are of seeds alone, resampled in pairs that start from the same networks.",
-    ) | {"caveat": PROTOCOL}
+        PROTOCOL,
+    )
 
 
 def _bends(slopes: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -123,10 +125,9 @@ def _bends(slopes: pd.DataFrame, settings: LotterySettings) -> dict:
         + " and ".join(f"{slope:.2f}" for slope in rows.train_slope),
         f"From width {rows.width.iloc[0]} to {rows.next_width.iloc[0]} the slope lies within "
         f"{settings.tolerance:g} of -1 at {votes.count(SUPPORTED)} of {len(votes)} training lengths.",
-    ) | {
-        "caveat": f"The paper has widths up to 10,000. Beyond {settings.points} neurons a ReLU network can memorise "
-        "its training inputs, so that slopes between them and on them part."
-    }
+        f"The paper has widths up to 10,000. Beyond {settings.points} neurons a ReLU network can memorise "
+        "its training inputs, so that slopes between them and on them part.",
+    )
 
 
 def _same_at_both_lengths(differences: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -141,7 +142,8 @@ def _same_at_both_lengths(differences: pd.DataFrame, settings: LotterySettings) 
         f"From {settings.steps[0]:,} to {settings.steps[1]:,} steps the exponent changes by less than "
         f"{settings.tolerance:g} for {votes.count(SUPPORTED)} of {len(votes)} activations, while the loss changes by "
         f"powers of ten: {by(decades, ['within'], 'value')}.",
-    ) | {"caveat": "Two lengths do not make a limit."}
+        "Two lengths do not make a limit.",
+    )
 
 
 def _ticket(modes: pd.DataFrame, tickets: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -168,11 +170,10 @@ def _ticket(modes: pd.DataFrame, tickets: pd.DataFrame, settings: LotterySetting
         f"A mode needs {settings.mode_share:.0%} of the seeds. There have to be {settings.least_modes} or more, the "
         f"median asymmetry of the best below {settings.close:g} and that of all seeds in worse ones above "
         f"{settings.asymmetric:g}, where 0 is a perfect pair.",
-    ) | {
-        "caveat": "Which mode a seed reaches depends on initial values; a pair fits x^2 as closely as one likes, so "
+        "Which mode a seed reaches depends on initial values; a pair fits x^2 as closely as one likes, so "
         "that the loss of the best mode says how long it was trained. That modes are discrete is not tested: they are "
-        "what a smoothed density is cut into at its minima."
-    }
+        "what a smoothed density is cut into at its minima.",
+    )
 
 
 def _variance(ensembles: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -187,7 +188,8 @@ def _variance(ensembles: pd.DataFrame, settings: LotterySettings) -> dict:
         f"variance as a share of bias squared and variance, by steps, seeds and width: {cells}",
         f"The share is surely above one half for {votes.count(SUPPORTED)} of {len(votes)} sets of networks and surely "
         f"below for {votes.count(NOT_SUPPORTED)}. What networks have in common, their bias, no average removes.",
-    ) | {"caveat": "Whole networks are averaged here; the theory speaks of parts of one network, trained together."}
+        "Whole networks are averaged here; the theory speaks of parts of one network, trained together.",
+    )
 
 
 def _as_good_as_wide(ensembles: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -203,4 +205,5 @@ def _as_good_as_wide(ensembles: pd.DataFrame, settings: LotterySettings) -> dict
         f"The better half of the seeds is averaged. Of {len(votes)} combinations of length, width and k, the losses "
         f"are within a factor of {settings.ensemble_ratio:g} in {votes.count(SUPPORTED)}, and the average is surely "
         f"worse than that in {worse}.",
-    ) | {"caveat": "Equal losses would not show that the wide network is an average, only that it could be."}
+        "Equal losses would not show that the wide network is an average, only that it could be.",
+    )

@@ -47,10 +47,9 @@ def _pairs(pairs: pd.DataFrame, settings: LotterySettings) -> dict:
         f"There are more pairs than in every null (mirror partners in another network, signs drawn anew, untrained) "
         f"at {votes.count(SUPPORTED)} of {len(votes)} sizes and lengths; neurons in pairs are {rows.share.min():.1%} "
         f"to {rows.share.max():.1%} of all.",
-    ) | {
-        "caveat": f"A pair differs by less than {settings.close:g} of its length: a looser rule finds more pairs, and "
-        "more in the nulls."
-    }
+        f"A pair differs by less than {settings.close:g} of its length: a looser rule finds more pairs, and "
+        "more in the nulls.",
+    )
 
 
 def _shared(matches: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -66,10 +65,9 @@ def _shared(matches: pd.DataFrame, settings: LotterySettings) -> dict:
         f"anew among all neurons, at {votes.count(SUPPORTED)} of {len(votes)} combinations, and surely not more at "
         f"{votes.count(NOT_SUPPORTED)}. Shares are {rows.share.min():.1%} to {rows.share.max():.1%}; the share with "
         f"their like in their own network is {rows.copies.min():.1%} to {rows.copies.max():.1%}.",
-    ) | {
-        "caveat": "Neurons dealt anew keep the distribution of each parameter. Trained neurons that only crowd along "
-        "one curve of (w, b, v) exceed them too, but are then as close to neurons of their own network."
-    }
+        "Neurons dealt anew keep the distribution of each parameter. Trained neurons that only crowd along "
+        "one curve of (w, b, v) exceed them too, but are then as close to neurons of their own network.",
+    )
 
 
 def _flat(activations: pd.DataFrame, settings: LotterySettings) -> dict:
@@ -85,7 +83,8 @@ def _flat(activations: pd.DataFrame, settings: LotterySettings) -> dict:
         f"The share of trained networks differs from that of untrained ones by less than {limit:.0%} of all neurons at "
         f"{votes.count(SUPPORTED)} of {len(votes)} combinations; untrained networks match "
         f"{rows.null_untrained.min():.0%} to {rows.null_untrained.max():.0%} of their neurons.",
-    ) | {"caveat": "Curves on an interval correlate whatever they mean; nothing here is about language models."}
+        "Curves on an interval correlate whatever they mean; nothing here is about language models.",
+    )
 
 
 def _directions(activations: pd.DataFrame) -> dict:
@@ -100,7 +99,8 @@ def _directions(activations: pd.DataFrame) -> dict:
         f"Trained networks have more matches than untrained ones at {votes.count(SUPPORTED)} of {len(votes)} "
         f"combinations; the share of their neurons is {rows.share.min():.1%} to {rows.share.max():.1%}, untrained at "
         f"most {rows.null_untrained.max():.1%}.",
-    ) | {"caveat": "Smooth activations leave rotations open that keep the quadratic form: few matches are no failure."}
+        "Smooth activations leave rotations open that keep the quadratic form: few matches are no failure.",
+    )
 
 
 def _distinct(activations: pd.DataFrame) -> dict:
@@ -122,4 +122,5 @@ def _distinct(activations: pd.DataFrame) -> dict:
         f"With distinct eigenvalues the interval of the share lies above that with equal ones, where every rotation of "
         f"a solution is a solution, at {votes.count(SUPPORTED)} of {len(votes)} combinations, and below at "
         f"{votes.count(NOT_SUPPORTED)}.",
-    ) | {"caveat": "Both targets have the same variance and start from the same networks; their losses differ."}
+        "Both targets have the same variance and start from the same networks; their losses differ.",
+    )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.companions.mixture import matching_share
-from rosetta_scaling.companions.mixture_rosetta_claims import PAPER, cell, judge_rosetta, reach, with_caveat
+from rosetta_scaling.companions.mixture_rosetta_claims import PAPER, cell, judge_rosetta, reach
 from rosetta_scaling.companions.mixture_settings import MixtureSettings
 
 NEGLIGIBLE = 1e-3  # of a loss that is 1 where nothing is learned
@@ -43,15 +43,13 @@ def _optimum(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
         for low, high in zip(rows.excess_low, rows.excess_high, strict=True)
     ]
     worst = rows.loc[rows.excess.idxmax()]
-    return with_caveat(
-        claim(
-            "Gradient descent leaves the sum of the utilities that do not fit",
-            f"{PAPER}, theorem 3",
-            combine(votes),
-            f"excess over L*(N): at most {cell(worst, 'excess')}, at width {worst.width:.0f}",
-            f"The loss comes within {settings.population.tolerance:.0%} of the closed form at {votes.count(SUPPORTED)} "
-            f"of {len(votes)} widths, and surely does not at {votes.count(NOT_SUPPORTED)}.",
-        ),
+    return claim(
+        "Gradient descent leaves the sum of the utilities that do not fit",
+        f"{PAPER}, theorem 3",
+        combine(votes),
+        f"excess over L*(N): at most {cell(worst, 'excess')}, at width {worst.width:.0f}",
+        f"The loss comes within {settings.population.tolerance:.0%} of the closed form at {votes.count(SUPPORTED)} "
+        f"of {len(votes)} widths, and surely does not at {votes.count(NOT_SUPPORTED)}.",
         "The networks are linear and the loss is the one over endless data. What is tested is that gradient descent "
         "finds the optimum in the steps it has; that this is the optimum is algebra.",
     )
@@ -62,16 +60,14 @@ def _utility(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
     ahead = (apart.kept_utility_low >= settings.population.kept) & (apart.kept_utility_low > apart.kept_frequency_high)
     behind = apart.kept_utility_high <= apart.kept_frequency_low
     votes = np.where(ahead, SUPPORTED, np.where(behind, NOT_SUPPORTED, INCONCLUSIVE)).tolist()
-    return with_caveat(
-        claim(
-            "Features are kept in order of utility, not of the frequency of their task",
-            f"{PAPER}, theorem 3",
-            combine(votes),
-            f"energy kept of the most useful features: {reach(apart.kept_utility)}; of those of the most "
-            f"frequent tasks: {reach(apart.kept_frequency)}",
-            f"At {votes.count(SUPPORTED)} of {len(votes)} widths at least {settings.population.kept:.0%} of the "
-            "energy of the N most useful features is kept, and less of the N features that frequency would choose.",
-        ),
+    return claim(
+        "Features are kept in order of utility, not of the frequency of their task",
+        f"{PAPER}, theorem 3",
+        combine(votes),
+        f"energy kept of the most useful features: {reach(apart.kept_utility)}; of those of the most "
+        f"frequent tasks: {reach(apart.kept_frequency)}",
+        f"At {votes.count(SUPPORTED)} of {len(votes)} widths at least {settings.population.kept:.0%} of the "
+        "energy of the N most useful features is kept, and less of the N features that frequency would choose.",
         f"Judged where the two orders name different features and no utilities tie: {len(apart)} of {len(rows)} "
         "widths. Simple and complex tasks alternate so that the orders differ.",
     )
@@ -83,15 +79,13 @@ def _law(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
     votes = [SUPPORTED if one <= settings.law.tolerance else NOT_SUPPORTED for one in off]
     cells = [f"a {row.a:g}, b {row.b:g}: {row.exponent:.3f} for {row.expected:.3f}" for row in rows.itertuples()]
     low, high = settings.law.window
-    return with_caveat(
-        claim(
-            "Steps of single tasks add up to a power law with exponent min(a, b) - 1",
-            f"{PAPER}, theorem 3, for frequencies k^-a and spectra j^-b",
-            combine(votes),
-            "; ".join(cells),
-            f"Fitted to the closed form at widths {low:g} to {high:g}, the exponent is within "
-            f"{settings.law.tolerance:g} of it for {votes.count(SUPPORTED)} of {len(votes)} mixtures.",
-        ),
+    return claim(
+        "Steps of single tasks add up to a power law with exponent min(a, b) - 1",
+        f"{PAPER}, theorem 3, for frequencies k^-a and spectra j^-b",
+        combine(votes),
+        "; ".join(cells),
+        f"Fitted to the closed form at widths {low:g} to {high:g}, the exponent is within "
+        f"{settings.law.tolerance:g} of it for {votes.count(SUPPORTED)} of {len(votes)} mixtures.",
         "This is arithmetic, not training. The nearer a and b are to each other, the later the power law sets in; at "
         "a = b there is a logarithm on top.",
     )
@@ -103,17 +97,15 @@ def _data_scaling(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
     slopes = rows.set_index("of").exponent
     gap = slopes["endless data"] - slopes["compute-optimal"]
     verdict = SUPPORTED if gap > law.tolerance else NOT_SUPPORTED
-    return with_caveat(
-        claim(
-            "With endless data loss falls with a larger exponent of size than along the compute-optimal path",
-            f"{PAPER}, section 2",
-            verdict,
-            f"exponents {slopes['endless data']:.3f} and {slopes['compute-optimal']:.3f}; the paper's {law.alpha:g} "
-            f"and {law.gamma:g}",
-            "In a law that is a sum of powers of size and of data both exponents are the same. Larger means by more "
-            f"than {law.tolerance:g}. What remains is a constant: with endless data a network matches a "
-            f"compute-optimal one only from {matching_share(law.alpha, law.beta):.2f} of its size on.",
-        ),
+    return claim(
+        "With endless data loss falls with a larger exponent of size than along the compute-optimal path",
+        f"{PAPER}, section 2",
+        verdict,
+        f"exponents {slopes['endless data']:.3f} and {slopes['compute-optimal']:.3f}; the paper's {law.alpha:g} "
+        f"and {law.gamma:g}",
+        "In a law that is a sum of powers of size and of data both exponents are the same. Larger means by more "
+        f"than {law.tolerance:g}. What remains is a constant: with endless data a network matches a "
+        f"compute-optimal one only from {matching_share(law.alpha, law.beta):.2f} of its size on.",
         "The paper's exponents are of measured losses; the verdict is about what its own formula implies. Its "
         "conclusion, that no amount of data replaces size, stands on the constant.",
     )
@@ -123,18 +115,16 @@ def _retention(rows: pd.DataFrame, trends: pd.DataFrame, settings: MixtureSettin
     row = trends[trends.quantity == "rare_loss"].iloc[0]
     end, probe = (rows[rows.moment == moment] for moment in ("end", "probe"))
     worst = end.loc[end.rare_loss.idxmax()]
-    return with_caveat(
-        claim(
-            "Wider networks retain more of a rare task through training on common ones",
-            f"{PAPER}, section 3 and figure 8",
-            trend(row, -1, settings),
-            f"rank correlation of the rare loss with width {cell(row)}",
-            f"{settings.retention.again:,} steps after the burst the loss of the rare task is "
-            f"{end.rare_loss.iloc[0]:.2f} at width {end.width.iloc[0]}, at most {worst.rare_loss:.2f} (at width "
-            f"{worst.width}), and {end.rare_loss.iloc[-1]:.2f} at width {end.width.iloc[-1]}; "
-            f"{settings.retention.probe} steps after the burst it is at most {probe.rare_loss.max():.2f} (at width "
-            f"{probe.loc[probe.rare_loss.idxmax()].width:.0f}).",
-        ),
+    return claim(
+        "Wider networks retain more of a rare task through training on common ones",
+        f"{PAPER}, section 3 and figure 8",
+        trend(row, -1, settings),
+        f"rank correlation of the rare loss with width {cell(row)}",
+        f"{settings.retention.again:,} steps after the burst the loss of the rare task is "
+        f"{end.rare_loss.iloc[0]:.2f} at width {end.width.iloc[0]}, at most {worst.rare_loss:.2f} (at width "
+        f"{worst.width}), and {end.rare_loss.iloc[-1]:.2f} at width {end.width.iloc[-1]}; "
+        f"{settings.retention.probe} steps after the burst it is at most {probe.rare_loss.max():.2f} (at width "
+        f"{probe.loc[probe.rare_loss.idxmax()].width:.0f}).",
         "The burst forces every network to learn the rare task first, which all that have a neuron for each of its "
         "features do; none is told to keep it. Its decoder is that of "
         "the burst: once common tasks have taken its neurons over it reads what is theirs, the more of it the more "
@@ -153,17 +143,15 @@ def _survives(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
     votes = [inside(row.energy_low, row.energy_high, kept, np.inf) for row in wide.itertuples()]
     votes += [inside(row.energy_low, row.energy_high, -np.inf, 1 - kept) for row in narrow.itertuples()]
     between = end[(end.width > common) & (end.width < total)]
-    return with_caveat(
-        claim(
-            "A rare task survives exactly where neurons are left for it",
-            f"{PAPER}, proposition 6, for a task that is drawn no more",
-            combine(votes),
-            f"energy of its features left: {reach(narrow.energy)} at widths up to {common}, {reach(between.energy)} "
-            f"between, {reach(wide.energy)} from {total} on",
-            f"Common tasks have {common} features and all tasks {total}. At {votes.count(SUPPORTED)} of {len(votes)} "
-            f"widths outside of these the energy left is below {1 - kept:.0%} or above {kept:.0%} as predicted; at "
-            f"{votes.count(NOT_SUPPORTED)} it surely is not.",
-        ),
+    return claim(
+        "A rare task survives exactly where neurons are left for it",
+        f"{PAPER}, proposition 6, for a task that is drawn no more",
+        combine(votes),
+        f"energy of its features left: {reach(narrow.energy)} at widths up to {common}, {reach(between.energy)} "
+        f"between, {reach(wide.energy)} from {total} on",
+        f"Common tasks have {common} features and all tasks {total}. At {votes.count(SUPPORTED)} of {len(votes)} "
+        f"widths outside of these the energy left is below {1 - kept:.0%} or above {kept:.0%} as predicted; at "
+        f"{votes.count(NOT_SUPPORTED)} it surely is not.",
         "Energy is what the best decoder could still use, so it may be there while the decoder of the burst fails: "
         f"the loss at width {total} is {end[end.width >= total].rare_loss.iloc[0]:.2f}.",
     )
@@ -172,15 +160,13 @@ def _survives(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
 def _gradient(rows: pd.DataFrame, trends: pd.DataFrame, settings: MixtureSettings) -> dict:
     row = trends[trends.quantity == "gradient"].iloc[0]
     burst = rows[rows.moment == "burst"]
-    return with_caveat(
-        claim(
-            "The gradient of common tasks that meets a rare task weakens with width",
-            f"{PAPER}, theorem 4 and corollary 5",
-            trend(row, -1, settings),
-            f"rank correlation of its norm after the burst with width {cell(row)}",
-            f"By the encoder, the norm is {burst.gradient.iloc[0]:.2f} at width {burst.width.iloc[0]} and "
-            f"{burst.gradient.iloc[-1]:.2f} at width {burst.width.iloc[-1]}.",
-        ),
+    return claim(
+        "The gradient of common tasks that meets a rare task weakens with width",
+        f"{PAPER}, theorem 4 and corollary 5",
+        trend(row, -1, settings),
+        f"rank correlation of its norm after the burst with width {cell(row)}",
+        f"By the encoder, the norm is {burst.gradient.iloc[0]:.2f} at width {burst.width.iloc[0]} and "
+        f"{burst.gradient.iloc[-1]:.2f} at width {burst.width.iloc[-1]}.",
         "Part of it is the loss that the burst does to common tasks, which is smaller where neurons are to spare.",
     )
 
@@ -193,20 +179,18 @@ def _interference(rows: pd.DataFrame, trends: pd.DataFrame, settings: MixtureSet
         raw, beyond = (trend(of[name].loc[gap], -1, settings) for name in of)
         votes.append(INCONCLUSIVE if raw == SUPPORTED and beyond != SUPPORTED else raw)
     ratio, peak = rows.beyond_chance, rows.loc[rows.spread.idxmax()]
-    return with_caveat(
-        claim(
-            "Gradients of common examples are more nearly orthogonal to the rare task in wider networks",
-            f"{PAPER}, section 4.4",
-            combine(votes),
-            "rank correlation with width of the root mean square cosine, and of its ratio to chance: "
-            + "; ".join(
-                f"gap {gap} {cell(of['spread'].loc[gap])}, {cell(of['beyond_chance'].loc[gap])}"
-                for gap in of["spread"].index
-            ),
-            f"The root mean square cosine is {reach(rows.spread, 3)}, which is {reach(ratio, 1)} times that "
-            "of random directions of as many weights. It is "
-            f"largest at width {peak.width:.0f}, where the mean cosine is {peak.cosine:.2f}.",
+    return claim(
+        "Gradients of common examples are more nearly orthogonal to the rare task in wider networks",
+        f"{PAPER}, section 4.4",
+        combine(votes),
+        "rank correlation with width of the root mean square cosine, and of its ratio to chance: "
+        + "; ".join(
+            f"gap {gap} {cell(of['spread'].loc[gap])}, {cell(of['beyond_chance'].loc[gap])}"
+            for gap in of["spread"].index
         ),
+        f"The root mean square cosine is {reach(rows.spread, 3)}, which is {reach(ratio, 1)} times that "
+        "of random directions of as many weights. It is "
+        f"largest at width {peak.width:.0f}, where the mean cosine is {peak.cosine:.2f}.",
         "Supported takes a fall beyond what more weights alone bring. Narrow networks have given the rare task up, so "
         "their gradients meet it as random ones would; wide ones have learned it, and nothing pulls at it any more. "
         "What opposes it is a network that common tasks just fill.",
@@ -221,15 +205,13 @@ def _learn_and_forget(rows: pd.DataFrame, trends: pd.DataFrame, settings: Mixtur
     verdict = trend(row, -1, settings)
     if verdict == SUPPORTED and not narrow.swing_low > wide.swing_high:
         verdict = INCONCLUSIVE
-    return with_caveat(
-        claim(
-            "Narrow networks learn rare examples and forget them, wide ones accumulate them",
-            f"{PAPER}, figure 4",
-            verdict,
-            f"rank correlation with width of what an injection teaches and the gap undoes: {cell(row)}",
-            f"At a gap of {gap} an injection lowers the rare loss from {narrow.before:.3f} to {narrow.after:.3f} at "
-            f"width {narrow.width:.0f}, and from {wide.before:.3f} to {wide.after:.3f} at width {wide.width:.0f}.",
-        ),
+    return claim(
+        "Narrow networks learn rare examples and forget them, wide ones accumulate them",
+        f"{PAPER}, figure 4",
+        verdict,
+        f"rank correlation with width of what an injection teaches and the gap undoes: {cell(row)}",
+        f"At a gap of {gap} an injection lowers the rare loss from {narrow.before:.3f} to {narrow.after:.3f} at "
+        f"width {narrow.width:.0f}, and from {wide.before:.3f} to {wide.after:.3f} at width {wide.width:.0f}.",
         "One rate of learning and one frequency. A swing is also small where nothing is learned: narrow linear "
         "networks have to grow a direction before they can read it, and an injection is one step.",
     )
@@ -244,16 +226,14 @@ def _gap(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
     ]
     most = rows.loc[rows.effect.idxmax()]
     gaps = settings.injection.gaps
-    return with_caveat(
-        claim(
-            "At one frequency, rare examples that come together teach less than evenly spread ones",
-            f"{PAPER}, section 4 (matched-frequency injection)",
-            combine(votes),
-            f"rare loss at gap {max(gaps)} less gap {min(gaps)}: {rows.effect.min():.3f} to {rows.effect.max():.3f}, "
-            f"largest at width {most.width:.0f}: {cell(most, 'effect')}",
-            f"The difference is surely above zero at {votes.count(SUPPORTED)} of {len(votes)} widths and surely not "
-            f"at {votes.count(NOT_SUPPORTED)}; less than {NEGLIGIBLE:g} either way decides nothing.",
-        ),
+    return claim(
+        "At one frequency, rare examples that come together teach less than evenly spread ones",
+        f"{PAPER}, section 4 (matched-frequency injection)",
+        combine(votes),
+        f"rare loss at gap {max(gaps)} less gap {min(gaps)}: {rows.effect.min():.3f} to {rows.effect.max():.3f}, "
+        f"largest at width {most.width:.0f}: {cell(most, 'effect')}",
+        f"The difference is surely above zero at {votes.count(SUPPORTED)} of {len(votes)} widths and surely not "
+        f"at {votes.count(NOT_SUPPORTED)}; less than {NEGLIGIBLE:g} either way decides nothing.",
         "Linear networks show this effect weakly: a common gradient that has died down forgets nothing, however long "
         "the gap.",
     )

@@ -26,11 +26,6 @@ def reach(values: pd.Series, digits: int = 2) -> str:
     return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else "nowhere defined"
 
 
-def with_caveat(made: dict, caveat: str) -> dict:
-    """A claim, and what its verdict does not say."""
-    return made | {"caveat": caveat}
-
-
 def cell(row: pd.Series, name: str = "value") -> str:
     """Value and interval of a row, as words."""
     if pd.isna(row[name]):
@@ -43,16 +38,14 @@ def _relu_utility(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
     rows = rows[~rows.tied & (rows.width < settings.tasks.total)]
     floor = settings.relu.kept
     votes = [inside(row.useful_low, row.useful_high, floor, np.inf) for row in rows.itertuples()]
-    return with_caveat(
-        claim(
-            "Neurons of networks with ReLU are given to features in order of utility",
-            f"{PAPER}, theorem 3, beyond the linear case",
-            combine(votes),
-            f"share of the features found that are among the N most useful: {reach(rows.useful)}; of those of the most "
-            f"frequent tasks: {reach(rows.frequent)}",
-            f"It is surely above {floor:.0%} at {votes.count(SUPPORTED)} of {len(votes)} widths that have fewer "
-            f"neurons than there are features, and surely below at {votes.count(NOT_SUPPORTED)}.",
-        ),
+    return claim(
+        "Neurons of networks with ReLU are given to features in order of utility",
+        f"{PAPER}, theorem 3, beyond the linear case",
+        combine(votes),
+        f"share of the features found that are among the N most useful: {reach(rows.useful)}; of those of the most "
+        f"frequent tasks: {reach(rows.frequent)}",
+        f"It is surely above {floor:.0%} at {votes.count(SUPPORTED)} of {len(votes)} widths that have fewer "
+        f"neurons than there are features, and surely below at {votes.count(NOT_SUPPORTED)}.",
         "Networks of one width differ in first weights only, and see the loss over endless data. Where a neuron of a "
         "linear network would turn to a better feature, one with ReLU may be stuck: losses are "
         f"{reach(100 * rows.excess, 0)} percent above the closed form. Widths at which utilities tie are left out.",
@@ -66,16 +59,14 @@ def _critical(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
         f"task {row.task}: {row.rosetta:.1f} and {row.recovered:.1f} for {row.predicted:.1f}"
         for row in rows.itertuples()
     ]
-    return with_caveat(
-        claim(
-            "A task's features become Rosetta at the width that utility predicts",
-            LINK,
-            combine(votes),
-            "width at which half of them are Rosetta, and at which half have a neuron in a network, for predicted: "
-            + "; ".join(cells),
-            f"Their ratio is surely within a factor of {factor:g} for {votes.count(SUPPORTED)} of {len(votes)} tasks, "
-            f"and surely beyond it for {votes.count(NOT_SUPPORTED)}.",
-        ),
+    return claim(
+        "A task's features become Rosetta at the width that utility predicts",
+        LINK,
+        combine(votes),
+        "width at which half of them are Rosetta, and at which half have a neuron in a network, for predicted: "
+        + "; ".join(cells),
+        f"Their ratio is surely within a factor of {factor:g} for {votes.count(SUPPORTED)} of {len(votes)} tasks, "
+        f"and surely beyond it for {votes.count(NOT_SUPPORTED)}.",
         f"Rosetta among {settings.relu.seeds} networks: with more of them in a set it takes a larger width, since one "
         "that lacks the feature is enough. The prediction is about one network that is optimal. What it takes until "
         "all agree depends on how near the next utilities are.",
@@ -88,15 +79,13 @@ def _count(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
         inside(row.low, row.high, row.expected - slope, row.expected + slope)
         for _, row in rows.loc[["growing", "spare"]].iterrows()
     ]
-    return with_caveat(
-        claim(
-            "Rosetta neurons grow in proportion to width until every feature has one, and then no more",
-            LINK,
-            combine(votes),
-            f"exponent up to {settings.tasks.total} neurons {cell(rows.loc['growing'], 'exponent')}, from there on "
-            f"{cell(rows.loc['spare'], 'exponent')}",
-            f"Each has to lie within {slope:g} of 1 and of 0.",
-        ),
+    return claim(
+        "Rosetta neurons grow in proportion to width until every feature has one, and then no more",
+        LINK,
+        combine(votes),
+        f"exponent up to {settings.tasks.total} neurons {cell(rows.loc['growing'], 'exponent')}, from there on "
+        f"{cell(rows.loc['spare'], 'exponent')}",
+        f"Each has to lie within {slope:g} of 1 and of 0.",
         f"Fitted to {rows.points['growing']} and {rows.points['spare']} widths, all that the study has on either side.",
     )
 
@@ -106,16 +95,14 @@ def _share(rows: pd.DataFrame, settings: MixtureSettings) -> dict:
     full, spare = own.iloc[0], own.iloc[-1]
     drop = full.neurons_low / full.width > spare.neurons_high / spare.width
     rise = full.neurons_high / full.width <= spare.neurons_low / spare.width
-    return with_caveat(
-        claim(
-            "The Rosetta share of neurons falls once neurons are to spare",
-            LINK,
-            SUPPORTED if drop else NOT_SUPPORTED if rise else INCONCLUSIVE,
-            f"share at width {full.width} {full.neurons / full.width:.2f}, at width {spare.width} "
-            f"{spare.neurons / spare.width:.2f}",
-            f"An anchor has {full.neurons:.1f} Rosetta neurons at width {full.width} and {spare.neurons:.1f} at "
-            f"{spare.width}; {spare.copies:.1f} of these {spare.width} neurons copy another one of their network.",
-        ),
+    return claim(
+        "The Rosetta share of neurons falls once neurons are to spare",
+        LINK,
+        SUPPORTED if drop else NOT_SUPPORTED if rise else INCONCLUSIVE,
+        f"share at width {full.width} {full.neurons / full.width:.2f}, at width {spare.width} "
+        f"{spare.neurons / spare.width:.2f}",
+        f"An anchor has {full.neurons:.1f} Rosetta neurons at width {full.width} and {spare.neurons:.1f} at "
+        f"{spare.width}; {spare.copies:.1f} of these {spare.width} neurons copy another one of their network.",
         "With copies every feature can have neurons in all networks and yet no Rosetta neuron, since of several equal "
         "partners one is best by chance. In a world of finitely many features a share has to fall in the end; the law "
         "of real networks is about worlds that are not exhausted.",
@@ -127,15 +114,13 @@ def _null(rows: pd.DataFrame) -> dict:
     found = found[found.trained > 0]
     share = found[["untrained", "rotated"]].div(found.trained, axis=0)
     votes = [SUPPORTED if one < ABSENT else NOT_SUPPORTED for one in share.max(axis=1)]
-    return with_caveat(
-        claim(
-            "Networks that share no features share no neurons",
-            LINK,
-            combine(votes),
-            f"untrained over trained: {reach(share.untrained)}; rotated over trained: {reach(share.rotated)}",
-            f"Neither untrained networks nor trained ones that were rotated reach {ABSENT:.0%} of the count at "
-            f"{votes.count(SUPPORTED)} of {len(votes)} widths that have any Rosetta neurons.",
-        ),
+    return claim(
+        "Networks that share no features share no neurons",
+        LINK,
+        combine(votes),
+        f"untrained over trained: {reach(share.untrained)}; rotated over trained: {reach(share.rotated)}",
+        f"Neither untrained networks nor trained ones that were rotated reach {ABSENT:.0%} of the count at "
+        f"{votes.count(SUPPORTED)} of {len(votes)} widths that have any Rosetta neurons.",
         "The nulls are as good as none because directions in many dimensions are nearly orthogonal; with few inputs "
         "they would not be.",
     )
