@@ -89,6 +89,17 @@ def test_ready_studies_are_valid_and_named_after_their_file(path):
         ("matching.criteria", [{"min_r": -0.2}], "'matching.criteria.0.min_r' is -0.2"),
         ("units.max_tokens", 256, "units.max_tokens is 256, but the networks are trained on ladder.context = 128"),
         ("curves.a.b (x)", ["neox", "llama"], "'curves.a.b (x)"),
+        ("study", "my\nstudy", "'study' is 'my\\nstudy'"),
+        ("a\nb", 1, "'a\\nb' is not a key"),
+        ("cache_dir", "a\0b", "cache_dir is 'a\\x00b'; no name or path holds the character NUL"),
+        ("cache_dir", "", "'cache_dir' is ''"),
+        ("ladder.tokens", 2**63, "ladder.tokens is beyond 9.2e+18"),
+        ("matching.scratch_gb", float("inf"), "'matching.scratch_gb' is inf; input should be a finite number"),
+        ("ladder.weight_decay", float("nan"), "'ladder.weight_decay' is nan"),
+        ("fits.seed", -1, "'fits.seed' is -1; input should be greater than or equal to 0"),
+        ("families.neox.seed", -1, "'families.neox.seed' is -1"),
+        ("theory.betas", [2.0, 2.0000001], "expected each exponent once, below a million, with six digits at most"),
+        ("theory.betas", [1e6], "expected each exponent once, below a million, with six digits at most"),
         ("study", "cache", "would be written into the cache"),
         ("study", "My Study", "'study' is 'My Study'"),
     ],
@@ -139,8 +150,8 @@ def test_a_job_is_told_the_corpus_key(values):
 
 def test_broken_yaml_is_one_sentence(tmp_path):
     path = tmp_path / "x.yaml"
-    for text in ("a: [1", "just words"):
-        path.write_text(text)
+    for text in (b"a: [1", b"just words", b"study: \xff", b"study: 2026-99-99", b"[" * 10_000):
+        path.write_bytes(text)
         with pytest.raises(StudyError, match=r"x\.yaml"):
             config.load(path)
 

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 @settings(deadline=None)
-@given(a=st.integers(1, 5000), b=st.integers(1, 5000), megabytes=st.integers(1, 500))
+@given(a=st.integers(1, 5000), b=st.integers(1, 5000), megabytes=st.integers(2, 500))
 def test_tiles_cover_every_pair_of_neurons_once_and_fit(a, b, megabytes):
     found = tiles(a, b, megabytes * 10**6)
     assert sum((t.a1 - t.a0) * (t.b1 - t.b0) for t in found) == a * b
@@ -85,6 +85,8 @@ def test_budgets_that_cannot_hold_are_refused():
         plan(placement="recomputed", memory_mb=600)
     with pytest.raises(StudyError, match=r"one neuron of each model takes 0\.1 MB; raise it"):
         tiles(10, 10, 10**4)
+    with pytest.raises(StudyError, match=r"100,172 tiles, more than 100,000 jobs; raise it"):
+        tiles(4096, 4109, 10**6)
     with pytest.raises(StudyError, match="re-scoring a-r1, b-r1 together needs"):
         plan(placement="stored", memory_mb=100).rescoring_chunk({"a-r1": 8192, "b-r1": 8192})
 

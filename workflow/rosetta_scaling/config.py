@@ -4,6 +4,7 @@ It checks config.yaml; `python -m rosetta_scaling.config_reference` writes the J
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ WORKFLOW = Path(__file__).resolve().parents[1]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+LARGEST = 2**63  # seeds, sizes and counts are numbers of 64 bits in the libraries that take them
 NEAREST = 10  # partners among which a hub-corrected score ranks
 
 
@@ -113,7 +115,7 @@ class Family(Section):
     """Transformers model type of a trained family."""
     vocabulary: int | None = Field(None, ge=257)
     """Size of the family's own byte-level BPE vocabulary."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Decides initial weights (`ladder`, `untrained`), tokenizer sample and order of the training text (`ladder`)."""
     rungs: list[Name] | None = None
     """Only these rungs of the ladder, for families that serve as other seeds; null takes all (`ladder` only)."""
@@ -142,7 +144,7 @@ class Networks(Section):
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of weights and of what is calculated with them; sums over units are float32 or better."""
-    memory_gb: float | None = Field(None, gt=0)
+    memory_gb: float | None = Field(None, ge=0.001)
     """What the weights of a network may take on a device; the rest waits in the memory of the machine, or on its disk.
     Null: half of a GPU."""
 
@@ -262,7 +264,7 @@ class Nulls(Section):
     """Fresh initialisations of both networks."""
     rows: int | None = Field(None, ge=10)
     """Nulls are counted on this many random neurons of every model and scaled up; null takes all."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Decides everything random in nulls and stability checks."""
 
     def draws(self, null: str) -> int:
@@ -331,7 +333,7 @@ class Fits(Section):
         "opt-30b": 1_376_256,
     }
     """Named models and their numbers of neurons, to which the fits are extrapolated."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Decides the simulations."""
 
 
@@ -346,13 +348,18 @@ class Theory(Section):
     """Pairs of networks per size."""
     inputs: int = Field(10_000, ge=100)
     """Inputs on which they are compared."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Decides latents, weights and noise."""
 
     @model_validator(mode="after")
     def _possible(self):
         if min(self.betas, default=0) <= 1:
             raise ValueError(f"theory.betas is {self.betas}; the theory needs exponents above 1")
+        named = [f"{beta:g}" for beta in self.betas]  # as files of simulations are named
+        if len(set(named)) < len(named) or any("e" in name for name in named) or [*map(float, named)] != self.betas:
+            raise ValueError(
+                f"theory.betas is {self.betas}; expected each exponent once, below a million, with six digits at most"
+            )
         if len(set(self.sizes)) < MINIMUM_RUNGS or min(self.sizes) < 2:
             raise ValueError(f"theory.sizes is {self.sizes}; a fit needs at least {MINIMUM_RUNGS} different sizes")
         return self
@@ -363,7 +370,7 @@ class Study(Section):
 
     study: CurveName
     """Name; everything is written to results/NAME/."""
-    cache_dir: str = "results/cache"
+    cache_dir: str = Field("results/cache", min_length=1)
     """Corpora, tokenizers and checkpoints, shared by all studies and keyed by content."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where networks run; `auto` takes a GPU when there is one."""
@@ -425,6 +432,17 @@ class Study(Section):
         anchor, *others = self.curves[curve]
         return [rung for rung in self.rungs_of(anchor) if all(rung in self.rungs_of(other) for other in others)]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_held(cls, values):
+        for path, value in _plain_values(values):
+            key = ".".join(map(str, path))
+            if isinstance(value, int) and abs(value) >= LARGEST:
+                raise ValueError(f"{key} is beyond {LARGEST:.1e}, the largest number that 64 bits hold; lower it")
+            if isinstance(value, str) and "\0" in value:
+                raise ValueError(f"{key} is {value!r}; no name or path holds the character NUL: take it out")
+        return values
+
     @model_validator(mode="after")
     def _families_exist(self):
         for name, family in self.families.items():
@@ -480,14 +498,15 @@ def parse(values: dict) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        raise StudyError("configuration: " + "; ".join(_sentence(fault) for fault in error.errors())) from None
+        faults = "; ".join(_sentence(fault) for fault in error.errors())
+        raise StudyError(f"configuration: {_on_one_line(faults)}") from None
 
 
 def load(path: str | Path) -> Study:
     """Read and check a YAML file."""
     try:
-        values = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
+        values = yaml.safe_load(Path(path).read_bytes())
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: bytes or dates that are none
         raise StudyError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise StudyError(f"{path}: expected keys and values, found {type(values).__name__}")
@@ -505,6 +524,20 @@ def _sentence(fault: dict) -> str:
     if fault["type"] == "value_error":
         return f"{key + ': ' if key else ''}{fault['ctx']['error']}"
     return f"'{key}' is {fault['input']!r}; {fault['msg'].lower()}"
+
+
+def _on_one_line(sentence: str) -> str:
+    """Line breaks, and other characters that cannot be seen, as they are written in YAML: users may name keys so."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence)
+
+
+def _plain_values(values: object, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
+    """Every number and text of nested values, with its path."""
+    if isinstance(values, dict | list | tuple):
+        for step, value in values.items() if isinstance(values, dict) else enumerate(values):
+            yield from _plain_values(value, (*path, step))
+    else:
+        yield path, values
 
 
 def _section_at(location: tuple) -> type[BaseModel] | None:

@@ -22,6 +22,7 @@ RANKED_ROWS = 256  # rows of a tile whose sort keys are in memory at a time
 WINDOW_BATCHES = 4  # passages of so many batches are sorted by length, so that little is padded
 RESCORING_BYTES = 8  # of an activation that is re-scored: as stored and as float32, with room for candidates
 LEAST_CHUNK = 128
+MOST_TILES = 100_000  # of a pair: five digits number them
 SKETCH_PAYS = 2  # a sketch is worth its passes when it is so many times shorter than the units ...
 SKETCH_NEURONS = 4096  # ... and the product of so many neurons outweighs them
 
@@ -63,8 +64,14 @@ def tiles(neurons_a: int, neurons_b: int, memory_bytes: int) -> list[Tile]:
             f"matching.memory_mb leaves {memory_bytes / 1e6:.1f} MB for a tile, but one neuron of each model takes "
             f"{Tile(0, 1, 0, 1).bytes / 1e6:.1f} MB; raise it"
         )
-    rows = _pieces(0, neurons_a, math.ceil(neurons_a / side))
-    columns = _pieces(0, neurons_b, math.ceil(neurons_b / side))
+    across, down = math.ceil(neurons_a / side), math.ceil(neurons_b / side)
+    if across * down > MOST_TILES:
+        raise StudyError(
+            f"matching.memory_mb leaves {memory_bytes / 1e6:,.1f} MB for a tile, which cuts {neurons_a:,} by "
+            f"{neurons_b:,} neurons into {across * down:,} tiles, more than {MOST_TILES:,} jobs; raise it"
+        )
+    rows = _pieces(0, neurons_a, across)
+    columns = _pieces(0, neurons_b, down)
     return [Tile(*row, *column) for row in rows for column in columns]
 
 

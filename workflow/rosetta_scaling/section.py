@@ -6,4 +6,4 @@ MINIMUM_RUNGS = 3  # two points always lie on a line: a fit needs a third to be 
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)

@@ -137,10 +137,14 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
             table.to_parquet(part, index=False, write_page_checksum=True)
 
 
+# Columns of names that users choose. In a csv file a curve called 007, nan or true would be read as something else.
+NAMES = ("curve", "point", "rung", "model", "models", "family", "anchor", "domain", "name", "of", "without")
+
+
 def read_table(path: str | Path) -> pd.DataFrame:
     with _readable(path):
         if Path(path).suffix == ".csv":
-            return pd.read_csv(path)
+            return pd.read_csv(path, converters=dict.fromkeys(NAMES, str))
         return pd.read_parquet(path, page_checksum_verification=True)
 
 

@@ -76,7 +76,7 @@ class DepthSettings(Protocol):
     """Runs of the highest loss that the fit leaves out: first what the paper leaves out, then what it might have."""
     chinchilla_bootstrap: int = Field(200, ge=20)
     """Resamples of the runs; each is a fit of seven parameters."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Decides teachers, starts, data and resamples."""
 
     @model_validator(mode="after")

@@ -149,7 +149,7 @@ class MixtureSettings(Protocol):
     """Of the bootstrap intervals over seeds or sets."""
     resamples: int = Field(2000, ge=100)
     """Of the bootstrap."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Decides all initial weights, inputs and resamples."""
 
     jobs: ClassVar = ("population", "retention", "injection", "rosetta")  # names of the training jobs
