@@ -316,3 +316,11 @@ def test_without_locks_nobody_is_taken_for_killed(tmp_path, monkeypatch):
         assert run._wait_for(lock)
         monkeypatch.setattr(run.fcntl, "flock", refuse)
         assert not run._wait_for(lock)
+
+
+@given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9_-]*", fullmatch=True) | st.sampled_from(["nan", "007", "true", "1e5"])))
+def test_names_that_look_like_numbers_stay_names(tmp_path_factory, names):
+    path = tmp_path_factory.getbasetemp() / "names.csv"
+    table = pd.DataFrame({"curve": pd.Series(names, dtype=object), "of": names, "alpha": np.linspace(0, 1, len(names))})
+    write_table(path, table)
+    pd.testing.assert_frame_equal(read_table(path), table, check_dtype=False)

@@ -144,7 +144,8 @@ NAMES = ("curve", "point", "rung", "model", "models", "family", "anchor", "domai
 def read_table(path: str | Path) -> pd.DataFrame:
     with _readable(path):
         if Path(path).suffix == ".csv":
-            return pd.read_csv(path, converters=dict.fromkeys(NAMES, str))
+            names = pd.read_csv(path, usecols=lambda column: column in NAMES, dtype=str, keep_default_na=False)
+            return pd.read_csv(path).assign(**names)
         return pd.read_parquet(path, page_checksum_verification=True)
 
 

@@ -1,0 +1,27 @@
+"""How the tests in test_fuzz*.py run: a minute in all, or with more examples of every kind when they are asked for.
+
+FUZZ_EXAMPLES=1000 FUZZ_DRY_RUNS=100 .venv/bin/python -m pytest tests/test_fuzz*.py --timeout 0
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from rosetta_scaling.store import StudyError
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+DRY_RUNS = int(os.environ.get("FUZZ_DRY_RUNS", "3"))
+
+
+def fuzz(examples: int = EXAMPLES) -> settings:
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    return settings(max_examples=examples, deadline=None, suppress_health_check=slow, print_blob=True)
+
+
+def sentence_of(error: pytest.ExceptionInfo | StudyError) -> str:
+    """What a user is told: one line, not empty."""
+    sentence = str(error.value if isinstance(error, pytest.ExceptionInfo) else error)
+    assert sentence.strip(), "an error without a word"
+    assert len(sentence.splitlines()) == 1, sentence
+    return sentence
