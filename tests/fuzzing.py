@@ -6,7 +6,7 @@ FUZZ_EXAMPLES=1000 FUZZ_DRY_RUNS=100 .venv/bin/python -m pytest tests/test_fuzz*
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from rosetta_scaling.store import StudyError
 
@@ -14,9 +14,14 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 DRY_RUNS = int(os.environ.get("FUZZ_DRY_RUNS", "3"))
 
 
-def fuzz(examples: int = EXAMPLES) -> settings:
+# Without the phase that explains a failure, which takes longer than to find it.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+
+
+def fuzz(examples: int = EXAMPLES, shrink: bool = True) -> settings:
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    return settings(max_examples=examples, deadline=None, suppress_health_check=slow, print_blob=True)
+    phases = PHASES if shrink else PHASES[:-1]
+    return settings(max_examples=examples, deadline=None, suppress_health_check=slow, phases=phases)
 
 
 def sentence_of(error: pytest.ExceptionInfo | StudyError) -> str:

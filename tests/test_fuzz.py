@@ -1,10 +1,12 @@
 """Random settings: a study of them is planned, or refused with one sentence. See fuzzing.py for more examples."""
 
 import pytest
-from fuzzing import fuzz, sentence_of
-from hypothesis import assume, event, given
+import yaml
+from fuzzing import DRY_RUNS, fuzz, sentence_of
+from hypothesis import assume, event, given, reject
 from hypothesis import strategies as st
 from settings_strategies import ANYTHING, PLACES, SECTIONS, SMOKE, at, changed, studies, wrong_values
+from study_runs import checkout, snakemake
 
 from rosetta_scaling import config, plan_table, resources
 from rosetta_scaling.layout import Layout
@@ -49,6 +51,27 @@ def test_a_study_of_legal_settings_is_planned_or_refused_with_a_sentence(values)
     else:
         assert all(model in planned for model in layout.models)
         event("planned")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@fuzz(DRY_RUNS, shrink=False)
+@given(studies())
+def test_a_study_that_is_planned_is_scheduled_or_refused_with_a_sentence(folder, values):
+    try:
+        Layout(config.parse(values), corpus_key="k").plan  # noqa: B018
+    except StudyError:
+        reject()
+    (folder / "study.yaml").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    found = snakemake(folder, "--dry-run", "--quiet", "all", "--configfile", "study.yaml")
+    event(f"ended with {found.returncode}")
+    if found.returncode:
+        told = found.stdout + found.stderr
+        assert "Traceback" not in told, told
+        assert any(key in told for key in KEYS), told
 
 
 @fuzz()
