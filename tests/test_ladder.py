@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling import ladder
@@ -116,3 +117,36 @@ def test_tokenizers_differ_between_families_and_decode_what_they_encode(text):
     assert len({tuple(t.encode(sample).offsets) for t in made.values()}) == len(made)
     for tokenizer in made.values():
         assert tokenizer.decode(tokenizer.encode(sample).ids) == sample
+
+
+def test_a_control_token_written_in_the_text_is_text(tmp_path, architecture):
+    written = f"an end{ladder.END}\n{ladder.END}\n" * 3  # often enough to be merged into one token
+    documents = pd.DataFrame({"text": [f"{written} {k}" for k in range(60)]})
+    documents["split"] = np.where(documents.index % 10 == 0, "probe", "train")
+    write_table(tmp_path / "documents.parquet", documents)
+    ladder.prepare_text(tmp_path / "documents.parquet", Family(architecture=architecture, vocabulary=400), tmp_path)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    end = tokenizer.token_to_id(ladder.END)
+    for name, split in {"tokens": "train", "held_out": "probe"}.items():
+        stream = np.load(tmp_path / f"{name}.npy")
+        ends = np.flatnonzero(stream == end)
+        parts = [tokenizer.decode(part[part != end].tolist()) for part in np.split(stream, ends + 1)[:-1]]
+        assert sorted(parts) == sorted(documents.text[documents.split == split])
+
+
+def test_a_tokenizer_of_other_text_is_trained_as_ever(text):
+    """The iterator is another one, but what the trainer sees of text without control tokens is the same."""
+    texts, family = pd.read_parquet(text).text.tolist(), Family(architecture="bloom", vocabulary=500, seed=1)
+    assert not any(ladder.END in one for one in texts)
+    chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: len(texts) // 2]
+    plain = Tokenizer.from_str(ladder.train_tokenizer(texts, family).to_str())
+    plain.train_from_iterator(
+        [texts[i] for i in sorted(chosen)],
+        trainers.BpeTrainer(
+            vocab_size=family.vocabulary,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=[ladder.END],
+            show_progress=False,
+        ),
+    )
+    assert plain.to_str() == ladder.train_tokenizer(texts, family).to_str()

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from rosetta_scaling import corpus_packages, corpus_sources, store, versions
+from rosetta_scaling.corpus_lines import unreadable
 from rosetta_scaling.near_duplicates import NearDuplicates
 from rosetta_scaling.store import StudyError
 
@@ -272,7 +273,10 @@ def _fingerprints(files: list[tuple[str, Path]], memo: str | Path | None) -> lis
     for _, path in files:
         stat = path.stat()
         key = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
-        fresh[key] = known.get(key) or store.file_sha256(path)
+        try:
+            fresh[key] = known.get(key) or store.file_sha256(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
     if memo and not fresh.items() <= known.items():
         store.write_json(memo, known | fresh)
     return [[name, json.loads(key)[1], sha256] for (name, _), (key, sha256) in zip(files, fresh.items(), strict=True)]

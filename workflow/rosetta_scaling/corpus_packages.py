@@ -62,8 +62,14 @@ def embedded_originals(domains: list[str] | None) -> Iterator[Original]:
         if domains is not None and package.domain not in domains:
             continue
         name = f"{package.name}=={version_of(package.name)}"
-        for path, text in READERS[package.read](package_files(package.name)):
-            yield Original(package.domain, f"{name}:{path}", text)
+        try:
+            for path, text in READERS[package.read](package_files(package.name)):
+                yield Original(package.domain, f"{name}:{path}", text)
+        except (OSError, ValueError, SyntaxError, sqlite3.Error) as error:  # files that are missing or were changed
+            raise StudyError(
+                f"corpus: the files of the package {name} are not as it ships them ({error}); reinstall the package, "
+                f"or leave {package.domain!r} out of corpus.domains."
+            ) from error
 
 
 def package_files(package: str) -> list[tuple[str, Path]]:

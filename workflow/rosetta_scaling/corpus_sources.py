@@ -3,7 +3,7 @@
 Every reader yields `Original`s: whole, uncut documents.
 """
 
-import gzip
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import zstandard
-
+from rosetta_scaling.corpus_lines import lines, unreadable
 from rosetta_scaling.store import StudyError
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz")
@@ -41,54 +40,71 @@ def folder_originals(settings: SimpleNamespace) -> Iterator[Original]:
         if folder not in filled and (settings.domains is None or folder in settings.domains):
             raise StudyError(f"corpus: domain {folder!r} is an empty folder in {root}; put text in it or remove it.")
     for name, path in files:
-        yield Original(name.parts[0] if len(name.parts) > 1 else "text", str(name), path.read_bytes())
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise unreadable(path, error) from error
+        yield Original(name.parts[0] if len(name.parts) > 1 else "text", str(name), text)
 
 
 def jsonl_files(path: Path) -> list[tuple[str, Path]]:
     """One .jsonl(.zst|.gz) file, or all of them below a folder, sorted."""
     if path.is_file():
         return [(path.name, path)]
-    shards = [pair for pair in text_files(path) if pair[0].endswith(JSONL_SUFFIXES)]
+    if not path.exists():
+        raise StudyError(
+            f"corpus: there is no {path}, a file of JSON lines or a folder of them was expected; correct corpus.path."
+        )
+    files = text_files(path)
+    shards = [pair for pair in files if pair[0].endswith(JSONL_SUFFIXES)]
     if not shards:
-        raise StudyError(f"corpus: no file in {path} ends in {', '.join(JSONL_SUFFIXES)}; correct corpus.path.")
+        held = sorted({file.suffix or "files without a suffix" for _, file in files}) or "nothing"
+        raise StudyError(
+            f"corpus: no file in {path} ends in {', '.join(JSONL_SUFFIXES)}, it holds {held}; correct corpus.path."
+        )
     return shards
 
 
 def jsonl_originals(settings: SimpleNamespace) -> Iterator[Original]:
+    """One document per line that is not blank; a byte order mark at the beginning of a file is none of its text."""
     for name, path in jsonl_files(Path(settings.path)):
-        number = 0
-        try:
-            for number, line in enumerate(_lines(path), start=1):
-                if line.strip():
-                    yield row_original(json.loads(line), f"{name}:{number}", settings)
-        except (ValueError, OSError, EOFError, zstandard.ZstdError) as error:  # json and unicode errors are ValueErrors
+        for number, line in enumerate(lines(path), start=1):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if line.strip():
+                source = f"{name}:{number}"
+                yield row_original(_object(line, source), source, settings)
+
+
+def _object(line: bytes, source: str) -> dict:
+    """The JSON object that a line holds; what else it may hold is refused, each by its own sentence."""
+    expected = "one JSON object per line was expected"
+    try:
+        found = json.loads(line.decode().rstrip())
+    except UnicodeDecodeError as error:
+        raise StudyError(
+            f"corpus: {source} is not UTF-8 (0x{line[error.start]:02x} at byte {error.start + 1}); "
+            "convert the file to UTF-8, or take the line out."
+        ) from error
+    except json.JSONDecodeError as error:
+        fault = f"{error.msg.removesuffix(' at')} at column {error.pos + 1}"
+        if line.lstrip().startswith(b"{") and not line.endswith(b"\n"):
             raise StudyError(
-                f"corpus: {path} is damaged or truncated after line {number} ({error}), one JSON object per line was "
-                f"expected; fetch the file again."
+                f"corpus: {source} breaks off ({fault}), {expected}; the file is truncated: fetch it again."
             ) from error
+        hint = " (is it a .json array?)" if line.lstrip().startswith(b"[") else ""
+        raise StudyError(f"corpus: {source} is not JSON ({fault}), {expected}{hint}.") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists a thousand deep
+        raise StudyError(f"corpus: {source} is JSON that Python does not read ({error}); take the line out.") from error
+    if not isinstance(found, dict):
+        raise StudyError(f"corpus: {source} is {kind_of(found)}; {expected} (is it a .json array?).")
+    return found
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    if path.name.endswith(".zst"):
-        yield from _zstd_lines(path)
-    else:
-        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as lines:
-            yield from lines
-
-
-def _zstd_lines(path: Path) -> Iterator[bytes]:
-    """Lines of one or more zstd frames. The library's own reader takes a truncated frame for the end of the file."""
-    frame, rest = None, b""
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            while chunk:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                *lines, rest = (rest + frame.decompress(chunk)).split(b"\n")
-                yield from lines
-                frame, chunk = (None, frame.unused_data) if frame.eof else (frame, b"")
-    if frame is not None:
-        raise EOFError("the last zstd frame is incomplete")
-    yield rest
+def kind_of(value: object) -> str:
+    """What a value is called in JSON."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, int | float) else f"a {type(value).__name__}")
 
 
 def row_original(row: dict, source: str, settings: SimpleNamespace) -> Original:
@@ -96,8 +112,8 @@ def row_original(row: dict, source: str, settings: SimpleNamespace) -> Original:
     text = _column(row, settings.text_column, source)
     if not isinstance(text, str):
         raise StudyError(
-            f"corpus: {source} has {type(text).__name__} in column {settings.text_column!r}, text was expected; "
-            f"correct corpus.text_column."
+            f"corpus: {source} has {kind_of(text)} in column {settings.text_column!r}, text was expected; "
+            f"correct corpus.text_column, or the record."
         )
     return Original(
         str(_column(row, settings.domain_column, source)) if settings.domain_column else "text", source, text

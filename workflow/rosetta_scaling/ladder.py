@@ -43,7 +43,10 @@ SPLITS = {
 
 
 def train_tokenizer(texts: list[str], family: Family) -> Tokenizer:
-    """Byte-level BPE on a seeded half of `texts`, with the word splitting customary for the architecture."""
+    """Byte-level BPE on a seeded half of `texts`, with the word splitting customary for the architecture.
+
+    Texts are cut where they spell out the control token, lest the trainer merges these letters into it.
+    """
     chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: max(1, len(texts) // 2)]
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=SPLITS[family.architecture] is None)
@@ -59,15 +62,19 @@ def train_tokenizer(texts: list[str], family: Family) -> Tokenizer:
         special_tokens=[END],
         show_progress=False,
     )
-    tokenizer.train_from_iterator([texts[i] for i in sorted(chosen)], trainer)
+    tokenizer.train_from_iterator((piece for i in sorted(chosen) for piece in texts[i].split(END)), trainer)
     return tokenizer
 
 
 def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
-    """Train the family's tokenizer and write the token streams: tokens.npy to train on, held_out.npy to validate on."""
+    """Train the family's tokenizer and write the token streams: tokens.npy to train on, held_out.npy to validate on.
+
+    Every document ends with the control token; where a document spells it out, it is read as text.
+    """
     documents = read_table(documents_path)
     texts = {split: list(rows.text) for split, rows in documents.groupby("split")}
     tokenizer = train_tokenizer(texts["train"], family)
+    tokenizer.encode_special_tokens = True
     order = np.random.default_rng([family.seed, 1]).permutation(len(texts["train"]))
     streams = {"tokens": [texts["train"][i] for i in order], "held_out": texts["probe"]}
     for name, stream in streams.items():

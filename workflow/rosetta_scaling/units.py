@@ -5,11 +5,14 @@ Byte positions are those of the UTF-8 text of one passage; a passage is a consec
 """
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
+from tokenizers.normalizers import Normalizer
 
+from rosetta_scaling.characters import is_boundary
 from rosetta_scaling.config import Units
 from rosetta_scaling.store import StudyError, read_table, write_table
 
@@ -21,15 +24,20 @@ STRIDE = 2**32  # passage * STRIDE + byte is one sortable integer per position
 def cut_passages(documents: pd.DataFrame, passage_bytes: int) -> pd.DataFrame:
     """Cut probe documents into passages of at most `passage_bytes` bytes, never inside a character.
 
-    `documents` has columns doc, domain, text; returns passage, doc, domain, start (byte in the document), text.
+    A letter and its marks are one character (see characters.py); one that is longer than a passage is cut between its
+    code points. `documents` has columns doc, domain, text; returns passage, doc, domain, start (byte in the document),
+    text.
     """
     rows = []
     for document in documents.itertuples():
         raw, start = document.text.encode(), 0
+        points = _positions([document.text])
+        whole = points.byte[is_boundary(document.text)]
         while start < len(raw):
-            stop = min(start + passage_bytes, len(raw))
-            while stop < len(raw) and raw[stop] & 0xC0 == 0x80:  # a UTF-8 continuation byte: step back
-                stop -= 1
+            for ends in (whole, points.byte):
+                stop = int(ends[np.searchsorted(ends, start + passage_bytes, side="right") - 1])
+                if stop > start:
+                    break
             rows.append((document.doc, document.domain, start, raw[start:stop].decode()))
             start = stop
     passages = pd.DataFrame(rows, columns=["doc", "domain", "start", "text"])
@@ -39,49 +47,114 @@ def cut_passages(documents: pd.DataFrame, passage_bytes: int) -> pd.DataFrame:
 def tokenize(tokenizer: Tokenizer, passages: pd.DataFrame, max_tokens: int) -> pd.DataFrame:
     """Tokens of every passage: columns passage, position, token, start, end (bytes), special.
 
-    Special tokens that the tokenizer adds by itself are kept, since the model expects them.
+    Special tokens that the tokenizer adds by itself are kept, since the model expects them. Those that are written in
+    the text (<s>, <mask>) are read as text; a model of whole words or pieces that knows them as such (Unigram,
+    WordLevel, WordPiece) still finds them, and then they are special too.
+
+    A token reaches over whole characters, and over what the normalisation of the text left behind it: the accent that
+    went into its letter, a soft hyphen that was dropped.
     """
+    texts = list(passages.text)
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
-    encodings = tokenizer.encode_batch(list(passages.text))
+    tokenizer.encode_special_tokens = True
+    encodings = tokenizer.encode_batch(texts)
     lengths = np.array([len(encoding) for encoding in encodings])
-    offsets = np.concatenate([np.array(encoding.offsets).reshape(-1, 2) for encoding in encodings])  # characters
-    special = np.concatenate([np.array(encoding.special_tokens_mask, bool) for encoding in encodings])
-    passage = np.repeat(passages.passage.to_numpy(), lengths)
-    to_byte, first = _byte_positions(list(passages.text))
-    origin = np.repeat(first, lengths)
+    offsets = [np.array(encoding.offsets, np.int64).reshape(-1, 2) for encoding in encodings]  # code points
+    added = np.concatenate([np.array(encoding.special_tokens_mask, bool) for encoding in encodings])
+    special = added | _written_special(tokenizer, encodings, texts)
+    points = _positions(texts)
+    origin = np.repeat(points.first, lengths)
+    start, end = origin + np.concatenate(offsets).T
+    start, end = points.whole_start[start], points.whole_end[end]
+    if tokenizer.normalizer is not None:
+        end = _reach_over_gaps(tokenizer.normalizer, texts, points, (start, end, special))
     return pd.DataFrame(
         {
-            "passage": passage,
-            "position": np.arange(len(passage)) - np.repeat(np.cumsum(lengths) - lengths, lengths),
+            "passage": np.repeat(passages.passage.to_numpy(), lengths),
+            "position": np.arange(len(start)) - np.repeat(np.cumsum(lengths) - lengths, lengths),
             "token": np.concatenate([np.array(encoding.ids, np.int64) for encoding in encodings]),
-            "start": to_byte[origin + offsets[:, 0]],
-            "end": to_byte[origin + offsets[:, 1]],
+            "start": points.byte[start],
+            "end": points.byte[end],
             "special": special,
         }
     )
 
 
-def _byte_positions(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Byte position of every character of every text (and of its end), flat, with the index where each text begins."""
+class Positions(NamedTuple):
+    """Positions of all texts in one row, code points + 1 of each; `first` (texts,) is where each text begins."""
+
+    first: np.ndarray
+    byte: np.ndarray  # of the UTF-8 text, counted from its own beginning
+    whole_start: np.ndarray  # where the character (see characters.py) begins that a position lies inside, else itself
+    whole_end: np.ndarray  # where it ends
+
+
+def _positions(texts: list[str]) -> Positions:
     points = np.frombuffer("".join(text + "\0" for text in texts).encode("utf-32-le"), np.uint32)
-    size = 1 + (points > 0x7F) + (points > 0x7FF) + (points > 0xFFFF)  # UTF-8 bytes of a character
+    size = 1 + (points > 0x7F) + (points > 0x7FF) + (points > 0xFFFF)  # UTF-8 bytes of a code point
     lengths = np.array([len(text) + 1 for text in texts])
     first = np.cumsum(lengths) - lengths
     before = np.cumsum(size) - size
-    return before - np.repeat(before[first], lengths), first
+    places = np.arange(len(points))
+    whole = np.concatenate([is_boundary(text) for text in texts])
+    whole_start = np.maximum.accumulate(np.where(whole, places, 0))
+    whole_end = np.minimum.accumulate(np.where(whole, places, len(places))[::-1])[::-1]
+    return Positions(first, before - np.repeat(before[first], lengths), whole_start, whole_end)
+
+
+def _written_special(tokenizer: Tokenizer, encodings: list[Encoding], texts: list[str]) -> np.ndarray:
+    """Tokens (all encodings in one row) that are special ones spelled out in the text: <s>, but not an unknown word."""
+    content = {i: token.content for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    found = []
+    for encoding, text in zip(encodings, texts, strict=True):
+        ids, offsets = np.array(encoding.ids, np.int64), encoding.offsets
+        spelled = np.isin(ids, list(content))
+        for i in np.flatnonzero(spelled):
+            spelled[i] = text[slice(*offsets[i])] == content[ids[i]]
+        found.append(spelled)
+    return np.concatenate(found)
+
+
+def _reach_over_gaps(normalizer: Normalizer, texts: list[str], points: Positions, tokens: tuple) -> np.ndarray:
+    """Ends of tokens, each moved over as much of the gap behind it as adds nothing to the normalised text.
+
+    tokens: start, end (flat positions), special. White space that was only left out belongs to the next token, as ever.
+    """
+    start, end, special = tokens
+    end = end.copy()
+    flat = "\0".join(texts) + "\0"
+    visible = np.cumsum([0] + [not (point.isspace() or point == "\0") for point in flat])  # before every position
+    real = np.flatnonzero(~special & (end > start))
+    text = np.searchsorted(points.first, start[real], side="right") - 1
+    same_text = np.append(text[1:] == text[:-1], False)
+    stop = np.where(same_text, np.append(start[real][1:], 0), np.append(points.first[1:], len(flat))[text] - 1)
+    gaps = np.flatnonzero(visible[stop] > visible[end[real]])
+    for token, limit in zip(real[gaps], stop[gaps], strict=True):
+        own, gap = flat[start[token] : end[token]], flat[end[token] : limit]
+        end[token] = points.whole_end[end[token] + _left_behind(normalizer, own, gap)]
+    return end
+
+
+def _left_behind(normalizer: Normalizer, own: str, gap: str) -> int:
+    """How much of a gap adds nothing to the normalised text of the token before it."""
+
+    def size(text: str) -> int:  # letters on both sides: normalizers that strip or prepend do it to them
+        return len(normalizer.normalize_str(f"a{text}a"))
+
+    return next(reach for reach in range(len(gap), -1, -1) if size(own + gap[:reach]) == size(own))
 
 
 def boundaries(tokens: pd.DataFrame) -> np.ndarray:
     """Positions where a token ends and the next does not reach back, as sorted passage * STRIDE + byte.
 
     Two tokens that split one character both cover it, so there is no boundary between them. A gap that a tokenizer
-    leaves before a token (white space) belongs to that token.
+    leaves before a token (white space) belongs to that token; what normalisation left behind one is in its end already.
     """
     real = tokens[~tokens.special]
     passage, start, end = (real[column].to_numpy(np.int64) for column in ("passage", "start", "end"))
-    last = np.append(passage[1:] != passage[:-1], True)
-    reaches_back = np.append(start[1:] < end[:-1], False) & ~last
+    reaches_back = (start[1:] < end[:-1]) & (passage[1:] == passage[:-1])
+    reaches_back = np.append(reaches_back, False)[: len(end)]  # nothing follows the last
     return np.unique((passage * STRIDE + end)[(end > 0) & ~reaches_back])
 
 
@@ -96,8 +169,8 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
         found = boundaries(table)
         ends = found if ends is None else np.intersect1d(ends, found, assume_unique=True)
     passage, end = ends // STRIDE, ends % STRIDE
-    first = np.append(True, passage[1:] != passage[:-1])
-    start = np.where(first, 0, np.append(0, end[:-1]))
+    first = np.append(True, passage[1:] != passage[:-1])[: len(end)]
+    start = np.where(first, 0, np.append(0, end)[:-1])
     units = pd.DataFrame({"passage": passage, "start": start, "end": end})
     if not include_first:
         units = units[~first]
@@ -114,7 +187,7 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
 
 
 def unit_of_tokens(tokens: pd.DataFrame, units: pd.DataFrame) -> np.ndarray:
-    """Unit index of every token, -1 for special tokens (which end at byte 0) and for those outside all units."""
+    """Unit index of every token, -1 for special tokens and for those outside all units."""
     end = (tokens.passage * STRIDE + tokens.end).to_numpy(np.int64)
     unit_start = (units.passage * STRIDE + units.start).to_numpy(np.int64)
     unit_end = (units.passage * STRIDE + units.end).to_numpy(np.int64)
@@ -122,7 +195,7 @@ def unit_of_tokens(tokens: pd.DataFrame, units: pd.DataFrame) -> np.ndarray:
     inside = slot < len(unit_end)
     slot = np.minimum(slot, len(unit_end) - 1)
     # A gap before a token (white space trimmed from the offsets) may reach out of the unit, so the end decides.
-    return np.where(inside & (unit_start[slot] < end), slot, -1)
+    return np.where(inside & (unit_start[slot] < end) & ~tokens.special.to_numpy(bool), slot, -1)
 
 
 def _probe_passages(documents_path: str, settings: Units) -> pd.DataFrame:

@@ -3,11 +3,11 @@ cache is then left alone, what it made in a study is made anew, and so is all th
 """
 
 CORPUS = 1
-TOKENIZER = 1
+TOKENIZER = 2
 TRAINING = 1
 CHECKPOINTS = 1
 AUDIT = 1
-UNITS = 2
+UNITS = 3
 ACTIVATIONS = 3
 MATCHES = 3
 STABILITY = 1
