@@ -1,10 +1,8 @@
 """What every job of the workflow does around its one library call: log, threads, device, and errors as one sentence."""
 
 import contextlib
-import errno
 import logging
 import os
-import re
 import resource
 import signal
 import socket
@@ -14,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rosetta_scaling.config import WORKFLOW
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.foreign import explained
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -24,15 +22,6 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 DOWNLOADS = ("corpus", "download_model", "download_package", "judge_answers")  # the only rules that may use the network
 LOG_BYTES = 20 * 10**6
-AGAIN = "then run the same command again: it continues"
-DISK = {
-    errno.ENOSPC: f"the disk is full; make room, or set cache_dir to a folder on a larger disk, {AGAIN}",
-    errno.EDQUOT: f"your quota of the disk is used up; make room, or set cache_dir to a folder elsewhere, {AGAIN}",
-    errno.EROFS: f"the disk cannot be written to; set cache_dir to a folder that can, {AGAIN}",
-    errno.EACCES: "permission is denied; ask the owner to let the group read and write there (umask 002, chmod -R "
-    f"g+rwX), or set cache_dir to a folder of your own, {AGAIN}",
-}
-MORE_MEMORY = "let fewer jobs run at a time (--cores 1), or lower matching.memory_mb or activations.batch_passages"
 CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
 
 
@@ -94,19 +83,6 @@ class _BoundedLog(logging.FileHandler):
         if not self.full and self.stream.tell() > LOG_BYTES:
             self.full = True
             self.stream.write(f"[more than {LOG_BYTES:,} bytes: only errors from here on]\n")
-
-
-def explained(error: BaseException) -> str | None:
-    """The sentence for an error that the user can mend; None for one that is ours."""
-    text = str(error)
-    if isinstance(error, StudyError):
-        return text
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
-        return f"out of memory ({text.splitlines()[0] if text else 'a plain MemoryError'}); {MORE_MEMORY}"
-    code = getattr(error, "errno", None)
-    if code is None and (found := re.search(r"os error (\d+)", text)):  # safetensors tells it in its text only
-        code = int(found[1])
-    return f"{DISK[code]} ({getattr(error, 'filename', None) or text})" if code in DISK else None
 
 
 def _peak_memory() -> str:
