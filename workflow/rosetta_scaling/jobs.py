@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rosetta_scaling.config import WORKFLOW
-from rosetta_scaling.foreign import explained
+from rosetta_scaling.foreign import TRACEBACKS, explained, keep_traceback
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -41,7 +41,7 @@ def job(snakemake) -> Iterator[None]:
     rule = snakemake.rule
     if rule not in DOWNLOADS:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    log = _open_log(Path(snakemake.log[0]))
+    log = _open_log(Path(snakemake.log[0]), _traceback_file(snakemake))
     signal.signal(signal.SIGTERM, _end)
     began = time.monotonic()
     in_slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
@@ -54,6 +54,9 @@ def job(snakemake) -> Iterator[None]:
         raise
     except BaseException as error:
         if sentence := explained(error):
+            if error.__cause__:
+                keep_traceback(error)
+                logging.info("the traceback is in %s", _traceback_file(snakemake))
             log.error("error in %s: %s", rule, sentence)
             sys.exit(1)
         logging.exception("%s failed", rule)
@@ -61,9 +64,19 @@ def job(snakemake) -> Iterator[None]:
     logging.info("%s took %.1f s, peak memory %s", rule, time.monotonic() - began, _peak_memory())
 
 
-def _open_log(path: Path) -> logging.Logger:
-    """Everything goes to the file, at most LOG_BYTES of it; what this library says goes to the terminal too."""
+def _traceback_file(snakemake) -> Path:
+    """A file beside the log: of a job that fails the whole log is shown, and a traceback would hide the sentence."""
+    return Path(snakemake.log[0]).with_suffix(".traceback")
+
+
+def _open_log(path: Path, tracebacks: Path) -> logging.Logger:
+    """Everything goes to the file, at most LOG_BYTES of it; what this library says goes to the terminal too.
+
+    Tracebacks of errors that have a sentence go to a file of their own, which is only there when there are any.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    tracebacks.unlink(missing_ok=True)
+    TRACEBACKS.handlers = [_BoundedLog(tracebacks, mode="w", delay=True)]
     handlers = [_BoundedLog(path, mode="w"), logging.StreamHandler(sys.stderr)]
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
