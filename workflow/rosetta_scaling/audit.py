@@ -28,7 +28,8 @@ REFUSED = {
 def write_audit(layout: Layout, out: str) -> None:
     """Compare the networks of every pair of a study; refuse what is damaged or cannot be taken for independent."""
     for model in layout.models:
-        require_unchanged(layout.checkpoint(model), read_json(layout.checkpoint_manifest(model))["sha256"])
+        written = read_json(layout.checkpoint_manifest(model))["sha256"]
+        require_unchanged(layout.checkpoint(model), written, users_own=layout.source(model) == "local")
     found = {model: fingerprint(layout.checkpoint(model)) for model in layout.models}
     audited = audit(found, list(layout.pairs.values()))
     require_independent(audited)

@@ -10,6 +10,7 @@ import torch
 
 from rosetta_scaling.config import Networks
 from rosetta_scaling.configurations import count_parameters, model_class
+from rosetta_scaling.foreign import reading_network, reads_network
 from rosetta_scaling.hooks import find_down_projections, neurons_of
 from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import (
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 UNREAD = ("pooler.",)  # heads of encoders that some checkpoints lack and nobody reads
 
 
+@reads_network
 def load_model(
     folder: str | Path, device: torch.device, networks: Networks | None = None, device_map: dict | str | None = None
 ) -> torch.nn.Module:
@@ -44,20 +46,16 @@ def load_model(
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
     limit = memory_limit(device, networks) if device_map == "auto" else None
     offload = tempfile.TemporaryDirectory(prefix="rosetta-offload-") if limit else None
-    try:
-        model, loaded = model_class(AutoConfig.from_pretrained(folder, trust_remote_code=False)).from_pretrained(
-            folder,
-            trust_remote_code=False,
-            dtype=getattr(torch, networks.dtype),
-            use_safetensors=True,
-            output_loading_info=True,
-            device_map=device_map,
-            max_memory=limit,
-            offload_folder=offload.name if offload else None,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise StudyError(f"model folder {folder} cannot be loaded ({reason}); write or download it again") from error
+    model, loaded = model_class(AutoConfig.from_pretrained(folder, trust_remote_code=False)).from_pretrained(
+        folder,
+        trust_remote_code=False,
+        dtype=getattr(torch, networks.dtype),
+        use_safetensors=True,
+        output_loading_info=True,
+        device_map=device_map,
+        max_memory=limit,
+        offload_folder=offload.name if offload else None,
+    )
     # transformers fills what is missing with random numbers: here that would be a measurement of noise.
     absent = [name for name in sorted(loaded["missing_keys"]) if not name.startswith(UNREAD)]
     if absent := absent + sorted(map(str, loaded["mismatched_keys"])):
@@ -67,7 +65,8 @@ def load_model(
         )
     model = model.eval() if device_map else model.to(device).eval()
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
-    check_neurons(model)
+    with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
+        check_neurons(model)
     return model
 
 
@@ -95,6 +94,7 @@ def memory_limit(device: torch.device, networks: Networks) -> dict | None:
     return {device.index or 0: allowed, "cpu": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 2}
 
 
+@reads_network
 def untrained_model(
     folder: str | Path, seed: object, device: torch.device, networks: Networks | None = None
 ) -> torch.nn.Module:

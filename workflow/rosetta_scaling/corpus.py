@@ -17,6 +17,7 @@ import pandas as pd
 
 from rosetta_scaling import corpus_packages, corpus_sources, store, versions
 from rosetta_scaling.corpus_lines import unreadable
+from rosetta_scaling.foreign import explaining, reason_of
 from rosetta_scaling.near_duplicates import NearDuplicates
 from rosetta_scaling.store import StudyError
 
@@ -60,6 +61,16 @@ def build_corpus(settings: SimpleNamespace, out_dir: str | Path) -> dict:
 
 def read_originals(settings: SimpleNamespace) -> Iterator[corpus_sources.Original]:
     """All original documents of the configured source."""
+    with explaining(
+        lambda error: (
+            f"corpus: {settings.path or settings.kind} cannot be read ({reason_of(error)}); correct "
+            "corpus.path, or fetch that text again"
+        )
+    ):
+        yield from _originals(settings)
+
+
+def _originals(settings: SimpleNamespace) -> Iterator[corpus_sources.Original]:
     match settings.kind:
         case "embedded":
             return corpus_packages.embedded_originals(settings.domains)

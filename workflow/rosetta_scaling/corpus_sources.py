@@ -38,7 +38,10 @@ def folder_originals(settings: SimpleNamespace) -> Iterator[Original]:
     filled = {name.parts[0] for name, _ in files}
     for folder in sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         if folder not in filled and (settings.domains is None or folder in settings.domains):
-            raise StudyError(f"corpus: domain {folder!r} is an empty folder in {root}; put text in it or remove it.")
+            raise StudyError(
+                f"corpus: domain {folder!r} is an empty folder in {root}; put text in it, or name the other domains in "
+                "corpus.domains."
+            )
     for name, path in files:
         try:
             text = path.read_bytes()

@@ -8,6 +8,8 @@ from rosetta_scaling.estimators import ESTIMATORS, checked_points, missing
 from rosetta_scaling.random_effects import fit_measured
 from rosetta_scaling.store import StudyError
 
+LARGEST_MEAN = 1e18  # numpy draws no larger counts, which only curves ask for that scatter by many orders of magnitude
+
 
 def coverage(x, alpha: float, c: float, sd: float, confidence: float, draws: int, seed: int) -> pd.DataFrame:
     """A row per estimator, from counts drawn as Poisson(c * x**alpha * exp(sd * e)), e standard normal for every model.
@@ -19,7 +21,8 @@ def coverage(x, alpha: float, c: float, sd: float, confidence: float, draws: int
     """
     rng, x = np.random.default_rng(seed), np.asarray(x, float)
     expected = checked_points(x, c * x**alpha)[1]
-    counts = rng.poisson(expected * np.exp(sd * rng.standard_normal((draws, len(x)))))
+    means = np.minimum(expected * np.exp(sd * rng.standard_normal((draws, len(x)))), LARGEST_MEAN)
+    counts = rng.poisson(means)
     rows = []
     for name, estimate in {**ESTIMATORS, "measured": _measured}.items():
         fits = pd.DataFrame([_fit(estimate, x, y, confidence) for y in counts])

@@ -8,13 +8,18 @@ or not by this estimator, is refused with StudyError. statsmodels is imported wh
 import itertools
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from scipy import optimize, stats
 
+from rosetta_scaling.foreign import keep_traceback
 from rosetta_scaling.section import MINIMUM_RUNGS
 from rosetta_scaling.store import StudyError
 
+LARGEST_LOG = 700.0  # exp of more is no floating-point number
+NO_PREFACTOR = "the sizes lie too close together to tell the prefactor: it is no floating-point number"
+NO_CONVERGENCE = "the fit did not converge"
 EXACT = 1e-7  # residuals of ln y that are smaller are rounding: a count of a million that is one off has a larger one
 
 
@@ -54,10 +59,16 @@ def missing(note: str) -> dict:
     return dict.fromkeys(("alpha", "low", "high", "c"), np.nan) | {"note": note}
 
 
+def prefactor(log_c: float) -> float:
+    """exp(log_c), NaN where that is no floating-point number: far from all sizes, y can be anything at x = 1."""
+    return np.exp(log_c) if abs(log_c) <= LARGEST_LOG else np.nan
+
+
 def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
     """alpha, its interval [low, high], c and R^2 of y = c * x**alpha, and the number of points.
 
-    Ordinary least squares of ln y on ln x; the interval is Student's t with points - 2 degrees of freedom.
+    c is NaN where it is no floating-point number; where all y are equal, R^2 and the interval are. Ordinary least
+    squares of ln y on ln x; the interval is Student's t with points - 2 degrees of freedom.
     """
     x, y = checked_points(x, y)
     fit = stats.linregress(np.log(x), np.log(y))
@@ -66,10 +77,15 @@ def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dic
         "alpha": fit.slope,
         "low": fit.slope - half,
         "high": fit.slope + half,
-        "c": np.exp(fit.intercept),
+        "c": prefactor(fit.intercept),
         "r2": fit.rvalue**2,
         "points": len(x),
     }
+
+
+def bounded_exp(log_y):
+    """exp of the logarithm of predicted values; those that no floating-point number can hold become e**700, e**-700."""
+    return np.exp(np.clip(log_y, -LARGEST_LOG, LARGEST_LOG))
 
 
 def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -80,7 +96,7 @@ def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float,
     spread = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / (n - 2))
     far = np.sqrt(1 + 1 / n + (np.log(at) - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
     half = t_quantile(confidence, n - 2) * spread * far
-    return tuple(np.exp([middle, middle - half, middle + half]).tolist())
+    return tuple(bounded_exp([middle, middle - half, middle + half]).tolist())
 
 
 def ols(x, y, confidence: float) -> dict:
@@ -92,7 +108,7 @@ def ols(x, y, confidence: float) -> dict:
     x, y = checked_points(x, y)
     fit = stats.linregress(np.log(x), np.log(y))
     error = 0.0 if np.isnan(fit.rvalue) else fit.stderr  # linregress knows no error of equal values
-    return student_estimate(fit.slope, error, np.exp(fit.intercept), len(x) - 2, confidence)
+    return student_estimate(fit.slope, error, prefactor(fit.intercept), len(x) - 2, confidence)
 
 
 def quasi_poisson(x, y, confidence: float) -> dict:
@@ -101,11 +117,12 @@ def quasi_poisson(x, y, confidence: float) -> dict:
     Where models differ by 30% beyond chance, the variance of large counts grows faster, and at 8 points 95% intervals
     cover 92 to 93% (coverage.py).
     """
-    x, y = checked_points(x, y, zeros=True)
-    if note := _no_maximum(x, y):
-        return missing(note)
-    fit = _glm(x, y)
-    return _glm_estimate(x, fit, fit.pearson_chi2 / (len(x) - 2), confidence)
+
+    def fit(x: np.ndarray, y: np.ndarray) -> dict:
+        poisson = _glm(x, y)
+        return _glm_estimate(x, poisson, poisson.pearson_chi2 / (len(x) - 2), confidence)
+
+    return _if_it_converges(fit, x, y)
 
 
 def negative_binomial(x, y, confidence: float) -> dict:
@@ -114,9 +131,11 @@ def negative_binomial(x, y, confidence: float) -> dict:
     d is looked for on its logarithm. It is zero (Poisson) when the counts vary no more than that already, and since the
     variance is never less than that, the interval is too wide where chance is all there is: it covers 98 to 100%.
     """
-    x, y = checked_points(x, y, zeros=True)
-    if note := _no_maximum(x, y):
-        return missing(note)
+    return _if_it_converges(lambda x, y: _glm_estimate(x, _dispersed_glm(x, y), 1.0, confidence), x, y)
+
+
+def _dispersed_glm(x: np.ndarray, y: np.ndarray):
+    """The negative binomial fit with the dispersion that makes Pearson's chi2 points - 2, or Poisson's without any."""
     fit, freedom = _glm(x, y), len(x) - 2
 
     def excess(log_dispersion: float) -> float:
@@ -130,7 +149,24 @@ def negative_binomial(x, y, confidence: float) -> dict:
         while excess(high) > 0:
             high += 1
         fit = _glm(x, y, np.exp(optimize.brentq(excess, low, high)))
-    return _glm_estimate(x, fit, 1.0, confidence)
+    return fit
+
+
+def _if_it_converges(fit: Callable[[np.ndarray, np.ndarray], dict], x, y) -> dict:
+    """What `fit` finds on the counts y at sizes x, zeros among them; missing where statsmodels and scipy give up.
+
+    They do on extreme but legal counts: weights overflow, and nothing is left of the likelihood.
+    """
+    x, y = checked_points(x, y, zeros=True)
+    if note := _no_maximum(x, y):
+        return missing(note)
+    try:
+        with np.errstate(all="ignore"):
+            found = fit(x, y)
+    except (ValueError, ArithmeticError) as error:  # LinAlgError is a ValueError
+        keep_traceback(error)
+        return missing(NO_CONVERGENCE)
+    return found if np.isfinite(found["alpha"]) or found["note"] else missing(NO_CONVERGENCE)
 
 
 def _no_maximum(x: np.ndarray, y: np.ndarray) -> str:
@@ -159,17 +195,24 @@ def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0):
 def _glm_estimate(x: np.ndarray, fit, scale: float, confidence: float) -> dict:
     """What statsmodels found, if it did, with Student's interval; `scale` multiplies the variance."""
     if not fit.converged:
-        return missing(f"the fit did not converge in {fit.fit_history['iteration']} iterations")
+        return missing(f"{NO_CONVERGENCE} in {fit.fit_history['iteration']} iterations")
     (middle, alpha), error = fit.params, np.sqrt(scale * fit.normalized_cov_params[1, 1])
-    return student_estimate(alpha, error, np.exp(middle - alpha * np.log(x).mean()), len(x) - 2, confidence)
+    return student_estimate(alpha, error, prefactor(middle - alpha * np.log(x).mean()), len(x) - 2, confidence)
 
 
 def student_estimate(alpha: float, error: float, c: float, freedom: int, confidence: float) -> dict:
-    """An estimate with Student's interval, if there is an error to give it a width."""
+    """An estimate with Student's interval, if there is an error to give it a width; a c of NaN is noted."""
     half, note = t_quantile(confidence, freedom) * error, ""
     if error < EXACT:
         half, note = np.nan, "the points lie exactly on the fit: no residual is left to give an interval"
-    return {"alpha": alpha, "low": alpha - half, "high": alpha + half, "c": c, "note": note}
+    elif not np.isfinite(error):
+        half, note = np.nan, "no standard error: the sizes lie too close together, or the points weigh too unequally"
+    return {"alpha": alpha, "low": alpha - half, "high": alpha + half, "c": c, "note": with_prefactor(note, c)}
+
+
+def with_prefactor(note: str, c: float) -> str:
+    """The note of an estimate, which also tells when there is no prefactor."""
+    return note if np.isfinite(c) else "; ".join(filter(None, [note, NO_PREFACTOR]))
 
 
 def theil_sen(x, y, confidence: float) -> dict:
@@ -194,7 +237,8 @@ def theil_sen(x, y, confidence: float) -> dict:
             f"no {100 * confidence:g}% interval exists for {len(x)} points: all slopes together have "
             f"{100 - 200 * at_most[0]:.1f}%, and {enough} points of different sizes are needed"
         )
-    return {"alpha": fit.slope, "low": low, "high": high, "c": np.exp(fit.intercept), "note": note}
+    c = prefactor(fit.intercept)
+    return {"alpha": fit.slope, "low": low, "high": high, "c": c, "note": with_prefactor(note, c)}
 
 
 def concordant_pairs(sizes: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.foreign import reads_network
 from rosetta_scaling.store import StudyError, digest, open_tensors
 
 PIECE = 2**20  # entries of a tensor in memory at a time
@@ -36,6 +37,7 @@ FLOATS = {
 }
 
 
+@reads_network
 def fingerprint(folder: str | Path) -> pd.DataFrame:
     """One row per floating-point tensor in the safetensors files of a folder.
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from rosetta_scaling.config import NULLS, Nulls, Study
 from rosetta_scaling.coverage import coverage
-from rosetta_scaling.estimators import ESTIMATORS, predict_power_law
+from rosetta_scaling.estimators import ESTIMATORS, fit_power_law, predict_power_law
 from rosetta_scaling.fit_checklist import write_checked
 from rosetta_scaling.fit_report import report_fits
 from rosetta_scaling.fits import fit_counts
@@ -69,7 +69,10 @@ def enough(curves: Curves) -> Curves:
 
 
 def can_be_fitted(points: pd.DataFrame) -> bool:
-    return len(points) >= MINIMUM_RUNGS and points.x.min() < points.x.max()
+    if len(points) < MINIMUM_RUNGS or points.x.min() == points.x.max():
+        return False
+    positive = (points.y > 0).all()  # only then has ordinary least squares a say
+    return not positive or np.isfinite(fit_power_law(points.x, points.y)["c"])
 
 
 def joined(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

@@ -46,7 +46,10 @@ def one_fit(x: pd.Series, neurons: pd.Series, y: pd.Series, confidence: float) -
     if x.nunique() < 2:
         return missing | {"note": f"{x.name} is the same at every point"}
     found = fit_power_law(x, y, confidence) | against_constant_share(x, neurons, y)
-    if note := ols(x, y, confidence)["note"]:
+    line = ols(x, y, confidence)
+    if not np.isfinite(line["c"]):
+        return missing | {"note": line["note"]}
+    if note := line["note"]:
         found |= {"low": np.nan, "high": np.nan, "p_sublinear": np.nan}
     return {name: found[name] for name in COLUMNS} | {"note": note}
 

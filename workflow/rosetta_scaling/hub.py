@@ -24,6 +24,7 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
+from rosetta_scaling.foreign import is_foreign
 from rosetta_scaling.hub_files import File, Listing, choose, list_files, shards, vocabularies
 from rosetta_scaling.hub_transfer import fetch, patiently, size, take_cached
 from rosetta_scaling.progress import Reporter
@@ -88,8 +89,8 @@ def _finished(folder: Path, repository: str, revision: str) -> dict | None:
     found = manifest.get("repository"), manifest.get("revision")
     if found != (repository, revision):
         raise StudyError(
-            f"{folder} holds {found[0]} at {found[1]}, but {repository} at {revision} is expected there; delete it or "
-            "choose another folder"
+            f"{folder} holds {found[0]} at {found[1]}, but {repository} at {revision} is expected there; choose "
+            "another folder, or move this one away"
         )
     changed = [name for name, file in manifest["files"].items() if size(folder / name) != file["bytes"]]
     if changed:
@@ -212,6 +213,13 @@ def _explained(repository: str, revision: str) -> Iterator[None]:
         raise StudyError(
             f"{constants.ENDPOINT} cannot be asked for {repository} ({type(error).__name__}); correct HF_ENDPOINT, "
             "HF_TOKEN or the proxy"
+        ) from error
+    except Exception as error:
+        if not is_foreign(error):
+            raise
+        raise StudyError(
+            f"{repository} at {revision} cannot be fetched from {constants.ENDPOINT} ({type(error).__name__}); run "
+            "again, what has arrived is kept, or set HF_ENDPOINT to another mirror"
         ) from error
 
 

@@ -1,11 +1,11 @@
 """Models as older repositories hold them, rewritten as safetensors and tokenizer.json. No code of theirs is run."""
 
-import pickle
 import zipfile
 from pathlib import Path
 
 import torch
 
+from rosetta_scaling.foreign import explaining
 from rosetta_scaling.store import StudyError, write_json, write_tensors
 
 
@@ -30,13 +30,13 @@ def to_safetensors(folder: Path, names: list[str]) -> dict[str, str]:
 
 
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
-    try:  # files of before 2020 are no zip and cannot be mapped
+    with explaining(
+        lambda error: (
+            f"{path.name} cannot be read as a table of tensors alone ({_first_line(error)}); it may hold "
+            "code and was not run, take a repository or revision with model.safetensors"
+        )
+    ):  # files of before 2020 are no zip and cannot be mapped
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise StudyError(
-            f"{path.name} cannot be read as a table of tensors alone ({_first_line(error)}); it may hold code and was "
-            "not run, take a repository or revision with model.safetensors"
-        ) from error
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise StudyError(
             f"{path.name} holds other things than tensors by their names; take a repository or revision with "
@@ -59,15 +59,15 @@ def write_tokenizer(folder: Path) -> None:
     """Write the tokenizer.json of a folder that holds a vocabulary of another kind."""
     from transformers import AutoTokenizer
 
-    try:
+    with explaining(
+        lambda error: (
+            f"transformers cannot make a tokenizer.json of the tokenizer in {folder} "
+            f"({_first_line(error)}); install sentencepiece, or take a repository or revision with tokenizer.json"
+        )
+    ):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    except Exception as error:  # transformers raises every kind
-        raise StudyError(
-            f"transformers cannot make a tokenizer.json of the tokenizer in {folder} ({_first_line(error)}); install "
-            "sentencepiece, or take a repository or revision with tokenizer.json"
-        ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0][:200] or type(error).__name__

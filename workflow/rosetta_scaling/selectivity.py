@@ -16,6 +16,7 @@ from rosetta_scaling.neuron_families import families
 from rosetta_scaling.specialisation import document_types, normalised_firing
 from rosetta_scaling.store import digest, read_table, read_tensors, write_table
 from rosetta_scaling.unit_labels import UnitLabels, label_units
+from rosetta_scaling.units import load_tokenizer
 from rosetta_scaling.vocabulary import output_metrics
 
 
@@ -33,7 +34,7 @@ def write_selectivity(layout: Layout, scope: str, model: str, device: torch.devi
     table.insert(0, "channel", table.index)
     table.insert(0, "layer", table.pop("layer"))
     table = table.reset_index(drop=True)
-    tokenizer = Tokenizer.from_file(layout.tokenizer_file(model))
+    tokenizer = load_tokenizer(layout.tokenizer_file(model))
     # On the processor: a network larger than the GPU would not have all its weights at hand.
     network = load_model(layout.checkpoint(model), torch.device("cpu"))
     output, tokens = output_metrics(network, known_tokens(tokenizer, network))

@@ -27,6 +27,14 @@ class StudyError(Exception):
     """A mistake the user can mend: one sentence with what was found, what was expected, what to do."""
 
 
+class DamagedFile(StudyError):
+    """A file cannot be read. The sentence is for one that this project wrote, and can write again."""
+
+    def __init__(self, path: str | Path, reason: str):
+        super().__init__(f"{path}: damaged or truncated ({reason}); delete it and run the study again.")
+        self.reason = reason
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` only when the block ends without an error."""
@@ -108,13 +116,19 @@ def file_states(paths: Iterable[str | Path]) -> list[tuple[str, int, int]]:
     return [(str(path), (found := os.stat(path)).st_size, found.st_mtime_ns) for path in paths]
 
 
-def require_unchanged(folder: str | Path, digests: dict[str, str]) -> None:
-    """Raise a StudyError when files of a folder are no longer those with these sha256 digests."""
+def require_unchanged(folder: str | Path, digests: dict[str, str], users_own: bool = False) -> None:
+    """Raise a StudyError when files of a folder are no longer those with these sha256 digests.
+
+    `users_own`: the folder was not made by this project, and is not to be deleted.
+    """
+    remedy = f"delete the folder {folder} and run the study again"
+    if users_own:
+        remedy = f"copy or download that file again; if the change is meant, `touch {folder}/*`: it is measured anew"
     for name, expected in digests.items():
         if (found := file_sha256(Path(folder) / name)) != expected:
             raise StudyError(
                 f"{folder}/{name} is damaged or was changed (sha256 {found[:12]}..., where {expected[:12]}... was "
-                f"written); delete the folder {folder} and run the study again"
+                f"written); {remedy}"
             )
 
 
@@ -311,7 +325,7 @@ def _readable(path: str | Path) -> Iterator[None]:
         raise
     except (OSError, ValueError, SafetensorError) as error:  # pyarrow and json errors are ValueErrors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StudyError(f"{path}: damaged or truncated ({reason}); delete it and run the study again.") from error
+        raise DamagedFile(path, reason) from error
 
 
 def model_files(folder: str | Path) -> list[str]:
@@ -321,6 +335,12 @@ def model_files(folder: str | Path) -> list[str]:
         raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.models")
     weights = sorted(folder.glob("*.safetensors"))
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    pickled = sorted(file.name for file in folder.glob("pytorch_model*.bin"))
+    if not weights and pickled and not missing:
+        raise StudyError(
+            f"model folder {folder} holds its weights in {pickled[0]} only, a pickle that can run code and is not "
+            "read; load the network once and save it with save_pretrained, or take a repository with model.safetensors"
+        )
     if missing := missing + ([] if weights else ["*.safetensors (weights)"]):
         raise StudyError(
             f"model folder {folder} lacks {', '.join(missing)}; expected a folder written by save_pretrained "

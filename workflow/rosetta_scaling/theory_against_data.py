@@ -75,7 +75,7 @@ def theory_table(isolation: pd.DataFrame, confidence: float) -> pd.DataFrame:
     rows = []
     for (curve, criterion, kind), part in isolation.groupby(["curve", "criterion", "kind"], sort=False):
         part = part[(part.matches > 0) & (part.isolation > 0)]
-        if len(part) < MINIMUM_RUNGS:
+        if len(part) < MINIMUM_RUNGS or part.neurons.nunique() < 2:
             continue
         alpha, slope, gap = (
             fit_power_law(part.neurons, y, confidence)

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from rosetta_scaling.estimators import fit_power_law
+from rosetta_scaling.section import MINIMUM_RUNGS
 from rosetta_scaling.store import StudyError
 from rosetta_scaling.theory import (
     detectable,
@@ -152,12 +153,14 @@ def recovered_exponent(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
     Columns: beta, quantity, alpha, low, high (Student's t over sizes), expected (1 / beta), points. `predicted` is the
     closed form at the same sizes: what it lacks of 1 / beta is due to finite networks, and no interval covers that.
+    Sizes at which the mean is zero have no logarithm and are left out; NaN where fewer than 3 are left.
     """
     rows = []
     for beta, part in table.groupby("beta"):
         means = part.groupby("neurons")[list(QUANTITIES)].mean()
         for quantity in QUANTITIES:
-            fit = fit_power_law(means.index, means[quantity], confidence)
-            fit = {key: fit[key] for key in ("alpha", "low", "high")} | {"expected": 1 / beta, "points": fit["points"]}
-            rows.append({"beta": beta, "quantity": quantity} | fit)
+            known = means[quantity][means[quantity] > 0]
+            fit = fit_power_law(known.index, known, confidence) if len(known) >= MINIMUM_RUNGS else {}
+            row = {"beta": beta, "quantity": quantity} | {key: fit.get(key, np.nan) for key in ("alpha", "low", "high")}
+            rows.append(row | {"expected": 1 / beta, "points": len(known)})
     return pd.DataFrame(rows)

@@ -5,6 +5,7 @@ Byte positions are those of the UTF-8 text of one passage; a passage is a consec
 """
 
 import logging
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from tokenizers.normalizers import Normalizer
 
 from rosetta_scaling.characters import is_boundary
 from rosetta_scaling.config import Units
+from rosetta_scaling.foreign import explaining, pointer
 from rosetta_scaling.store import StudyError, read_table, write_table
 
 log = logging.getLogger(__name__)
@@ -203,17 +205,21 @@ def _probe_passages(documents_path: str, settings: Units) -> pd.DataFrame:
     return cut_passages(documents[documents.split == "probe"], settings.passage_bytes)
 
 
-def _load(path: str) -> Tokenizer:
-    try:
+def load_tokenizer(path: str) -> Tokenizer:
+    with explaining(
+        lambda error: (
+            pointer(Path(path))
+            or f"{path}: not a tokenizer that can be read ({error}); expected a "
+            "tokenizer.json as save_pretrained writes it: write or download it again"
+        )
+    ):
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise StudyError(f"{path}: not a tokenizer that can be read ({error}); expected a tokenizer.json") from None
 
 
 def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out: str) -> None:
     """Write the units that the named tokenizers (name -> tokenizer.json) share on the probe documents."""
     passages = _probe_passages(documents_path, settings)
-    tokens = {name: tokenize(_load(path), passages, settings.max_tokens) for name, path in tokenizers.items()}
+    tokens = {name: tokenize(load_tokenizer(path), passages, settings.max_tokens) for name, path in tokenizers.items()}
     units = shared_units(tokens, passages, settings.include_first)
     log.info(
         "%s units of %.1f bytes on %s passages",
@@ -226,6 +232,6 @@ def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out:
 
 def index_tokens(documents_path: str, units_path: str, tokenizer_path: str, settings: Units, out: str) -> None:
     """Write the tokens of one tokenizer on the probe documents, each with its unit (-1: none)."""
-    tokens = tokenize(_load(tokenizer_path), _probe_passages(documents_path, settings), settings.max_tokens)
+    tokens = tokenize(load_tokenizer(tokenizer_path), _probe_passages(documents_path, settings), settings.max_tokens)
     tokens["unit"] = unit_of_tokens(tokens, read_table(units_path))
     write_table(out, tokens)

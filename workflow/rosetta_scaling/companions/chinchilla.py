@@ -14,7 +14,7 @@ from scipy import optimize
 
 from rosetta_scaling import intervals
 from rosetta_scaling.companions.depth_settings import DepthSettings
-from rosetta_scaling.store import StudyError, read_table
+from rosetta_scaling.store import DamagedFile, StudyError, read_table
 
 COLUMNS = ("width", "depth", "parameters", "tokens", "loss")
 FORMS = {"width and depth": ("width", "depth", "tokens"), "parameters": ("parameters", "tokens")}
@@ -30,7 +30,10 @@ def read_runs(path: str | Path) -> pd.DataFrame:
     )
     if not Path(path).is_file():
         raise StudyError(f"{path}: no such file; {expected}")
-    runs = read_table(path)
+    try:
+        runs = read_table(path)
+    except DamagedFile as error:
+        raise StudyError(f"{path} cannot be read as a table ({error.reason}); {expected}") from error
     if missing := [name for name in COLUMNS if name not in runs]:
         raise StudyError(f"{path} lacks the columns {', '.join(missing)}; {expected}")
     values = runs[list(COLUMNS)].apply(pd.to_numeric, errors="coerce")
