@@ -357,6 +357,10 @@ class Layout:
     def matches(self, a: str, b: str) -> str:
         return f"{self.results}/matches/{'--'.join(self.pair(a, b))}/matches.parquet"
 
+    def matches_without_nulls(self, pair: str) -> str:
+        """The same for who wants the pairs only: no null stands beside it."""
+        return f"{self.results}/matches_without_nulls/{pair}/matches.parquet"
+
     def neighbours(self, a: str, b: str) -> str:
         """The best partners of every neuron, as the engine found them."""
         return f"{self.results}/matches/{'--'.join(self.pair(a, b))}/neighbours.safetensors"
