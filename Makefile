@@ -4,10 +4,13 @@ PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study companions plan status bench test slurm-test slurm lint clean
+.PHONY: study matches companions plan status bench test slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
+
+matches: .venv/.ready     ## the matched pairs alone, without nulls: make matches STUDY=smoke
+	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) matches
 
 companions: .venv/.ready  ## the companion studies alone, with a page each
 	@$(BIN)/python -m rosetta_scaling.run "$(STUDY)" --profile $(PROFILE) companions

@@ -6,10 +6,14 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-# A study given by --configfile stands alone: it is not merged into the default one.
+# A study given by --configfile stands alone: it is not merged into the default one. The default one is that of the
+# working folder, or of the project where --directory names a folder that has none.
+default_study = "config.yaml"
+if not os.path.exists(default_study):
+    default_study = os.path.join(workflow.basedir, "config.yaml")
 if not workflow.configfiles:
 
-    configfile: "config.yaml"
+    configfile: default_study
 
 
 include: "workflow/rules/common.smk"

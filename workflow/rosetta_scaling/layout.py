@@ -13,6 +13,7 @@ import numpy as np
 
 from rosetta_scaling import versions
 from rosetta_scaling.config import Study
+from rosetta_scaling.literal_paths import cache_folder, require_literal
 from rosetta_scaling.plan import ModelSize, Plan, config_size, folder_size, make_plan, published, trained_size
 from rosetta_scaling.section import MINIMUM_RUNGS
 from rosetta_scaling.store import StudyError, digest, model_files, read_json, write_json
@@ -42,7 +43,8 @@ class Layout:
         self.study = study
         self._corpus_key = corpus_key
         self.results = f"results/{study.study}"
-        self.cache = study.cache_dir
+        self.cache = cache_folder(study.cache_dir)
+        self.check_paths()
         self.check_models()
 
     # -- models ------------------------------------------------------------------------------------------------------
@@ -92,11 +94,27 @@ class Layout:
         """The network whose configuration and tokenizer an untrained one has."""
         return f"{self.study.families[self.family(model)].of}-{self.rung(model)}"
 
+    def check_paths(self) -> None:
+        """Refuse paths of the study that Snakemake would take for patterns."""
+        study = self.study
+        paths = {
+            "selectivity.embedding": study.selectivity.embedding,
+            "companions.depth.chinchilla": study.companions.depth.chinchilla,
+            "judge.answers": study.judge.answers,
+        }
+        for key, path in paths.items():
+            require_literal(key, path or "")
+        for file in Path(study.selectivity.embedding).rglob("*"):
+            require_literal("a file of selectivity.embedding", str(file))
+
     def check_models(self) -> None:
         """Refuse incomplete local folders, and a point with the same network twice: it trivially matches itself."""
         for model in self.models:
             if self.source(model) == "local":
-                model_files(self.checkpoint(model))
+                key = f"families.{self.family(model)}.models.{self.rung(model)}"
+                require_literal(key, self.named(model))
+                for file in model_files(self.named(model)):
+                    require_literal(f"a file of {key}", file)
         for (curve, rung), models in self.points.items():
             folders = [str(Path(self.checkpoint(model)).resolve()) for model in models]
             if len(set(folders)) < len(folders):
@@ -356,6 +374,10 @@ class Layout:
 
     def matches(self, a: str, b: str) -> str:
         return f"{self.results}/matches/{'--'.join(self.pair(a, b))}/matches.parquet"
+
+    def matches_without_nulls(self, pair: str) -> str:
+        """The same for who wants the pairs only: no null stands beside it."""
+        return f"{self.results}/matches_without_nulls/{pair}/matches.parquet"
 
     def neighbours(self, a: str, b: str) -> str:
         """The best partners of every neuron, as the engine found them."""

@@ -37,6 +37,7 @@ from rosetta_scaling.variants import changed_side, document_groups, open_pair, o
 log = logging.getLogger(__name__)
 
 LONG = 1e12  # floating-point operations above which a job says how long it will take
+WITHOUT_NULLS = "no null stands beside them, so nothing says how many matches there would be by chance"
 
 
 # -- exact engine ----------------------------------------------------------------------------------------------------
@@ -154,26 +155,50 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     found = best_partners(layout, pair, "real", device)
     units = max(found)
     best = found.pop(units)
-    sizes = [layout.size(model) for model in models]
-    neurons = tuple(size.neurons for size in sizes)
+    neurons = tuple(layout.size(model).neurons for model in models)
     decoys = {null: read_table(layout.null(null, *models)) for null in DECOYS}
     table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], neurons), decoys, neurons)
-    count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
-    summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
-    for side, size, partners in zip("ab", sizes, best, strict=True):
-        layer, channel = layer_and_channel([size.width] * size.layers)
-        table[f"layer_{side}"] = layer[table[f"neuron_{side}"]]
-        table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
-        summary |= {f"neurons_{side}": len(partners.r), f"constant_{side}": int(partners.constant.sum())}
-    if layout.plan.engine == "sketch":
-        summary |= read_json(Path(layout.rescored(pair)) / f"{pair}.json")
-    summary["units"] = units
+    add_places(layout, pair, table)
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
     write_table(out, table)
     write_neighbours(out.with_name("neighbours.safetensors"), Tile(0, neurons[0], 0, neurons[1]), {units: best})
     write_table(out.with_name("snapshots.parquet"), pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
-    write_json(out.with_name("summary.json"), summary)
+    write_json(out.with_name("summary.json"), summary_of_matches(layout, pair, table, best) | {"units": units})
+
+
+def match_without_nulls(layout: Layout, pair: str, device: torch.device, out: Path) -> None:
+    """Write matches.parquet and summary.json as `match_pair` does, without what is known from nulls only.
+
+    The table has no q_a, q_b, excess_a and excess_b, and the summary says under `nulls` that none stands beside it.
+    """
+    found = best_partners(layout, pair, "real", device)
+    units = max(found)
+    table = partner_table(*found[units], layout.study.matching.k)
+    add_places(layout, pair, table)
+    summary = summary_of_matches(layout, pair, table, found[units]) | {"units": units}
+    write_table(out, table)
+    write_json(out.with_name("summary.json"), summary | {"nulls": WITHOUT_NULLS})
+
+
+def add_places(layout: Layout, pair: str, table: pd.DataFrame) -> None:
+    """Add columns to a table of partners: layer and channel of the neurons of both models."""
+    for side, model in zip("ab", layout.pairs[pair], strict=True):
+        size = layout.size(model)
+        layer, channel = layer_and_channel([size.width] * size.layers)
+        table[f"layer_{side}"] = layer[table[f"neuron_{side}"]]
+        table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
+
+
+def summary_of_matches(layout: Layout, pair: str, table: pd.DataFrame, best: tuple[Neighbours, Neighbours]) -> dict:
+    """How many neurons were compared, how, and how many matches there are."""
+    count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     log.info("%s: %s mutual matches", pair, f"{count:,}")
+    summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
+    for side, partners in zip("ab", best, strict=True):
+        summary |= {f"neurons_{side}": len(partners.r), f"constant_{side}": int(partners.constant.sum())}
+    if layout.plan.engine == "sketch":
+        summary |= read_json(Path(layout.rescored(pair)) / f"{pair}.json")
+    return summary
 
 
 def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path, work_dir: Path) -> None:

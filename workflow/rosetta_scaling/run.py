@@ -36,7 +36,8 @@ def configuration_of(study: str) -> Path | None:
 def command_for(study: str, profile: str, *more: str) -> list[str]:
     """How Snakemake is called for a study; `more` stands first, since --configfile takes all that follows it."""
     command = [sys.executable, "-m", "snakemake", *more]
-    command += ["--workflow-profile", str(WORKFLOW / "profiles" / profile)]
+    # Relative to here, since Snakemake takes *, ? and [ in the path of a profile for a pattern, which then finds none.
+    command += ["--workflow-profile", os.path.relpath(WORKFLOW / "profiles" / profile)]
     if configuration := configuration_of(study):
         command += ["--configfile", str(configuration)]
     return command
@@ -51,6 +52,8 @@ def main() -> int:
     if arguments.cores:
         more += ["--cores", arguments.cores]
     command = command_for(arguments.study, arguments.profile, *more)
+    if reason := unwritable(LOCK.parent if LOCK.parent.exists() else Path()):
+        sys.exit(reason)
     LOCK.parent.mkdir(exist_ok=True)
     with open(LOCK, "a+") as lock:
         locked = _wait_for(lock)
@@ -65,7 +68,23 @@ def main() -> int:
         with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
             code = _wait_out(snakemake)
         _mark(lock, "")
+    if code and (reason := unwritable(Path("results"))):
+        print(reason, file=sys.stderr)
     return code
+
+
+def unwritable(*folders: Path) -> str | None:
+    """The sentence for the first folder that a run cannot write to; None if all that exist can be written to."""
+    for folder in folders:
+        if folder.is_symlink() and not folder.exists():
+            target = folder.readlink()
+            return f"{folder} is a symbolic link to {target}, which does not exist: make it, or remove the link"
+        if folder.exists() and not os.access(folder, os.W_OK):
+            return (
+                f"{folder.absolute()} cannot be written to, since its disk can only be read or it belongs to somebody "
+                "else: make it writable, then run the same command again"
+            )
+    return None
 
 
 def _wait_out(process: subprocess.Popen) -> int:

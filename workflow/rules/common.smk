@@ -3,7 +3,11 @@
 # What stands under `params` is what a result depends on beyond its input files, as plain values, because Snakemake does
 # not record others: jobs run again when they change. What does not change a result (device, memory, batch size) a job
 # takes from the study itself, and what the KEY in a path already stands for is not repeated.
+import sys
 from pathlib import Path
+
+# The library that lies beside these rules, also where another copy of the project is installed, or none.
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from rosetta_scaling import config as configuration
 from rosetta_scaling import jobs, versions
@@ -17,6 +21,7 @@ from rosetta_scaling.layout import (
     STUDY_TABLES,
     Layout,
 )
+from rosetta_scaling.literal_paths import require_literal
 from rosetta_scaling.store import StudyError, model_files
 
 jobs.share_library()
@@ -26,6 +31,7 @@ try:
         {key: value for key, value in config.items() if key != jobs.CORPUS_KEY}
     )
     layout = Layout(study)
+    require_literal("the folder of the project", workflow.basedir, "{}")
     config[jobs.CORPUS_KEY] = layout.corpus_key
 except StudyError as error:
     raise WorkflowError(str(error))

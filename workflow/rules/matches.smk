@@ -179,6 +179,51 @@ rule match_pair:
         "../scripts/match_pair.py"
 
 
+rule match_without_nulls:
+    input:
+        inputs_of_match,
+    output:
+        matches=layout.matches_without_nulls("{pair}"),
+        summary=f"{layout.results}/matches_without_nulls/{{pair}}/summary.json",
+    log:
+        f"{layout.results}/logs/match_without_nulls/{{pair}}.log",
+    benchmark:
+        f"{layout.results}/benchmarks/match_without_nulls/{{pair}}.tsv"
+    group:
+        together("pair")
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs.memory(to_match),
+        runtime=needs.runtime(to_match),
+        gpu=needs.gpu(to_match),
+    params:
+        k=study.matching.k,
+        dtype=study.activations.dtype,
+        network_dtype=study.networks.dtype,
+        version=versions.MATCHES,
+    message:
+        "Match {wildcards.pair}, without nulls"
+    script:
+        "../scripts/match_without_nulls.py"
+
+
+# `make matches` ends here: the pairs alone, for who needs nothing else of the study.
+rule matches:
+    input:
+        [layout.matches_without_nulls(pair) for pair in layout.pairs],
+    log:
+        f"{layout.results}/logs/matches.log",
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    message:
+        "Matches of all pairs, without nulls"
+    script:
+        "../scripts/matches.py"
+
+
 rule stability:
     input:
         inputs_of_stability,

@@ -1,0 +1,9 @@
+from rosetta_scaling import jobs
+
+with jobs.job(snakemake):
+    from pathlib import Path
+
+    from rosetta_scaling.pairs import match_without_nulls
+
+    out = Path(snakemake.output.matches)
+    match_without_nulls(jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), out)
