@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from rosetta_scaling.companions.settings import Companions
-from rosetta_scaling.section import MINIMUM_RUNGS, Section
+from rosetta_scaling.section import MINIMUM_RUNGS, Section, Seed
 from rosetta_scaling.store import StudyError
 
 WORKFLOW = Path(__file__).resolve().parents[1]
@@ -128,7 +128,7 @@ class Family(Section):
     """Transformers model type of a trained family."""
     vocabulary: int | None = Field(None, ge=257)
     """Size of the family's own byte-level BPE vocabulary."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides initial weights (`ladder`, `untrained`), tokenizer sample and order of the training text (`ladder`)."""
     rungs: list[Name] | None = None
     """Only these rungs of the ladder, for families that serve as other seeds; null takes all (`ladder` only)."""
@@ -277,7 +277,7 @@ class Nulls(Section):
     """Fresh initialisations of both networks."""
     rows: int | None = Field(None, ge=10)
     """Nulls are counted on this many random neurons of every model and scaled up; null takes all."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides everything random in nulls and stability checks."""
 
     def draws(self, null: str) -> int:
@@ -346,7 +346,7 @@ class Fits(Section):
         "opt-30b": 1_376_256,
     }
     """Named models and their numbers of neurons, to which the fits are extrapolated."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides the simulations."""
 
 
@@ -361,15 +361,22 @@ class Theory(Section):
     """Pairs of networks per size."""
     inputs: int = Field(10_000, ge=100)
     """Inputs on which they are compared."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides latents, weights and noise."""
 
     @model_validator(mode="after")
     def _possible(self):
         if min(self.betas, default=0) <= 1:
             raise ValueError(f"theory.betas is {self.betas}; the theory needs exponents above 1")
-        if len(set(self.sizes)) < MINIMUM_RUNGS or min(self.sizes) < 2:
-            raise ValueError(f"theory.sizes is {self.sizes}; a fit needs at least {MINIMUM_RUNGS} different sizes")
+        if max(self.betas) > 100 or len({f"{beta:g}" for beta in self.betas}) < len(self.betas):
+            raise ValueError(f"theory.betas is {self.betas}; exponents are at most 100 and differ in six digits")
+        if rounded := [beta for beta in self.betas if float(f"{beta:g}") != beta]:
+            raise ValueError(f"theory.betas names {rounded}; files are named after exponents, which have six digits")
+        if len(set(self.sizes)) < MINIMUM_RUNGS or min(self.sizes) < 4:
+            raise ValueError(
+                f"theory.sizes is {self.sizes}; a fit needs at least {MINIMUM_RUNGS} different sizes, and networks of "
+                "fewer than 4 neurons cannot represent what the theory asks for"
+            )
         return self
 
 
