@@ -5,13 +5,16 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from rosetta_scaling import config, config_reference
 from rosetta_scaling.config import WORKFLOW
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store import StudyError
+from rosetta_scaling.theory_simulation import recovered_exponent, simulate
 
 ROOT = WORKFLOW.parent
 
@@ -83,7 +86,25 @@ def test_ready_studies_are_valid_and_named_after_their_file(path):
         ),
         ("families.bloom.vocabulary", None, "needs the key 'vocabulary'"),
         ("families.bloom.source", "local", "needs the key 'models'"),
+        ("families.neox.seed", -1, "'families.neox.seed' is -1; input should be greater than or equal to 0"),
+        ("nulls.seed", 2**63, "'nulls.seed' is 9223372036854775808; input should be less than 9223372036854775808"),
+        ("fits.seed", -1, "'fits.seed' is -1"),
+        ("theory.seed", -1, "'theory.seed' is -1"),
+        ("companions.depth.seed", -1, "'companions.depth.seed' is -1"),
+        ("companions.mixture.seed", -1, "'companions.mixture.seed' is -1"),
+        ("companions.lottery.seed", -1, "'companions.lottery.seed' is -1"),
+        ("ladder.weight_decay", float("inf"), "'ladder.weight_decay' is inf; input should be a finite number"),
+        ("matching.scratch_gb", float("nan"), "'matching.scratch_gb' is nan; input should be a finite number"),
+        ("theory.betas", [1.5, float("inf")], "'theory.betas.1' is inf; input should be a finite number"),
+        ("theory.betas", [1.5, 1000.0], "exponents are at most 100"),
+        ("theory.betas", [1.5, 1.5], "differ in six digits"),
+        ("theory.betas", [1.00000001], "theory.betas names [1.00000001]; files are named after exponents"),
+        ("theory.sizes", [2, 4, 8], "fewer than 4 neurons cannot represent"),
         ("corpus.kind", "folder", "needs corpus.path"),
+        ("corpus.near_duplicate_threshold", 0.01, "'corpus.near_duplicate_threshold' is 0.01; input should be greater"),
+        ("corpus.probe_bytes_per_domain", 2_000_000, "is 2000000, a part of corpus.bytes_per_domain = 2000000: lower"),
+        ("corpus.min_document_bytes", 20_000, "is 20000, above corpus.max_document_bytes = 16000"),
+        ("corpus.domains", [], "'corpus.domains' is []"),
         ("ladder.rungs.r1.heads", 5, "hidden_size 24 over 5 heads"),
         ("matching.criteria", [{"k": 1}, {"k": 1, "min_r": 0.0}], "matching.criteria repeats itself"),
         ("matching.criteria", [{"min_r": -0.2}], "'matching.criteria.0.min_r' is -0.2"),
@@ -109,6 +130,21 @@ def test_errors_name_key_value_and_what_is_allowed(values, key, new, sentence):
         config.parse(change(values, key, new))
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("beta", [1.00001, 1.01, 2.0, 100.0])
+def test_the_theory_runs_at_the_bounds_of_its_settings(values, beta):
+    settings = config.parse(change(values, "theory", {"betas": [beta], "sizes": [4, 5, 6], "inputs": 100})).theory
+    table = simulate(beta, settings.sizes, 1, settings.inputs, seed=2**63 - 1)
+    assert recovered_exponent(table, 0.95).alpha.notna().all()
+
+
+def test_the_largest_seed_is_one_for_every_generator(values):
+    seed = config.parse(change(values, "nulls.seed", 2**63 - 1)).nulls.seed
+    torch.manual_seed(seed)
+    np.random.default_rng([seed, 0]).integers(2)
+    corpus_seed = config.parse(change(values, "corpus.seed", -(2**70))).corpus.seed
+    assert corpus_seed == -(2**70), "the corpus hashes its seed: any number is one"
 
 
 def test_models_of_a_point_share_a_modality(values):

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling import ladder
 from rosetta_scaling.config import Family, Ladder, Size
-from rosetta_scaling.store import read_json, read_tensors, write_table
+from rosetta_scaling.store import StudyError, read_json, read_tensors, write_table
 
 CPU = torch.device("cpu")
 SIZE = Size(hidden_size=8, layers=1, heads=2, learning_rate=1e-2)
@@ -24,7 +24,7 @@ def text(tmp_path_factory):
     folder = tmp_path_factory.mktemp("text")
     counting = [" ".join(str(i) for i in range(k, k + 60)) for k in range(40)]
     prose = [f"{ladder.__doc__} {json.__doc__[:600]} chapter {k}" for k in range(80)]
-    documents = pd.DataFrame({"text": counting + prose})
+    documents = pd.DataFrame({"text": counting + prose, "domain": "text"})
     documents["split"] = np.where(documents.index % 10 == 0, "probe", "train")
     write_table(folder / "documents.parquet", documents)
     return folder / "documents.parquet"
@@ -121,7 +121,7 @@ def test_tokenizers_differ_between_families_and_decode_what_they_encode(text):
 
 def test_a_control_token_written_in_the_text_is_text(tmp_path, architecture):
     written = f"an end{ladder.END}\n{ladder.END}\n" * 3  # often enough to be merged into one token
-    documents = pd.DataFrame({"text": [f"{written} {k}" for k in range(60)]})
+    documents = pd.DataFrame({"text": [f"{written} {k}" for k in range(60)], "domain": "text"})
     documents["split"] = np.where(documents.index % 10 == 0, "probe", "train")
     write_table(tmp_path / "documents.parquet", documents)
     ladder.prepare_text(tmp_path / "documents.parquet", Family(architecture=architecture, vocabulary=400), tmp_path)
@@ -132,6 +132,14 @@ def test_a_control_token_written_in_the_text_is_text(tmp_path, architecture):
         ends = np.flatnonzero(stream == end)
         parts = [tokenizer.decode(part[part != end].tolist()) for part in np.split(stream, ends + 1)[:-1]]
         assert sorted(parts) == sorted(documents.text[documents.split == split])
+
+
+def test_a_domain_without_training_text_is_refused_when_something_is_trained(tmp_path):
+    documents = pd.DataFrame({"text": "some words", "domain": ["law", "law", "tales"], "split": "probe"})
+    documents.loc[0, "split"] = "train"
+    write_table(tmp_path / "documents.parquet", documents)
+    with pytest.raises(StudyError, match=r"\['tales'\] have no document to train on"):
+        ladder.prepare_text(tmp_path / "documents.parquet", Family(architecture="gpt2", vocabulary=300), tmp_path)
 
 
 def test_a_tokenizer_of_other_text_is_trained_as_ever(text):

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from rosetta_scaling.companions.settings import Companions
-from rosetta_scaling.section import MINIMUM_RUNGS, Section
+from rosetta_scaling.section import MINIMUM_RUNGS, Section, Seed
 from rosetta_scaling.store import StudyError
 
 WORKFLOW = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ class Corpus(Section):
     """Column that holds the text (`jsonl`, `huggingface`)."""
     domain_column: str = "meta.pile_set_name"
     """Column that holds the domain label; a dot goes one level down."""
-    domains: list[str] | None = None
+    domains: list[str] | None = Field(None, min_length=1)
     """Keep only these domains; null keeps all."""
     bytes_per_domain: int = Field(2_000_000, ge=10_000)
     """At most this much text per domain, so that domains are balanced."""
@@ -44,8 +44,9 @@ class Corpus(Section):
     """Shorter documents are dropped and counted."""
     max_document_bytes: int = Field(16_000, ge=1_000)
     """Longer documents are cut at line ends; all pieces stay in one split."""
-    near_duplicate_threshold: float = Field(0.8, gt=0, le=1)
-    """Documents whose word 5-grams overlap more than this (Jaccard, by MinHash) are dropped and counted."""
+    near_duplicate_threshold: float = Field(0.8, ge=0.05, le=1)
+    """Documents whose word 5-grams overlap at least this much (Jaccard, by MinHash) are dropped and counted; 1: only
+    those with the very same ones. Below 0.05 MinHash would miss too many."""
     seed: int = 0
     """Decides which documents are held out."""
 
@@ -60,6 +61,20 @@ class Corpus(Section):
             raise ValueError(f"corpus.kind is '{self.kind}', which needs corpus.path")
         if self.kind == "huggingface" and not self.revision:
             raise ValueError("corpus.kind is 'huggingface', which needs corpus.revision: the 40-digit commit to pin")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit_together(self):
+        if self.probe_bytes_per_domain >= self.bytes_per_domain:
+            raise ValueError(
+                f"corpus.probe_bytes_per_domain is {self.probe_bytes_per_domain}, a part of corpus.bytes_per_domain = "
+                f"{self.bytes_per_domain}: lower it"
+            )
+        if self.min_document_bytes > self.max_document_bytes:
+            raise ValueError(
+                f"corpus.min_document_bytes is {self.min_document_bytes}, above corpus.max_document_bytes = "
+                f"{self.max_document_bytes}: every document would be dropped"
+            )
         return self
 
 
@@ -115,7 +130,7 @@ class Family(Section):
     """Transformers model type of a trained family."""
     vocabulary: int | None = Field(None, ge=257)
     """Size of the family's own byte-level BPE vocabulary."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Decides initial weights (`ladder`, `untrained`), tokenizer sample and order of the training text (`ladder`)."""
     rungs: list[Name] | None = None
     """Only these rungs of the ladder, for families that serve as other seeds; null takes all (`ladder` only)."""
@@ -264,7 +279,7 @@ class Nulls(Section):
     """Fresh initialisations of both networks."""
     rows: int | None = Field(None, ge=10)
     """Nulls are counted on this many random neurons of every model and scaled up; null takes all."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Decides everything random in nulls and stability checks."""
 
     def draws(self, null: str) -> int:
@@ -333,7 +348,7 @@ class Fits(Section):
         "opt-30b": 1_376_256,
     }
     """Named models and their numbers of neurons, to which the fits are extrapolated."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Decides the simulations."""
 
 
@@ -348,20 +363,22 @@ class Theory(Section):
     """Pairs of networks per size."""
     inputs: int = Field(10_000, ge=100)
     """Inputs on which they are compared."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Decides latents, weights and noise."""
 
     @model_validator(mode="after")
     def _possible(self):
         if min(self.betas, default=0) <= 1:
             raise ValueError(f"theory.betas is {self.betas}; the theory needs exponents above 1")
-        named = [f"{beta:g}" for beta in self.betas]  # as files of simulations are named
-        if len(set(named)) < len(named) or any("e" in name for name in named) or [*map(float, named)] != self.betas:
+        if max(self.betas) > 100 or len({f"{beta:g}" for beta in self.betas}) < len(self.betas):
+            raise ValueError(f"theory.betas is {self.betas}; exponents are at most 100 and differ in six digits")
+        if rounded := [beta for beta in self.betas if float(f"{beta:g}") != beta]:
+            raise ValueError(f"theory.betas names {rounded}; files are named after exponents, which have six digits")
+        if len(set(self.sizes)) < MINIMUM_RUNGS or min(self.sizes) < 4:
             raise ValueError(
-                f"theory.betas is {self.betas}; expected each exponent once, below a million, with six digits at most"
+                f"theory.sizes is {self.sizes}; a fit needs at least {MINIMUM_RUNGS} different sizes, and networks of "
+                "fewer than 4 neurons cannot represent what the theory asks for"
             )
-        if len(set(self.sizes)) < MINIMUM_RUNGS or min(self.sizes) < 2:
-            raise ValueError(f"theory.sizes is {self.sizes}; a fit needs at least {MINIMUM_RUNGS} different sizes")
         return self
 
 

@@ -6,6 +6,7 @@ order of files nor the machine matters.
 
 import hashlib
 import json
+import logging
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,8 @@ from rosetta_scaling.corpus_lines import unreadable
 from rosetta_scaling.foreign import explaining, reason_of
 from rosetta_scaling.near_duplicates import NearDuplicates
 from rosetta_scaling.store import StudyError
+
+log = logging.getLogger(__name__)
 
 SOURCE_SETTINGS = ("kind", "path", "revision", "text_column", "domain_column", "domains", "seed")
 SIZE_SETTINGS = ("bytes_per_domain", "probe_bytes_per_domain", "min_document_bytes", "max_document_bytes")
@@ -133,6 +136,7 @@ def _sample(originals: Iterable, settings: SimpleNamespace, counts: dict[str, Co
     for domain, source, raw in originals:
         if settings.domains is not None and domain not in settings.domains:
             continue
+        _require_unicode(domain, source)
         counts[domain]["originals"] += 1
         try:
             text = clean(raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw)
@@ -148,20 +152,37 @@ def _sample(originals: Iterable, settings: SimpleNamespace, counts: dict[str, Co
     return {domain: _smallest(rows, limit, counts[domain])[0] for domain, rows in held.items()}
 
 
+def _require_unicode(*names: str) -> None:
+    """Refuse names that no table can hold."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise StudyError(
+                f"corpus: the name {name!r} holds half a surrogate pair or is a file name in another encoding; names "
+                "in Unicode were expected: rename the file or folder, or correct the record."
+            ) from error
+
+
 def _smallest(rows: list, limit: int, count: Counter) -> tuple[list, int]:
-    """Rows in the order of their hashes until `limit` bytes are reached, and their bytes."""
+    """Rows in the order of their hashes until `limit` bytes are reached, and their bytes.
+
+    Where the first alone is that large, others are taken beside it: a domain of one document cannot be divided.
+    """
     rows, total = sorted(rows), 0
     for i, (_, _, text) in enumerate(rows):
         if total >= limit:
             count["left_out_by_cap"] += len(rows) - i
             return rows[:i], total
-        total += len(text.encode())
+        size = len(text.encode())
+        total += 0 if i == 0 and size >= limit else size
     return rows, total
 
 
 def _keep_until_cap(rows: list, settings: SimpleNamespace, copies: NearDuplicates, count: Counter) -> dict[str, list]:
     """Cut originals into documents and keep the good ones up to the cap: {origin: [(source, text, bytes), ...]}."""
     kept: dict[str, list] = {}
+    beyond: list[tuple] = []
     total = 0
     for origin, source, text in rows:
         for piece in cut(text, settings.max_document_bytes):
@@ -171,19 +192,44 @@ def _keep_until_cap(rows: list, settings: SimpleNamespace, copies: NearDuplicate
             elif size < settings.min_document_bytes:
                 count["dropped_short"] += 1
             elif total + size > settings.bytes_per_domain:
-                count["left_out_by_cap"] += 1
+                beyond.append((origin, source, piece, size))
             elif copies.is_copy(piece):
                 count["dropped_near_duplicate"] += 1
             else:
                 kept.setdefault(origin, []).append((source, piece, size))
                 total += size
+    count["left_out_by_cap"] += len(beyond)
+    if is_needed_whole(_sizes(kept), settings.probe_bytes_per_domain):
+        _make_room(kept, beyond, settings, copies, count)
     return kept
+
+
+def _make_room(kept, beyond, settings: SimpleNamespace, copies: NearDuplicates, count: Counter) -> None:
+    """Give half of the cap to the originals that the largest one has left no room for."""
+    sizes = _sizes(kept)
+    largest = max(sizes, key=lambda origin: (sizes[origin], origin))
+    others = [row for row in beyond if row[0] != largest]
+    while others and len(kept[largest]) > 1 and sizes[largest] > settings.bytes_per_domain / 2:
+        sizes[largest] -= kept[largest].pop()[2]
+        count["left_out_by_cap"] += 1
+    room = settings.bytes_per_domain - sum(sizes.values())
+    for origin, source, piece, size in others:
+        if size <= room and not copies.is_copy(piece):
+            kept.setdefault(origin, []).append((source, piece, size))
+            count["left_out_by_cap"] -= 1
+            room -= size
+
+
+def _sizes(kept: dict[str, list]) -> dict[str, int]:
+    return {origin: sum(size for _, _, size in pieces) for origin, pieces in kept.items()}
 
 
 def _split(kept: dict[str, list], domain: str, settings: SimpleNamespace, count: Counter) -> list[tuple]:
     """Rows of the table in the order of COLUMNS, `probe` or `train` by origin."""
-    sizes = {origin: sum(size for _, _, size in pieces) for origin, pieces in kept.items()}
-    probe = choose_probe(sizes, settings.probe_bytes_per_domain, domain)
+    sizes, target = _sizes(kept), settings.probe_bytes_per_domain
+    probe = choose_probe(sizes, target, domain)
+    if is_needed_whole(sizes, target):
+        _shorten(kept, probe, target, count)
     rows = []
     for origin, pieces in kept.items():
         split = "probe" if origin in probe else "train"
@@ -199,30 +245,61 @@ def choose_probe(sizes: dict[str, int], target: int, domain: str) -> set[str]:
     """Origins of a domain's probe: `target` bytes, exceeded by less than the last origin taken.
 
     sizes: bytes by origin, a sha256. Origins beyond a quarter of the target come last, so that the probe is not one
-    or two texts; within that, the hash decides.
+    or two texts; within that, the hash decides. Where all would be needed, some are left for training: every other one
+    that the probe can spare, or else the smallest, and then the probe is that much shorter. One origin alone is probe.
     """
     if sum(sizes.values()) < target or not sizes:
         raise StudyError(
             f"corpus: domain {domain!r} has {len(sizes)} usable documents with {sum(sizes.values())} bytes, its probe "
             f"alone needs {target}; add text, leave the domain out (corpus.domains) or lower probe_bytes_per_domain."
         )
+    if not is_needed_whole(sizes, target):
+        return _fill(sizes, target)
+    *others, _ = sorted(sizes, key=lambda o: (sizes[o], o))
+    spare, given = sum(sizes.values()) - target, set()
+    for origin in others[::2]:
+        if sizes[origin] <= spare:
+            given.add(origin)
+            spare -= sizes[origin]
+    if others and not given:
+        given = {others[0]}
+        log.warning(
+            "domain %r: its probe is %d bytes short of %d, so that a document is left for training",
+            domain,
+            sizes[others[0]] - spare,
+            target,
+        )
+    return set(sizes) - given
+
+
+def _fill(sizes: dict[str, int], target: int) -> set[str]:
     chosen: set[str] = set()
     total = 0
     for origin in sorted(sizes, key=lambda o: (sizes[o] > target / 4, o)):
         if total + sizes[origin] <= target:
             chosen.add(origin)
             total += sizes[origin]
-    left = set(sizes) - chosen
-    if total < target:
-        smallest = min(left, key=lambda o: (sizes[o], o))
-        chosen.add(smallest)
-        left.remove(smallest)
-    if not left:
-        raise StudyError(
-            f"corpus: domain {domain!r} has no document left for training after {target} bytes of probe; add text, "
-            f"leave the domain out (corpus.domains) or lower probe_bytes_per_domain."
-        )
+    if total < target and (left := set(sizes) - chosen):
+        chosen.add(min(left, key=lambda o: (sizes[o], o)))
     return chosen
+
+
+def is_needed_whole(sizes: dict[str, int], target: int) -> bool:
+    """Whether a probe of `target` bytes would take all origins of a domain, so that none is left for training."""
+    return sum(sizes.values()) >= target and _fill(sizes, target) == set(sizes)
+
+
+def _shorten(kept: dict[str, list], probe: set[str], target: int, count: Counter) -> None:
+    """Leave out the pieces of the probe's largest original that `target` does not need: it may be a hundred times that.
+
+    They are not trained on either: pieces of one original are in one split.
+    """
+    sizes = {origin: size for origin, size in _sizes(kept).items() if origin in probe}
+    pieces = kept[max(sizes, key=lambda o: (sizes[o], o))]
+    spare = sum(sizes.values()) - target
+    while len(pieces) > 1 and pieces[-1][2] <= spare:
+        spare -= pieces.pop()[2]
+        count["left_out_by_cap"] += 1
 
 
 def _manifest(settings: SimpleNamespace, table: pd.DataFrame, counts: dict[str, Counter]) -> dict:

@@ -72,6 +72,11 @@ def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
     Every document ends with the control token; where a document spells it out, it is read as text.
     """
     documents = read_table(documents_path)
+    if untrained := sorted(set(documents.domain) - set(documents.domain[documents.split == "train"])):
+        raise StudyError(
+            f"corpus: {untrained} have no document to train on, the only one of each is probe text; add documents, "
+            "or leave these domains out (corpus.domains)"
+        )
     texts = {split: list(rows.text) for split, rows in documents.groupby("split")}
     tokenizer = train_tokenizer(texts["train"], family)
     tokenizer.encode_special_tokens = True

@@ -11,6 +11,8 @@ from datasketch import MinHash, MinHashLSH
 
 PERMUTATIONS = 64
 SHINGLE_WORDS = 5
+# The index knows thresholds up to 0.987. Copies beyond are looked for among those of 0.95, of which it misses few.
+HIGHEST, INSTEAD = 0.987, 0.95
 WORD = re.compile(r"\w+")
 
 
@@ -39,7 +41,8 @@ class NearDuplicates:
         """threshold: Jaccard similarity of the five-word shingles from which two texts are copies, 0-1."""
         self.threshold = threshold
         # A missed pair cannot be repaired, a false candidate is thrown out below: hence the weight on recall.
-        self.index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, weights=(0.1, 0.9))
+        indexed = threshold if threshold <= HIGHEST else INSTEAD
+        self.index = MinHashLSH(threshold=indexed, num_perm=PERMUTATIONS, weights=(0.1, 0.9))
         self.seen: list[np.ndarray] = []
 
     def is_copy(self, text: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from rosetta_scaling.companions.protocol import Protocol
-from rosetta_scaling.section import MINIMUM_RUNGS
+from rosetta_scaling.section import MINIMUM_RUNGS, Seed
 
 # Kind of students -> kind of their teacher. Those of `tied_euler` start from their teacher's own steps, made longer.
 REGIMES = {"independent": "independent", "tied": "tied", "tied_euler": "tied"}
@@ -76,7 +76,7 @@ class DepthSettings(Protocol):
     """Runs of the highest loss that the fit leaves out: first what the paper leaves out, then what it might have."""
     chinchilla_bootstrap: int = Field(200, ge=20)
     """Resamples of the runs; each is a fit of seven parameters."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Decides teachers, starts, data and resamples."""
 
     @model_validator(mode="after")

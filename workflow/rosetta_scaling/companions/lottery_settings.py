@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from rosetta_scaling.companions.protocol import Protocol
-from rosetta_scaling.section import Section
+from rosetta_scaling.section import Section, Seed
 
 ACTIVATIONS = ("silu", "relu")
 TARGETS = ("distinct", "isotropic")  # eigenvalues of the quadratic form
@@ -96,7 +96,7 @@ class LotterySettings(Protocol):
     """Activations worked on at once: what a CPU cache holds (a GPU wants 10^8). Results do not depend on it."""
     quadratic: Quadratic = Quadratic()
     """In one dimension all neurons look alike by their activations; here they need not."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Decides initial values, batches, resamples and nulls."""
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from rosetta_scaling.companions.protocol import Protocol
-from rosetta_scaling.section import Section
+from rosetta_scaling.section import Section, Seed
 
 SMALLEST = 3  # widths that a trend over widths needs
 
@@ -149,7 +149,7 @@ class MixtureSettings(Protocol):
     """Of the bootstrap intervals over seeds or sets."""
     resamples: int = Field(2000, ge=100)
     """Of the bootstrap."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Decides all initial weights, inputs and resamples."""
 
     jobs: ClassVar = ("population", "retention", "injection", "rosetta")  # names of the training jobs
