@@ -102,8 +102,8 @@ def reads_network(function: Callable) -> Callable:
 def _network_sentence(folder: Path, error: BaseException, remedy: str) -> str:
     for cause in (
         _pointer,
-        _config_that_is_no_json,
         _cut_weights,
+        _config_that_is_no_json,
         _wrong_setting,
         _other_shapes,
         _code_of_its_own,
