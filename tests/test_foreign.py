@@ -125,6 +125,14 @@ def test_cut_weights(network, kept, read):
     )
 
 
+def test_a_network_in_the_cache_is_made_anew(network):
+    (network / "manifest.json").write_text("{}")
+    (network / "model.safetensors").write_bytes(b"")
+    assert sentence(load, network).endswith(
+        "(if it lies in the cache of this project, move the folder away and run again: it is made anew)"
+    )
+
+
 @pytest.mark.parametrize("read", [load, fingerprint])
 @pytest.mark.parametrize("content", [b"", b"<html>404 not found</html>"])
 def test_weights_that_are_no_safetensors(network, content, read):
