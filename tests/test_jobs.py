@@ -125,3 +125,30 @@ def test_errors_that_a_user_can_mend_are_sentences(tmp_path, body, sentence):
         assert "Traceback" not in ended.stderr
     else:
         assert "Traceback" in ended.stderr
+
+
+def test_a_sentence_keeps_its_traceback_in_a_file_beside_the_log(tmp_path):
+    """The log of a job that failed is shown as a whole, so the traceback is not in it."""
+    (tmp_path / "measure.traceback").write_text("of an earlier attempt")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"no weights")
+    body = f"""
+        from rosetta_scaling.foreign import reading_network
+        from safetensors import safe_open
+        with reading_network({str(tmp_path)!r}):
+            safe_open({str(weights)!r}, "pt")
+    """
+    ended = run_job(tmp_path / "measure.log", body)
+    log = (tmp_path / "measure.log").read_text()
+    assert ended.returncode == 1
+    assert "error in measure: model folder" in ended.stderr
+    assert "does not begin as a safetensors file does" in ended.stderr
+    assert "Traceback" not in ended.stderr + log
+    assert f"the traceback is in {tmp_path}/measure.traceback" in log
+    assert "SafetensorError" in (tmp_path / "measure.traceback").read_text()
+
+
+def test_a_job_that_succeeds_leaves_no_traceback(tmp_path):
+    (tmp_path / "measure.traceback").write_text("of an earlier attempt")
+    assert run_job(tmp_path / "measure.log", "pass").returncode == 0
+    assert not (tmp_path / "measure.traceback").exists()

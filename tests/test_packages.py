@@ -122,7 +122,9 @@ def test_a_package_that_was_replaced_is_refused(tmp_path, index, register):
     about = make_wheel(index, "net", {"a": b"pinned"})
     make_wheel(index, "net", {"a": b"forged"})
     register("net", [about])
-    with pytest.raises(StudyError, match=rf"is not the wheel of net 1.0.*{about['sha256']}.*delete it and fetch"):
+    with pytest.raises(
+        StudyError, match=rf"is not the wheel of net 1.0.*{about['sha256']}.*move it away and it is fetched"
+    ):
         fetch("net", tmp_path / "wheels")
     assert list((tmp_path / "wheels").iterdir()) == []
 

@@ -102,20 +102,27 @@ def reads_network(function: Callable) -> Callable:
 def _network_sentence(folder: Path, error: BaseException, remedy: str) -> str:
     for cause in (
         _pointer,
-        _config_that_is_no_json,
         _cut_weights,
+        _config_that_is_no_json,
         _wrong_setting,
         _other_shapes,
         _code_of_its_own,
         _quantised,
     ):
         if found := cause(folder, error):
-            return f"model folder {folder}: {found}"
+            return f"model folder {folder}: {found}{_if_it_is_ours(folder)}"
     if not isinstance(error, OSError | ValueError | RuntimeError | DamagedFile):
         remedy = f"a value in its config.json may be wrong: {remedy}"
     if isinstance(error, ImportError):
         remedy = "install that package into the environment of this project, or take another network"
-    return f"model folder {folder} cannot be loaded ({reason_of(error)}); {remedy}"
+    return f"model folder {folder} cannot be loaded ({reason_of(error)}); {remedy}{_if_it_is_ours(folder)}"
+
+
+def _if_it_is_ours(folder: Path) -> str:
+    """How a network that this project wrote is made again; it has a manifest, and so may a copy that a user made."""
+    if not (folder / "manifest.json").is_file():
+        return ""
+    return " (if it lies in the cache of this project, move the folder away and run again: it is made anew)"
 
 
 def pointer(path: Path) -> str:
