@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -95,12 +96,9 @@ def _wait_out(process: subprocess.Popen) -> tuple[int, int]:
 
     The terminal sends it to Snakemake too, which ends its jobs and then itself.
     """
-    interrupts = 0
-    while True:
-        try:
-            return process.wait(), interrupts
-        except KeyboardInterrupt:
-            interrupts += 1
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    return process.wait(), len(interrupts)
 
 
 def _wait_for(lock) -> bool:
