@@ -135,6 +135,7 @@ def test_ctrl_c_twice_and_again(elsewhere, printed, tmp_path, pause):
         results / f"small/matches_without_nulls/{PAIR}/matches.parquet"
         for results in (folder / "results", elsewhere / "disk")
     )
+    assert found.is_file(), said
     assert found.read_bytes() == expected.read_bytes()
     assert not list((folder / "results").rglob(".*.part"))
 
