@@ -2,13 +2,15 @@
 own, and for the matched pairs alone."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from study_runs import ROOT, checkout, one_sentence, run, small_study, snakemake
+from study_runs import ROOT, checkout, one_sentence, run, small_study, snakemake, start
 from test_faults import mounted
 
 from rosetta_scaling.config import parse
@@ -110,6 +112,32 @@ def test_one_rule_can_be_run_again_by_itself(elsewhere, printed):
         done = snakemake(elsewhere, *arguments("matches", "--dry-run", *(["--forcerun", *forced] if forced else [])))
         rows = [line.split() for line in done.stdout.splitlines()]
         assert {row[0] for row in rows if len(row) == 2 and row[1].isdigit()} == expected | {"total"}, done.stdout
+
+
+@pytest.mark.parametrize("pause", [0.05, 1.0], ids=["at once", "while it ends its jobs"])
+def test_ctrl_c_twice_and_again(elsewhere, printed, tmp_path, pause):
+    """The second one cuts short how Snakemake tidies up; the next run does that, and ends in the same matches."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests without it
+    folder = checkout(tmp_path)
+    small_study(folder, rungs=1, cache_dir=str(elsewhere / "disk/cache"))
+    workflow = start(folder, "small", "matches")
+    while "Read the neurons" not in (folder / "printed").read_text():
+        assert workflow.poll() is None, (folder / "printed").read_text()
+        time.sleep(0.05)
+    for _ in range(2):
+        os.killpg(workflow.pid, signal.SIGINT)
+        time.sleep(pause)
+    assert workflow.wait() != 0
+    one_sentence((folder / "printed").read_text(), "Interrupted: run the same command again")
+    code, said = run(folder, "small", "matches")
+    assert code == 0, said
+    found, expected = (
+        results / f"small/matches_without_nulls/{PAIR}/matches.parquet"
+        for results in (folder / "results", elsewhere / "disk")
+    )
+    assert found.is_file(), said
+    assert found.read_bytes() == expected.read_bytes()
+    assert not list((folder / "results").rglob(".*.part"))
 
 
 def test_make_has_the_target():

@@ -52,6 +52,9 @@ def job(snakemake) -> Iterator[None]:
     except SystemExit:
         log.error("%s was told to end (SIGTERM) after %.1f s", rule, time.monotonic() - began)
         raise
+    except KeyboardInterrupt:
+        log.error("%s was interrupted (Ctrl-C) after %.1f s", rule, time.monotonic() - began)
+        sys.exit(128 + signal.SIGINT)
     except BaseException as error:
         if sentence := explained(error):
             if error.__cause__:

@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -66,8 +67,11 @@ def main() -> int:
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
         # Snakemake inherits the open lock, so it is free only when both are gone.
         with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
-            code = _wait_out(snakemake)
-        _mark(lock, "")
+            code, interrupts = _wait_out(snakemake)
+        if interrupts < 2:  # the second one cuts short how Snakemake tidies up, so the next run does that
+            _mark(lock, "")
+    if interrupts:
+        print("Interrupted: run the same command again, and it continues.", file=sys.stderr)
     if code and (reason := unwritable(Path("results"))):
         print(reason, file=sys.stderr)
     return code
@@ -87,13 +91,14 @@ def unwritable(*folders: Path) -> str | None:
     return None
 
 
-def _wait_out(process: subprocess.Popen) -> int:
-    """Wait for the end; on Ctrl-C, which the terminal sends to both, Snakemake ends its jobs and then itself."""
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+def _wait_out(process: subprocess.Popen) -> tuple[int, int]:
+    """Wait for the end: the exit code, and how often the user pressed Ctrl-C.
+
+    The terminal sends it to Snakemake too, which ends its jobs and then itself.
+    """
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    return process.wait(), len(interrupts)
 
 
 def _wait_for(lock) -> bool:
