@@ -59,16 +59,21 @@ def main() -> int:
     with open(LOCK, "a+") as lock:
         locked = _wait_for(lock)
         lock.seek(0)
-        if locked and lock.read():  # a run began and did not end: it was killed
+        continued = bool(locked and lock.read())  # a run began and did not end: it was killed or interrupted
+        if continued:
             print("The last run was killed; continuing where it stopped.", file=sys.stderr)
             end_orphans(os.getcwd())
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
             sweep("results")
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
-        # Snakemake inherits the open lock, so it is free only when both are gone.
-        with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
-            code, interrupts = _wait_out(snakemake)
-        if interrupts < 2:  # the second one cuts short how Snakemake tidies up, so the next run does that
+        # Where the audit was cut short, Snakemake may make just that again and end; the second pass does the rest.
+        for _ in range(2 if continued else 1):
+            # Snakemake inherits the open lock, so it is free only when both are gone.
+            with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
+                code, interrupts = _wait_out(snakemake)
+            if code or interrupts:
+                break
+        if not interrupts:  # Ctrl-C may cut short how Snakemake tidies up, so the next run does that
             _mark(lock, "")
     if interrupts:
         print("Interrupted: run the same command again, and it continues.", file=sys.stderr)
