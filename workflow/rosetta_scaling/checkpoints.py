@@ -4,13 +4,14 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from rosetta_scaling.config import Networks
 from rosetta_scaling.configurations import count_parameters, model_class
-from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.hooks import find_down_projections, neurons_of, tower_of
 from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import (
     StudyError,
@@ -63,12 +64,26 @@ def load_model(
     if absent := absent + sorted(map(str, loaded["mismatched_keys"])):
         raise StudyError(
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
-            "expected a whole network, a causal language model with its head"
+            f"{_why_absent(absent[0], loaded['unexpected_keys'])}"
         )
     model = model.eval() if device_map else model.to(device).eval()
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
     check_neurons(model)
     return model
+
+
+def _why_absent(name: str, others: Iterable[str]) -> str:
+    """What was expected in place of a checkpoint without the weight `name`, but with `others` that nobody asked for."""
+    if any("lora_" in other or ".base_layer." in other for other in others):
+        return "it was saved with an adapter in it: merge the adapter (merge_and_unload), then save the network"
+    held = next((other for other in sorted(others) if other.endswith(f".{name}")), None)
+    if held:
+        prefix = held.removesuffix(name)
+        return (
+            f"it holds {held}, so it was saved inside a wrapper (torch.compile, DataParallel ...): save what is in the "
+            f"wrapper with save_pretrained, or take the prefix {prefix!r} off its names"
+        )
+    return "expected a whole network, a causal language model with its head"
 
 
 def spread(file_bytes: int, device: torch.device, networks: Networks) -> str | None:
@@ -120,8 +135,8 @@ def write_untrained(original: str | Path, seed: int, folder: str | Path) -> None
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """Sizes of a network; `neurons` is a list, one number per layer."""
-    downs = find_down_projections(model)
+    """Sizes of a network of text, or of the part of it that is read; `neurons` is a list, one number per layer."""
+    downs, config = find_down_projections(model), tower_of(model).config
     parameters, non_embedding = count_parameters(model)
     return {
         "architecture": model.config.model_type,
@@ -129,8 +144,8 @@ def describe(model: torch.nn.Module) -> dict:
         "non_embedding_parameters": non_embedding,
         "neurons": [neurons_of(down) for down in downs],
         "layers": len(downs),
-        "hidden_size": model.config.hidden_size,
-        "vocabulary": model.config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "vocabulary": config.vocab_size,
     }
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.store import StudyError, digest, open_tensors
+from rosetta_scaling.store import StudyError, digest, open_tensors, weight_files
 
 PIECE = 2**20  # entries of a tensor in memory at a time
 SAMPLE = 8192  # entries in a sample
@@ -37,7 +37,7 @@ FLOATS = {
 
 
 def fingerprint(folder: str | Path) -> pd.DataFrame:
-    """One row per floating-point tensor in the safetensors files of a folder.
+    """One row per floating-point tensor in the safetensors files of a folder that transformers loads.
 
     tensor    name
     role      mlp: a matrix of a numbered block, outside attention; embedding (of tokens, positions, outputs); other
@@ -53,7 +53,7 @@ def fingerprint(folder: str | Path) -> pd.DataFrame:
     Integers are masks and tables, not weights, and inv_freq is a formula: both are left out. Raises StudyError when a
     file is damaged or no MLP is found.
     """
-    files = sorted(Path(folder).glob("*.safetensors"))
+    files = weight_files(folder)
     table = pd.DataFrame([_row(tensor) for path in files for tensor in _weights(path)])
     if table.empty or "mlp" not in set(table.role):
         raise StudyError(
