@@ -1,5 +1,6 @@
 """Load networks from `save_pretrained` folders, and describe them. No remote code is executed, no pickle is read."""
 
+import copy
 import logging
 import os
 import shutil
@@ -11,7 +12,7 @@ import torch
 
 from rosetta_scaling.config import Networks
 from rosetta_scaling.configurations import count_parameters, model_class
-from rosetta_scaling.hooks import find_down_projections, neurons_of, tower_of
+from rosetta_scaling.hooks import config_of, find_down_projections, neurons_of
 from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import (
     StudyError,
@@ -61,6 +62,7 @@ def load_model(
         raise StudyError(f"model folder {folder} cannot be loaded ({reason}); write or download it again") from error
     # transformers fills what is missing with random numbers: here that would be a measurement of noise.
     absent = [name for name in sorted(loaded["missing_keys"]) if not name.startswith(UNREAD)]
+    absent = [name for name in absent if not _is_calculated(model, name)]
     if absent := absent + sorted(map(str, loaded["mismatched_keys"])):
         raise StudyError(
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
@@ -70,6 +72,25 @@ def load_model(
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
     check_neurons(model)
     return model
+
+
+def _is_calculated(model: torch.nn.Module, name: str) -> bool:
+    """Whether a weight is a formula, so that checkpoints need not hold it: the sines of Marian's positions."""
+    path, _, attribute = name.rpartition(".")
+    module = model.get_submodule(path)
+    held = getattr(module, attribute)
+    if held.is_meta or held.min() == held.max():  # what is lost may be constant at first, too: gains and biases
+        return False
+    for before in (0.0, 1.0):
+        fresh = copy.deepcopy(module)
+        fresh._is_hf_initialized = False
+        setattr(fresh, attribute, torch.nn.Parameter(torch.full_like(held, before), requires_grad=False))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(before))
+            model._init_weights(fresh)
+        if not getattr(fresh, attribute).equal(held):
+            return False
+    return True
 
 
 def _why_absent(name: str, others: Iterable[str]) -> str:
@@ -136,7 +157,7 @@ def write_untrained(original: str | Path, seed: int, folder: str | Path) -> None
 
 def describe(model: torch.nn.Module) -> dict:
     """Sizes of a network of text, or of the part of it that is read; `neurons` is a list, one number per layer."""
-    downs, config = find_down_projections(model), tower_of(model).config
+    downs, config = find_down_projections(model), config_of(model)
     parameters, non_embedding = count_parameters(model)
     return {
         "architecture": model.config.model_type,

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from rosetta_scaling.config import WORKFLOW
-from rosetta_scaling.hooks import find_mlps, neurons_of, shape_of, tower_of
+from rosetta_scaling.hooks import config_of, find_mlps, neurons_of, shape_of
 from rosetta_scaling.store import StudyError
 
 PUBLIC = WORKFLOW / "models" / "public.yaml"
@@ -94,7 +94,7 @@ def describe(config) -> Description:
             f"transformers cannot build a {config.model_type} of this configuration ({' '.join(str(error).split())}); "
             "correct config.json, or choose another network"
         ) from error
-    mlps, tower = find_mlps(model), tower_of(model).config
+    mlps, tower = find_mlps(model), config_of(model)
     neurons = tuple(neurons_of(mlp.down) for mlp in mlps)
     vocabulary = getattr(tower, "vocab_size", 0)  # networks of images have none
     gated = len(mlps[0].ups) == 2 or shape_of(mlps[0].ups[0])[1] == 2 * neurons[0]

@@ -93,6 +93,11 @@ def tower_of(model: torch.nn.Module) -> torch.nn.Module:
     return next((module for module in model.modules() if getattr(module, "config", None) is text), model)
 
 
+def config_of(model: torch.nn.Module):
+    """The configuration of the part that is read."""
+    return getattr(tower_of(model), "config", model.config)  # FSMT's encoder has none of its own
+
+
 def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
     """Experts are modules of their own or, in one piece, parameters (experts, out, in); they share only the name."""
     for name, module in stack.named_modules():
@@ -104,12 +109,22 @@ def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
             )
 
 
-def _refuse_cross_attention(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
-    """A decoder that attends to an encoder gives other numbers without it, and text alone does not feed one."""
+def _refuse_adapters(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
+    """They are small MLPs, which could be taken for those of the blocks (X-MOD)."""
     for name, _ in stack.named_modules():
+        if "adapter" in name.rpartition(".")[2]:
+            raise StudyError(
+                f"{type(model).__name__} has adapters in its blocks (block {name}); expected one MLP in every block, "
+                "and nothing added to it: merge them, or choose another network"
+            )
+
+
+def _refuse_cross_attention(model: torch.nn.Module, tower: torch.nn.Module) -> None:
+    """A decoder that attends to an encoder gives other numbers without it, and text alone does not feed one."""
+    for name, _ in tower.named_modules():
         if CROSS_ATTENTION.search(name.rpartition(".")[2]):
             raise StudyError(
-                f"{type(model).__name__} is a decoder whose blocks attend to an encoder (block {name}), which text "
+                f"{type(model).__name__} is a decoder that attends to an encoder ({name}), which text "
                 "alone does not reach; expected a network that reads text by itself: choose another network"
             )
 
@@ -124,13 +139,14 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
             f"{type(model).__name__} reads {model.main_input_name}; expected a network that reads text or images "
             f"({' or '.join(INPUTS)}): choose another network"
         )
-    tower = tower_of(model)
-    hidden, depth = (getattr(tower.config, name, None) for name in ("hidden_size", "num_hidden_layers"))
+    tower, config = tower_of(model), config_of(model)
+    hidden, depth = (getattr(config, name, None) for name in ("hidden_size", "num_hidden_layers"))
+    _refuse_cross_attention(model, tower)
     stacks = [m for m in tower.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
     counts = set()
     for stack in stacks:
         _refuse_experts(model, stack)
-        _refuse_cross_attention(model, stack)
+        _refuse_adapters(model, stack)
         found = {len(_mlps(block, hidden)) for block in stack}
         if found == {1}:
             return stack
@@ -144,7 +160,7 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
 
 def find_mlps(model: torch.nn.Module) -> list[Mlp]:
     """The MLP of every transformer block, in depth order."""
-    blocks, hidden = find_blocks(model), tower_of(model).config.hidden_size
+    blocks, hidden = find_blocks(model), config_of(model).hidden_size
     return [_mlps(block, hidden)[0] for block in blocks]
 
 

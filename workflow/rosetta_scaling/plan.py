@@ -166,6 +166,15 @@ def _built_size(values: str, where: str) -> ModelSize:
     return ModelSize(about.layers, about.neurons[0], about.hidden, about.vocabulary, about.gated)
 
 
+def require_planned(model: str, neurons: int, planned: int) -> None:
+    """Raise StudyError when a network has another number of neurons than its configuration said."""
+    if neurons != planned:
+        raise StudyError(
+            f"{model} has {neurons:,} neurons, but its configuration made the plan expect {planned:,}; this "
+            "architecture is not supported"
+        )
+
+
 @dataclass(frozen=True)
 class Plan:
     """How all pairs of a study are matched."""

@@ -13,7 +13,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from rosetta_scaling.batches import arguments, token_rows
-from rosetta_scaling.hooks import find_down_projections, read_inputs, tower_of
+from rosetta_scaling.hooks import config_of, find_down_projections, read_inputs
 from rosetta_scaling.self_check import cannot_be_read
 from rosetta_scaling.store import StudyError
 
@@ -171,7 +171,7 @@ def _require_positions(probe: _Probe) -> None:
     name, longest = type(probe.model).__name__, probe.longest
     error = probe.failure(longest)
     if error is None:
-        known = getattr(tower_of(probe.model).config, "max_position_embeddings", None)
+        known = getattr(config_of(probe.model), "max_position_embeddings", None)
         if isinstance(known, int) and longest > known:
             log.warning("%s was made for passages of %d tokens and reads some of %d", name, known, longest)
         return

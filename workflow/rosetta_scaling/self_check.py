@@ -7,7 +7,7 @@ down-projection, halves in another order, or weights that are not used as they a
 import torch
 
 from rosetta_scaling.batches import arguments
-from rosetta_scaling.hooks import Mlp, find_mlps, neurons_of, read_inputs, tower_of, weight_out
+from rosetta_scaling.hooks import Mlp, config_of, find_mlps, neurons_of, read_inputs, weight_out
 from rosetta_scaling.store import StudyError
 
 TOLERANCE = 1e-4  # of the largest neuron of a layer, in float32 ...
@@ -99,7 +99,7 @@ def _compare(model: torch.nn.Module, layer: int, read: torch.Tensor, expected: t
 
 def _probe(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A batch of anything: two rows of eight tokens, or one image."""
-    config, generator = tower_of(model).config, torch.Generator().manual_seed(0)
+    config, generator = config_of(model), torch.Generator().manual_seed(0)
     device = "cpu" if model.device.type == "meta" else model.device  # meta: weights that wait on the disk
     if model.main_input_name == "pixel_values":
         height, width = (config.image_size,) * 2 if isinstance(config.image_size, int) else config.image_size

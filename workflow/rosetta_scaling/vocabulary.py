@@ -20,7 +20,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, tower_of, weight_out
+from rosetta_scaling.hooks import (
+    config_of,
+    find_blocks,
+    find_down_projections,
+    neurons_of,
+    tower_of,
+    weight_out,
+)
 from rosetta_scaling.ranking import strongest
 from rosetta_scaling.store import StudyError
 
@@ -87,9 +94,8 @@ def _reads_hidden(model: torch.nn.Module, head: torch.nn.Module | None) -> tuple
     """
     if head is None or model.config.is_encoder_decoder:
         return False, None
-    tower = tower_of(model)
-    hidden, width = tower.config.hidden_size, head.weight.shape[1]
-    searched = model if tower.config is model.config else tower
+    hidden, width = config_of(model).hidden_size, head.weight.shape[1]
+    searched = model if config_of(model) is model.config else tower_of(model)
     outside = set(searched.modules()) - set(find_blocks(model).modules()) - {head}
     linears = [module for module in outside if isinstance(module, torch.nn.Linear)]
     between = [module for module in linears if module.weight.shape == (width, hidden)]
@@ -135,7 +141,7 @@ def measure_final_norm(model: torch.nn.Module) -> tuple[torch.Tensor, bool]:
     Measured, not read: a norm maps x whose mean is 0 and whose scale is 1 to gain * x + bias, whether it is a
     LayerNorm, an RMSNorm, or one that stores gain - 1; a LayerNorm does not see a shift of x. Without a norm: 1, False.
     """
-    hidden, norm = tower_of(model).config.hidden_size, _final_norm(model)
+    hidden, norm = config_of(model).hidden_size, _final_norm(model)
     if norm is None:
         return torch.ones(hidden), False
     norm = copy.deepcopy(norm).float().cpu()  # low precision would round gain + bias
@@ -154,7 +160,7 @@ def measure_final_norm(model: torch.nn.Module) -> tuple[torch.Tensor, bool]:
 
 def _final_norm(model: torch.nn.Module) -> torch.nn.Module | None:
     """The norm that stands beside the stack of blocks, if any does."""
-    stack, hidden = find_blocks(model), tower_of(model).config.hidden_size
+    stack, hidden = find_blocks(model), config_of(model).hidden_size
     parent = next(module for module in model.modules() if any(child is stack for child in module.children()))
     named = [module for module in parent.children() if "norm" in type(module).__name__.lower()]
     norms = [norm for norm in named if getattr(norm, "weight", None) is None or norm.weight.shape == (hidden,)]
