@@ -34,7 +34,11 @@ SIZES = {
 # What such sizes do not fit.
 MORE = {
     "esmc": {"num_key_value_heads": 4},
+    "falcon_h1": {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "led": {"attention_window": 8},
+    "longformer": {"attention_window": 8},
+    "pegasus_x": {"block_size": 8},
     "xmod": {"default_language": "en_XX"},
 }
 
