@@ -4,7 +4,7 @@ PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study matches companions plan status bench test slurm-test slurm lint clean
+.PHONY: study matches companions plan status bench test networks slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.run $(STUDY) --profile $(PROFILE)
@@ -30,6 +30,9 @@ test: .venv/.ready slurm  ## check style, then run every test
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+networks: .venv/.ready    ## print which types of text networks are read, and why others are refused
+	$(BIN)/python -m pytest tests/test_architectures.py --capture=no
 
 slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node
 	$(BIN)/python -m pytest tests/test_slurm.py

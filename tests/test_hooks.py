@@ -321,6 +321,32 @@ def test_experts_are_refused_even_beside_an_mlp_for_all(name, module):
         find_blocks(model)
 
 
+def test_adapters_are_not_taken_for_the_mlp():
+    sizes = {"adapter_reduction_factor": 2, "default_language": "en_XX", "languages": ["en_XX"]}
+    with pytest.raises(StudyError, match=r"XmodModel has adapters in its blocks \(block 0.output.adapter_modules\)"):
+        find_blocks(make(transformers.XmodConfig(**TEXT, **sizes)))
+
+
+@pytest.mark.parametrize(
+    ("auto", "config"),
+    [
+        (transformers.BertLMHeadModel, transformers.BertConfig(**TEXT, is_decoder=True, add_cross_attention=True)),
+        (transformers.GPT2LMHeadModel, transformers.GPT2Config(**GPT, add_cross_attention=True)),
+    ],
+)
+def test_a_decoder_of_another_network_is_refused(auto, config):
+    with pytest.raises(
+        StudyError, match=rf"{auto.__name__} is a decoder that attends to an encoder \(.*crossattention"
+    ):
+        find_blocks(make(config, auto))
+
+
+def test_a_network_that_reads_neither_text_nor_images_is_refused():
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    with pytest.raises(StudyError, match="Wav2Vec2Model reads input_values; expected a network that reads text or"):
+        check_neurons(make(transformers.Wav2Vec2Config(**sizes)))
+
+
 def test_a_block_without_or_with_two_mlps_is_refused():
     model = make(CASES["llama"].config())
     model.layers[1].second = model.layers[0].mlp

@@ -4,18 +4,20 @@ import multiprocessing
 
 import pytest
 import torch
+import transformers
 from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rosetta_scaling.checkpoints import describe, load_model
 from rosetta_scaling.config import WORKFLOW, Activations, Family, Matching, Size, Units, load, parse
+from rosetta_scaling.configurations import model_class
 from rosetta_scaling.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import ModelSize, Tile, folder_size, make_plan, tiles, trained_size
 from rosetta_scaling.plan_table import pair_plans, plan_table
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store import StudyError, write_json
 
 CPU = torch.device("cpu")
 
@@ -49,6 +51,41 @@ def test_the_size_of_a_folder_is_the_real_one(architecture, tmp_path):
     model.config.save_pretrained(tmp_path)
     size = folder_size(tmp_path)
     assert [size.width] * size.layers == describe(model)["neurons"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("DistilBert", {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}),
+        ("XLM", {"emb_dim": 32, "n_layers": 2, "n_heads": 4}),
+        ("Mpt", {"d_model": 32, "n_layers": 2, "n_heads": 4, "expansion_ratio": 3}),
+        ("GPTNeo", {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global"], 2]]}),
+    ],
+)
+def test_sizes_by_other_names_are_those_of_the_network(kind, sizes, tmp_path):
+    made = getattr(transformers, f"{kind}Config")(**sizes, vocab_size=120)
+    made.save_pretrained(tmp_path)
+    about = describe(model_class(made).from_config(made))
+    size = folder_size(tmp_path)
+    assert [size.width] * size.layers == about["neurons"]
+    assert (size.hidden, size.vocabulary, size.gated) == (32, 120, False)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, r"config.json names the model_type None; expected one that transformers knows"),
+        ({"model_type": "gpt9"}, r"names the model_type 'gpt9'; expected one that transformers knows"),
+        ({"model_type": "gpt2", "n_layer": "two"}, r"config.json is no configuration of a gpt2 \(.*expected int"),
+        ({"model_type": "distilbert", "dim": 30, "n_heads": 4}, r"cannot build a distilbert of this configuration"),
+        ({"model_type": "resnet"}, r"ResNetModel: found no stack of blocks"),
+        ({"model_type": "gemma3n_text"}, r"found 2 MLP down-projections per block"),
+    ],
+)
+def test_a_configuration_of_no_known_size_is_refused_in_one_sentence(values, message, tmp_path):
+    write_json(tmp_path / "config.json", values)
+    with pytest.raises(StudyError, match=message):
+        folder_size(tmp_path)
 
 
 MODELS = {"a-r1": ModelSize(4, 2048, 512, 1000), "b-r1": ModelSize(4, 2048, 512, 1000)}

@@ -1,6 +1,7 @@
 """Networks that are not trained here: where they are from, what they are called, how they are loaded."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,14 @@ import yaml
 from hub_mirror import Mirror
 
 from rosetta_scaling import config, plan
-from rosetta_scaling.checkpoints import load_model, register, untrained_model, write_untrained
+from rosetta_scaling.checkpoints import describe, load_model, register, untrained_model, write_untrained
 from rosetta_scaling.config import WORKFLOW, Networks
+from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.forward import ForwardPass
+from rosetta_scaling.hooks import find_down_projections, read_inputs
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan_table import download_bytes
-from rosetta_scaling.store import StudyError, file_sha256, read_json, write_json
+from rosetta_scaling.store import StudyError, file_sha256, read_json, read_tensors, write_json, write_tensors
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 50}
@@ -214,6 +217,121 @@ def test_encoders_do_not_see_the_padding_of_a_batch(made, tmp_path):
     model = load_model(save(tmp_path / "encoder", made(**SMALL, max_position_embeddings=64)), CPU)
     tokens = tokens_of([3, 17, 9])
     torch.testing.assert_close(neurons(model, tokens, 3), neurons(model, tokens, 1), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("made", [transformers.MarianConfig, transformers.ProphetNetConfig, transformers.BartConfig])
+def test_an_encoder_decoder_is_read_by_its_encoder(made, tmp_path):
+    sizes = dict.fromkeys(("d_model", "hidden_size"), 32) | dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 48)
+    sides = ("num_encoder", "num_decoder") if made is transformers.ProphetNetConfig else ("encoder", "decoder")
+    sizes |= {f"{side}_{part}": 4 for side in sides for part in ("layers", "attention_heads")}
+    sizes |= {f"{sides[0]}_layers": 3, "vocab_size": 50, "pad_token_id": 1, "decoder_start_token_id": 1}
+    torch.manual_seed(0)
+    model = transformers.AutoModelForSeq2SeqLM.from_config(made(**sizes))
+    model.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    loaded, tokens = load_model(tmp_path, CPU), tokens_of([3, 17, 9])
+    assert describe(loaded)["neurons"] == [48] * 3
+    assert plan.folder_size(tmp_path).neurons == 3 * 48
+    torch.testing.assert_close(neurons(loaded, tokens, 3), neurons(loaded, tokens, 1), atol=1e-5, rtol=1e-4)
+    read = {}
+    with torch.no_grad(), read_inputs(dict(enumerate(find_down_projections(model.eval()))), read.__setitem__):
+        model.get_encoder()(input_ids=torch.tensor(tokens.token.to_numpy()[None, :3]))
+    expected = torch.cat([read[layer][0] for layer in range(3)], 1)
+    torch.testing.assert_close(neurons(loaded, tokens, 1)[:, :3].T, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_network_of_speech_is_refused(tmp_path):
+    sizes = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48}
+    sizes |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "vocab_size": 50, "num_mel_bins": 8}
+    config = transformers.WhisperConfig(**sizes, pad_token_id=1, bos_token_id=1, eos_token_id=1)
+    transformers.WhisperForConditionalGeneration(config).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    message = "WhisperModel reads input_features; expected a network that reads text"
+    with pytest.raises(StudyError, match=message):
+        load_model(tmp_path, CPU)
+    with pytest.raises(StudyError, match=message):
+        plan.folder_size(tmp_path)
+
+
+def test_a_decoder_that_attends_to_an_encoder_is_refused(tmp_path):
+    """As the decoder of a translator, saved alone."""
+    sizes = {"d_model": 32, "decoder_layers": 2, "decoder_ffn_dim": 48, "decoder_attention_heads": 4, "vocab_size": 50}
+    config = transformers.MarianConfig(**sizes, pad_token_id=1, is_encoder_decoder=False, is_decoder=True)
+    transformers.MarianForCausalLM(config).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(
+        StudyError, match=r"MarianForCausalLM is a decoder that attends to an encoder .*0\.encoder_attn"
+    ):
+        load_model(tmp_path, CPU)
+
+
+def test_the_text_part_of_a_network_that_also_sees_is_a_folder_of_its_own(tmp_path):
+    tower = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    text, image = tower | {"vocab_size": 50, "max_position_embeddings": 64}, tower | {"image_size": 16, "patch_size": 8}
+    transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=image)).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(StudyError, match=r"CLIPModel does not read tokens alone .* save that as a folder of its own"):
+        load_model(tmp_path, CPU)
+    transformers.CLIPTextModel.from_pretrained(tmp_path).save_pretrained(tmp_path / "text")
+    (tmp_path / "text/tokenizer.json").write_text("{}")
+    assert describe(load_model(tmp_path / "text", CPU))["neurons"] == [48, 48]
+
+
+def test_adapters_are_not_left_out_without_a_word(neox):
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (neox / name).write_bytes(b"{}")
+    message = r"holds an adapter \(adapter_config.json\) beside whole weights, .* which of them is meant; merge it"
+    with pytest.raises(StudyError, match=message):
+        load_model(neox, CPU)
+    (neox / "model.safetensors").unlink()
+    with pytest.raises(StudyError, match=r"holds an adapter .*, no whole network; merge it into its base model"):
+        load_model(neox, CPU)
+    (neox / "adapter_config.json").unlink()
+    with pytest.raises(StudyError, match=r"lacks model.safetensors \(weights\)"):
+        load_model(neox, CPU)
+
+
+def test_other_files_than_those_of_the_network_are_not_looked_at(neox, tmp_path):
+    expected = fingerprint(neox)
+    for name in ("consolidated.safetensors", "model.fp16.safetensors", "optimizer.safetensors"):
+        (neox / name).write_bytes(b"nothing that is meant")
+    register("m", "local", neox, "text", tmp_path / "m.json")
+    assert set(read_json(tmp_path / "m.json")["sha256"]) == {"config.json", "tokenizer.json", "model.safetensors"}
+    pd.testing.assert_frame_equal(fingerprint(neox), expected)
+
+
+def test_a_network_in_shards_is_what_its_index_names(neox, tmp_path):
+    transformers.AutoModelForCausalLM.from_pretrained(neox).save_pretrained(tmp_path / "cut", max_shard_size="20KB")
+    (tmp_path / "cut/tokenizer.json").write_text("{}")
+    shards = sorted((tmp_path / "cut").glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert len(fingerprint(tmp_path / "cut")) == len(fingerprint(neox))
+    shards[1].unlink()
+    with pytest.raises(StudyError, match=rf"cut lacks {shards[1].name}; expected a folder written by save_pretrained"):
+        load_model(tmp_path / "cut", CPU)
+    write_json(tmp_path / "cut/model.safetensors.index.json", {"metadata": {}})
+    with pytest.raises(StudyError, match=r"index.json names no files"):
+        load_model(tmp_path / "cut", CPU)
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod.", "net.backbone."])
+def test_weights_that_were_saved_in_a_wrapper_are_refused_with_the_reason(neox, prefix):
+    tensors = read_tensors(neox / "model.safetensors")
+    write_tensors(
+        neox / "model.safetensors", {prefix + name: value for name, value in tensors.items()}, {"format": "pt"}
+    )
+    message = rf"lacks \d+ weights .*saved inside a wrapper .* take the prefix '{re.escape(prefix)}' off its names"
+    with pytest.raises(StudyError, match=message):
+        load_model(neox, CPU)
+
+
+def test_weights_with_an_adapter_in_them_are_refused_with_the_reason(neox):
+    tensors = read_tensors(neox / "model.safetensors")
+    name = "gpt_neox.layers.0.mlp.dense_h_to_4h.weight"
+    tensors[name.replace("weight", "base_layer.weight")] = tensors.pop(name)
+    write_tensors(neox / "model.safetensors", tensors, {"format": "pt"})
+    with pytest.raises(StudyError, match=r"lacks 1 weights .* saved with an adapter in it: merge the adapter"):
+        load_model(neox, CPU)
 
 
 def test_a_fresh_network_is_a_folder_like_any_other(neox, tmp_path):

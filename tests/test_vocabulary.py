@@ -9,9 +9,10 @@ from conftest import tiny_model
 from scipy import stats
 
 from rosetta_scaling import vocabulary
+from rosetta_scaling.checkpoints import describe
 from rosetta_scaling.hooks import find_down_projections, weight_out
 from rosetta_scaling.store import StudyError
-from rosetta_scaling.vocabulary import METRICS, measure_final_norm, output_metrics
+from rosetta_scaling.vocabulary import METRICS, measure_final_norm, output_metrics, require_comparable
 
 FOLDED = [f"{name}_folded" for name in METRICS]
 NORMS = {"gpt_neox": "final_layer_norm", "bloom": "ln_f", "gpt2": "ln_f", "llama": "norm"}
@@ -253,6 +254,32 @@ def encoder(name: str):
 @pytest.mark.parametrize("name", ["BertModel", "BertForMaskedLM", "RobertaForMaskedLM", "ElectraForMaskedLM"])
 def test_an_encoder_has_nothing_to_compare_with(name):
     assert_nothing(encoder(name))
+
+
+@torch.no_grad()
+def test_a_network_that_also_sees_is_compared_as_its_text_part_alone():
+    """Not by the sizes of the whole, and whatever maps from images to text are as wide as the hidden size."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 40, "num_attention_heads": 2}
+    text = sizes | {"vocab_size": 300, "num_key_value_heads": 1, "head_dim": 8, "pad_token_id": 0}
+    image = sizes | {"image_size": 16, "patch_size": 8}
+    config = transformers.Gemma3Config(text_config=text, vision_config=image, mm_tokens_per_image=4)
+    model = transformers.Gemma3ForConditionalGeneration(config).eval()
+    for parameter in model.parameters():
+        parameter.normal_(0, 0.3)
+    alone = transformers.Gemma3ForCausalLM(config.text_config).eval()
+    alone.model.load_state_dict(model.model.language_model.state_dict())
+    alone.lm_head.load_state_dict(model.lm_head.state_dict())
+    require_comparable(model)
+    about = describe(model)
+    assert (about["hidden_size"], about["vocabulary"], about["neurons"]) == (16, 300, [40, 40])
+    for one, other in zip(output_metrics(model), output_metrics(alone), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert output_metrics(model)[0].notna().all(axis=None)
+
+
+def test_an_encoder_is_not_compared_with_what_reads_its_decoder():
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 40, "num_layers": 2, "num_heads": 2, "vocab_size": 300}
+    assert_nothing(transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes)))
 
 
 def test_a_head_that_reads_another_space_gives_no_number():

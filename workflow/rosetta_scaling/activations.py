@@ -34,6 +34,7 @@ from rosetta_scaling.store import (
     write_tensors,
 )
 from rosetta_scaling.unit_labels import label_units
+from rosetta_scaling.vocabulary import require_comparable
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,9 @@ def extract(
     neuron in either half of the documents; both are left out unless `measure`. `weights` is any JSON-like value that
     names the weights: what a killed run left is used only if it was made from the same weights, text and settings.
     """
+    sizes = describe(model)
+    if measure:
+        require_comparable(model)
     source = ForwardPass(model, tokens, settings.batch_passages, settings.dtype, device, chunk=chunk)
     if source.units != len(units):
         raise StudyError(
@@ -99,7 +103,7 @@ def extract(
             write_table(out_dir / "contexts.parquet", contexts_table(read_tensors(file) for file in files))
         about = {"model": name, "units": len(units), "dtype": settings.dtype}
         about |= {"weights": digest(weights), "content": content}
-        write_json(summary, about | describe(model))  # last: its presence says that all is there
+        write_json(summary, about | sizes)  # last: its presence says that all is there
         shutil.rmtree(work_dir)
 
 

@@ -1,9 +1,11 @@
 """Load networks from `save_pretrained` folders, and describe them. No remote code is executed, no pickle is read."""
 
+import copy
 import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -11,7 +13,7 @@ import torch
 from rosetta_scaling.config import Networks
 from rosetta_scaling.configurations import count_parameters, model_class
 from rosetta_scaling.foreign import reading_network, reads_network
-from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.hooks import config_of, find_down_projections, neurons_of
 from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store import (
     StudyError,
@@ -58,16 +60,50 @@ def load_model(
     )
     # transformers fills what is missing with random numbers: here that would be a measurement of noise.
     absent = [name for name in sorted(loaded["missing_keys"]) if not name.startswith(UNREAD)]
+    absent = [name for name in absent if not _is_calculated(model, name)]
     if absent := absent + sorted(map(str, loaded["mismatched_keys"])):
         raise StudyError(
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
-            "expected a whole network, a causal language model with its head"
+            f"{_why_absent(absent[0], loaded['unexpected_keys'])}"
         )
     model = model.eval() if device_map else model.to(device).eval()
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
     with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
         check_neurons(model)
     return model
+
+
+def _is_calculated(model: torch.nn.Module, name: str) -> bool:
+    """Whether a weight is a formula, so that checkpoints need not hold it: the sines of Marian's positions."""
+    path, _, attribute = name.rpartition(".")
+    module = model.get_submodule(path)
+    held = getattr(module, attribute)
+    if held.is_meta or held.min() == held.max():  # what is lost may be constant at first, too: gains and biases
+        return False
+    for before in (0.0, 1.0):
+        fresh = copy.deepcopy(module)
+        fresh._is_hf_initialized = False
+        setattr(fresh, attribute, torch.nn.Parameter(torch.full_like(held, before), requires_grad=False))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(before))
+            model._init_weights(fresh)
+        if not getattr(fresh, attribute).equal(held):
+            return False
+    return True
+
+
+def _why_absent(name: str, others: Iterable[str]) -> str:
+    """What was expected in place of a checkpoint without the weight `name`, but with `others` that nobody asked for."""
+    if any("lora_" in other or ".base_layer." in other for other in others):
+        return "it was saved with an adapter in it: merge the adapter (merge_and_unload), then save the network"
+    held = next((other for other in sorted(others) if other.endswith(f".{name}")), None)
+    if held:
+        prefix = held.removesuffix(name)
+        return (
+            f"it holds {held}, so it was saved inside a wrapper (torch.compile, DataParallel ...): save what is in the "
+            f"wrapper with save_pretrained, or take the prefix {prefix!r} off its names"
+        )
+    return "expected a whole network, a causal language model with its head"
 
 
 def spread(file_bytes: int, device: torch.device, networks: Networks) -> str | None:
@@ -120,8 +156,8 @@ def write_untrained(original: str | Path, seed: int, folder: str | Path) -> None
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """Sizes of a network; `neurons` is a list, one number per layer."""
-    downs = find_down_projections(model)
+    """Sizes of a network of text, or of the part of it that is read; `neurons` is a list, one number per layer."""
+    downs, config = find_down_projections(model), config_of(model)
     parameters, non_embedding = count_parameters(model)
     return {
         "architecture": model.config.model_type,
@@ -129,8 +165,8 @@ def describe(model: torch.nn.Module) -> dict:
         "non_embedding_parameters": non_embedding,
         "neurons": [neurons_of(down) for down in downs],
         "layers": len(downs),
-        "hidden_size": model.config.hidden_size,
-        "vocabulary": model.config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "vocabulary": config.vocab_size,
     }
 
 

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from rosetta_scaling.config import WORKFLOW
-from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.hooks import config_of, find_mlps, neurons_of, shape_of
 from rosetta_scaling.store import StudyError
 
 PUBLIC = WORKFLOW / "models" / "public.yaml"
@@ -20,6 +20,9 @@ class Description(NamedTuple):
     neurons: tuple[int, ...]  # of each layer
     parameters: int
     non_embedding_parameters: int
+    hidden: int
+    vocabulary: int
+    gated: bool
 
 
 def public_models() -> dict[str, dict]:
@@ -37,32 +40,65 @@ def public_config(name: str):
     return AutoConfig.for_model(**models[name]["config"])
 
 
-def is_causal(config) -> bool:
-    """Whether a network reads from left to right; encoders could be made to, but were not trained to."""
+def model_class(config) -> type:
+    """The class that reads a network: a causal language model with its head, or an encoder without one.
+
+    An encoder-decoder is read by its encoder. The class says nothing of where a network looks: see requirements.py.
+    Raises StudyError for a type of network that is neither.
+    """
+    from transformers import AutoModel, AutoModelForCausalLM
     from transformers.models.auto import modeling_auto as known
 
     causal = config.model_type in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    return causal and config.model_type not in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    masked = config.model_type in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    chosen = AutoModelForCausalLM if causal and not masked and not config.is_encoder_decoder else AutoModel
+    if type(config) not in chosen._model_mapping:
+        raise StudyError(
+            f"{config.model_type} is neither a language model nor an encoder that transformers loads by itself; "
+            "expected one of these: choose another network"
+        )
+    return chosen
 
 
-def model_class(config) -> type:
-    """The class that reads a network: a causal language model, or an encoder without its head."""
-    from transformers import AutoModel, AutoModelForCausalLM
+def parse(values: dict, where: str):
+    """The transformers configuration of a config.json, read from `where`. Raises StudyError when there is no such."""
+    from transformers import CONFIG_MAPPING, AutoConfig
 
-    return AutoModelForCausalLM if is_causal(config) else AutoModel
+    if (kind := values.get("model_type")) not in CONFIG_MAPPING:
+        raise StudyError(
+            f"{where} names the model_type {kind!r}; expected one that transformers knows: correct it, or choose "
+            "another network"
+        )
+    try:
+        return AutoConfig.for_model(**values)
+    except Exception as error:  # every type of network checks its values in its own way
+        raise StudyError(
+            f"{where} is no configuration of a {kind} ({' '.join(str(error).split())}); correct it, or choose another "
+            "network"
+        ) from error
 
 
 def describe(config) -> Description:
     """Sizes of the network that a transformers configuration makes.
 
-    Raises StudyError for an architecture whose MLPs are not found.
+    Raises StudyError for an architecture that cannot be built, or whose MLPs are not found.
     """
-    with torch.device("meta"):
-        model = model_class(config).from_config(
-            copy.deepcopy(config)
-        )  # some fill in what their configuration leaves open
-    neurons = tuple(neurons_of(down) for down in find_down_projections(model))
-    return Description(len(neurons), neurons, *count_parameters(model))
+    try:
+        with torch.device("meta"):
+            # some fill in what their configuration leaves open
+            model = model_class(config).from_config(copy.deepcopy(config))
+    except StudyError:
+        raise
+    except Exception as error:  # a missing library, sizes that do not fit each other
+        raise StudyError(
+            f"transformers cannot build a {config.model_type} of this configuration ({' '.join(str(error).split())}); "
+            "correct config.json, or choose another network"
+        ) from error
+    mlps, tower = find_mlps(model), config_of(model)
+    neurons = tuple(neurons_of(mlp.down) for mlp in mlps)
+    vocabulary = getattr(tower, "vocab_size", 0)  # networks of images have none
+    gated = len(mlps[0].ups) == 2 or shape_of(mlps[0].ups[0])[1] == 2 * neurons[0]
+    return Description(len(neurons), neurons, *count_parameters(model), tower.hidden_size, vocabulary, gated)
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.foreign import reads_network
-from rosetta_scaling.store import StudyError, digest, open_tensors
+from rosetta_scaling.store import StudyError, digest, open_tensors, weight_files
 
 PIECE = 2**20  # entries of a tensor in memory at a time
 SAMPLE = 8192  # entries in a sample
@@ -39,7 +39,7 @@ FLOATS = {
 
 @reads_network
 def fingerprint(folder: str | Path) -> pd.DataFrame:
-    """One row per floating-point tensor in the safetensors files of a folder.
+    """One row per floating-point tensor in the safetensors files of a folder that transformers loads.
 
     tensor    name
     role      mlp: a matrix of a numbered block, outside attention; embedding (of tokens, positions, outputs); other
@@ -55,7 +55,7 @@ def fingerprint(folder: str | Path) -> pd.DataFrame:
     Integers are masks and tables, not weights, and inv_freq is a formula: both are left out. Raises StudyError when a
     file is damaged or no MLP is found.
     """
-    files = sorted(Path(folder).glob("*.safetensors"))
+    files = weight_files(folder)
     table = pd.DataFrame([_row(tensor) for path in files for tensor in _weights(path)])
     if table.empty or "mlp" not in set(table.role):
         raise StudyError(

@@ -1,8 +1,7 @@
 """Run a network over the probe text as far as it is needed, and pool what its neurons do over the units.
 
 A pass stops inside the last block that is asked for and never computes logits. Passages of similar length are batched
-together, so little is padded; what is padded stands behind the text, where a causal network cannot look, and so no
-mask is needed.
+together, so little is padded. What is padded stands behind the text; networks that look there are given a mask.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,9 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.configurations import is_causal
+from rosetta_scaling.batches import arguments, token_rows
 from rosetta_scaling.hooks import find_down_projections, neurons_of, read_inputs
 from rosetta_scaling.plan import CHUNK_UNITS, WINDOW_BATCHES
+from rosetta_scaling.requirements import require_readable
 from rosetta_scaling.sources import circular
 from rosetta_scaling.store import StudyError
 
@@ -47,7 +47,7 @@ class ForwardPass:
     ):
         self.model, self.device, self.weights, self.chunk = model, device, weights, chunk
         self.dtype, self.dtype_name = getattr(torch, dtype), dtype
-        self.modules, self.causal = find_down_projections(model), is_causal(model.config)
+        self.modules = find_down_projections(model)
         self.widths = [neurons_of(module) for module in self.modules]
         self.batch_passages = batch_passages
         self.token, self.unit = tokens.token.to_numpy(), tokens.unit.to_numpy()
@@ -57,6 +57,7 @@ class ForwardPass:
         self.ends = np.maximum.accumulate(np.maximum.reduceat(self.unit, self.bounds[:-1])) + 1
         self.units = int(self.ends[-1])
         self.first = -displacement % self.units
+        self.masked = require_readable(model, self.token, int(np.diff(self.bounds).max()), device)
 
     def chunks(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
         """Neurons start..stop on consecutive units, from chunk `first_chunk` on (see sources.py)."""
@@ -111,9 +112,8 @@ class ForwardPass:
                 ids, at, bags, unit = self.pack(passages)
                 if len(unit):
                     rows = torch.from_numpy(unit - begin).to(self.device)
-                    self._run(
-                        self.arguments(ids, passages), layers, self._writer(values, rows, at, bags, layers, offset)
-                    )
+                    write = self._writer(values, rows, at, bags, ids.shape, layers, offset)
+                    self._run(ids, passages, layers, write)
             yield values[max(low - begin, 0) : min(end, high) - begin]
 
     def pack(self, passages: np.ndarray) -> tuple[torch.Tensor, ...]:
@@ -130,15 +130,12 @@ class ForwardPass:
         at = row[inside] * ids.shape[1] + position[inside]
         return torch.from_numpy(ids), torch.from_numpy(at), torch.from_numpy(bags), unit[bags]
 
-    def _writer(self, values, rows, at, bags, layers: range, offset: int) -> Callable[[int, torch.Tensor], None]:
-        """What receives the neurons of one layer, (passages, tokens, neurons), and writes their means over units.
-
-        Some networks (OPT) hand them over as (passages * tokens, neurons).
-        """
+    def _writer(self, values, rows, at, bags, shape, layers: range, offset: int) -> Callable[[int, torch.Tensor], None]:
+        """What receives the neurons of one layer on ids of this shape, and writes their means over units."""
         column = np.cumsum([0, *(self.widths[layer] for layer in layers)]) - offset
 
         def write(layer: int, neurons: torch.Tensor) -> None:
-            flat = neurons.flatten(0, -2).float()
+            flat = token_rows(neurons, *shape).float()
             pooled = torch.nn.functional.embedding_bag(at.to(flat.device), flat, bags.to(flat.device), mode="mean")
             least, most = torch.aminmax(pooled)
             largest = torch.finfo(self.dtype).max
@@ -154,14 +151,11 @@ class ForwardPass:
 
         return write
 
-    def arguments(self, ids: torch.Tensor, passages: np.ndarray) -> dict:
-        """What the network is called with. Encoders look ahead, so they are told where a passage ends."""
-        if self.causal:
-            return {"input_ids": ids.to(self.device), "use_cache": False}
-        inside = np.arange(ids.shape[1]) < np.diff(self.bounds)[passages][:, None]
-        return {"input_ids": ids.to(self.device), "attention_mask": torch.from_numpy(inside).long().to(self.device)}
-
-    def _run(self, arguments: dict, layers: range, write: Callable[[int, torch.Tensor], None]) -> None:
+    def _run(self, ids: torch.Tensor, passages: np.ndarray, layers: range, write: Callable) -> None:
+        inside = None
+        if self.masked:
+            inside = np.arange(ids.shape[1]) < np.diff(self.bounds)[passages][:, None]
+            inside = torch.from_numpy(inside).to(self.device)
         modules = {layer: self.modules[layer] for layer in layers}
         with torch.inference_mode(), read_inputs(modules, write):
-            self.model(**arguments)
+            self.model(**arguments(self.model, ids.to(self.device), inside))

@@ -15,6 +15,9 @@ from rosetta_scaling.store import StudyError
 
 # What transformers' modules call their non-linearity: act, act_fn, activation_fn, intermediate_act_fn, gelu_impl.
 ACTIVATION = re.compile(r"(^|_)(act|activation|gelu|relu|silu)(_|$)")
+INPUTS = ("input_ids", "pixel_values")
+# What they call attention to the states of another network: encoder_attn, crossattention, cross_attn, EncDecAttention.
+CROSS_ATTENTION = re.compile(r"cross_?att|encoder_att|encdec_?att", re.IGNORECASE)
 
 
 class Mlp(NamedTuple):
@@ -82,12 +85,17 @@ def _mlps(block: torch.nn.Module, hidden: int) -> list[Mlp]:
     return found
 
 
-def _tower(model: torch.nn.Module) -> torch.nn.Module:
+def tower_of(model: torch.nn.Module) -> torch.nn.Module:
     """The part that is read: the encoder of an encoder-decoder, the language network of a multimodal one, or all."""
     if model.config.is_encoder_decoder:
         return model.get_encoder()
     text = model.config.get_text_config()
     return next((module for module in model.modules() if getattr(module, "config", None) is text), model)
+
+
+def config_of(model: torch.nn.Module):
+    """The configuration of the part that is read."""
+    return getattr(tower_of(model), "config", model.config)  # FSMT's encoder has none of its own
 
 
 def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
@@ -101,14 +109,44 @@ def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
             )
 
 
+def _refuse_adapters(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
+    """They are small MLPs, which could be taken for those of the blocks (X-MOD)."""
+    for name, _ in stack.named_modules():
+        if "adapter" in name.rpartition(".")[2]:
+            raise StudyError(
+                f"{type(model).__name__} has adapters in its blocks (block {name}); expected one MLP in every block, "
+                "and nothing added to it: merge them, or choose another network"
+            )
+
+
+def _refuse_cross_attention(model: torch.nn.Module, tower: torch.nn.Module) -> None:
+    """A decoder that attends to an encoder gives other numbers without it, and text alone does not feed one."""
+    for name, _ in tower.named_modules():
+        if CROSS_ATTENTION.search(name.rpartition(".")[2]):
+            raise StudyError(
+                f"{type(model).__name__} is a decoder that attends to an encoder ({name}), which text "
+                "alone does not reach; expected a network that reads text by itself: choose another network"
+            )
+
+
 def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
-    """The first stack of transformer blocks with one MLP each. Raises StudyError when there is none."""
-    tower = _tower(model)
-    hidden, depth = (getattr(tower.config, name, None) for name in ("hidden_size", "num_hidden_layers"))
+    """The first stack of transformer blocks with one MLP each.
+
+    Raises StudyError when there is none, and for networks whose neurons would not mean what they seem to.
+    """
+    if model.main_input_name not in INPUTS:
+        raise StudyError(
+            f"{type(model).__name__} reads {model.main_input_name}; expected a network that reads text or images "
+            f"({' or '.join(INPUTS)}): choose another network"
+        )
+    tower, config = tower_of(model), config_of(model)
+    hidden, depth = (getattr(config, name, None) for name in ("hidden_size", "num_hidden_layers"))
+    _refuse_cross_attention(model, tower)
     stacks = [m for m in tower.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth]
     counts = set()
     for stack in stacks:
         _refuse_experts(model, stack)
+        _refuse_adapters(model, stack)
         found = {len(_mlps(block, hidden)) for block in stack}
         if found == {1}:
             return stack
@@ -122,8 +160,8 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
 
 def find_mlps(model: torch.nn.Module) -> list[Mlp]:
     """The MLP of every transformer block, in depth order."""
-    hidden = _tower(model).config.hidden_size
-    return [_mlps(block, hidden)[0] for block in find_blocks(model)]
+    blocks, hidden = find_blocks(model), config_of(model).hidden_size
+    return [_mlps(block, hidden)[0] for block in blocks]
 
 
 def find_down_projections(model: torch.nn.Module) -> list[torch.nn.Module]:

@@ -140,20 +140,52 @@ def _models_file(name: str) -> dict:
     return yaml.safe_load((WORKFLOW / "models" / name).read_text())
 
 
+# Without a width in their configuration, MLPs of these types are four times as wide as the residual stream.
+FOUR_TIMES = ("gpt2", "gptj", "codegen", "bloom", "falcon")
+
+
 def config_size(values: dict, where: str) -> ModelSize:
-    """The network that a configuration makes; `where` it stands is told when it is not that of a transformer."""
-    values = values.get("text_config") or values  # of a network that also sees, the part that reads
+    """The network that a configuration makes; `where` it stands is told when it is not that of a transformer.
+
+    Most configurations name all sizes. Of others transformers builds the network, without weights, which takes seconds.
+    """
+    named = values.get("text_config") or values  # of a network that also sees, the part that reads
 
     def first(*names: str):
-        return next((values[name] for name in names if values.get(name)), None)
+        return next((named[name] for name in names if named.get(name)), None)
 
     hidden = first("hidden_size", "n_embd", "d_model")
     layers = first("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-    if not hidden or not layers:
-        raise StudyError(f"{where} names no hidden size and number of layers; expected those of a transformer")
-    width = first("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff") or 4 * hidden
+    width = first("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff")
+    if hidden and not width and values.get("model_type") in FOUR_TIMES:
+        width = 4 * hidden
+    if not all(isinstance(size, int) for size in (hidden, layers, width)):
+        return _built_size(json.dumps(values, sort_keys=True), where)
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
     return ModelSize(layers, width, hidden, first("vocab_size") or 0, gated)
+
+
+@functools.cache
+def _built_size(values: str, where: str) -> ModelSize:
+    """The size of the network that transformers makes of a configuration, a JSON object."""
+    from rosetta_scaling.configurations import describe, parse  # here, because they import torch
+
+    about = describe(parse(json.loads(values), where))
+    if len(set(about.neurons)) > 1:
+        raise StudyError(
+            f"{where} makes layers of {min(about.neurons):,} to {max(about.neurons):,} neurons, expected equally many "
+            "in all layers: choose another network"
+        )
+    return ModelSize(about.layers, about.neurons[0], about.hidden, about.vocabulary, about.gated)
+
+
+def require_planned(model: str, neurons: int, planned: int) -> None:
+    """Raise StudyError when a network has another number of neurons than its configuration said."""
+    if neurons != planned:
+        raise StudyError(
+            f"{model} has {neurons:,} neurons, but its configuration made the plan expect {planned:,}; this "
+            "architecture is not supported"
+        )
 
 
 @dataclass(frozen=True)

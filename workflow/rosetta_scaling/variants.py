@@ -13,7 +13,7 @@ import torch
 from rosetta_scaling import checkpoints
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.plan import CHUNK_UNITS
+from rosetta_scaling.plan import CHUNK_UNITS, require_planned
 from rosetta_scaling.sources import StoredActivations, copied
 from rosetta_scaling.store import StudyError, digest, read_json, read_table
 from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Shuffled
@@ -95,11 +95,7 @@ def check_pair(layout: Layout, pair: str, sources: list) -> None:
     if a.weights == b.weights:
         raise StudyError(f"{names[0]} and {names[1]} are the same weights; a network is not compared with itself")
     for model, source in zip(models, sources, strict=True):
-        if sum(source.widths) != layout.size(model).neurons:
-            raise StudyError(
-                f"{model} has {sum(source.widths):,} neurons, but its configuration made the plan expect "
-                f"{layout.size(model).neurons:,}; this architecture is not supported"
-            )
+        require_planned(model, sum(source.widths), layout.size(model).neurons)
 
 
 def changed_side(layout: Layout, pair: str, draw: int) -> int:

@@ -4,15 +4,18 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.activations import extract
-    from rosetta_scaling.checkpoints import load_model
+    from rosetta_scaling.checkpoints import describe, load_model
+    from rosetta_scaling.plan import require_planned
     from rosetta_scaling.store import read_json, read_table
 
     layout, device, wildcards = jobs.layout(snakemake), jobs.device(snakemake), snakemake.wildcards
     units = read_table(snakemake.input.units)
     layout.check_scratch(len(units))
+    model = load_model(snakemake.params.folder, device, layout.study.networks)
+    require_planned(wildcards.model, sum(describe(model)["neurons"]), layout.size(wildcards.model).neurons)
     extract(
         wildcards.model,
-        load_model(snakemake.params.folder, device, layout.study.networks),
+        model,
         tokens=read_table(snakemake.input.tokens),
         units=units,
         settings=layout.study.activations,
