@@ -7,6 +7,7 @@ import torch
 import yaml
 
 from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling.foreign import explaining, reason_of
 from rosetta_scaling.hooks import config_of, find_mlps, neurons_of, shape_of
 from rosetta_scaling.store import StudyError
 
@@ -69,13 +70,12 @@ def parse(values: dict, where: str):
             f"{where} names the model_type {kind!r}; expected one that transformers knows: correct it, or choose "
             "another network"
         )
-    try:
+    with explaining(
+        lambda error: (
+            f"{where} is no configuration of a {kind} ({reason_of(error)}); correct it, or choose another network"
+        )
+    ):
         return AutoConfig.for_model(**values)
-    except Exception as error:  # every type of network checks its values in its own way
-        raise StudyError(
-            f"{where} is no configuration of a {kind} ({' '.join(str(error).split())}); correct it, or choose another "
-            "network"
-        ) from error
 
 
 def describe(config) -> Description:
@@ -83,17 +83,17 @@ def describe(config) -> Description:
 
     Raises StudyError for an architecture that cannot be built, or whose MLPs are not found.
     """
-    try:
-        with torch.device("meta"):
-            # some fill in what their configuration leaves open
-            model = model_class(config).from_config(copy.deepcopy(config))
-    except StudyError:
-        raise
-    except Exception as error:  # a missing library, sizes that do not fit each other
-        raise StudyError(
-            f"transformers cannot build a {config.model_type} of this configuration ({' '.join(str(error).split())}); "
-            "correct config.json, or choose another network"
-        ) from error
+    with (
+        explaining(
+            lambda error: (
+                f"transformers cannot build a {config.model_type} of this configuration ({reason_of(error)}); "
+                "correct config.json, or choose another network"
+            )
+        ),
+        torch.device("meta"),
+    ):
+        # some fill in what their configuration leaves open
+        model = model_class(config).from_config(copy.deepcopy(config))
     mlps, tower = find_mlps(model), config_of(model)
     neurons = tuple(neurons_of(mlp.down) for mlp in mlps)
     vocabulary = getattr(tower, "vocab_size", 0)  # networks of images have none
