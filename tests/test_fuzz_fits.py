@@ -120,6 +120,7 @@ def test_pooled_curves(curves, confidence):
 
 @fuzz()
 @given(points(fewest=3), st.floats(-3, 3), st.floats(1e-3, 1e3), st.floats(0, 2), CONFIDENCE)
+@example(([1, 1, 904261], [0, 0, 0]), 3.0, 1.0, 0.0, 0.75)
 def test_coverage_of_any_curve(values, alpha, c, sd, confidence):
     found = refused(coverage, values[0], alpha, c, sd, confidence, 10, 0)
     if found is not None:
