@@ -18,10 +18,12 @@ DRY_RUNS = int(os.environ.get("FUZZ_DRY_RUNS", "3"))
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 
 
-def fuzz(examples: int = EXAMPLES, shrink: bool = True) -> settings:
-    slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+def fuzz(examples: int = EXAMPLES, shrink: bool = True, slow: bool = False) -> settings:
+    """Settings of a test; a slow one has a tenth of the examples, unless 300 or more are asked for."""
+    examples = examples // 10 if slow and examples < 300 else examples
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     phases = PHASES if shrink else PHASES[:-1]
-    return settings(max_examples=examples, deadline=None, suppress_health_check=slow, phases=phases)
+    return settings(max_examples=examples, deadline=None, suppress_health_check=checks, phases=phases)
 
 
 def sentence_of(error: pytest.ExceptionInfo | StudyError) -> str:

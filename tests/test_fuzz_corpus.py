@@ -93,6 +93,8 @@ def kept_unchanged(table: pd.DataFrame, originals: Iterable[str]) -> None:
 
 @fuzz()
 @given(st.dictionaries(st.tuples(DOMAINS, NAMES), st.binary(max_size=80) | TEXTS.map(to_bytes), max_size=6))
+@example({("law", "Stra\udcdfe.txt"): b"a file name in Latin-1"})
+@example({("Stra\udcdfe", "a.txt"): b"a domain in Latin-1"})
 def test_a_folder_of_any_files(files):
     ordinary = plain(domain for domain, _ in files)
     files |= {(domain, f"plain{i}"): text.encode() for i, (domain, text) in enumerate(ordinary)}

@@ -118,8 +118,9 @@ def test_pooled_curves(curves, confidence):
         assert np.isfinite(found["curves"][["alpha", "low", "high", "shrunken"]].to_numpy()).all()
 
 
-@fuzz()
+@fuzz(slow=True)
 @given(points(fewest=3), st.floats(-3, 3), st.floats(1e-3, 1e3), st.floats(0, 2), CONFIDENCE)
+@example(([1, 1, 904261], [0, 0, 0]), 3.0, 1.0, 0.0, 0.75)
 def test_coverage_of_any_curve(values, alpha, c, sd, confidence):
     found = refused(coverage, values[0], alpha, c, sd, confidence, 10, 0)
     if found is not None:
@@ -149,7 +150,7 @@ def counts_tables(draw) -> pd.DataFrame:
 STUDY = a_study(fits={"coverage_draws": 50, "forecast": {"a": 1, "b": 10**12}})
 
 
-@fuzz()
+@fuzz(slow=True)
 @given(counts_tables(), CONFIDENCE)
 def test_every_table_of_fits(counts, confidence):
     fits = fit_counts(counts, confidence)

@@ -19,7 +19,7 @@ WORKFLOW = Path(__file__).resolve().parents[1]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-LARGEST = 2**63  # seeds, sizes and counts are numbers of 64 bits in the libraries that take them
+LARGEST = 2**63  # sizes and counts are numbers of 64 bits in the libraries that take them
 NEAREST = 10  # partners among which a hub-corrected score ranks
 
 
@@ -454,7 +454,7 @@ class Study(Section):
     def _can_be_held(cls, values):
         for path, value in _plain_values(values):
             key = ".".join(map(str, path))
-            if isinstance(value, int) and abs(value) >= LARGEST:
+            if isinstance(value, int) and abs(value) > LARGEST and key != "corpus.seed":  # that one is only hashed
                 raise ValueError(f"{key} is beyond {LARGEST:.1e}, the largest number that 64 bits hold; lower it")
             if isinstance(value, str) and "\0" in value:
                 raise ValueError(f"{key} is {value!r}; no name or path holds the character NUL: take it out")

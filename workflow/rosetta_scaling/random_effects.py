@@ -32,12 +32,12 @@ def meta_regression(design: np.ndarray, y: np.ndarray, variance: np.ndarray) -> 
         # The inverse of the sum is almost a straight line in tau2, however small the variances are.
         tau2 = optimize.brentq(lambda tau2: freedom / solve(tau2)[2] - 1, 0, top, xtol=1e-10 * top)
     beta, root, squares = solve(tau2)
-    information = (design * root[:, None]).T @ (design * root[:, None])
+    triangle = np.linalg.qr(design * root[:, None]).R  # its square is not inverted: weights may differ by 1e17
     try:
-        covariance = squares / freedom * np.linalg.inv(information)
+        inverse = np.linalg.inv(triangle)
     except np.linalg.LinAlgError:
-        covariance = np.full_like(information, np.nan)
-    return beta, covariance, tau2
+        inverse = np.full_like(triangle, np.nan)
+    return beta, squares / freedom * inverse @ inverse.T, tau2
 
 
 def fit_measured(x, y, se, confidence: float) -> dict:
