@@ -59,6 +59,8 @@ def is_foreign(error: BaseException) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """What an exception says, on one line and not too long, after its kind where the text alone says nothing."""
+    if value := wrong_value(error):
+        return value
     text = " ".join(str(error).split())
     if len(text) > LONGEST_REASON:
         text = f"{text[:LONGEST_REASON]}..."
@@ -183,15 +185,21 @@ def _expected_bytes(path: Path) -> int | None:
 
 
 def _wrong_setting(folder: Path, error: BaseException) -> str:
-    """A value in config.json that the class of the network does not take (checked by huggingface_hub)."""
+    value = wrong_value(error)
+    return (
+        f"config.json holds a value that this architecture does not take ({value}): correct it there" if value else ""
+    )
+
+
+def wrong_value(error: BaseException) -> str:
+    """Which value a class of settings does not take, as huggingface_hub checks it; empty for other errors."""
+    text = str(error)
     if type(error).__name__ == "StrictDataclassFieldValidationError":
-        field = re.search(r"[Ff]ield '(\w+)' (expected .*)", str(error))
-        reason = f"{field[1]}: {field[2]}" if field else reason_of(error)
-    elif type(error).__name__ == "StrictDataclassClassValidationError":
-        reason = " ".join(str(error).partition(":\n")[2].split()) or reason_of(error)
-    else:
-        return ""
-    return f"config.json holds a value that this architecture does not take ({reason}): correct it there"
+        field = re.search(r"[Ff]ield '(\w+)' (expected .*)", text)
+        return f"{field[1]}: {field[2]}" if field else " ".join(text.split())
+    if type(error).__name__ == "StrictDataclassClassValidationError":
+        return " ".join(text.partition(":\n")[2].split()) or " ".join(text.split())
+    return ""
 
 
 def _other_shapes(folder: Path, error: BaseException) -> str:
