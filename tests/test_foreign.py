@@ -197,8 +197,8 @@ def test_a_configuration_that_is_none(network, read, content, told):
 def test_a_plan_refuses_sizes_that_are_no_numbers(network):
     configure(network, num_hidden_layers="2")
     assert sentence(folder_size, network) == (
-        f"{network}/config.json is no configuration of a llama (num_hidden_layers: expected int, got str (value: '2')); "
-        "correct it, or choose another network"
+        f"{network}/config.json is no configuration of a llama (num_hidden_layers: expected int, got str "
+        "(value: '2')); correct it, or choose another network"
     )
 
 
