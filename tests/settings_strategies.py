@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from rosetta_scaling.config import WORKFLOW, Family, Ladder, Size, Study, load
+from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config import Family, Ladder, Size, Study, load
 
 FAR = 10**6  # beyond a bound; now and then much further
 FURTHEST = (2**31, 2**63, 10**19)

@@ -10,8 +10,7 @@ import pytest
 import torch
 import yaml
 
-from rosetta_scaling import config, config_reference
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW, config, config_reference
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store import StudyError
 from rosetta_scaling.theory_simulation import recovered_exponent, simulate

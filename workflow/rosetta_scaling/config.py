@@ -15,8 +15,6 @@ from rosetta_scaling.companions.settings import Companions
 from rosetta_scaling.section import MINIMUM_RUNGS, Section, Seed
 from rosetta_scaling.store import StudyError
 
-WORKFLOW = Path(__file__).resolve().parents[1]
-
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 LARGEST = 2**63  # sizes and counts are numbers of 64 bits in the libraries that take them

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.foreign import TRACEBACKS, explained, keep_traceback
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from rosetta_scaling.config import WORKFLOW, Activations, Family, Matching, Size, Units
+from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config import Activations, Family, Matching, Size, Units
 from rosetta_scaling.foreign import reading_network
 from rosetta_scaling.store import StudyError
 
