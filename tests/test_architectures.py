@@ -16,7 +16,7 @@ from rosetta_scaling.configurations import model_class
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.plan import config_size, require_planned
 from rosetta_scaling.self_check import check_neurons
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.vocabulary import output_metrics, require_comparable
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ import yaml
 
 from rosetta_scaling import WORKFLOW, config, config_reference
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.theory_simulation import recovered_exponent, simulate
 
 ROOT = WORKFLOW.parent

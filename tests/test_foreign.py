@@ -12,14 +12,15 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models
 
-from rosetta_scaling import corpus, store
+from rosetta_scaling import corpus
 from rosetta_scaling.checkpoints import load_model, untrained_model
 from rosetta_scaling.companions.chinchilla import read_runs
 from rosetta_scaling.fingerprints import fingerprint
-from rosetta_scaling.foreign import explaining, is_foreign
 from rosetta_scaling.hub_convert import to_safetensors
 from rosetta_scaling.plan import folder_size
-from rosetta_scaling.store import StudyError, model_files, require_unchanged
+from rosetta_scaling.store import tables as store
+from rosetta_scaling.store.foreign import explaining, is_foreign
+from rosetta_scaling.store.tables import StudyError, model_files, require_unchanged
 from rosetta_scaling.units import load_tokenizer
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from study_runs import checkout, snakemake
 
 from rosetta_scaling import config, plan_table, resources
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 KEYS = {step for path in PLACES for step in path if isinstance(step, str)}
 

@@ -24,7 +24,7 @@ from rosetta_scaling.fit_tables import (
 from rosetta_scaling.fits import fit_counts
 from rosetta_scaling.random_effects import fit_measured, pool
 from rosetta_scaling.rivals import FORMS, PERSISTENCE, compare, influence, predict
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.theory_against_data import theory_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")

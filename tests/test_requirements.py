@@ -16,7 +16,7 @@ from rosetta_scaling.config import Activations
 from rosetta_scaling.configurations import model_class
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.requirements import require_readable
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 CPU = torch.device("cpu")
 SIZES = {

@@ -17,7 +17,7 @@ from rosetta_scaling.config import parse
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.run import unwritable
 from rosetta_scaling.sources import StoredActivations
-from rosetta_scaling.store import StudyError, read_json, read_table
+from rosetta_scaling.store.tables import StudyError, read_json, read_table
 
 pytestmark = pytest.mark.timeout(1500)
 

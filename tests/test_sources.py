@@ -22,7 +22,7 @@ from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.hooks import find_down_projections, read_inputs
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan_table import download_bytes
-from rosetta_scaling.store import StudyError, file_sha256, read_json, read_tensors, write_json, write_tensors
+from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors, write_json, write_tensors
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 50}

@@ -16,11 +16,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from rosetta_scaling import corpus_packages, corpus_sources, store, versions
+from rosetta_scaling import corpus_packages, corpus_sources, versions
 from rosetta_scaling.corpus_lines import unreadable
-from rosetta_scaling.foreign import explaining, reason_of
 from rosetta_scaling.near_duplicates import NearDuplicates
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store import tables as store
+from rosetta_scaling.store.foreign import explaining, reason_of
+from rosetta_scaling.store.tables import StudyError
 
 log = logging.getLogger(__name__)
 

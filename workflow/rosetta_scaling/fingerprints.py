@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.foreign import reads_network
-from rosetta_scaling.store import StudyError, digest, open_tensors, weight_files
+from rosetta_scaling.store.foreign import reads_network
+from rosetta_scaling.store.tables import StudyError, digest, open_tensors, weight_files
 
 PIECE = 2**20  # entries of a tensor in memory at a time
 SAMPLE = 8192  # entries in a sample

@@ -15,8 +15,8 @@ from tokenizers.normalizers import Normalizer
 
 from rosetta_scaling.characters import is_boundary
 from rosetta_scaling.config import Units
-from rosetta_scaling.foreign import explaining, pointer
-from rosetta_scaling.store import StudyError, read_table, write_table
+from rosetta_scaling.store.foreign import explaining, pointer
+from rosetta_scaling.store.tables import StudyError, read_table, write_table
 
 log = logging.getLogger(__name__)
 
