@@ -12,9 +12,9 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models
 
-from rosetta_scaling import corpus
 from rosetta_scaling.checkpoints import load_model, untrained_model
 from rosetta_scaling.companions.chinchilla import read_runs
+from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.hub_convert import to_safetensors
 from rosetta_scaling.plan import folder_size

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from settings_strategies import ANYTHING, PLACES, SECTIONS, SMOKE, at, changed, studies, wrong_values
 from study_runs import checkout, snakemake
 
-from rosetta_scaling import config, plan_table, resources
+from rosetta_scaling import plan_table, resources
+from rosetta_scaling.config import study as config
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store.tables import StudyError
 

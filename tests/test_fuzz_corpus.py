@@ -13,7 +13,7 @@ from fuzzing import fuzz, sentence_of
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from rosetta_scaling import corpus
+from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.units import cut_passages

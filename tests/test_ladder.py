@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling import ladder
-from rosetta_scaling.config import Family, Ladder, Size
+from rosetta_scaling.config.study import Family, Ladder, Size
 from rosetta_scaling.store.tables import StudyError, read_json, read_tensors, write_table
 
 CPU = torch.device("cpu")

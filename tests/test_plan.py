@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.checkpoints import describe, load_model
-from rosetta_scaling.config import Activations, Family, Matching, Size, Units, load, parse
+from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units, load, parse
 from rosetta_scaling.configurations import model_class
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout

@@ -12,7 +12,7 @@ from test_hooks import CASES, make
 
 from rosetta_scaling import requirements
 from rosetta_scaling.activations import extract
-from rosetta_scaling.config import Activations
+from rosetta_scaling.config.study import Activations
 from rosetta_scaling.configurations import model_class
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.requirements import require_readable

@@ -13,7 +13,7 @@ import pytest
 from study_runs import ROOT, checkout, one_sentence, run, small_study, snakemake, start
 from test_faults import mounted
 
-from rosetta_scaling.config import parse
+from rosetta_scaling.config.study import parse
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.run import unwritable
 from rosetta_scaling.sources import StoredActivations

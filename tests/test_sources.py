@@ -14,9 +14,10 @@ import transformers
 import yaml
 from hub_mirror import Mirror
 
-from rosetta_scaling import WORKFLOW, config, plan
+from rosetta_scaling import WORKFLOW, plan
 from rosetta_scaling.checkpoints import describe, load_model, register, untrained_model, write_untrained
-from rosetta_scaling.config import Networks
+from rosetta_scaling.config import study as config
+from rosetta_scaling.config.study import Networks
 from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.hooks import find_down_projections, read_inputs

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import optimize, stats
 
-from rosetta_scaling.section import MINIMUM_RUNGS
+from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.store.foreign import keep_traceback
 from rosetta_scaling.store.tables import StudyError
 

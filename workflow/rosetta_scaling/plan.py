@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config import Activations, Family, Matching, Size, Units
+from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units
 from rosetta_scaling.store.foreign import reading_network
 from rosetta_scaling.store.tables import StudyError
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.estimators import (
     EXACT,
     bounded_exp,
@@ -21,7 +22,6 @@ from rosetta_scaling.estimators import (
     student_estimate,
     with_prefactor,
 )
-from rosetta_scaling.section import MINIMUM_RUNGS
 
 GRID = 200
 PERSISTENCE = "persistence"

@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import Normalizer
 
 from rosetta_scaling.characters import is_boundary
-from rosetta_scaling.config import Units
+from rosetta_scaling.config.study import Units
 from rosetta_scaling.store.foreign import explaining, pointer
 from rosetta_scaling.store.tables import StudyError, read_table, write_table
 

@@ -9,10 +9,10 @@ from pathlib import Path
 # The library that lies beside these rules, also where another copy of the project is installed, or none.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from rosetta_scaling import config as configuration
+from rosetta_scaling.config import study as configuration
 from rosetta_scaling import jobs, versions
 from rosetta_scaling.calibration import DECOYS
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.layout import FIT_TABLES, POINT_TABLES, POLARIZATION_TABLES, REPLICATES, STUDY_TABLES, Layout
 from rosetta_scaling.literal_paths import require_literal
 from rosetta_scaling.store.tables import StudyError, model_files

@@ -16,9 +16,11 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from rosetta_scaling import corpus_packages, corpus_sources, versions
-from rosetta_scaling.corpus_lines import unreadable
-from rosetta_scaling.near_duplicates import NearDuplicates
+from rosetta_scaling import versions
+from rosetta_scaling.corpora import embedded as corpus_packages
+from rosetta_scaling.corpora import readers as corpus_sources
+from rosetta_scaling.corpora.lines import unreadable
+from rosetta_scaling.corpora.near_duplicates import NearDuplicates
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.foreign import explaining, reason_of
 from rosetta_scaling.store.tables import StudyError

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from rosetta_scaling.corpus_lines import lines, unreadable
+from rosetta_scaling.corpora.lines import lines, unreadable
 from rosetta_scaling.store.tables import StudyError
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz")
