@@ -13,7 +13,7 @@ import yaml
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config import reference as config_reference
 from rosetta_scaling.config import study as config
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.theory_simulation import recovered_exponent, simulate
 

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rosetta_scaling.coverage import coverage
-from rosetta_scaling.estimators import (
+from rosetta_scaling.fit_tables import can_be_fitted
+from rosetta_scaling.fits import one_fit
+from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.estimators import (
     ESTIMATORS,
     NO_CONVERGENCE,
     NO_PREFACTOR,
@@ -17,10 +19,8 @@ from rosetta_scaling.estimators import (
     quasi_poisson,
     theil_sen,
 )
-from rosetta_scaling.fit_tables import can_be_fitted
-from rosetta_scaling.fits import one_fit
-from rosetta_scaling.random_effects import fit_measured
-from rosetta_scaling.rivals import FORMS, compare, influence, predict
+from rosetta_scaling.power_laws.random_effects import fit_measured
+from rosetta_scaling.power_laws.rivals import FORMS, compare, influence, predict
 from rosetta_scaling.theory_against_data import theory_table
 from rosetta_scaling.theory_simulation import QUANTITIES, recovered_exponent
 

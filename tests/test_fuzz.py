@@ -10,7 +10,7 @@ from study_runs import checkout, snakemake
 
 from rosetta_scaling import plan_table, resources
 from rosetta_scaling.config import study as config
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.tables import StudyError
 
 KEYS = {step for path in PLACES for step in path if isinstance(step, str)}

@@ -21,7 +21,7 @@ from rosetta_scaling.config.study import Networks
 from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.hooks import find_down_projections, read_inputs
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.plan_table import download_bytes
 from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors, write_json, write_tensors
 

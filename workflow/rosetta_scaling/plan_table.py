@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from rosetta_scaling.config.study import NULLS, Study
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.plan import exact_flops, published
 from rosetta_scaling.store.foreign import explaining, reason_of
 

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize
 
 from rosetta_scaling.config.section import MINIMUM_RUNGS
-from rosetta_scaling.estimators import (
+from rosetta_scaling.power_laws.estimators import (
     EXACT,
     bounded_exp,
     checked_points,
