@@ -12,16 +12,16 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models
 
-from rosetta_scaling.checkpoints import load_model, untrained_model
 from rosetta_scaling.companions.chinchilla import read_runs
 from rosetta_scaling.corpora import documents as corpus
-from rosetta_scaling.fingerprints import fingerprint
-from rosetta_scaling.hub_convert import to_safetensors
+from rosetta_scaling.networks.audit.fingerprints import fingerprint
+from rosetta_scaling.networks.fetch.convert import to_safetensors
+from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.plan import folder_size
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.foreign import explaining, is_foreign
 from rosetta_scaling.store.tables import StudyError, model_files, require_unchanged
-from rosetta_scaling.units import load_tokenizer
+from rosetta_scaling.units.text import load_tokenizer
 
 CPU = torch.device("cpu")
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 548105171\n"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.tables import StudyError
-from rosetta_scaling.units import cut_passages
+from rosetta_scaling.units.text import cut_passages
 
 FORMATS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.store.tables import StudyError
-from rosetta_scaling.units import cut_passages, shared_units, tokenize, unit_of_tokens
+from rosetta_scaling.units.text import cut_passages, shared_units, tokenize, unit_of_tokens
 
 SCRIPTS = {
     "Latin": "the naïve café of Straße İstanbul, cafe\u0301 e\u0323\u0302 ﬁ ½",

@@ -9,8 +9,8 @@ import torch
 from tokenizers import Tokenizer, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rosetta_scaling import ladder
 from rosetta_scaling.config.study import Family, Ladder, Size
+from rosetta_scaling.networks.training import trainer as ladder
 from rosetta_scaling.store.tables import StudyError, read_json, read_tensors, write_table
 
 CPU = torch.device("cpu")

@@ -15,13 +15,13 @@ import yaml
 from hub_mirror import Mirror
 
 from rosetta_scaling import WORKFLOW, plan
-from rosetta_scaling.checkpoints import describe, load_model, register, untrained_model, write_untrained
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.study import Networks
-from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.forward import ForwardPass
-from rosetta_scaling.hooks import find_down_projections, read_inputs
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.networks.audit.fingerprints import fingerprint
+from rosetta_scaling.networks.loading import describe, load_model, register, untrained_model, write_untrained
+from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
 from rosetta_scaling.plan_table import download_bytes
 from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors, write_json, write_tensors
 

@@ -169,7 +169,7 @@ def config_size(values: dict, where: str) -> ModelSize:
 @functools.cache
 def _built_size(values: str, where: str) -> ModelSize:
     """The size of the network that transformers makes of a configuration, a JSON object."""
-    from rosetta_scaling.configurations import describe, parse  # here, because they import torch
+    from rosetta_scaling.networks.sizes import describe, parse  # here, because they import torch
 
     about = describe(parse(json.loads(values), where))
     if len(set(about.neurons)) > 1:

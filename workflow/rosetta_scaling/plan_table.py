@@ -95,7 +95,7 @@ def exact_parameters(layout: Layout, model: str) -> int | None:
         return None
     from transformers import AutoConfig
 
-    from rosetta_scaling.configurations import describe
+    from rosetta_scaling.networks.sizes import describe
 
     def sentence(error: BaseException) -> str:
         name = layout.named(model)

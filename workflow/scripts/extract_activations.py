@@ -4,7 +4,7 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.activations import extract
-    from rosetta_scaling.checkpoints import describe, load_model
+    from rosetta_scaling.networks.loading import describe, load_model
     from rosetta_scaling.plan import require_planned
     from rosetta_scaling.store.tables import read_json, read_table
 

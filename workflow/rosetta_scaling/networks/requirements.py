@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from rosetta_scaling.batches import arguments, token_rows
-from rosetta_scaling.hooks import config_of, find_down_projections, read_inputs
-from rosetta_scaling.self_check import cannot_be_read
+from rosetta_scaling.networks.batches import arguments, token_rows
+from rosetta_scaling.networks.mlps import config_of, find_down_projections, read_inputs
+from rosetta_scaling.networks.self_check import cannot_be_read
 from rosetta_scaling.store.tables import StudyError
 
 log = logging.getLogger(__name__)

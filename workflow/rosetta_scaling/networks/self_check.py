@@ -6,8 +6,8 @@ down-projection, halves in another order, or weights that are not used as they a
 
 import torch
 
-from rosetta_scaling.batches import arguments
-from rosetta_scaling.hooks import Mlp, config_of, find_mlps, neurons_of, read_inputs, weight_out
+from rosetta_scaling.networks.batches import arguments
+from rosetta_scaling.networks.mlps import Mlp, config_of, find_mlps, neurons_of, read_inputs, weight_out
 from rosetta_scaling.store.tables import StudyError
 
 TOLERANCE = 1e-4  # of the largest neuron of a layer, in float32 ...

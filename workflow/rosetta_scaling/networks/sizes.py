@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.hooks import config_of, find_mlps, neurons_of, shape_of
+from rosetta_scaling.networks.mlps import config_of, find_mlps, neurons_of, shape_of
 from rosetta_scaling.store.foreign import explaining, reason_of
 from rosetta_scaling.store.tables import StudyError
 
