@@ -10,7 +10,7 @@ import torch
 import transformers
 from tiny_networks import TOKENS, text_types, tiny_config
 
-from rosetta_scaling.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.networks.loading import describe
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import describe as describe_config

@@ -10,9 +10,9 @@ import transformers
 from conftest import ARCHITECTURES, tiny_model
 from test_hooks import CASES, make
 
-from rosetta_scaling.activations import extract
+from rosetta_scaling.activations.extract import extract
+from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config.study import Activations
-from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.networks import requirements
 from rosetta_scaling.networks.requirements import require_readable
 from rosetta_scaling.networks.sizes import model_class

@@ -13,10 +13,10 @@ import pytest
 from study_runs import ROOT, checkout, one_sentence, run, small_study, snakemake, start
 from test_faults import mounted
 
+from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config.study import parse
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.run import unwritable
-from rosetta_scaling.sources import StoredActivations
 from rosetta_scaling.store.tables import StudyError, read_json, read_table
 
 pytestmark = pytest.mark.timeout(1500)
