@@ -14,10 +14,10 @@ from tokenizers import Tokenizer, models
 
 from rosetta_scaling.companions.chinchilla import read_runs
 from rosetta_scaling.corpora import documents as corpus
+from rosetta_scaling.matching.tiles import folder_size
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.fetch.convert import to_safetensors
 from rosetta_scaling.networks.loading import load_model, untrained_model
-from rosetta_scaling.plan import folder_size
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.foreign import explaining, is_foreign
 from rosetta_scaling.store.tables import StudyError, model_files, require_unchanged

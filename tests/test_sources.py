@@ -14,11 +14,12 @@ import transformers
 import yaml
 from hub_mirror import Mirror
 
-from rosetta_scaling import WORKFLOW, plan
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.study import Networks
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.matching import tiles as plan
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.loading import describe, load_model, register, untrained_model, write_untrained
 from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
