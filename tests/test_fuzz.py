@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from settings_strategies import ANYTHING, PLACES, SECTIONS, SMOKE, at, changed, studies, wrong_values
 from study_runs import checkout, snakemake
 
-from rosetta_scaling import plan_table, resources
 from rosetta_scaling.config import study as config
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning import needs as resources
+from rosetta_scaling.planning import tables as plan_table
 from rosetta_scaling.store.tables import StudyError
 
 KEYS = {step for path in PLACES for step in path if isinstance(step, str)}

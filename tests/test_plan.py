@@ -17,7 +17,7 @@ from rosetta_scaling.matching.tiles import ModelSize, Tile, folder_size, make_pl
 from rosetta_scaling.networks.loading import describe, load_model
 from rosetta_scaling.networks.sizes import model_class
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
-from rosetta_scaling.plan_table import pair_plans, plan_table
+from rosetta_scaling.planning.tables import pair_plans, plan_table
 from rosetta_scaling.store.tables import StudyError, write_json
 
 CPU = torch.device("cpu")

@@ -23,7 +23,7 @@ from rosetta_scaling.matching import tiles as plan
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.loading import describe, load_model, register, untrained_model, write_untrained
 from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
-from rosetta_scaling.plan_table import download_bytes
+from rosetta_scaling.planning.tables import download_bytes
 from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors, write_json, write_tensors
 
 CPU = torch.device("cpu")
