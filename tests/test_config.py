@@ -13,9 +13,9 @@ import yaml
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config import reference as config_reference
 from rosetta_scaling.config import study as config
+from rosetta_scaling.fits.theory.simulation import recovered_exponent, simulate
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.tables import StudyError
-from rosetta_scaling.theory_simulation import recovered_exponent, simulate
 
 ROOT = WORKFLOW.parent
 

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rosetta_scaling.fit_tables import can_be_fitted
-from rosetta_scaling.fits import one_fit
+from rosetta_scaling.fits.counts import one_fit
+from rosetta_scaling.fits.tables import can_be_fitted
+from rosetta_scaling.fits.theory.data import theory_table
+from rosetta_scaling.fits.theory.simulation import QUANTITIES, recovered_exponent
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import (
     ESTIMATORS,
@@ -21,8 +23,6 @@ from rosetta_scaling.power_laws.estimators import (
 )
 from rosetta_scaling.power_laws.random_effects import fit_measured
 from rosetta_scaling.power_laws.rivals import FORMS, compare, influence, predict
-from rosetta_scaling.theory_against_data import theory_table
-from rosetta_scaling.theory_simulation import QUANTITIES, recovered_exponent
 
 # Found by a search through random counts: statsmodels raises ValueError on each of them.
 NO_DISPERSION = ([400, 3000, 7000, 8000, 10000, 20000, 800000], [619, 0, 0, 35, 2, 15, 150])

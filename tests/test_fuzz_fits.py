@@ -10,7 +10,8 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 from test_fits import CURVES, HALF, NO_SEEDS, TOP1, a_study, counts_of
 
-from rosetta_scaling.fit_tables import (
+from rosetta_scaling.fits.counts import fit_counts
+from rosetta_scaling.fits.tables import (
     coverage_table,
     estimators_table,
     forecast_table,
@@ -19,13 +20,12 @@ from rosetta_scaling.fit_tables import (
     rivals_table,
     uncertainty_table,
 )
-from rosetta_scaling.fits import fit_counts
+from rosetta_scaling.fits.theory.data import theory_table
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, fit_power_law, predict_power_law
 from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
 from rosetta_scaling.store.tables import StudyError
-from rosetta_scaling.theory_against_data import theory_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 
