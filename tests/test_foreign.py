@@ -12,7 +12,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models
 
-from rosetta_scaling.companions.chinchilla import read_runs
+from rosetta_scaling.companions.depth.chinchilla import read_runs
 from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.matching.tiles import folder_size
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
