@@ -15,8 +15,8 @@ from test_faults import mounted
 
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config.study import parse
+from rosetta_scaling.jobs.run import unwritable
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.run import unwritable
 from rosetta_scaling.store.tables import StudyError, read_json, read_table
 
 pytestmark = pytest.mark.timeout(1500)
@@ -142,7 +142,7 @@ def test_ctrl_c_twice_and_again(elsewhere, printed, tmp_path, pause):
 
 def test_make_has_the_target():
     done = subprocess.run(["make", "-n", "-C", ROOT, "matches", "STUDY=smoke"], capture_output=True, text=True)
-    one_sentence(done.stdout, "rosetta_scaling.run", "smoke", "--profile default matches")
+    one_sentence(done.stdout, "rosetta_scaling.jobs.run", "smoke", "--profile default matches")
 
 
 # -- other ways to start -----------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_a_project_that_can_only_be_read(tmp_path):
     folder = checkout(tmp_path / "project")
     with mounted(folder, "--bind", str(folder)):
         subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
-        command = [sys.executable, "-m", "rosetta_scaling.run", "smoke"]
+        command = [sys.executable, "-m", "rosetta_scaling.jobs.run", "smoke"]
         environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode

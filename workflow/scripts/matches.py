@@ -1,6 +1,6 @@
-from rosetta_scaling import jobs
+from rosetta_scaling.jobs import job as jobs
 
 with jobs.job(snakemake):
-    from rosetta_scaling.pairs import WITHOUT_NULLS
+    from rosetta_scaling.stages.matches import WITHOUT_NULLS
 
     print(f"The pairs are in {jobs.layout(snakemake).results}/matches_without_nulls/: {WITHOUT_NULLS}.")
