@@ -8,7 +8,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 DRY_RUNS = int(os.environ.get("FUZZ_DRY_RUNS", "3"))

@@ -11,13 +11,13 @@ import transformers
 from tiny_networks import TOKENS, text_types, tiny_config
 
 from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.matching.tiles import config_size, require_planned
-from rosetta_scaling.networks.loading import describe
+from rosetta_scaling.networks.manifests import describe
+from rosetta_scaling.networks.model_sizes import config_size, require_planned
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import describe as describe_config
 from rosetta_scaling.networks.sizes import model_class
 from rosetta_scaling.selectivity.output_side import output_metrics, require_comparable
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 CPU = torch.device("cpu")
 MOST = 2_000_000  # parameters of a tiny network

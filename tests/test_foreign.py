@@ -14,13 +14,15 @@ from tokenizers import Tokenizer, models
 
 from rosetta_scaling.companions.depth.chinchilla import read_runs
 from rosetta_scaling.corpora import documents as corpus
-from rosetta_scaling.matching.tiles import folder_size
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.fetch.convert import to_safetensors
+from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.loading import load_model, untrained_model
+from rosetta_scaling.networks.model_sizes import folder_size
 from rosetta_scaling.store import tables as store
+from rosetta_scaling.store.digests import require_unchanged
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, is_foreign
-from rosetta_scaling.store.tables import StudyError, model_files, require_unchanged
 from rosetta_scaling.units.text import load_tokenizer
 
 CPU = torch.device("cpu")

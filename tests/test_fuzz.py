@@ -12,7 +12,7 @@ from rosetta_scaling.config import study as config
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning import needs as resources
 from rosetta_scaling.planning import tables as plan_table
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 KEYS = {step for path in PLACES for step in path if isinstance(step, str)}
 

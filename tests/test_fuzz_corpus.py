@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.store import tables as store
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.text import cut_passages
 
 FORMATS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}

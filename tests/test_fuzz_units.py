@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from rosetta_scaling.corpora import documents as corpus
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.text import cut_passages, shared_units, tokenize, unit_of_tokens
 
 SCRIPTS = {

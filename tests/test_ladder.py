@@ -11,7 +11,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling.config.study import Family, Ladder, Size
 from rosetta_scaling.networks.training import trainer as ladder
-from rosetta_scaling.store.tables import StudyError, read_json, read_tensors, write_table
+from rosetta_scaling.networks.training.tokenizers import SPLITS, prepare_text, train_tokenizer
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, write_table
+from rosetta_scaling.store.tensors import read_tensors
 
 CPU = torch.device("cpu")
 SIZE = Size(hidden_size=8, layers=1, heads=2, learning_rate=1e-2)
@@ -33,7 +36,7 @@ def text(tmp_path_factory):
 @pytest.fixture
 def prepared(text, tmp_path, architecture):
     family = Family(architecture=architecture, vocabulary=300, seed=3)
-    ladder.prepare_text(text, family, tmp_path / "text")
+    prepare_text(text, family, tmp_path / "text")
     return family, tmp_path
 
 
@@ -112,7 +115,7 @@ def test_learning_rate_rises_then_falls():
 
 def test_tokenizers_differ_between_families_and_decode_what_they_encode(text):
     texts = pd.read_parquet(text).text.tolist()
-    made = {name: ladder.train_tokenizer(texts, Family(architecture=name, vocabulary=700)) for name in ladder.SPLITS}
+    made = {name: train_tokenizer(texts, Family(architecture=name, vocabulary=700)) for name in SPLITS}
     sample = "def f(x):\n    return x_1 + 1234  # naïve 日本"
     assert len({tuple(t.encode(sample).offsets) for t in made.values()}) == len(made)
     for tokenizer in made.values():
@@ -124,7 +127,7 @@ def test_a_control_token_written_in_the_text_is_text(tmp_path, architecture):
     documents = pd.DataFrame({"text": [f"{written} {k}" for k in range(60)], "domain": "text"})
     documents["split"] = np.where(documents.index % 10 == 0, "probe", "train")
     write_table(tmp_path / "documents.parquet", documents)
-    ladder.prepare_text(tmp_path / "documents.parquet", Family(architecture=architecture, vocabulary=400), tmp_path)
+    prepare_text(tmp_path / "documents.parquet", Family(architecture=architecture, vocabulary=400), tmp_path)
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     end = tokenizer.token_to_id(ladder.END)
     for name, split in {"tokens": "train", "held_out": "probe"}.items():
@@ -139,7 +142,7 @@ def test_a_domain_without_training_text_is_refused_when_something_is_trained(tmp
     documents.loc[0, "split"] = "train"
     write_table(tmp_path / "documents.parquet", documents)
     with pytest.raises(StudyError, match=r"\['tales'\] have no document to train on"):
-        ladder.prepare_text(tmp_path / "documents.parquet", Family(architecture="gpt2", vocabulary=300), tmp_path)
+        prepare_text(tmp_path / "documents.parquet", Family(architecture="gpt2", vocabulary=300), tmp_path)
 
 
 def test_a_tokenizer_of_other_text_is_trained_as_ever(text):
@@ -147,7 +150,7 @@ def test_a_tokenizer_of_other_text_is_trained_as_ever(text):
     texts, family = pd.read_parquet(text).text.tolist(), Family(architecture="bloom", vocabulary=500, seed=1)
     assert not any(ladder.END in one for one in texts)
     chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: len(texts) // 2]
-    plain = Tokenizer.from_str(ladder.train_tokenizer(texts, family).to_str())
+    plain = Tokenizer.from_str(train_tokenizer(texts, family).to_str())
     plain.train_from_iterator(
         [texts[i] for i in sorted(chosen)],
         trainers.BpeTrainer(
@@ -157,4 +160,4 @@ def test_a_tokenizer_of_other_text_is_trained_as_ever(text):
             show_progress=False,
         ),
     )
-    assert plain.to_str() == ladder.train_tokenizer(texts, family).to_str()
+    assert plain.to_str() == train_tokenizer(texts, family).to_str()

@@ -16,7 +16,7 @@ from rosetta_scaling.config.study import Activations
 from rosetta_scaling.networks import requirements
 from rosetta_scaling.networks.requirements import require_readable
 from rosetta_scaling.networks.sizes import model_class
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 CPU = torch.device("cpu")
 SIZES = {

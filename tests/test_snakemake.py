@@ -17,7 +17,8 @@ from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config.study import parse
 from rosetta_scaling.jobs.run import unwritable
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.store.tables import StudyError, read_json, read_table
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, read_table
 
 pytestmark = pytest.mark.timeout(1500)
 

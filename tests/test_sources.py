@@ -19,12 +19,16 @@ from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.study import Networks
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching import tiles as plan
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
-from rosetta_scaling.networks.loading import describe, load_model, register, untrained_model, write_untrained
+from rosetta_scaling.networks.loading import load_model, untrained_model, write_untrained
+from rosetta_scaling.networks.manifests import describe, register
 from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
+from rosetta_scaling.networks.model_sizes import config_size, folder_size
 from rosetta_scaling.planning.tables import download_bytes
-from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors, write_json, write_tensors
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, write_json
+from rosetta_scaling.store.tensors import read_tensors, write_tensors
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 50}
@@ -153,7 +157,7 @@ def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
 
 def test_every_package_has_what_a_plan_needs():
     for name, entry in yaml.safe_load((WORKFLOW / "models/packages.yaml").read_text()).items():
-        size = plan.config_size(entry["config"], name)
+        size = config_size(entry["config"], name)
         assert size.neurons > 4000, name
         assert size.vocabulary > 30_000, name
         layout = study(a={"source": "package", "models": {"r0": name}}, b=hub("facebook/opt-125m@main"))
@@ -233,7 +237,7 @@ def test_an_encoder_decoder_is_read_by_its_encoder(made, tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     loaded, tokens = load_model(tmp_path, CPU), tokens_of([3, 17, 9])
     assert describe(loaded)["neurons"] == [48] * 3
-    assert plan.folder_size(tmp_path).neurons == 3 * 48
+    assert folder_size(tmp_path).neurons == 3 * 48
     torch.testing.assert_close(neurons(loaded, tokens, 3), neurons(loaded, tokens, 1), atol=1e-5, rtol=1e-4)
     read = {}
     with torch.no_grad(), read_inputs(dict(enumerate(find_down_projections(model.eval()))), read.__setitem__):
@@ -252,7 +256,7 @@ def test_a_network_of_speech_is_refused(tmp_path):
     with pytest.raises(StudyError, match=message):
         load_model(tmp_path, CPU)
     with pytest.raises(StudyError, match=message):
-        plan.folder_size(tmp_path)
+        folder_size(tmp_path)
 
 
 def test_a_decoder_that_attends_to_an_encoder_is_refused(tmp_path):

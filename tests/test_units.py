@@ -13,8 +13,8 @@ from tokenizers import models as tokenizer_models
 from tokenizers import normalizers as norm
 
 from rosetta_scaling.config.study import Family
-from rosetta_scaling.networks.training.trainer import train_tokenizer
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.networks.training.tokenizers import train_tokenizer
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.characters import is_boundary
 from rosetta_scaling.units.text import boundaries, cut_passages, shared_units, tokenize, unit_of_tokens
 

@@ -4,8 +4,9 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.activations.extract import extract
-    from rosetta_scaling.matching.tiles import require_planned
-    from rosetta_scaling.networks.loading import describe, load_model
+    from rosetta_scaling.networks.loading import load_model
+    from rosetta_scaling.networks.manifests import describe
+    from rosetta_scaling.networks.model_sizes import require_planned
     from rosetta_scaling.store.tables import read_json, read_table
 
     layout, device, wildcards = jobs.layout(snakemake), jobs.device(snakemake), snakemake.wildcards

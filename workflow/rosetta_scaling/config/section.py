@@ -4,8 +4,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MINIMUM_RUNGS = 3  # two points always lie on a line: a fit needs a third to be able to fail
-
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what the generators of numpy and torch both take
 
 

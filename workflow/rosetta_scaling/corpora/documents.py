@@ -21,9 +21,10 @@ from rosetta_scaling.corpora import embedded as corpus_packages
 from rosetta_scaling.corpora import readers as corpus_sources
 from rosetta_scaling.corpora.lines import unreadable
 from rosetta_scaling.corpora.near_duplicates import NearDuplicates
+from rosetta_scaling.store import digests
 from rosetta_scaling.store import tables as store
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
-from rosetta_scaling.store.tables import StudyError
 
 log = logging.getLogger(__name__)
 
@@ -365,7 +366,7 @@ def _fingerprints(files: list[tuple[str, Path]], memo: str | Path | None) -> lis
         stat = path.stat()
         key = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
         try:
-            fresh[key] = known.get(key) or store.file_sha256(path)
+            fresh[key] = known.get(key) or digests.file_sha256(path)
         except OSError as error:
             raise unreadable(path, error) from error
     if memo and not fresh.items() <= known.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import zstandard
 
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 SKIPPABLE = [bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)]  # zstd frames without text

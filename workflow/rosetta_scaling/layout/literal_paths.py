@@ -2,7 +2,7 @@
 
 import os
 
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 READ_AS_NAMES = "{}<>"
 

@@ -4,7 +4,7 @@ import inspect
 
 import torch
 
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 
 def arguments(model: torch.nn.Module, ids: torch.Tensor, inside: torch.Tensor | None = None) -> dict:

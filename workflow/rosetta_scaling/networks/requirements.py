@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from rosetta_scaling.networks.batches import arguments, token_rows
 from rosetta_scaling.networks.mlps import config_of, find_down_projections, read_inputs
 from rosetta_scaling.networks.self_check import cannot_be_read
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import torch
 
 from rosetta_scaling.networks.batches import arguments
 from rosetta_scaling.networks.mlps import Mlp, config_of, find_mlps, neurons_of, read_inputs, weight_out
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 TOLERANCE = 1e-4  # of the largest neuron of a layer, in float32 ...
 ROUNDINGS = 4  # ... and so many steps of the last digit in lower precision, which round at every operation

@@ -8,8 +8,8 @@ import yaml
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.networks.mlps import config_of, find_mlps, neurons_of, shape_of
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
-from rosetta_scaling.store.tables import StudyError
 
 PUBLIC = WORKFLOW / "models" / "public.yaml"
 

@@ -6,7 +6,7 @@ import pandas as pd
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, checked_points, missing
 from rosetta_scaling.power_laws.random_effects import fit_measured
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 LARGEST_MEAN = 1e18  # numpy draws no larger counts, which only curves ask for that scatter by many orders of magnitude
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import optimize, stats
 
-from rosetta_scaling.config.section import MINIMUM_RUNGS
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import keep_traceback
-from rosetta_scaling.store.tables import StudyError
 
 LARGEST_LOG = 700.0  # exp of more is no floating-point number
 NO_PREFACTOR = "the sizes lie too close together to tell the prefactor: it is no floating-point number"

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.selectivity.contexts import strongest_contexts, text_features, windows
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
-from rosetta_scaling.store.tables import StudyError
 
 FEWEST = 5  # contexts in either half below which an AUC says nothing
 

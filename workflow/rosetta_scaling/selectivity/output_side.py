@@ -29,7 +29,7 @@ from rosetta_scaling.networks.mlps import (
     weight_out,
 )
 from rosetta_scaling.numerics.ranking import strongest
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 METRICS = ("vocab_kurtosis", "vocab_skewness", "vocab_variance")
 SIDES = ("promoted", "suppressed")

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rosetta_scaling.store.tables import DamagedFile, StudyError
+from rosetta_scaling.store.errors import DamagedFile, StudyError
 
 AGAIN = "then run the same command again: it continues"
 DISK = {

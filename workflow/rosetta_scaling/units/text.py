@@ -14,8 +14,9 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import Normalizer
 
 from rosetta_scaling.config.study import Units
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, pointer
-from rosetta_scaling.store.tables import StudyError, read_table, write_table
+from rosetta_scaling.store.tables import read_table, write_table
 from rosetta_scaling.units.characters import is_boundary
 
 log = logging.getLogger(__name__)

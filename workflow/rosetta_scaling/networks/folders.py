@@ -1,0 +1,50 @@
+"""What a folder of a network must hold."""
+
+from pathlib import Path
+
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json
+
+WEIGHTS, ADAPTER = "model.safetensors", "adapter_config.json"
+
+
+def weight_files(folder: str | Path) -> list[Path]:
+    """The safetensors files that transformers loads: model.safetensors, or else the shards that its index names.
+
+    Others may lie beside them: adapters, and the same weights in another format or precision.
+    """
+    whole, index = Path(folder) / WEIGHTS, Path(folder) / f"{WEIGHTS}.index.json"
+    if whole.is_file() or not index.is_file():
+        return [whole] if whole.is_file() else []
+    try:
+        return [Path(folder) / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StudyError(f"{index} names no files; expected an index as save_pretrained writes it") from error
+
+
+def model_files(folder: str | Path) -> list[str]:
+    """The files of a `save_pretrained` folder that decide what is measured; refuses an incomplete one."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.models")
+    weights = weight_files(folder)
+    if (folder / ADAPTER).is_file():
+        beside = " beside whole weights, and it is not said which of them is meant" if weights else ", no whole network"
+        raise StudyError(
+            f"model folder {folder} holds an adapter ({ADAPTER}){beside}; merge it into its base model, save that with "
+            f"save_pretrained and name its folder{', or move the files of the adapter elsewhere' if weights else ''}"
+        )
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    pickled = sorted(file.name for file in folder.glob("pytorch_model*.bin"))
+    if not weights and pickled and not missing:
+        raise StudyError(
+            f"model folder {folder} holds its weights in {pickled[0]} only, a pickle that can run code and is not "
+            "read; load the network once and save it with save_pretrained, or take a repository with model.safetensors"
+        )
+    missing += [file.name for file in weights if not file.is_file()]
+    if missing := missing + ([] if weights else [f"{WEIGHTS} (weights)"]):
+        raise StudyError(
+            f"model folder {folder} lacks {', '.join(missing)}; expected a folder written by save_pretrained "
+            "for model and tokenizer"
+        )
+    return [str(file) for file in (folder / "config.json", folder / "tokenizer.json", *weights)]
