@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.layout import FIT_TABLES, STUDY_TABLES
 from rosetta_scaling.store import read_table
 

@@ -13,10 +13,9 @@ import torch
 import yaml
 from study_runs import ROOT, checkout, one_sentence, run, small_study
 
-from rosetta_scaling import config
+from rosetta_scaling import WORKFLOW, config
 from rosetta_scaling.companions.catalogue import TITLES, read_tables, study_of
 from rosetta_scaling.companions.settings import Companions
-from rosetta_scaling.config import WORKFLOW
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.section import Section
 from rosetta_scaling.store import read_json, read_table

@@ -8,8 +8,7 @@ import sys
 import pytest
 import yaml
 
-from rosetta_scaling import config, config_reference
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW, config, config_reference
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store import StudyError
 

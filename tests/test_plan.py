@@ -8,8 +8,9 @@ from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.checkpoints import describe, load_model
-from rosetta_scaling.config import WORKFLOW, Activations, Family, Matching, Size, Units, load, parse
+from rosetta_scaling.config import Activations, Family, Matching, Size, Units, load, parse
 from rosetta_scaling.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout

@@ -6,8 +6,8 @@ import sys
 import pytest
 import yaml
 
-from rosetta_scaling import resources
-from rosetta_scaling.config import WORKFLOW, load, parse
+from rosetta_scaling import WORKFLOW, resources
+from rosetta_scaling.config import load, parse
 from rosetta_scaling.layout import Layout
 
 

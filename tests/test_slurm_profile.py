@@ -4,7 +4,7 @@ import re
 
 import yte
 
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.orphans import PREFIX
 
 PROFILE = (WORKFLOW / "profiles/slurm/config.yaml").read_text()

@@ -14,8 +14,6 @@ from rosetta_scaling.companions.settings import Companions
 from rosetta_scaling.section import MINIMUM_RUNGS, Section
 from rosetta_scaling.store import StudyError
 
-WORKFLOW = Path(__file__).resolve().parents[1]
-
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 NEAREST = 10  # partners among which a hub-corrected score ranks

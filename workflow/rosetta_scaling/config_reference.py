@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel
 
-from rosetta_scaling.config import WORKFLOW, Study, section_of
+from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config import Study, section_of
 
 
 def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tuple[str, str, str, str]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 import yaml
 
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.hooks import find_down_projections, neurons_of
 from rosetta_scaling.store import StudyError
 

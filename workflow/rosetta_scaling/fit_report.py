@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from rosetta_scaling.config import NULLS, WORKFLOW
+from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config import NULLS
 from rosetta_scaling.estimators import few_points_warning
 from rosetta_scaling.fit_checklist import UNKNOWN
 from rosetta_scaling.fits import ABSCISSAE

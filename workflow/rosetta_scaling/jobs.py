@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.store import StudyError
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.companions.catalogue import TITLES
 from rosetta_scaling.figure_data import primary
 from rosetta_scaling.figures import FIGURES
@@ -21,7 +22,7 @@ from rosetta_scaling.report_tables import table_cells, verdict_cells
 from rosetta_scaling.store import StudyError, atomic, read_json, read_table
 from rosetta_scaling.style import MINUS, data_size, interval, number, percent
 
-PAGE = Path(__file__).parents[1] / "report"  # template, style sheet and captions
+PAGE = WORKFLOW / "report"  # template, style sheet and captions
 VERDICTS = ("supported", "not supported", "inconclusive")
 TABLES = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from rosetta_scaling.config import WORKFLOW
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.orphans import end_orphans
 from rosetta_scaling.store import NO_LOCKS, sweep
 

@@ -20,7 +20,8 @@ from rosetta_scaling.store import atomic, write_table
 
 WIDTH = 9.5  # inches; shown about 1000 pixels wide, so 9 points read like body text
 GREY = "0.45"
-ALPHA, MINUS, TIMES = "\N{GREEK SMALL LETTER ALPHA}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+ALPHA, TIMES = "\N{GREEK SMALL LETTER ALPHA}", "\N{MULTIPLICATION SIGN}"
+MINUS = "\N{MINUS SIGN}"
 # seaborn's "colorblind" palette (Okabe and Ito's colours), repeated here because importing seaborn takes a second
 COLOURS = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#ece133"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
