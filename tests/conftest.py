@@ -9,7 +9,7 @@ import torch
 
 from rosetta_scaling.config import Family, Size
 from rosetta_scaling.ladder import make_config, new_model
-from rosetta_scaling.store import TensorFile, write_json
+from rosetta_scaling.store.tables import TensorFile, write_json
 
 ARCHITECTURES = ("gpt_neox", "bloom", "llama", "gpt2")
 

@@ -11,7 +11,7 @@ import yaml
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.layout import FIT_TABLES, STUDY_TABLES
-from rosetta_scaling.store import read_table
+from rosetta_scaling.store.tables import read_table
 
 ROOT = WORKFLOW.parent
 

@@ -25,7 +25,7 @@ from rosetta_scaling.input_side import input_metrics
 from rosetta_scaling.layout import layer_and_channel
 from rosetta_scaling.sources import StoredActivations, copied
 from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.store import StudyError, TensorFile, read_table, read_tensors, write_tensors
+from rosetta_scaling.store.tables import StudyError, TensorFile, read_table, read_tensors, write_tensors
 from rosetta_scaling.unit_labels import label_units
 
 CPU = torch.device("cpu")

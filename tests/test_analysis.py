@@ -16,7 +16,7 @@ from rosetta_scaling.estimators import fit_power_law, predict_power_law
 from rosetta_scaling.fits import fit_counts
 from rosetta_scaling.layout import POINT_TABLES, Layout
 from rosetta_scaling.rosetta import orient, rosetta_table
-from rosetta_scaling.store import StudyError, read_table, write_json, write_table
+from rosetta_scaling.store.tables import StudyError, read_table, write_json, write_table
 from rosetta_scaling.variants import displacements
 
 TOP1, TOP2 = Criterion(), Criterion(k=2)

@@ -16,7 +16,7 @@ from rosetta_scaling import fingerprints
 from rosetta_scaling.audit import audit, refusals, require_independent
 from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.hooks import find_down_projections, neurons_of
-from rosetta_scaling.store import StudyError, read_table, write_table
+from rosetta_scaling.store.tables import StudyError, read_table, write_table
 
 HIDDEN = 32
 

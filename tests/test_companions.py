@@ -18,7 +18,7 @@ from rosetta_scaling.companions.catalogue import TITLES, read_tables, study_of
 from rosetta_scaling.companions.settings import Companions
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.section import Section
-from rosetta_scaling.store import read_json, read_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 SETTINGS = Companions(
     studies=["lottery", "depth", "mixture"],

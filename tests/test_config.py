@@ -10,7 +10,7 @@ import yaml
 
 from rosetta_scaling import WORKFLOW, config, config_reference
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 ROOT = WORKFLOW.parent
 

@@ -15,8 +15,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling import corpus, corpus_packages, corpus_sources, store
+from rosetta_scaling import corpus, corpus_packages, corpus_sources
 from rosetta_scaling.near_duplicates import NearDuplicates, jaccard, shingles
+from rosetta_scaling.store import tables as store
 
 WORDS = [f"word{i}" for i in range(400)]
 

@@ -13,7 +13,7 @@ from rosetta_scaling.config import load
 from rosetta_scaling.counts import Point
 from rosetta_scaling.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
 from rosetta_scaling.layout import Layout, layer_and_channel
-from rosetta_scaling.store import write_json
+from rosetta_scaling.store.tables import write_json
 
 CHOSEN = "mutual_top1"
 WIDTHS = {"neox-r3": [4, 4, 4], "bloom-r3": [3] * 5, "llama-r3": [6, 6]}

@@ -22,9 +22,9 @@ from rosetta_scaling.estimators import (
     quasi_poisson,
     theil_sen,
 )
-from rosetta_scaling.intervals import of_share
+from rosetta_scaling.numerics.intervals import of_share
 from rosetta_scaling.random_effects import fit_measured
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 SIZES = 192 * 2.0 ** np.arange(8)
 LOGARITHMIC = ("ols", "theil_sen")

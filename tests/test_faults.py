@@ -17,7 +17,7 @@ import pytest
 import yaml
 from study_runs import checkout, one_sentence, run, small_study, start, tables
 
-from rosetta_scaling.store import read_json
+from rosetta_scaling.store.tables import read_json
 
 pytestmark = pytest.mark.timeout(1500)
 

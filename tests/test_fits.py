@@ -33,7 +33,7 @@ from rosetta_scaling.fit_tables import (
 )
 from rosetta_scaling.fits import ABSCISSAE, QUANTITIES, fit_counts
 from rosetta_scaling.layout import FIT_TABLES, Layout
-from rosetta_scaling.store import StudyError, read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table
 from rosetta_scaling.style import COLOURS
 from rosetta_scaling.theory_against_data import point_isolation, theory_table
 from rosetta_scaling.theory_simulation import simulate

@@ -12,17 +12,10 @@ from transformers.pytorch_utils import Conv1D
 from rosetta_scaling import self_check
 from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.configurations import PUBLIC, describe, public_config, public_models
-from rosetta_scaling.hooks import (
-    find_blocks,
-    find_down_projections,
-    find_mlps,
-    neurons_of,
-    read_inputs,
-    weight_out,
-)
+from rosetta_scaling.hooks import find_blocks, find_down_projections, find_mlps, neurons_of, read_inputs, weight_out
 from rosetta_scaling.plan import config_size
 from rosetta_scaling.self_check import check_neurons
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 HIDDEN, WIDTH = 32, 60
 SIZES = {"hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": WIDTH}

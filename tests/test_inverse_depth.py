@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rosetta_scaling import intervals
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue, chinchilla, depth_results
 from rosetta_scaling.companions.depth import (
@@ -30,17 +29,13 @@ from rosetta_scaling.companions.depth import (
 from rosetta_scaling.companions.depth_angles import angle, angle_table, language_angles, layer_angles, read_states
 from rosetta_scaling.companions.depth_claims import judge
 from rosetta_scaling.companions.depth_figures import FIGURES
-from rosetta_scaling.companions.depth_language import (
-    language_exponents,
-    loss_table,
-    middle_angles,
-    pair_alignment,
-)
+from rosetta_scaling.companions.depth_language import language_exponents, loss_table, middle_angles, pair_alignment
 from rosetta_scaling.companions.depth_real_claims import judge_language, judge_runs
 from rosetta_scaling.companions.depth_real_figures import draw_language, draw_runs, language_data
 from rosetta_scaling.companions.depth_rosetta import add_layers, alignment, best_partners, kappa, layer_matrix
 from rosetta_scaling.companions.depth_settings import DepthSettings
-from rosetta_scaling.store import StudyError, read_table, read_tensors
+from rosetta_scaling.numerics import intervals
+from rosetta_scaling.store.tables import StudyError, read_table, read_tensors
 
 TINY = DepthSettings(
     width=4, hidden=8, teacher_depth=16, depths=(2, 4, 8), teachers=2, pool=256, batch=16, steps=(10, 20), inputs=256

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from rosetta_scaling.jobs import LOG_BYTES
-from rosetta_scaling.store import write_table
+from rosetta_scaling.store.tables import write_table
 
 JOB = """
 import sys, time
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from types import SimpleNamespace
 from rosetta_scaling import jobs
-from rosetta_scaling.store import atomic
+from rosetta_scaling.store.tables import atomic
 
 with jobs.job(SimpleNamespace(rule="rule_of_a_test", log=[sys.argv[1]])), atomic(sys.argv[2]) as part:
     part.mkdir()
@@ -59,10 +59,10 @@ import pandas as pd
 import pytest
 
 from rosetta_scaling.jobs import LOG_BYTES
-from rosetta_scaling.store import write_table
+from rosetta_scaling.store.tables import write_table
 from types import SimpleNamespace
 from rosetta_scaling import jobs
-from rosetta_scaling.store import read_table, write_json
+from rosetta_scaling.store.tables import read_table, write_json
 with jobs.job(SimpleNamespace(rule="measure", log=[{str(log)!r}])):
 {textwrap.indent(textwrap.dedent(body), "    ")}
 """

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling import ladder
 from rosetta_scaling.config import Family, Ladder, Size
-from rosetta_scaling.store import read_json, read_tensors, write_table
+from rosetta_scaling.store.tables import read_json, read_tensors, write_table
 
 CPU = torch.device("cpu")
 SIZE = Size(hidden_size=8, layers=1, heads=2, learning_rate=1e-2)

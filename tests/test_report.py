@@ -39,7 +39,7 @@ from rosetta_scaling.fit_tables import write_fits
 from rosetta_scaling.layout import FIT_TABLES, Layout
 from rosetta_scaling.polarization import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.report import write_report
-from rosetta_scaling.store import StudyError, read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table
 from rosetta_scaling.style import MINUS, number
 from rosetta_scaling.theory import isolation_of_correlation, rank_slope
 from rosetta_scaling.theory_simulation import simulate as simulate_theory

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from study_runs import ROOT, checkout, run, snakemake, tables
 
-from rosetta_scaling.store import read_json, read_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 pytestmark = pytest.mark.timeout(1500)
 

@@ -19,7 +19,7 @@ from rosetta_scaling.config import Networks
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan_table import download_bytes
-from rosetta_scaling.store import StudyError, file_sha256, read_json, write_json
+from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, write_json
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 50}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from rosetta_scaling import run
-from rosetta_scaling.store import (
+from rosetta_scaling.store.tables import (
     StudyError,
     TensorFile,
     alone,
@@ -286,7 +286,7 @@ def test_files_are_as_open_as_the_umask_says(tmp_path, umask, expected):
 def test_two_processes_do_not_work_in_one_folder(tmp_path):
     code = f"""
         import time
-        from rosetta_scaling.store import alone
+        from rosetta_scaling.store.tables import alone
         with alone({str(tmp_path / "work")!r}):
             open({str(tmp_path / "trace")!r}, "a").write("in ")
             time.sleep(0.5)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import integrate, optimize, sparse, stats
 
 from rosetta_scaling import theory, theory_simulation
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.theory_simulation import activations, mutual_best, network, recovered_exponent, simulate
 
 BETAS = st.floats(1.01, 10)

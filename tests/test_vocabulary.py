@@ -10,7 +10,7 @@ from scipy import stats
 
 from rosetta_scaling import vocabulary
 from rosetta_scaling.hooks import find_down_projections, weight_out
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.vocabulary import METRICS, measure_final_norm, output_metrics
 
 FOLDED = [f"{name}_folded" for name in METRICS]

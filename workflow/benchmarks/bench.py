@@ -29,14 +29,14 @@ from rosetta_scaling import config, jobs  # noqa: F401  (jobs keeps transformers
 from rosetta_scaling.activations import extract
 from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.correlation import Moments, match_tile, merge_tiles
-from rosetta_scaling.devices import product_rate, sketch_dtype
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.neighbours import best_in_rows, mutual_matches
+from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.plan import CHUNK_UNITS, Tile, exact_flops, tiles
 from rosetta_scaling.sketch import Sketch, find_candidates, match_by_sketch, rescore, write_sketch
 from rosetta_scaling.sources import StoredActivations
-from rosetta_scaling.store import read_table, write_json
+from rosetta_scaling.store.tables import read_table, write_json
 from rosetta_scaling.style import save_figure
 
 log = logging.getLogger("bench")

@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling import progress, versions
+from rosetta_scaling import versions
 from rosetta_scaling.checkpoints import describe
 from rosetta_scaling.config import Activations
 from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.plan import CHUNK_UNITS
 from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.store import (
+from rosetta_scaling.store import progress
+from rosetta_scaling.store.tables import (
     StudyError,
     TensorFile,
     alone,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rosetta_scaling.fingerprints import STRONG, fingerprint
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import StudyError, read_json, require_unchanged, write_table
+from rosetta_scaling.store.tables import StudyError, read_json, require_unchanged, write_table
 
 SIGMAS = 4  # cosines of unrelated samples are normal, with a deviation of 1/sqrt(entries)
 LEAST = 0.1  # smaller cosines are no evidence: embeddings of networks that share nothing reached 0.06 (measured)

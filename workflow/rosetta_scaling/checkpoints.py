@@ -12,7 +12,7 @@ from rosetta_scaling.config import Networks
 from rosetta_scaling.configurations import count_parameters, model_class
 from rosetta_scaling.hooks import find_down_projections, neurons_of
 from rosetta_scaling.self_check import check_neurons
-from rosetta_scaling.store import (
+from rosetta_scaling.store.tables import (
     StudyError,
     atomic,
     digest,

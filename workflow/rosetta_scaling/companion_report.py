@@ -14,7 +14,7 @@ from rosetta_scaling.provenance import environment, hashes
 from rosetta_scaling.report import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
 from rosetta_scaling.report_tables import cells, files_cells, pairs, words_of_commit
 from rosetta_scaling.section import Section
-from rosetta_scaling.store import digest, write_json
+from rosetta_scaling.store.tables import digest, write_json
 from rosetta_scaling.style import MINUS, number
 
 SHOWN_ROWS = 60  # of a table; longer ones are only linked

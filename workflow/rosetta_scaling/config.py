@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from rosetta_scaling.companions.settings import Companions
 from rosetta_scaling.section import MINIMUM_RUNGS, Section
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]

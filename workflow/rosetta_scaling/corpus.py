@@ -15,9 +15,10 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from rosetta_scaling import corpus_packages, corpus_sources, store, versions
+from rosetta_scaling import corpus_packages, corpus_sources, versions
 from rosetta_scaling.near_duplicates import NearDuplicates
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store import tables as store
+from rosetta_scaling.store.tables import StudyError
 
 SOURCE_SETTINGS = ("kind", "path", "revision", "text_column", "domain_column", "domains", "seed")
 SIZE_SETTINGS = ("bytes_per_domain", "probe_bytes_per_domain", "min_document_bytes", "max_document_bytes")

@@ -13,7 +13,7 @@ from rosetta_scaling.config import NULLS, Criterion
 from rosetta_scaling.estimators import predict_power_law
 from rosetta_scaling.layout import REPLICATES, Layout
 from rosetta_scaling.rosetta import orient, rosetta_neurons
-from rosetta_scaling.store import read_json, read_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
 Matches = tuple[dict, dict]  # of a point: the anchor with each other model, and the others with each other

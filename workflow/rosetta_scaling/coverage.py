@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling import intervals
 from rosetta_scaling.estimators import ESTIMATORS, checked_points, missing
+from rosetta_scaling.numerics import intervals
 from rosetta_scaling.random_effects import fit_measured
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 
 def coverage(x, alpha: float, c: float, sd: float, confidence: float, draws: int, seed: int) -> pd.DataFrame:

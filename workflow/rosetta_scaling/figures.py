@@ -45,7 +45,7 @@ from rosetta_scaling.selectivity_figures import (
     draw_polarization,
     draw_specialisation,
 )
-from rosetta_scaling.store import read_table
+from rosetta_scaling.store.tables import read_table
 
 # Seaborn is imported where it is used: it takes more than a second, and the report only needs the names below.
 FIGURES = (

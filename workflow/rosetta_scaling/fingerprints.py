@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.store import StudyError, digest, open_tensors
+from rosetta_scaling.store.tables import StudyError, digest, open_tensors
 
 PIECE = 2**20  # entries of a tensor in memory at a time
 SAMPLE = 8192  # entries in a sample

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rosetta_scaling.store import StudyError, read_json, write_json
+from rosetta_scaling.store.tables import StudyError, read_json, write_json
 
 UNKNOWN = "not measured: "
 

@@ -6,16 +6,7 @@ A curve that has no fit supports no claim about all curves.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import (
-    INCONCLUSIVE,
-    NOT_SUPPORTED,
-    PAPER,
-    SUPPORTED,
-    claim,
-    combine,
-    inside,
-    intervals,
-)
+from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, PAPER, SUPPORTED, claim, combine, inside, intervals
 from rosetta_scaling.estimators import EXACT
 
 NULLS = {"rotate": "rotated neurons", "untrained": "untrained networks"}  # held beside the counts

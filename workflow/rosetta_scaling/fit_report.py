@@ -15,7 +15,7 @@ from rosetta_scaling.fits import ABSCISSAE
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.rivals import FORMS
 from rosetta_scaling.section import MINIMUM_RUNGS
-from rosetta_scaling.store import read_json, read_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 KEYS = ["curve", "criterion", "quantity"]
 PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")

@@ -16,7 +16,7 @@ from rosetta_scaling.layout import Layout
 from rosetta_scaling.random_effects import fit_measured, pool
 from rosetta_scaling.rivals import FORMS, PERSISTENCE, compare, influence, predict
 from rosetta_scaling.section import MINIMUM_RUNGS
-from rosetta_scaling.store import read_table, write_table
+from rosetta_scaling.store.tables import read_table, write_table
 from rosetta_scaling.theory_against_data import theory_table
 from rosetta_scaling.theory_simulation import recovered_exponent
 

@@ -26,8 +26,8 @@ from safetensors import SafetensorError
 
 from rosetta_scaling.hub_files import File, Listing, choose, list_files, shards, vocabularies
 from rosetta_scaling.hub_transfer import fetch, patiently, size, take_cached
-from rosetta_scaling.progress import Reporter
-from rosetta_scaling.store import StudyError, alone, atomic, file_sha256, read_json, write_json
+from rosetta_scaling.store.progress import Reporter
+from rosetta_scaling.store.tables import StudyError, alone, atomic, file_sha256, read_json, write_json
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.store import StudyError, write_json, write_tensors
+from rosetta_scaling.store.tables import StudyError, write_json, write_tensors
 
 
 def to_safetensors(folder: Path, names: list[str]) -> dict[str, str]:

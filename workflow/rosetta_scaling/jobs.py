@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -138,7 +138,7 @@ def layout(snakemake):
 
 def device(snakemake):
     """The device of this job, with its number of threads set; what a cluster granted and is not used is told."""
-    from rosetta_scaling.devices import prepare
+    from rosetta_scaling.numerics.devices import prepare
 
     found, granted = prepare(_study(snakemake).device, snakemake.threads), os.environ.get("CUDA_VISIBLE_DEVICES")
     log = logging.getLogger("rosetta_scaling")

@@ -11,9 +11,9 @@ import logging
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling import intervals
 from rosetta_scaling.judge_answers import usable
-from rosetta_scaling.store import digest
+from rosetta_scaling.numerics import intervals
+from rosetta_scaling.store.tables import digest
 
 log = logging.getLogger(__name__)
 

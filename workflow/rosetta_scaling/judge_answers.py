@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.store import StudyError, atomic
+from rosetta_scaling.store.tables import StudyError, atomic
 
 
 def write_lines(path: str | Path, records: list[dict]) -> None:

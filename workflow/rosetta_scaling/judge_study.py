@@ -11,7 +11,7 @@ from rosetta_scaling.judge import description_requests, detection_requests, judg
 from rosetta_scaling.judge_answers import read_answers, read_lines, write_lines
 from rosetta_scaling.judge_client import ask
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import StudyError, digest, read_table, write_table
+from rosetta_scaling.store.tables import StudyError, digest, read_table, write_table
 
 HELD_OUT = 5  # contexts of either kind, as in the paper's table 5
 CANDIDATES = 20_000  # random units among which those of the lower half are looked for

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from rosetta_scaling import progress
 from rosetta_scaling.config import Family, Ladder, Size
-from rosetta_scaling.store import (
+from rosetta_scaling.store import progress
+from rosetta_scaling.store.tables import (
     StudyError,
     alone,
     atomic,

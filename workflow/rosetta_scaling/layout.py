@@ -15,7 +15,7 @@ from rosetta_scaling import versions
 from rosetta_scaling.config import Study
 from rosetta_scaling.plan import ModelSize, Plan, config_size, folder_size, make_plan, published, trained_size
 from rosetta_scaling.section import MINIMUM_RUNGS
-from rosetta_scaling.store import StudyError, digest, model_files, read_json, write_json
+from rosetta_scaling.store.tables import StudyError, digest, model_files, read_json, write_json
 
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
 POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")

@@ -16,7 +16,7 @@ import yaml
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config import Activations, Family, Matching, Size, Units
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 
 CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product
 RANKED_ROWS = 256  # rows of a tile whose sort keys are in memory at a time

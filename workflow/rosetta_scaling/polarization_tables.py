@@ -19,7 +19,7 @@ from rosetta_scaling.polarization import (
     polarization,
     slope,
 )
-from rosetta_scaling.store import digest, read_table, write_table
+from rosetta_scaling.store.tables import digest, read_table, write_table
 
 QUANTITIES = ("effect", "adjusted", "median_rosetta", "median_others", "difference")
 BALANCE = ("effective_others", "imbalance_before", "imbalance", "balanced")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.store import digest, file_sha256, read_json, read_table, write_json
+from rosetta_scaling.store.tables import digest, file_sha256, read_json, read_table, write_json
 
 PACKAGES = (
     "torch",

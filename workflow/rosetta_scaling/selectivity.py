@@ -14,7 +14,7 @@ from rosetta_scaling.layout import Layout
 from rosetta_scaling.monosemanticity import context_monoscore, detection
 from rosetta_scaling.neuron_families import families
 from rosetta_scaling.specialisation import document_types, normalised_firing
-from rosetta_scaling.store import digest, read_table, read_tensors, write_table
+from rosetta_scaling.store.tables import digest, read_table, read_tensors, write_table
 from rosetta_scaling.unit_labels import UnitLabels, label_units
 from rosetta_scaling.vocabulary import output_metrics
 

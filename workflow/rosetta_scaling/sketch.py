@@ -24,10 +24,10 @@ import torch
 
 from rosetta_scaling.correlation import Moments, add_products, in_cache
 from rosetta_scaling.neighbours import Neighbours, best_in_rows
+from rosetta_scaling.numerics.ranking import strongest
+from rosetta_scaling.numerics.running_sums import pass_over
 from rosetta_scaling.plan import CHUNK_UNITS, Tile
-from rosetta_scaling.ranking import strongest
-from rosetta_scaling.running_sums import pass_over
-from rosetta_scaling.store import TensorFile, atomic, read_json, read_tensors, write_json, write_tensors
+from rosetta_scaling.store.tables import TensorFile, atomic, read_json, read_tensors, write_json, write_tensors
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.plan import CHUNK_UNITS
-from rosetta_scaling.store import StudyError, TensorFile, read_json
+from rosetta_scaling.store.tables import StudyError, TensorFile, read_json
 
 log = logging.getLogger(__name__)
 ROOM = 0.5  # of what is free on the node's disk: other jobs need some too

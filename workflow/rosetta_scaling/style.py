@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from rosetta_scaling.store import atomic, write_table
+from rosetta_scaling.store.tables import atomic, write_table
 
 WIDTH = 9.5  # inches; shown about 1000 pixels wide, so 9 points read like body text
 GREY = "0.45"

@@ -21,7 +21,7 @@ from rosetta_scaling.layout import (
 )
 from rosetta_scaling.rosetta import rosetta_table
 from rosetta_scaling.selectivity_claims import judge_selectivity
-from rosetta_scaling.store import digest, read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tables import digest, read_json, read_table, write_json, write_table
 from rosetta_scaling.theory_against_data import point_isolation
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from rosetta_scaling.estimators import fit_power_law
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.theory import (
     detectable,
     isolation,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rosetta_scaling.correlation import CrossProducts, Moments
-from rosetta_scaling.store import digest
+from rosetta_scaling.store.tables import digest
 
 
 def generator(*seed) -> torch.Generator:

@@ -11,7 +11,7 @@ import pandas as pd
 from tokenizers import Tokenizer
 
 from rosetta_scaling.config import Units
-from rosetta_scaling.store import StudyError, read_table, write_table
+from rosetta_scaling.store.tables import StudyError, read_table, write_table
 
 log = logging.getLogger(__name__)
 

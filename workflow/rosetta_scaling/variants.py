@@ -15,7 +15,7 @@ from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import CHUNK_UNITS
 from rosetta_scaling.sources import StoredActivations, copied
-from rosetta_scaling.store import StudyError, digest, read_json, read_table
+from rosetta_scaling.store.tables import StudyError, digest, read_json, read_table
 from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Shuffled
 
 GROUPS = 64  # of documents, at most, that are resampled; even and odd ones are the halves

@@ -21,8 +21,8 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, weight_out
-from rosetta_scaling.ranking import strongest
-from rosetta_scaling.store import StudyError
+from rosetta_scaling.numerics.ranking import strongest
+from rosetta_scaling.store.tables import StudyError
 
 METRICS = ("vocab_kurtosis", "vocab_skewness", "vocab_variance")
 SIDES = ("promoted", "suppressed")

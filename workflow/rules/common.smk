@@ -9,15 +9,8 @@ from rosetta_scaling import config as configuration
 from rosetta_scaling import jobs, versions
 from rosetta_scaling.calibration import DECOYS
 from rosetta_scaling.config import NULLS
-from rosetta_scaling.layout import (
-    FIT_TABLES,
-    POINT_TABLES,
-    POLARIZATION_TABLES,
-    REPLICATES,
-    STUDY_TABLES,
-    Layout,
-)
-from rosetta_scaling.store import StudyError, model_files
+from rosetta_scaling.layout import FIT_TABLES, POINT_TABLES, POLARIZATION_TABLES, REPLICATES, STUDY_TABLES, Layout
+from rosetta_scaling.store.tables import StudyError, model_files
 
 jobs.share_library()
 

@@ -5,7 +5,7 @@ with jobs.job(snakemake):
 
     from rosetta_scaling.activations import extract
     from rosetta_scaling.checkpoints import untrained_model
-    from rosetta_scaling.store import read_table
+    from rosetta_scaling.store.tables import read_table
 
     layout, device, wildcards = jobs.layout(snakemake), jobs.device(snakemake), snakemake.wildcards
     tokens, units = read_table(snakemake.input.tokens), read_table(snakemake.input.units)

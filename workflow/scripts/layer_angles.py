@@ -6,7 +6,7 @@ with jobs.job(snakemake):
     import numpy as np
 
     from rosetta_scaling.companions.depth_angles import language_angles
-    from rosetta_scaling.store import write_table
+    from rosetta_scaling.store.tables import write_table
 
     study = jobs.layout(snakemake).study
     table = language_angles(

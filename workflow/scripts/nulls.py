@@ -4,7 +4,7 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.pairs import match_nulls
-    from rosetta_scaling.store import digest, file_states
+    from rosetta_scaling.store.tables import digest, file_states
 
     layout, pair = jobs.layout(snakemake), snakemake.wildcards.pair
     content = digest([dict(snakemake.params.items()), file_states(snakemake.input)])

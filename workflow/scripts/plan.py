@@ -1,7 +1,7 @@
 from rosetta_scaling import jobs
 
 with jobs.job(snakemake):
-    from rosetta_scaling.devices import product_rate
+    from rosetta_scaling.numerics.devices import product_rate
     from rosetta_scaling.plan_table import plan_table
     from rosetta_scaling.resources import requests_text
 

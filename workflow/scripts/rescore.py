@@ -4,7 +4,7 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.pairs import rescore_group
-    from rosetta_scaling.store import digest, file_states
+    from rosetta_scaling.store.tables import digest, file_states
 
     layout, group = jobs.layout(snakemake), snakemake.wildcards.group
     content = digest([dict(snakemake.params.items()), file_states(snakemake.input)])

@@ -1,7 +1,7 @@
 from rosetta_scaling import jobs
 
 with jobs.job(snakemake):
-    from rosetta_scaling.store import write_table
+    from rosetta_scaling.store.tables import write_table
     from rosetta_scaling.theory_simulation import simulate
 
     theory = jobs.layout(snakemake).study.theory

@@ -16,7 +16,7 @@ from types import ModuleType
 import pandas as pd
 
 from rosetta_scaling.section import Section
-from rosetta_scaling.store import atomic, read_table, write_json, write_table
+from rosetta_scaling.store.tables import atomic, read_table, write_json, write_table
 
 TITLES = {
     "lottery": "Lottery-ticket ensembling",

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from rosetta_scaling import intervals
 from rosetta_scaling.companions.depth_settings import DepthSettings
-from rosetta_scaling.store import StudyError, read_table
+from rosetta_scaling.numerics import intervals
+from rosetta_scaling.store.tables import StudyError, read_table
 
 COLUMNS = ("width", "depth", "parameters", "tokens", "loss")
 FORMS = {"width and depth": ("width", "depth", "tokens"), "parameters": ("parameters", "tokens")}

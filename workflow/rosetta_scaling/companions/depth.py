@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import torch
 
-from rosetta_scaling import progress
 from rosetta_scaling.companions.depth_settings import DepthSettings
-from rosetta_scaling.store import digest
+from rosetta_scaling.store import progress
+from rosetta_scaling.store.tables import digest
 
 log = logging.getLogger(__name__)
 

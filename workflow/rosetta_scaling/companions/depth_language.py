@@ -16,7 +16,7 @@ from rosetta_scaling.companions.depth_settings import DepthSettings
 from rosetta_scaling.estimators import fit_power_law
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.section import MINIMUM_RUNGS
-from rosetta_scaling.store import read_table, write_json, write_table
+from rosetta_scaling.store.tables import read_table, write_json, write_table
 
 PAIR_COLUMNS = ["model_a", "model_b", "layers", "kind"]
 PAIR_COLUMNS += [f"{middle}{key}" for middle in ("", "middle_") for key in ALIGNMENT]

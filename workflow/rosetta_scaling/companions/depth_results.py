@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling import intervals
 from rosetta_scaling.companions.depth_rosetta import BETWEEN, INSIDE, alignment, layer_matrix
 from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.numerics import intervals
 
 JOB = ["regime", "steps"]
 CONTRASTS = (  # (name, (regime, steps: 0 short, 1 long; quantity), the same of what is subtracted)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from rosetta_scaling.companions.lottery_results import Run, log_medians, resample_counts
 from rosetta_scaling.companions.lottery_settings import LotterySettings
-from rosetta_scaling.intervals import of_draws
+from rosetta_scaling.numerics.intervals import of_draws
 
 
 def bias_and_variance(errors: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

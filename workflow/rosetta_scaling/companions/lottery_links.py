@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from rosetta_scaling.companions.lottery_results import Run, resample_counts
 from rosetta_scaling.companions.lottery_settings import LotterySettings
-from rosetta_scaling.intervals import of_draws, of_resamples
+from rosetta_scaling.numerics.intervals import of_draws, of_resamples
 
 MODE_COLUMNS = ["activation", "steps", "mode", "seeds", "share", "loss", "asymmetry", "null_untrained", "same_sign"]
 MODE_COLUMNS += ["matched_same", "matched_other"]

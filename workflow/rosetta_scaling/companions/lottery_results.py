@@ -12,8 +12,8 @@ import pandas as pd
 
 from rosetta_scaling.companions.lottery_settings import ACTIVATIONS, LotterySettings
 from rosetta_scaling.estimators import fit_power_law
-from rosetta_scaling.intervals import of_draws
-from rosetta_scaling.store import read_tensors
+from rosetta_scaling.numerics.intervals import of_draws
+from rosetta_scaling.store.tables import read_tensors
 
 NETWORKS = "networks.safetensors"  # in the folder of every job
 VARIANCE = 64 / 45  # of x^2 for x uniform in [-2, 2]: the loss of the best constant

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.companions.mixture_settings import MixtureSettings
-from rosetta_scaling.intervals import of_resamples
+from rosetta_scaling.numerics.intervals import of_resamples
 
 HALF = 0.5  # share of a task that makes a width its critical one
 
