@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rosetta_scaling.config import Family, Size
+from rosetta_scaling.config.study import Family, Size
 from rosetta_scaling.ladder import make_config, new_model
 from rosetta_scaling.store.tables import TensorFile, write_json
 

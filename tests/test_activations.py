@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rosetta_scaling import activations
 from rosetta_scaling.activations import extract
 from rosetta_scaling.checkpoints import describe, load_model
-from rosetta_scaling.config import Activations
+from rosetta_scaling.config.study import Activations
 from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
 from rosetta_scaling.input_side import input_metrics

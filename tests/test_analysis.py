@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW, claims, tables
-from rosetta_scaling.config import NULLS, Criterion, load, parse
+from rosetta_scaling.config.study import NULLS, Criterion, load, parse
 from rosetta_scaling.counts import Point, survivors
 from rosetta_scaling.estimators import fit_power_law, predict_power_law
 from rosetta_scaling.fits import fit_counts

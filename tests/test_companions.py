@@ -13,11 +13,12 @@ import torch
 import yaml
 from study_runs import ROOT, checkout, one_sentence, run, small_study
 
-from rosetta_scaling import WORKFLOW, config
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.companions.catalogue import TITLES, read_tables, study_of
-from rosetta_scaling.companions.settings import Companions
+from rosetta_scaling.config import study as config
+from rosetta_scaling.config.companions.section import Companions
+from rosetta_scaling.config.section import Section
 from rosetta_scaling.layout import Layout
-from rosetta_scaling.section import Section
 from rosetta_scaling.store.tables import read_json, read_table
 
 SETTINGS = Companions(

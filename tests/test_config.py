@@ -8,7 +8,9 @@ import sys
 import pytest
 import yaml
 
-from rosetta_scaling import WORKFLOW, config, config_reference
+from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config import reference as config_reference
+from rosetta_scaling.config import study as config
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.store.tables import StudyError
 
@@ -32,7 +34,7 @@ def change(values: dict, key: str, new) -> dict:
 
 def test_exports_are_current():
     for path, text in config_reference.export().items():
-        assert path.read_text() == text, f"{path.name} is out of date: run python -m rosetta_scaling.config_reference"
+        assert path.read_text() == text, f"{path.name} is out of date: run python -m rosetta_scaling.config.reference"
 
 
 def test_the_default_study_shows_every_key_with_its_default(values):

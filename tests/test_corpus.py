@@ -15,8 +15,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling import corpus, corpus_packages, corpus_sources
-from rosetta_scaling.near_duplicates import NearDuplicates, jaccard, shingles
+from rosetta_scaling.corpora import documents as corpus
+from rosetta_scaling.corpora import embedded as corpus_packages
+from rosetta_scaling.corpora import readers as corpus_sources
+from rosetta_scaling.corpora.near_duplicates import NearDuplicates, jaccard, shingles
 from rosetta_scaling.store import tables as store
 
 WORDS = [f"word{i}" for i in range(400)]

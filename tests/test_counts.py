@@ -7,7 +7,7 @@ import torch
 from conftest import MemorySource, oracle
 
 from rosetta_scaling import chance
-from rosetta_scaling.config import Criterion
+from rosetta_scaling.config.study import Criterion
 from rosetta_scaling.correlation import match_tile
 from rosetta_scaling.counts import by_draw, split_half, summary_of
 from rosetta_scaling.decomposition import strengths

@@ -13,7 +13,7 @@ from scipy import stats
 
 from rosetta_scaling import WORKFLOW, fit_cells, fit_figures
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.config import NULLS, load, parse
+from rosetta_scaling.config.study import NULLS, load, parse
 from rosetta_scaling.counts import Point
 from rosetta_scaling.coverage import coverage
 from rosetta_scaling.estimators import ESTIMATORS, predict_power_law

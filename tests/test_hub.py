@@ -23,7 +23,7 @@ from transformers import GPT2Tokenizer, LlamaConfig
 
 from rosetta_scaling import hub_convert, hub_transfer
 from rosetta_scaling.checkpoints import load_model
-from rosetta_scaling.config import Family
+from rosetta_scaling.config.study import Family
 from rosetta_scaling.hub import download
 from rosetta_scaling.ladder import _save_tokenizer, new_model, train_tokenizer
 from rosetta_scaling.store.tables import StudyError, file_sha256, model_files, read_json, read_tensors, write_json

@@ -33,7 +33,7 @@ from rosetta_scaling.companions.depth_language import language_exponents, loss_t
 from rosetta_scaling.companions.depth_real_claims import judge_language, judge_runs
 from rosetta_scaling.companions.depth_real_figures import draw_language, draw_runs, language_data
 from rosetta_scaling.companions.depth_rosetta import add_layers, alignment, best_partners, kappa, layer_matrix
-from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.store.tables import StudyError, read_table, read_tensors
 

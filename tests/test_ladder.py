@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling import ladder
-from rosetta_scaling.config import Family, Ladder, Size
+from rosetta_scaling.config.study import Family, Ladder, Size
 from rosetta_scaling.store.tables import read_json, read_tensors, write_table
 
 CPU = torch.device("cpu")

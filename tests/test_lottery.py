@@ -27,7 +27,7 @@ from rosetta_scaling.companions.lottery_claims import judge
 from rosetta_scaling.companions.lottery_ensembles import bias_and_variance, ensemble_table
 from rosetta_scaling.companions.lottery_links import alike, asymmetry, coordinates, distances, find_modes, over_pairs
 from rosetta_scaling.companions.lottery_results import Run, best_piecewise_linear, midpoints
-from rosetta_scaling.companions.lottery_settings import ACTIVATIONS, LotterySettings
+from rosetta_scaling.config.companions.lottery import ACTIVATIONS, LotterySettings
 from rosetta_scaling.store.tables import read_table, read_tensors
 
 CPU = torch.device("cpu")

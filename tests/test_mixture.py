@@ -33,7 +33,7 @@ from rosetta_scaling.companions.mixture import (
     matching_share,
     seed_of,
 )
-from rosetta_scaling.companions.mixture_settings import (
+from rosetta_scaling.config.companions.mixture import (
     Injection,
     Law,
     MixtureSettings,

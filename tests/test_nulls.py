@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rosetta_scaling import pairs
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.store.tables import file_states
 
 LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)])

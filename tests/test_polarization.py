@@ -12,7 +12,7 @@ from scipy import stats
 
 from rosetta_scaling import WORKFLOW, polarization_tables
 from rosetta_scaling.claims import INCONCLUSIVE
-from rosetta_scaling.config import load
+from rosetta_scaling.config.study import load
 from rosetta_scaling.confounds import BALANCED, adjust, imbalance, normal_score
 from rosetta_scaling.layout import POLARIZATION_TABLES, Layout
 from rosetta_scaling.neuron_families import FAMILIES

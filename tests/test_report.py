@@ -18,7 +18,7 @@ import pytest
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config import NULLS, load, parse
+from rosetta_scaling.config.study import NULLS, load, parse
 from rosetta_scaling.confounds import adjust
 from rosetta_scaling.figure_data import DECOMPOSED, counts_data, decomposition_data
 from rosetta_scaling.figures import (

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from rosetta_scaling import WORKFLOW, resources
-from rosetta_scaling.config import load, parse
+from rosetta_scaling.config.study import load, parse
 from rosetta_scaling.layout import Layout
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 
-from rosetta_scaling.config import Family
+from rosetta_scaling.config.study import Family
 from rosetta_scaling.ladder import train_tokenizer
 from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.units import boundaries, cut_passages, shared_units, tokenize, unit_of_tokens

@@ -19,7 +19,7 @@ from study_runs import checkout, one_sentence, run, snakemake, study, tables
 from test_judge import Judge
 from transformers import AutoModelForCausalLM
 
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.fit_checklist import read_checked
 from rosetta_scaling.hooks import find_down_projections, weight_out
 from rosetta_scaling.rosetta import orient

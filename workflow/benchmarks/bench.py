@@ -25,9 +25,10 @@ import torch
 from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
-from rosetta_scaling import config, jobs  # noqa: F401  (jobs keeps transformers quiet)
+from rosetta_scaling import jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.activations import extract
 from rosetta_scaling.checkpoints import load_model
+from rosetta_scaling.config import study as config
 from rosetta_scaling.correlation import Moments, match_tile, merge_tiles
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout import Layout

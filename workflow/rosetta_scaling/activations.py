@@ -17,7 +17,7 @@ import torch
 
 from rosetta_scaling import versions
 from rosetta_scaling.checkpoints import describe
-from rosetta_scaling.config import Activations
+from rosetta_scaling.config.study import Activations
 from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.plan import CHUNK_UNITS
 from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace

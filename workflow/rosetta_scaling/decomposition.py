@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config import NULLS, Criterion
+from rosetta_scaling.config.study import NULLS, Criterion
 from rosetta_scaling.counts import Point
 from rosetta_scaling.rosetta import satisfying
 

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 from scipy import optimize, stats
 
-from rosetta_scaling.section import MINIMUM_RUNGS
+from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.store.tables import StudyError
 
 EXACT = 1e-7  # residuals of ln y that are smaller are rounding: a count of a million that is one off has a larger one

@@ -8,13 +8,13 @@ import pandas as pd
 import statsmodels.api as sm
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config.section import MINIMUM_RUNGS
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.estimators import few_points_warning
 from rosetta_scaling.fit_checklist import UNKNOWN
 from rosetta_scaling.fits import ABSCISSAE
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.rivals import FORMS
-from rosetta_scaling.section import MINIMUM_RUNGS
 from rosetta_scaling.store.tables import read_json, read_table
 
 KEYS = ["curve", "criterion", "quantity"]

@@ -124,7 +124,7 @@ def _end(number, frame):
 
 
 def _study(snakemake):
-    from rosetta_scaling.config import parse
+    from rosetta_scaling.config.study import parse
 
     return parse({key: value for key, value in snakemake.config.items() if key != CORPUS_KEY})
 

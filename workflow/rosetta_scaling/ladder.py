@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from rosetta_scaling.config import Family, Ladder, Size
+from rosetta_scaling.config.study import Family, Ladder, Size
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.tables import (
     StudyError,

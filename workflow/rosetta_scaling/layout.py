@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from rosetta_scaling import versions
-from rosetta_scaling.config import Study
+from rosetta_scaling.config.section import MINIMUM_RUNGS
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.plan import ModelSize, Plan, config_size, folder_size, make_plan, published, trained_size
-from rosetta_scaling.section import MINIMUM_RUNGS
 from rosetta_scaling.store.tables import StudyError, digest, model_files, read_json, write_json
 
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
@@ -111,7 +111,7 @@ class Layout:
     def corpus_key(self) -> str:
         if self._corpus_key:
             return self._corpus_key
-        from rosetta_scaling.corpus import corpus_identity  # here, because it imports much
+        from rosetta_scaling.corpora.documents import corpus_identity  # here, because it imports much
 
         return digest(corpus_identity(self.study.corpus, Path(self.cache) / "digests.json"))
 

@@ -18,7 +18,7 @@ from zipfile import ZipFile
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config import Section
+from rosetta_scaling.config.study import Section
 from rosetta_scaling.package_formats import convert_gguf, convert_onnx
 from rosetta_scaling.store.tables import StudyError, atomic, file_sha256, model_files, write_json
 

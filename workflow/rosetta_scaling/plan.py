@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config import Activations, Family, Matching, Size, Units
+from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units
 from rosetta_scaling.store.tables import StudyError
 
 CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.config import NULLS, Study
+from rosetta_scaling.config.study import NULLS, Study
 from rosetta_scaling.layout import Layout
 from rosetta_scaling.plan import exact_flops, published
 

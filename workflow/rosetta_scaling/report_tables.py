@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.figure_data import anchor_rows
 from rosetta_scaling.style import data_size, duration, fixed, interval, number, percent
 

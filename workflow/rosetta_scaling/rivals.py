@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.estimators import EXACT, checked_points, fit_power_law, student_estimate
-from rosetta_scaling.section import MINIMUM_RUNGS
 
 GRID = 200
 PERSISTENCE = "persistence"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling import claims
-from rosetta_scaling.config import Study
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
 from rosetta_scaling.decomposition import point_decomposition
 from rosetta_scaling.depth import point_depth, point_diagonal, point_layers

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
 
-from rosetta_scaling.config import Units
+from rosetta_scaling.config.study import Units
 from rosetta_scaling.store.tables import StudyError, read_table, write_table
 
 log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@
 # takes from the study itself, and what the KEY in a path already stands for is not repeated.
 from pathlib import Path
 
-from rosetta_scaling import config as configuration
+from rosetta_scaling.config import study as configuration
 from rosetta_scaling import jobs, versions
 from rosetta_scaling.calibration import DECOYS
-from rosetta_scaling.config import NULLS
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.layout import FIT_TABLES, POINT_TABLES, POLARIZATION_TABLES, REPLICATES, STUDY_TABLES, Layout
 from rosetta_scaling.store.tables import StudyError, model_files
 

@@ -3,6 +3,6 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.corpus import build_corpus
+    from rosetta_scaling.corpora.documents import build_corpus
 
     build_corpus(jobs.layout(snakemake).study.corpus, Path(snakemake.output.documents).parent)

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pandas as pd
 
-from rosetta_scaling.section import Section
+from rosetta_scaling.config.section import Section
 from rosetta_scaling.store.tables import atomic, read_table, write_json, write_table
 
 TITLES = {

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.store.tables import StudyError, read_table
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.tables import digest
 

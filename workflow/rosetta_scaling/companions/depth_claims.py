@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
-from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.config.companions.depth import DepthSettings
 
 PAPER = "Liu et al. 2026, arXiv 2602.05970"
 LINK = "this study's link to Rosetta neurons"

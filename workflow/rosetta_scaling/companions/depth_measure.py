@@ -22,7 +22,7 @@ from rosetta_scaling.companions.depth import (
 )
 from rosetta_scaling.companions.depth_angles import angle_table, layer_angles
 from rosetta_scaling.companions.depth_rosetta import BETWEEN, INSIDE, best_partners
-from rosetta_scaling.companions.depth_settings import REGIMES, DepthSettings
+from rosetta_scaling.config.companions.depth import REGIMES, DepthSettings
 from rosetta_scaling.store.tables import write_table, write_tensors
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.companions.depth_claims import PAPER, beside_control, cell
-from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.fit_claims import CLOSER
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from rosetta_scaling.companions import depth_claims, depth_real_claims, depth_results
 from rosetta_scaling.companions.chinchilla import chinchilla_table, read_runs
-from rosetta_scaling.companions.depth_settings import DepthSettings
+from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.store.tables import read_table
 
 RUNS = "runs"  # table and figure of published runs, when there are any

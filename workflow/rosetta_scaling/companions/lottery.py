@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from rosetta_scaling.companions.lottery_results import midpoints, watched_steps
-from rosetta_scaling.companions.lottery_settings import LotterySettings
+from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.store.tables import write_tensors
 
 DECAYS, TINY = (0.9, 0.999), 1e-8  # Adam's, as in its paper

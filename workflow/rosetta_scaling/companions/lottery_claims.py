@@ -9,7 +9,7 @@ import pandas as pd
 
 from rosetta_scaling.claims import NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.companions.lottery_link_claims import OURS, PAPER, by, judge_links, votes_of
-from rosetta_scaling.companions.lottery_settings import LotterySettings
+from rosetta_scaling.config.companions.lottery import LotterySettings
 
 PROTOCOL = (
     "The paper's optimiser, schedule and widths could not be found; this study's protocol was fixed before its results."

@@ -5,7 +5,7 @@ import pandas as pd
 
 from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.companions.lottery_activations import ONE_DIMENSION
-from rosetta_scaling.companions.lottery_settings import TARGETS, LotterySettings
+from rosetta_scaling.config.companions.lottery import TARGETS, LotterySettings
 
 PAPER = "Liu & Tegmark 2023, arXiv 2310.02258"
 OURS = "tested here first"

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import norm
 
 from rosetta_scaling.companions.lottery_results import Run, resample_counts
-from rosetta_scaling.companions.lottery_settings import LotterySettings
+from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.numerics.intervals import of_draws, of_resamples
 
 MODE_COLUMNS = ["activation", "steps", "mode", "seeds", "share", "loss", "asymmetry", "null_untrained", "same_sign"]

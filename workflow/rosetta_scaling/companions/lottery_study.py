@@ -7,7 +7,7 @@ import pandas as pd
 from rosetta_scaling.companions import lottery_claims, lottery_links, lottery_results
 from rosetta_scaling.companions.lottery_activations import activation_table
 from rosetta_scaling.companions.lottery_ensembles import ensemble_table
-from rosetta_scaling.companions.lottery_settings import LotterySettings
+from rosetta_scaling.config.companions.lottery import LotterySettings
 
 FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what a figure of losses draws of the fits
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from rosetta_scaling.companions.mixture_settings import Tasks
+from rosetta_scaling.config.companions.mixture import Tasks
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from rosetta_scaling import style
 from rosetta_scaling.companions.mixture import Mixture
-from rosetta_scaling.companions.mixture_settings import MixtureSettings
+from rosetta_scaling.config.companions.mixture import MixtureSettings
 
 Tables = dict[str, pd.DataFrame]
 FORM = {"color": "0.2", "lw": 1.2}  # closed forms are dark lines

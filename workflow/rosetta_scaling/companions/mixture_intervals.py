@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.mixture_settings import MixtureSettings
+from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.numerics.intervals import of_resamples
 
 HALF = 0.5  # share of a task that makes a width its critical one

@@ -15,7 +15,7 @@ import torch
 
 from rosetta_scaling.companions.mixture import Mixture
 from rosetta_scaling.companions.mixture_linear import Networks
-from rosetta_scaling.companions.mixture_settings import Relu
+from rosetta_scaling.config.companions.mixture import Relu
 from rosetta_scaling.store.progress import Reporter
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import torch
 
 from rosetta_scaling.companions import mixture_linear as linear
 from rosetta_scaling.companions.mixture import Mixture, seed_of
-from rosetta_scaling.companions.mixture_settings import MixtureSettings
+from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.store.progress import Reporter
 
 log = logging.getLogger(__name__)

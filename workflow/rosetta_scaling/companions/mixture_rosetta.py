@@ -12,7 +12,7 @@ import torch
 from rosetta_scaling.companions.mixture import Mixture, seed_of
 from rosetta_scaling.companions.mixture_linear import Networks, initial
 from rosetta_scaling.companions.mixture_relu import Targets, allocation, correlation, loss_and_gradient, train
-from rosetta_scaling.companions.mixture_settings import MixtureSettings
+from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.neighbours import best_in_rows
 
 RELU, WORLD, ROTATION = 4, 5, 6  # so that no two steps share random numbers

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from rosetta_scaling.companions import mixture_claims, mixture_results
-from rosetta_scaling.companions.mixture_settings import MixtureSettings
+from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.store.tables import read_table, write_table, write_tensors
 
 WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} | {"rosetta": ("allocation", "rosetta")}

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from rosetta_scaling.companions.protocol import Protocol
-from rosetta_scaling.section import Section
+from rosetta_scaling.config.companions.protocol import Protocol
+from rosetta_scaling.config.section import Section
 
 ACTIVATIONS = ("silu", "relu")
 TARGETS = ("distinct", "isotropic")  # eigenvalues of the quadratic form

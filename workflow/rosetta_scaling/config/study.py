@@ -1,6 +1,6 @@
 """The configuration: one typed model is the only source of truth.
 
-It checks config.yaml; `python -m rosetta_scaling.config_reference` writes the JSON schema and the table of every key.
+It checks config.yaml; `python -m rosetta_scaling.config.reference` writes the JSON schema and the table of every key.
 """
 
 import re
@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from rosetta_scaling.companions.settings import Companions
-from rosetta_scaling.section import MINIMUM_RUNGS, Section
+from rosetta_scaling.config.companions.section import Companions
+from rosetta_scaling.config.section import MINIMUM_RUNGS, Section
 from rosetta_scaling.store.tables import StudyError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from rosetta_scaling.companions.depth_settings import DepthSettings
-from rosetta_scaling.companions.lottery_settings import LotterySettings
-from rosetta_scaling.companions.mixture_settings import MixtureSettings
-from rosetta_scaling.section import Section
+from rosetta_scaling.config.companions.depth import DepthSettings
+from rosetta_scaling.config.companions.lottery import LotterySettings
+from rosetta_scaling.config.companions.mixture import MixtureSettings
+from rosetta_scaling.config.section import Section
 
 
 class Companions(Section):

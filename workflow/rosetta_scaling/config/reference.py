@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config import Study, section_of
+from rosetta_scaling.config.study import Study, section_of
 
 
 def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tuple[str, str, str, str]]:
@@ -49,7 +49,7 @@ def _type_name(annotation) -> str:
 
 def export() -> dict[Path, str]:
     """The files that are made from this module: path -> text. A test checks that they are current."""
-    lines = ["# Configuration keys", "", "Made by `python -m rosetta_scaling.config_reference`; do not edit.", ""]
+    lines = ["# Configuration keys", "", "Made by `python -m rosetta_scaling.config.reference`; do not edit.", ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, kind, default, meaning in documentation():
         cells = [f"`{key}`", f"`{kind}`" if kind else "", f"`{default}`" if default else "", meaning]

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from rosetta_scaling.corpus_sources import Original
+from rosetta_scaling.corpora.readers import Original
 from rosetta_scaling.store.tables import StudyError
 
 HELP_TOPICS = "pydoc_data/topics.py"

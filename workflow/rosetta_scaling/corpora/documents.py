@@ -15,8 +15,10 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from rosetta_scaling import corpus_packages, corpus_sources, versions
-from rosetta_scaling.near_duplicates import NearDuplicates
+from rosetta_scaling import versions
+from rosetta_scaling.corpora import embedded as corpus_packages
+from rosetta_scaling.corpora import readers as corpus_sources
+from rosetta_scaling.corpora.near_duplicates import NearDuplicates
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.tables import StudyError
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from rosetta_scaling.section import Section
+from rosetta_scaling.config.section import Section
 
 
 class Protocol(Section):

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from rosetta_scaling.companions.protocol import Protocol
-from rosetta_scaling.section import Section
+from rosetta_scaling.config.companions.protocol import Protocol
+from rosetta_scaling.config.section import Section
 
 SMALLEST = 3  # widths that a trend over widths needs
 
