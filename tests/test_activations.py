@@ -22,7 +22,7 @@ from rosetta_scaling.config.study import Activations
 from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
 from rosetta_scaling.input_side import input_metrics
-from rosetta_scaling.layout import layer_and_channel
+from rosetta_scaling.layout.layout import layer_and_channel
 from rosetta_scaling.sources import StoredActivations, copied
 from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store.tables import StudyError, TensorFile, read_table, read_tensors, write_tensors

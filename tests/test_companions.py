@@ -18,7 +18,7 @@ from rosetta_scaling.companions.catalogue import TITLES, read_tables, study_of
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.section import Section
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.tables import read_json, read_table
 
 SETTINGS = Companions(

@@ -11,7 +11,7 @@ import yaml
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config import reference as config_reference
 from rosetta_scaling.config import study as config
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.tables import StudyError
 
 ROOT = WORKFLOW.parent

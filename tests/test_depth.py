@@ -12,7 +12,7 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import load
 from rosetta_scaling.counts import Point
 from rosetta_scaling.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
-from rosetta_scaling.layout import Layout, layer_and_channel
+from rosetta_scaling.layout.layout import Layout, layer_and_channel
 from rosetta_scaling.store.tables import write_json
 
 CHOSEN = "mutual_top1"

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from rosetta_scaling.coverage import coverage
-from rosetta_scaling.estimators import (
+from rosetta_scaling.numerics.intervals import of_share
+from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.estimators import (
     ESTIMATORS,
     concordant_pairs,
     few_points_warning,
@@ -22,8 +23,7 @@ from rosetta_scaling.estimators import (
     quasi_poisson,
     theil_sen,
 )
-from rosetta_scaling.numerics.intervals import of_share
-from rosetta_scaling.random_effects import fit_measured
+from rosetta_scaling.power_laws.random_effects import fit_measured
 from rosetta_scaling.store.tables import StudyError
 
 SIZES = 192 * 2.0 ** np.arange(8)

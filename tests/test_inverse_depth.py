@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue, chinchilla, depth_results
 from rosetta_scaling.companions.depth import (
     Stack,

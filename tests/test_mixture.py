@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import optimize
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import (
     catalogue,
     mixture_claims,

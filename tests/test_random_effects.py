@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from rosetta_scaling.estimators import ols
-from rosetta_scaling.random_effects import fit_measured, meta_regression, pool
+from rosetta_scaling.power_laws.estimators import ols
+from rosetta_scaling.power_laws.random_effects import fit_measured, meta_regression, pool
 from rosetta_scaling.store.tables import StudyError
 
 SIZES = 192 * 2.0 ** np.arange(8)

@@ -18,6 +18,7 @@ import pytest
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.config.study import NULLS, load, parse
 from rosetta_scaling.confounds import adjust
 from rosetta_scaling.figure_data import DECOMPOSED, counts_data, decomposition_data
@@ -34,9 +35,8 @@ from rosetta_scaling.figures import (
     draw_specialisation,
     make_figures,
 )
-from rosetta_scaling.fit_claims import judge_fits
 from rosetta_scaling.fit_tables import write_fits
-from rosetta_scaling.layout import FIT_TABLES, Layout
+from rosetta_scaling.layout.layout import FIT_TABLES, Layout
 from rosetta_scaling.polarization import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.report import write_report
 from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table

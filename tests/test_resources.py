@@ -8,7 +8,7 @@ import yaml
 
 from rosetta_scaling import WORKFLOW, resources
 from rosetta_scaling.config.study import load, parse
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 
 
 def layout(name: str, **changes) -> Layout:

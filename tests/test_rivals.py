@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from rosetta_scaling.estimators import fit_power_law
-from rosetta_scaling.rivals import FORMS, compare, influence, predict
+from rosetta_scaling.power_laws.estimators import fit_power_law
+from rosetta_scaling.power_laws.rivals import FORMS, compare, influence, predict
 from rosetta_scaling.store.tables import StudyError
 
 X = 192 * 2.0 ** np.arange(8)

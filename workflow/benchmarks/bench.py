@@ -31,7 +31,7 @@ from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.config import study as config
 from rosetta_scaling.correlation import Moments, match_tile, merge_tiles
 from rosetta_scaling.forward import ForwardPass
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.neighbours import best_in_rows, mutual_matches
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.plan import CHUNK_UNITS, Tile, exact_flops, tiles

@@ -10,7 +10,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figures
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.provenance import environment, hashes
 from rosetta_scaling.report import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
 from rosetta_scaling.report_tables import cells, files_cells, pairs, words_of_commit

@@ -10,8 +10,8 @@ import pandas as pd
 from rosetta_scaling import chance
 from rosetta_scaling.calibration import add_excess, threshold
 from rosetta_scaling.config.study import NULLS, Criterion
-from rosetta_scaling.estimators import predict_power_law
-from rosetta_scaling.layout import REPLICATES, Layout
+from rosetta_scaling.layout.layout import REPLICATES, Layout
+from rosetta_scaling.power_laws.estimators import predict_power_law
 from rosetta_scaling.rosetta import orient, rosetta_neurons
 from rosetta_scaling.store.tables import read_json, read_table
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.counts import Point
-from rosetta_scaling.layout import layer_and_channel
+from rosetta_scaling.layout.layout import layer_and_channel
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.rosetta import satisfying
 

@@ -35,7 +35,7 @@ from rosetta_scaling.fit_figures import (
     multiverse_data,
     rivals_data,
 )
-from rosetta_scaling.layout import FIT_TABLES
+from rosetta_scaling.layout.layout import FIT_TABLES
 from rosetta_scaling.selectivity_figures import (
     draw_depth,
     draw_diagonal,

@@ -10,11 +10,11 @@ import statsmodels.api as sm
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import NULLS
-from rosetta_scaling.estimators import few_points_warning
 from rosetta_scaling.fit_checklist import UNKNOWN
 from rosetta_scaling.fits import ABSCISSAE
-from rosetta_scaling.layout import Layout
-from rosetta_scaling.rivals import FORMS
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.power_laws.estimators import few_points_warning
+from rosetta_scaling.power_laws.rivals import FORMS
 from rosetta_scaling.store.tables import read_json, read_table
 
 KEYS = ["curve", "criterion", "quantity"]

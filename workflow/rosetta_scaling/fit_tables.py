@@ -8,14 +8,14 @@ from scipy import stats
 
 from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import NULLS, Nulls, Study
-from rosetta_scaling.coverage import coverage
-from rosetta_scaling.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.fit_checklist import write_checked
 from rosetta_scaling.fit_report import report_fits
 from rosetta_scaling.fits import fit_counts
-from rosetta_scaling.layout import Layout
-from rosetta_scaling.random_effects import fit_measured, pool
-from rosetta_scaling.rivals import FORMS, PERSISTENCE, compare, influence, predict
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
+from rosetta_scaling.power_laws.random_effects import fit_measured, pool
+from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
 from rosetta_scaling.store.tables import read_table, write_table
 from rosetta_scaling.theory_against_data import theory_table
 from rosetta_scaling.theory_simulation import recovered_exponent

@@ -131,7 +131,7 @@ def _study(snakemake):
 
 def layout(snakemake):
     """Names, paths and settings of the study that this job belongs to."""
-    from rosetta_scaling.layout import Layout
+    from rosetta_scaling.layout.layout import Layout
 
     return Layout(_study(snakemake), snakemake.config[CORPUS_KEY])
 

@@ -15,7 +15,7 @@ import torch
 from rosetta_scaling.calibration import DECOYS, add_excess, add_q_values
 from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.correlation import match_tile_or_quarters, merge_tiles
-from rosetta_scaling.layout import Layout, layer_and_channel
+from rosetta_scaling.layout.layout import Layout, layer_and_channel
 from rosetta_scaling.neighbours import Neighbours, pair_numbers, partner_table
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.plan import Tile, exact_flops, tiles

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from rosetta_scaling.config.study import NULLS, Study
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.plan import exact_flops, published
 
 GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100

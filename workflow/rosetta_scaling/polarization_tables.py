@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.confounds import Adjustment, adjust
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.neuron_families import FAMILIES
 from rosetta_scaling.polarization import (
     LEAST,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.tables import digest, file_sha256, read_json, read_table, write_json
 
 PACKAGES = (

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.contexts import strongest_contexts
 from rosetta_scaling.input_side import input_metrics
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.monosemanticity import context_monoscore, detection
 from rosetta_scaling.neuron_families import families
 from rosetta_scaling.specialisation import document_types, normalised_firing

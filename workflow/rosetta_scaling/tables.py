@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling import claims
+from rosetta_scaling.claims import counts as claims
+from rosetta_scaling.claims.fits import judge_fits
+from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
 from rosetta_scaling.decomposition import point_decomposition
 from rosetta_scaling.depth import point_depth, point_diagonal, point_layers
-from rosetta_scaling.fit_claims import judge_fits
-from rosetta_scaling.layout import (
+from rosetta_scaling.layout.layout import (
     FIT_TABLES,
     POINT_TABLES,
     POLARIZATION_TABLES,
@@ -20,7 +21,6 @@ from rosetta_scaling.layout import (
     layer_and_channel,
 )
 from rosetta_scaling.rosetta import rosetta_table
-from rosetta_scaling.selectivity_claims import judge_selectivity
 from rosetta_scaling.store.tables import digest, read_json, read_table, write_json, write_table
 from rosetta_scaling.theory_against_data import point_isolation
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from rosetta_scaling.estimators import fit_power_law
+from rosetta_scaling.power_laws.estimators import fit_power_law
 from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.theory import (
     detectable,

@@ -9,7 +9,14 @@ from rosetta_scaling.config import study as configuration
 from rosetta_scaling import jobs, versions
 from rosetta_scaling.calibration import DECOYS
 from rosetta_scaling.config.study import NULLS
-from rosetta_scaling.layout import FIT_TABLES, POINT_TABLES, POLARIZATION_TABLES, REPLICATES, STUDY_TABLES, Layout
+from rosetta_scaling.layout.layout import (
+    FIT_TABLES,
+    POINT_TABLES,
+    POLARIZATION_TABLES,
+    REPLICATES,
+    STUDY_TABLES,
+    Layout,
+)
 from rosetta_scaling.store.tables import StudyError, model_files
 
 jobs.share_library()

@@ -7,7 +7,7 @@ of them supports it, not supported as soon as one contradicts it, and inconclusi
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
+from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.config.companions.depth import DepthSettings
 
 PAPER = "Liu et al. 2026, arXiv 2602.05970"

@@ -14,8 +14,8 @@ from rosetta_scaling.companions.depth_real_figures import language_data
 from rosetta_scaling.companions.depth_rosetta import ALIGNMENT, add_layers, alignment
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.config.section import MINIMUM_RUNGS
-from rosetta_scaling.estimators import fit_power_law
-from rosetta_scaling.layout import Layout
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.power_laws.estimators import fit_power_law
 from rosetta_scaling.store.tables import read_table, write_json, write_table
 
 PAIR_COLUMNS = ["model_a", "model_b", "layers", "kind"]

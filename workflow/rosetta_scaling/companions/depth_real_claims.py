@@ -6,10 +6,10 @@ By rules fixed beforehand, as in depth_claims.py; each claim is made where its t
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
+from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
+from rosetta_scaling.claims.fits import CLOSER
 from rosetta_scaling.companions.depth_claims import PAPER, beside_control, cell
 from rosetta_scaling.config.companions.depth import DepthSettings
-from rosetta_scaling.fit_claims import CLOSER
 
 
 def judge_runs(runs: pd.DataFrame, settings: DepthSettings) -> list[dict]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.depth import same_depth
-from rosetta_scaling.layout import layer_and_channel
+from rosetta_scaling.layout.layout import layer_and_channel
 from rosetta_scaling.numerics import intervals
 
 ALIGNMENT = ("matches", "share", "expected", "kappa", "null_low", "null_high")  # keys of `alignment`

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
+from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.companions.lottery_activations import ONE_DIMENSION
 from rosetta_scaling.config.companions.lottery import TARGETS, LotterySettings
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, LotterySettings
-from rosetta_scaling.estimators import fit_power_law
 from rosetta_scaling.numerics.intervals import of_draws
+from rosetta_scaling.power_laws.estimators import fit_power_law
 from rosetta_scaling.store.tables import read_tensors
 
 NETWORKS = "networks.safetensors"  # in the folder of every job

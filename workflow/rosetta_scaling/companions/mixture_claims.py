@@ -6,7 +6,7 @@ Here are those about closed forms and linear networks; those about networks with
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
+from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.companions.mixture import matching_share
 from rosetta_scaling.companions.mixture_rosetta_claims import PAPER, cell, judge_rosetta, reach
 from rosetta_scaling.config.companions.mixture import MixtureSettings

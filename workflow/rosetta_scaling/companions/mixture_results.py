@@ -6,7 +6,7 @@ import pandas as pd
 from rosetta_scaling.companions.mixture import Mixture, compute_optimal_excess, endless_exponent, endless_optimum
 from rosetta_scaling.companions.mixture_intervals import bootstrap, by_width, crossing, rank_correlation, summarise
 from rosetta_scaling.config.companions.mixture import SMALLEST, MixtureSettings
-from rosetta_scaling.estimators import fit_power_law, ols
+from rosetta_scaling.power_laws.estimators import fit_power_law, ols
 
 TABLES = ("optimum", "losses", "retention", "injection", "gaps", "trends")
 TABLES += ("relu", "allocation", "rosetta", "counts", "critical", "law", "exponents")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import ABSENT, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
+from rosetta_scaling.claims.counts import ABSENT, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 
 PAPER = "Huang et al. 2026, arXiv 2605.29548"

@@ -6,8 +6,17 @@ A curve that has no fit supports no claim about all curves.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, PAPER, SUPPORTED, claim, combine, inside, intervals
-from rosetta_scaling.estimators import EXACT
+from rosetta_scaling.claims.counts import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    PAPER,
+    SUPPORTED,
+    claim,
+    combine,
+    inside,
+    intervals,
+)
+from rosetta_scaling.power_laws.estimators import EXACT
 
 NULLS = {"rotate": "rotated neurons", "untrained": "untrained networks"}  # held beside the counts
 CLOSER = 2.0  # a difference in AICc below it says nothing (Burnham and Anderson 2002)

@@ -7,7 +7,16 @@ variance and share of units; its growth only beyond what placebo sets show.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import INCONCLUSIVE, NOT_SUPPORTED, PAPER, SUPPORTED, claim, combine, inside, intervals
+from rosetta_scaling.claims.counts import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    PAPER,
+    SUPPORTED,
+    claim,
+    combine,
+    inside,
+    intervals,
+)
 from rosetta_scaling.polarization import DETERMINED, LEAST
 
 SPECIALISES_IN = ("code", "math")  # what Rosetta neurons of larger networks fire on more (the paper's section 5.2)

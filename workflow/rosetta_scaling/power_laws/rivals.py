@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize
 
 from rosetta_scaling.config.section import MINIMUM_RUNGS
-from rosetta_scaling.estimators import EXACT, checked_points, fit_power_law, student_estimate
+from rosetta_scaling.power_laws.estimators import EXACT, checked_points, fit_power_law, student_estimate
 
 GRID = 200
 PERSISTENCE = "persistence"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from rosetta_scaling.estimators import EXACT, checked_points, student_estimate, t_quantile
+from rosetta_scaling.power_laws.estimators import EXACT, checked_points, student_estimate, t_quantile
 from rosetta_scaling.store.tables import StudyError
 
 

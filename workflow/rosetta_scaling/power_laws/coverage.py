@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.estimators import ESTIMATORS, checked_points, missing
 from rosetta_scaling.numerics import intervals
-from rosetta_scaling.random_effects import fit_measured
+from rosetta_scaling.power_laws.estimators import ESTIMATORS, checked_points, missing
+from rosetta_scaling.power_laws.random_effects import fit_measured
 from rosetta_scaling.store.tables import StudyError
 
 
