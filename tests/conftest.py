@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rosetta_scaling.config.study import Family, Size
-from rosetta_scaling.ladder import make_config, new_model
+from rosetta_scaling.networks.training.trainer import make_config, new_model
 from rosetta_scaling.store.tables import TensorFile, write_json
 
 ARCHITECTURES = ("gpt_neox", "bloom", "llama", "gpt2")

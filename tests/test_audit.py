@@ -12,10 +12,10 @@ import torch
 from conftest import tiny_model
 from safetensors.torch import save_file
 
-from rosetta_scaling import fingerprints
-from rosetta_scaling.audit import audit, refusals, require_independent
-from rosetta_scaling.fingerprints import fingerprint
-from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.networks.audit import fingerprints
+from rosetta_scaling.networks.audit.fingerprints import fingerprint
+from rosetta_scaling.networks.audit.independence import audit, refusals, require_independent
+from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
 from rosetta_scaling.store.tables import StudyError, read_table, write_table
 
 HIDDEN = 32

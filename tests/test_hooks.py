@@ -9,12 +9,19 @@ import transformers
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from rosetta_scaling import self_check
-from rosetta_scaling.checkpoints import load_model
-from rosetta_scaling.configurations import PUBLIC, describe, public_config, public_models
-from rosetta_scaling.hooks import find_blocks, find_down_projections, find_mlps, neurons_of, read_inputs, weight_out
+from rosetta_scaling.networks import self_check
+from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.networks.mlps import (
+    find_blocks,
+    find_down_projections,
+    find_mlps,
+    neurons_of,
+    read_inputs,
+    weight_out,
+)
+from rosetta_scaling.networks.self_check import check_neurons
+from rosetta_scaling.networks.sizes import PUBLIC, describe, public_config, public_models
 from rosetta_scaling.plan import config_size
-from rosetta_scaling.self_check import check_neurons
 from rosetta_scaling.store.tables import StudyError
 
 HIDDEN, WIDTH = 32, 60

@@ -21,11 +21,12 @@ from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import GPT2Tokenizer, LlamaConfig
 
-from rosetta_scaling import hub_convert, hub_transfer
-from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.config.study import Family
-from rosetta_scaling.hub import download
-from rosetta_scaling.ladder import _save_tokenizer, new_model, train_tokenizer
+from rosetta_scaling.networks.fetch import convert as hub_convert
+from rosetta_scaling.networks.fetch import transfer as hub_transfer
+from rosetta_scaling.networks.fetch.hub import download
+from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.networks.training.trainer import _save_tokenizer, new_model, train_tokenizer
 from rosetta_scaling.store.tables import StudyError, file_sha256, model_files, read_json, read_tensors, write_json
 
 WEIGHTS = "model.safetensors"

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rosetta_scaling import ladder
 from rosetta_scaling.config.study import Family, Ladder, Size
+from rosetta_scaling.networks.training import trainer as ladder
 from rosetta_scaling.store.tables import read_json, read_tensors, write_table
 
 CPU = torch.device("cpu")

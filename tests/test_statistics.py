@@ -11,7 +11,7 @@ from test_unit_labels import unit_table
 
 from rosetta_scaling.input_side import bin_edges
 from rosetta_scaling.statistics import BINS, SAMPLED, LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.unit_labels import label_units
+from rosetta_scaling.units.labels import label_units
 
 CPU = torch.device("cpu")
 LABELS = label_units(unit_table(documents=90), 5)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling import unit_labels
-from rosetta_scaling.unit_labels import BLOCKS, POSITIONS, document_blocks, label_units
+from rosetta_scaling.units import labels as unit_labels
+from rosetta_scaling.units.labels import BLOCKS, POSITIONS, document_blocks, label_units
 
 TEXTS = [*"xabcdefgh", " x", "Xx", "ü"]
 

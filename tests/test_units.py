@@ -11,9 +11,9 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 
 from rosetta_scaling.config.study import Family
-from rosetta_scaling.ladder import train_tokenizer
+from rosetta_scaling.networks.training.trainer import train_tokenizer
 from rosetta_scaling.store.tables import StudyError
-from rosetta_scaling.units import boundaries, cut_passages, shared_units, tokenize, unit_of_tokens
+from rosetta_scaling.units.text import boundaries, cut_passages, shared_units, tokenize, unit_of_tokens
 
 TEXTS = [
     "def area(r):\n    return 3.14159 * r ** 2  # circle\n" * 5,

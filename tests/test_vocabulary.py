@@ -9,7 +9,7 @@ from conftest import tiny_model
 from scipy import stats
 
 from rosetta_scaling import vocabulary
-from rosetta_scaling.hooks import find_down_projections, weight_out
+from rosetta_scaling.networks.mlps import find_down_projections, weight_out
 from rosetta_scaling.store.tables import StudyError
 from rosetta_scaling.vocabulary import METRICS, measure_final_norm, output_metrics
 

@@ -27,12 +27,12 @@ from paper_scale import H100, Rates, costs
 
 from rosetta_scaling import jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.activations import extract
-from rosetta_scaling.checkpoints import load_model
 from rosetta_scaling.config import study as config
 from rosetta_scaling.correlation import Moments, match_tile, merge_tiles
 from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.neighbours import best_in_rows, mutual_matches
+from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.plan import CHUNK_UNITS, Tile, exact_flops, tiles
 from rosetta_scaling.sketch import Sketch, find_candidates, match_by_sketch, rescore, write_sketch

@@ -16,9 +16,9 @@ import pandas as pd
 import torch
 
 from rosetta_scaling import versions
-from rosetta_scaling.checkpoints import describe
 from rosetta_scaling.config.study import Activations
 from rosetta_scaling.forward import ForwardPass, transposed
+from rosetta_scaling.networks.loading import describe
 from rosetta_scaling.plan import CHUNK_UNITS
 from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store import progress
@@ -34,7 +34,7 @@ from rosetta_scaling.store.tables import (
     write_table,
     write_tensors,
 )
-from rosetta_scaling.unit_labels import label_units
+from rosetta_scaling.units.labels import label_units
 
 log = logging.getLogger(__name__)
 

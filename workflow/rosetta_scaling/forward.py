@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.configurations import is_causal
-from rosetta_scaling.hooks import find_down_projections, neurons_of, read_inputs
+from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, read_inputs
+from rosetta_scaling.networks.sizes import is_causal
 from rosetta_scaling.plan import CHUNK_UNITS, WINDOW_BATCHES
 from rosetta_scaling.sources import circular
 from rosetta_scaling.store.tables import StudyError

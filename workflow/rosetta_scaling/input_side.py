@@ -5,7 +5,7 @@ import pandas as pd
 
 from rosetta_scaling import specialisation
 from rosetta_scaling.statistics import BINS, BINS_PER_OCTAVE, LOWEST, LabelMatrix
-from rosetta_scaling.unit_labels import UnitLabels
+from rosetta_scaling.units.labels import UnitLabels
 
 STRONG = 2.0  # root mean squares beyond which an activation is called strong
 WEAK = 1e-20  # variance below which higher moments are lost

@@ -94,7 +94,7 @@ def exact_parameters(layout: Layout, model: str) -> int | None:
         return None
     from transformers import AutoConfig
 
-    from rosetta_scaling.configurations import describe
+    from rosetta_scaling.networks.sizes import describe
 
     return describe(AutoConfig.for_model(**layout.configuration(model))).parameters
 

@@ -8,7 +8,7 @@ sparse matrix of ones, added up in float32.
 import torch
 
 from rosetta_scaling.numerics.ranking import strongest
-from rosetta_scaling.unit_labels import POSITIONS, UnitLabels
+from rosetta_scaling.units.labels import POSITIONS, UnitLabels
 
 # |activation| is counted in bins that split every factor of two from 2^LOWEST on into four, read off the bits of the
 # float: its exponent and the first two digits after the point. Every SAMPLED-th unit is enough for that.

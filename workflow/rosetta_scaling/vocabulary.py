@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.hooks import find_blocks, find_down_projections, neurons_of, weight_out
+from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, weight_out
 from rosetta_scaling.numerics.ranking import strongest
 from rosetta_scaling.store.tables import StudyError
 

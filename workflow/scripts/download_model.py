@@ -3,7 +3,7 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.hub import download
+    from rosetta_scaling.networks.fetch.hub import download
 
     layout, key = jobs.layout(snakemake), snakemake.wildcards.hub_key
     repository, revision = layout.named(layout.keys_of("hub")[key]).split("@")

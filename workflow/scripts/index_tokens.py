@@ -1,7 +1,7 @@
 from rosetta_scaling import jobs
 
 with jobs.job(snakemake):
-    from rosetta_scaling.units import index_tokens
+    from rosetta_scaling.units.text import index_tokens
 
     paths, settings = snakemake.input, jobs.layout(snakemake).study.units
     index_tokens(paths.documents, paths.units, paths.tokenizer, settings, snakemake.output[0])

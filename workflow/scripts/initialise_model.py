@@ -3,7 +3,7 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.checkpoints import write_untrained
+    from rosetta_scaling.networks.loading import write_untrained
 
     layout = jobs.layout(snakemake)
     model = layout.keys_of("untrained")[snakemake.wildcards.untrained_key]

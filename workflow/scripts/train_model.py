@@ -3,7 +3,7 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.ladder import train
+    from rosetta_scaling.networks.training.trainer import train
 
     layout, key = jobs.layout(snakemake), snakemake.wildcards.key
     model, study = layout.model_keys[key], layout.study

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.checkpoints import load_model, untrained_model
-from rosetta_scaling.hooks import find_blocks
+from rosetta_scaling.networks.loading import load_model, untrained_model
+from rosetta_scaling.networks.mlps import find_blocks
 from rosetta_scaling.store.tables import StudyError
 
 

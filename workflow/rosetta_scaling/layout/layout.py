@@ -262,7 +262,7 @@ class Layout:
             raise StudyError(f"no package is known for the network {name!r}; workflow/models/packages.yaml lists them")
         path = Path(f"{self.cache}/configurations/{self.checkpoint_key(model)}.json")
         if not path.exists():
-            from rosetta_scaling.hub import configuration  # here, because it imports much
+            from rosetta_scaling.networks.fetch.hub import configuration  # here, because it imports much
 
             write_json(path, configuration(*name.split("@")))
         return read_json(path)

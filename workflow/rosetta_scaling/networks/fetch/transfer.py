@@ -19,7 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 from huggingface_hub.utils.sha import git_hash
 
-from rosetta_scaling.hub_files import File
+from rosetta_scaling.networks.fetch.hub_files import File
 from rosetta_scaling.store.tables import StudyError, file_sha256
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.config.study import Networks
-from rosetta_scaling.configurations import count_parameters, model_class
-from rosetta_scaling.hooks import find_down_projections, neurons_of
-from rosetta_scaling.self_check import check_neurons
+from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
+from rosetta_scaling.networks.self_check import check_neurons
+from rosetta_scaling.networks.sizes import count_parameters, model_class
 from rosetta_scaling.store.tables import (
     StudyError,
     atomic,

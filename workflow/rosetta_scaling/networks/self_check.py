@@ -6,7 +6,7 @@ down-projection, halves in another order, or weights that are not used as they a
 
 import torch
 
-from rosetta_scaling.hooks import Mlp, find_mlps, neurons_of, read_inputs, weight_out
+from rosetta_scaling.networks.mlps import Mlp, find_mlps, neurons_of, read_inputs, weight_out
 from rosetta_scaling.store.tables import StudyError
 
 TOLERANCE = 1e-4  # of the largest neuron of a layer, in float32 ...

@@ -10,8 +10,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.fingerprints import STRONG, fingerprint
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.networks.audit.fingerprints import STRONG, fingerprint
 from rosetta_scaling.store.tables import StudyError, read_json, require_unchanged, write_table
 
 SIGMAS = 4  # cosines of unrelated samples are normal, with a deviation of 1/sqrt(entries)

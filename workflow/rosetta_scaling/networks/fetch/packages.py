@@ -19,7 +19,7 @@ import yaml
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import Section
-from rosetta_scaling.package_formats import convert_gguf, convert_onnx
+from rosetta_scaling.networks.fetch.package_formats import convert_gguf, convert_onnx
 from rosetta_scaling.store.tables import StudyError, atomic, file_sha256, model_files, write_json
 
 log = logging.getLogger(__name__)

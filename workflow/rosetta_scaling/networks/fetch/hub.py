@@ -24,8 +24,8 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
-from rosetta_scaling.hub_files import File, Listing, choose, list_files, shards, vocabularies
-from rosetta_scaling.hub_transfer import fetch, patiently, size, take_cached
+from rosetta_scaling.networks.fetch.hub_files import File, Listing, choose, list_files, shards, vocabularies
+from rosetta_scaling.networks.fetch.transfer import fetch, patiently, size, take_cached
 from rosetta_scaling.store.progress import Reporter
 from rosetta_scaling.store.tables import StudyError, alone, atomic, file_sha256, read_json, write_json
 
@@ -150,7 +150,7 @@ def _full_disk_explained(repository: str, wanted: list[File], files: Path) -> It
 
 def _convert(wanted: list[File], files: Path) -> list[dict]:
     """Rewrite what later jobs do not read. Tells which files were made, and the sha256 of what they were made from."""
-    from rosetta_scaling.hub_convert import to_safetensors, write_tokenizer  # here, because it imports torch
+    from rosetta_scaling.networks.fetch.convert import to_safetensors, write_tokenizer  # here, because it imports torch
 
     names = {file.name for file in wanted}
     pickles = [file for file in wanted if file.name.endswith(".bin")]

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.hooks import find_down_projections, neurons_of
+from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
 from rosetta_scaling.store.tables import StudyError
 
 PUBLIC = WORKFLOW / "models" / "public.yaml"
