@@ -15,16 +15,16 @@ from conftest import tiny_model, write_stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling import activations
-from rosetta_scaling.activations import extract
+from rosetta_scaling.activations import extract as activations
+from rosetta_scaling.activations.extract import extract
+from rosetta_scaling.activations.forward import ForwardPass, transposed
+from rosetta_scaling.activations.sources import StoredActivations, copied
+from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
-from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.input_side import input_metrics
 from rosetta_scaling.layout.layout import layer_and_channel
 from rosetta_scaling.networks.loading import describe, load_model
 from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
-from rosetta_scaling.sources import StoredActivations, copied
-from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store.tables import StudyError, TensorFile, read_table, read_tensors, write_tensors
 from rosetta_scaling.units.labels import label_units
 
@@ -539,7 +539,7 @@ def test_copies_go_with_their_process(tmp_path):
     (tmp_path / "node").mkdir()
     code = f"""
         from pathlib import Path
-        from rosetta_scaling.sources import copied
+        from rosetta_scaling.activations.sources import copied
         assert list(copied(Path({str(tmp_path / "stored")!r}), {str(tmp_path / "node")!r}).rglob("shard-*"))
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

@@ -408,7 +408,7 @@ from conftest import MemorySource
 from test_matching import assert_same, balanced
 from rosetta_scaling.correlation import match_tile, match_tile_or_quarters
 from rosetta_scaling.plan import Tile, tiles
-from rosetta_scaling.sources import StoredActivations
+from rosetta_scaling.activations.sources import StoredActivations
 torch.set_num_threads(1)
 memory = lambda name: 1024 * int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
 """

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units, load, parse
-from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.loading import describe, load_model
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype

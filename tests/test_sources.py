@@ -14,9 +14,9 @@ import yaml
 from hub_mirror import Mirror
 
 from rosetta_scaling import WORKFLOW, plan
+from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.study import Networks
-from rosetta_scaling.forward import ForwardPass
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.loading import load_model, register, untrained_model, write_untrained
 from rosetta_scaling.plan_table import download_bytes

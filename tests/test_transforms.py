@@ -6,7 +6,7 @@ import torch
 from conftest import MemorySource, oracle
 from scipy import stats
 
-from rosetta_scaling.sources import circular
+from rosetta_scaling.activations.sources import circular
 from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Selected, Shuffled, generator, random_rotation
 from rosetta_scaling.variants import displacements, document_groups
 

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import torch
 
-from rosetta_scaling.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass
 
 
 def pooled(source: ForwardPass, passages: np.ndarray) -> list[torch.Tensor]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.correlation import match_tile
 from rosetta_scaling.plan import tiles
-from rosetta_scaling.sources import StoredActivations
 
 if __name__ == "__main__":
     *folders, neurons, budget = sys.argv[1:]

@@ -3,7 +3,7 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.activations import extract
+    from rosetta_scaling.activations.extract import extract
     from rosetta_scaling.networks.loading import load_model
     from rosetta_scaling.store.tables import read_json, read_table
 

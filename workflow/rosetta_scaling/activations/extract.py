@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 
 from rosetta_scaling import versions
+from rosetta_scaling.activations.forward import ForwardPass, transposed
+from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
-from rosetta_scaling.forward import ForwardPass, transposed
 from rosetta_scaling.networks.loading import describe
 from rosetta_scaling.plan import CHUNK_UNITS
-from rosetta_scaling.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.tables import (
     StudyError,
