@@ -21,10 +21,10 @@ from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
-from rosetta_scaling.input_side import input_metrics
 from rosetta_scaling.layout.layout import layer_and_channel
 from rosetta_scaling.networks.loading import describe, load_model
 from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
+from rosetta_scaling.selectivity.input_side import input_metrics
 from rosetta_scaling.store.tables import StudyError, TensorFile, read_table, read_tensors, write_tensors
 from rosetta_scaling.units.labels import label_units
 

@@ -9,6 +9,7 @@ import transformers
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
+from rosetta_scaling.matching.tiles import config_size
 from rosetta_scaling.networks import self_check
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.mlps import (
@@ -21,7 +22,6 @@ from rosetta_scaling.networks.mlps import (
 )
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import PUBLIC, describe, public_config, public_models
-from rosetta_scaling.plan import config_size
 from rosetta_scaling.store.tables import StudyError
 
 HIDDEN, WIDTH = 32, 60

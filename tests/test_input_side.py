@@ -12,9 +12,17 @@ from scipy import stats
 from test_statistics import state_of
 from test_unit_labels import unit_table
 
-from rosetta_scaling import specialisation
 from rosetta_scaling.activations.statistics import BINS, SAMPLED
-from rosetta_scaling.input_side import bin_edges, explained, gini, input_metrics, share_above, sparsity, unigram
+from rosetta_scaling.selectivity import information as specialisation
+from rosetta_scaling.selectivity.input_side import (
+    bin_edges,
+    explained,
+    gini,
+    input_metrics,
+    share_above,
+    sparsity,
+    unigram,
+)
 from rosetta_scaling.units.labels import label_units
 
 TABLE = unit_table(documents=150, seed=1, longest=60)

@@ -15,10 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rosetta_scaling import judge_client
-from rosetta_scaling.judge import description_requests, detection_requests, judge_summary, judge_table
-from rosetta_scaling.judge_answers import read_answers, read_lines, write_lines
-from rosetta_scaling.judge_client import ask
+from rosetta_scaling.selectivity.judge import client as judge_client
+from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
+from rosetta_scaling.selectivity.judge.client import ask
+from rosetta_scaling.selectivity.judge.questions import (
+    description_requests,
+    detection_requests,
+    judge_summary,
+    judge_table,
+)
 from rosetta_scaling.store.tables import StudyError, read_table, write_table
 
 KEY = "sk-secret-0123456789"

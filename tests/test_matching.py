@@ -14,10 +14,10 @@ from conftest import MemorySource, assert_best, oracle, write_stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling import correlation
-from rosetta_scaling.correlation import add_products, match_tile, match_tile_or_quarters, merge_tiles
-from rosetta_scaling.neighbours import Neighbours, best_in_rows, mutual_matches
-from rosetta_scaling.plan import Tile, tiles
+from rosetta_scaling.matching import correlation
+from rosetta_scaling.matching.correlation import add_products, match_tile, match_tile_or_quarters, merge_tiles
+from rosetta_scaling.matching.neighbours import Neighbours, best_in_rows, mutual_matches
+from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.store.tables import StudyError
 
 UNITS, CHUNK = 400, 25
@@ -406,8 +406,8 @@ def in_a_process(script: str, *arguments) -> subprocess.CompletedProcess:
 import logging, re, resource, sys, torch
 from conftest import MemorySource
 from test_matching import assert_same, balanced
-from rosetta_scaling.correlation import match_tile, match_tile_or_quarters
-from rosetta_scaling.plan import Tile, tiles
+from rosetta_scaling.matching.correlation import match_tile, match_tile_or_quarters
+from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.activations.sources import StoredActivations
 torch.set_num_threads(1)
 memory = lambda name: 1024 * int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])

@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rosetta_scaling import WORKFLOW, polarization_tables
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE
 from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.config.study import load
-from rosetta_scaling.confounds import BALANCED, adjust, imbalance, normal_score
 from rosetta_scaling.layout.layout import POLARIZATION_TABLES, Layout
-from rosetta_scaling.neuron_families import FAMILIES
-from rosetta_scaling.polarization import (
+from rosetta_scaling.selectivity.kinds import FAMILIES
+from rosetta_scaling.selectivity.polarization import tables as polarization_tables
+from rosetta_scaling.selectivity.polarization.confounds import BALANCED, adjust, imbalance, normal_score
+from rosetta_scaling.selectivity.polarization.effects import (
     DETERMINED,
     LEAST,
     METRICS,
@@ -31,7 +32,7 @@ from rosetta_scaling.polarization import (
     rank_biserial,
     slope,
 )
-from rosetta_scaling.polarization_tables import NeuronSet, metric_rows, neuron_sets, write_polarization
+from rosetta_scaling.selectivity.polarization.tables import NeuronSet, metric_rows, neuron_sets, write_polarization
 from rosetta_scaling.store.tables import read_table, write_table
 
 INTERVAL = ("placebo", "placebo_low", "placebo_high")

@@ -20,7 +20,6 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.config.study import NULLS, load, parse
-from rosetta_scaling.confounds import adjust
 from rosetta_scaling.figure_data import DECOMPOSED, counts_data, decomposition_data
 from rosetta_scaling.figures import (
     FIGURES,
@@ -37,8 +36,9 @@ from rosetta_scaling.figures import (
 )
 from rosetta_scaling.fit_tables import write_fits
 from rosetta_scaling.layout.layout import FIT_TABLES, Layout
-from rosetta_scaling.polarization import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.report import write_report
+from rosetta_scaling.selectivity.polarization.confounds import adjust
+from rosetta_scaling.selectivity.polarization.effects import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table
 from rosetta_scaling.style import MINUS, number
 from rosetta_scaling.theory import isolation_of_correlation, rank_slope

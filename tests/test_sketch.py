@@ -9,11 +9,11 @@ import torch
 from conftest import MemorySource, assert_best, oracle
 from torch.testing import assert_close
 
-from rosetta_scaling import plan, sketch
-from rosetta_scaling.correlation import add_products
-from rosetta_scaling.neighbours import Neighbours, mutual_matches
-from rosetta_scaling.plan import Tile, tiles
-from rosetta_scaling.sketch import (
+from rosetta_scaling.matching import sketch
+from rosetta_scaling.matching import tiles as plan
+from rosetta_scaling.matching.correlation import add_products
+from rosetta_scaling.matching.neighbours import Neighbours, mutual_matches
+from rosetta_scaling.matching.sketch import (
     Candidates,
     Sketch,
     error_bound,
@@ -23,6 +23,7 @@ from rosetta_scaling.sketch import (
     signs,
     write_sketch,
 )
+from rosetta_scaling.matching.tiles import Tile, tiles
 
 CPU = torch.device("cpu")
 UNITS = 20_011

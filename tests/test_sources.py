@@ -13,11 +13,12 @@ import transformers
 import yaml
 from hub_mirror import Mirror
 
-from rosetta_scaling import WORKFLOW, plan
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.study import Networks
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.matching import tiles as plan
 from rosetta_scaling.networks.loading import load_model, register, untrained_model, write_untrained
 from rosetta_scaling.plan_table import download_bytes
 from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, write_json

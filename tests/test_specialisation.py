@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from rosetta_scaling.neuron_families import FAMILIES, families
-from rosetta_scaling.specialisation import (
+from rosetta_scaling.selectivity.information import (
     PILE_TYPES,
     by_class,
     class_selectivity,
@@ -21,6 +20,7 @@ from rosetta_scaling.specialisation import (
     normalised_firing,
     shuffled_information,
 )
+from rosetta_scaling.selectivity.kinds import FAMILIES, families
 
 ONE_CLASS, ALL_ALIKE = [0.0, 0.0, 7.0], [1.0, 2.0, 5.0]  # sums where classes have the shares below
 SHARE = np.array([0.125, 0.25, 0.625])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_unit_labels import unit_table
 
 from rosetta_scaling.activations.statistics import BINS, SAMPLED, LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.input_side import bin_edges
+from rosetta_scaling.selectivity.input_side import bin_edges
 from rosetta_scaling.units.labels import label_units
 
 CPU = torch.device("cpu")

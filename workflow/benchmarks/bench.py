@@ -30,13 +30,13 @@ from rosetta_scaling.activations.extract import extract
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import study as config
-from rosetta_scaling.correlation import Moments, match_tile, merge_tiles
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.neighbours import best_in_rows, mutual_matches
+from rosetta_scaling.matching.correlation import Moments, match_tile, merge_tiles
+from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
+from rosetta_scaling.matching.sketch import Sketch, find_candidates, match_by_sketch, rescore, write_sketch
+from rosetta_scaling.matching.tiles import CHUNK_UNITS, Tile, exact_flops, tiles
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
-from rosetta_scaling.plan import CHUNK_UNITS, Tile, exact_flops, tiles
-from rosetta_scaling.sketch import Sketch, find_candidates, match_by_sketch, rescore, write_sketch
 from rosetta_scaling.store.tables import read_table, write_json
 from rosetta_scaling.style import save_figure
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.activations.sources import StoredActivations
-from rosetta_scaling.correlation import match_tile
-from rosetta_scaling.plan import tiles
+from rosetta_scaling.matching.correlation import match_tile
+from rosetta_scaling.matching.tiles import tiles
 
 if __name__ == "__main__":
     *folders, neurons, budget = sys.argv[1:]

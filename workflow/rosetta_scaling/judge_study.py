@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.contexts import strongest_contexts, windows
-from rosetta_scaling.judge import description_requests, detection_requests, judge_summary, judge_table
-from rosetta_scaling.judge_answers import read_answers, read_lines, write_lines
-from rosetta_scaling.judge_client import ask
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.selectivity.contexts import strongest_contexts, windows
+from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
+from rosetta_scaling.selectivity.judge.client import ask
+from rosetta_scaling.selectivity.judge.questions import (
+    description_requests,
+    detection_requests,
+    judge_summary,
+    judge_table,
+)
 from rosetta_scaling.store.tables import StudyError, digest, read_table, write_table
 
 HELD_OUT = 5  # contexts of either kind, as in the paper's table 5

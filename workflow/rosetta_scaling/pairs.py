@@ -14,13 +14,13 @@ import torch
 
 from rosetta_scaling.calibration import DECOYS, add_excess, add_q_values
 from rosetta_scaling.config.study import NULLS
-from rosetta_scaling.correlation import match_tile_or_quarters, merge_tiles
 from rosetta_scaling.layout.layout import Layout, layer_and_channel
-from rosetta_scaling.neighbours import Neighbours, pair_numbers, partner_table
+from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_tiles
+from rosetta_scaling.matching.neighbours import Neighbours, pair_numbers, partner_table
+from rosetta_scaling.matching.replicates import GroupSums, match_sample, match_subsets, resample
+from rosetta_scaling.matching.sketch import Candidates, Sketch, find_candidates, match_by_sketch, write_sketch
+from rosetta_scaling.matching.tiles import Tile, exact_flops, tiles
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
-from rosetta_scaling.plan import Tile, exact_flops, tiles
-from rosetta_scaling.sketch import Candidates, Sketch, find_candidates, match_by_sketch, write_sketch
-from rosetta_scaling.stability import GroupSums, match_sample, match_subsets, resample
 from rosetta_scaling.store.progress import Reporter
 from rosetta_scaling.store.tables import (
     StudyError,

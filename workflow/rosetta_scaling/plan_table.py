@@ -6,7 +6,7 @@ import pandas as pd
 
 from rosetta_scaling.config.study import NULLS, Study
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.plan import exact_flops, published
+from rosetta_scaling.matching.tiles import exact_flops, published
 
 GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100
 

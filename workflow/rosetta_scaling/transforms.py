@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from rosetta_scaling.correlation import CrossProducts, Moments
+from rosetta_scaling.matching.correlation import CrossProducts, Moments
 from rosetta_scaling.store.tables import digest
 
 

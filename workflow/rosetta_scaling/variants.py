@@ -13,8 +13,8 @@ import torch
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.matching.tiles import CHUNK_UNITS
 from rosetta_scaling.networks import loading as checkpoints
-from rosetta_scaling.plan import CHUNK_UNITS
 from rosetta_scaling.store.tables import StudyError, digest, read_json, read_table
 from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Shuffled
 

@@ -1,7 +1,7 @@
 from rosetta_scaling import jobs
 
 with jobs.job(snakemake):
-    from rosetta_scaling.selectivity import write_selectivity
+    from rosetta_scaling.stages.selectivity import write_selectivity
 
     layout, wildcards, output = jobs.layout(snakemake), snakemake.wildcards, snakemake.output
     device = jobs.device(snakemake)

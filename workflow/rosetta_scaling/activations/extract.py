@@ -19,8 +19,8 @@ from rosetta_scaling import versions
 from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
+from rosetta_scaling.matching.tiles import CHUNK_UNITS
 from rosetta_scaling.networks.loading import describe
-from rosetta_scaling.plan import CHUNK_UNITS
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.tables import (
     StudyError,

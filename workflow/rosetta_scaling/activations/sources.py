@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.plan import CHUNK_UNITS
+from rosetta_scaling.matching.tiles import CHUNK_UNITS
 from rosetta_scaling.store.tables import StudyError, TensorFile, read_json
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from rosetta_scaling.claims.counts import (
     inside,
     intervals,
 )
-from rosetta_scaling.polarization import DETERMINED, LEAST
+from rosetta_scaling.selectivity.polarization.effects import DETERMINED, LEAST
 
 SPECIALISES_IN = ("code", "math")  # what Rosetta neurons of larger networks fire on more (the paper's section 5.2)
 

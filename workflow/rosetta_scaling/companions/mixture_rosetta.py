@@ -13,7 +13,7 @@ from rosetta_scaling.companions.mixture import Mixture, seed_of
 from rosetta_scaling.companions.mixture_linear import Networks, initial
 from rosetta_scaling.companions.mixture_relu import Targets, allocation, correlation, loss_and_gradient, train
 from rosetta_scaling.config.companions.mixture import MixtureSettings
-from rosetta_scaling.neighbours import best_in_rows
+from rosetta_scaling.matching.neighbours import best_in_rows
 
 RELU, WORLD, ROTATION = 4, 5, 6  # so that no two steps share random numbers
 SPARE = 0.1  # a neuron that is worth less than this share of the least useful feature is spare

@@ -14,7 +14,15 @@ import numpy as np
 from rosetta_scaling import versions
 from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import Study
-from rosetta_scaling.plan import ModelSize, Plan, config_size, folder_size, make_plan, published, trained_size
+from rosetta_scaling.matching.tiles import (
+    ModelSize,
+    Plan,
+    config_size,
+    folder_size,
+    make_plan,
+    published,
+    trained_size,
+)
 from rosetta_scaling.store.tables import StudyError, digest, model_files, read_json, write_json
 
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")

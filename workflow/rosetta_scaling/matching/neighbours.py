@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.matching.tiles import RANKED_ROWS
 from rosetta_scaling.numerics.ranking import strongest
-from rosetta_scaling.plan import RANKED_ROWS
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.confounds import Adjustment
 from rosetta_scaling.numerics import intervals
+from rosetta_scaling.selectivity.polarization.confounds import Adjustment
 
 # Of the neurons' tables; for each, larger is more selective. Hoyer's sparsity ranks neurons as Treves and Rolls' does.
 METRICS = (

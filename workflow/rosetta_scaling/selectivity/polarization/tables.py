@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.confounds import Adjustment, adjust
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.neuron_families import FAMILIES
-from rosetta_scaling.polarization import (
+from rosetta_scaling.selectivity.kinds import FAMILIES
+from rosetta_scaling.selectivity.polarization.confounds import Adjustment, adjust
+from rosetta_scaling.selectivity.polarization.effects import (
     LEAST,
     METRICS,
     beyond_chance,

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
-from rosetta_scaling.judge_answers import is_answered, latest, parse_reply, read_lines
+from rosetta_scaling.selectivity.judge.answers import is_answered, latest, parse_reply, read_lines
 from rosetta_scaling.store.progress import Reporter
 from rosetta_scaling.store.tables import StudyError
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from rosetta_scaling.neighbours import Neighbours, best_in_blocks
-from rosetta_scaling.plan import RANKED_ROWS, Tile
+from rosetta_scaling.matching.neighbours import Neighbours, best_in_blocks
+from rosetta_scaling.matching.tiles import RANKED_ROWS, Tile
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.correlation import CrossProducts
-from rosetta_scaling.neighbours import Neighbours, pair_numbers, partner_table
+from rosetta_scaling.matching.correlation import CrossProducts
+from rosetta_scaling.matching.neighbours import Neighbours, pair_numbers, partner_table
+from rosetta_scaling.matching.sketch import sparse_pattern
+from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.numerics.ranking import strongest
-from rosetta_scaling.plan import Tile
-from rosetta_scaling.sketch import sparse_pattern
 from rosetta_scaling.transforms import Selected, mean_and_deviation
 
 

@@ -7,16 +7,16 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 
-from rosetta_scaling.contexts import strongest_contexts
-from rosetta_scaling.input_side import input_metrics
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.monosemanticity import context_monoscore, detection
 from rosetta_scaling.networks.loading import load_model
-from rosetta_scaling.neuron_families import families
-from rosetta_scaling.specialisation import document_types, normalised_firing
+from rosetta_scaling.selectivity.contexts import strongest_contexts
+from rosetta_scaling.selectivity.information import document_types, normalised_firing
+from rosetta_scaling.selectivity.input_side import input_metrics
+from rosetta_scaling.selectivity.kinds import families
+from rosetta_scaling.selectivity.monosemanticity import context_monoscore, detection
+from rosetta_scaling.selectivity.output_side import output_metrics
 from rosetta_scaling.store.tables import digest, read_table, read_tensors, write_table
 from rosetta_scaling.units.labels import UnitLabels, label_units
-from rosetta_scaling.vocabulary import output_metrics
 
 
 def write_selectivity(layout: Layout, scope: str, model: str, device: torch.device, out: str, out_tokens: str) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling import specialisation
 from rosetta_scaling.activations.statistics import BINS, BINS_PER_OCTAVE, LOWEST, LabelMatrix
+from rosetta_scaling.selectivity import information as specialisation
 from rosetta_scaling.units.labels import UnitLabels
 
 STRONG = 2.0  # root mean squares beyond which an activation is called strong

@@ -11,8 +11,8 @@ import logging
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.judge_answers import usable
 from rosetta_scaling.numerics import intervals
+from rosetta_scaling.selectivity.judge.answers import usable
 from rosetta_scaling.store.tables import digest
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.contexts import strongest_contexts, text_features, windows
+from rosetta_scaling.selectivity.contexts import strongest_contexts, text_features, windows
 from rosetta_scaling.store.tables import StudyError
 
 FEWEST = 5  # contexts in either half below which an AUC says nothing

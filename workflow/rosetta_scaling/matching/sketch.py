@@ -22,11 +22,11 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.correlation import Moments, add_products, in_cache
-from rosetta_scaling.neighbours import Neighbours, best_in_rows
+from rosetta_scaling.matching.correlation import Moments, add_products, in_cache
+from rosetta_scaling.matching.neighbours import Neighbours, best_in_rows
+from rosetta_scaling.matching.tiles import CHUNK_UNITS, Tile
 from rosetta_scaling.numerics.ranking import strongest
 from rosetta_scaling.numerics.running_sums import pass_over
-from rosetta_scaling.plan import CHUNK_UNITS, Tile
 from rosetta_scaling.store.tables import TensorFile, atomic, read_json, read_tensors, write_json, write_tensors
 
 log = logging.getLogger(__name__)
