@@ -12,13 +12,13 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW, tables
 from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.config.study import NULLS, Criterion, load, parse
-from rosetta_scaling.counts import Point, survivors
 from rosetta_scaling.fits import fit_counts
 from rosetta_scaling.layout.layout import POINT_TABLES, Layout
+from rosetta_scaling.nulls.variants import displacements
+from rosetta_scaling.points.counts import Point, survivors
+from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
-from rosetta_scaling.rosetta import orient, rosetta_table
 from rosetta_scaling.store.tables import StudyError, read_table, write_json, write_table
-from rosetta_scaling.variants import displacements
 
 TOP1, TOP2 = Criterion(), Criterion(k=2)
 

@@ -8,11 +8,11 @@ from conftest import MemorySource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling.calibration import DECOYS, add_excess, add_q_values, competition, q_values, threshold
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.transforms import Rotated
+from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values, competition, q_values, threshold
+from rosetta_scaling.nulls.transforms import Rotated
 
 # -- simulated networks -----------------------------------------------------------------------------------------------
 

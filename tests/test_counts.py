@@ -6,14 +6,14 @@ import pytest
 import torch
 from conftest import MemorySource, oracle
 
-from rosetta_scaling import chance
 from rosetta_scaling.config.study import Criterion
-from rosetta_scaling.counts import by_draw, split_half, summary_of
-from rosetta_scaling.decomposition import strengths
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.rosetta import orient, rosetta_neurons, rosetta_table, satisfying
+from rosetta_scaling.nulls import chance
+from rosetta_scaling.points.counts import by_draw, split_half, summary_of
+from rosetta_scaling.points.decomposition import strengths
+from rosetta_scaling.points.rosetta import orient, rosetta_neurons, rosetta_table, satisfying
 
 N, M, UNITS = 40, 50, 300
 

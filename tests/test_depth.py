@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import load
-from rosetta_scaling.counts import Point
-from rosetta_scaling.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
 from rosetta_scaling.layout.layout import Layout, layer_and_channel
+from rosetta_scaling.points.counts import Point
+from rosetta_scaling.points.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
 from rosetta_scaling.store.tables import write_json
 
 CHOSEN = "mutual_top1"

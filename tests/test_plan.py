@@ -15,7 +15,7 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import ModelSize, Tile, folder_size, make_plan, tiles, trained_size
 from rosetta_scaling.networks.loading import describe, load_model
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
-from rosetta_scaling.plan_table import pair_plans, plan_table
+from rosetta_scaling.planning.tables import pair_plans, plan_table
 from rosetta_scaling.store.tables import StudyError
 
 CPU = torch.device("cpu")

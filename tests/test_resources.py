@@ -6,9 +6,10 @@ import sys
 import pytest
 import yaml
 
-from rosetta_scaling import WORKFLOW, resources
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import load, parse
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning import needs as resources
 
 
 def layout(name: str, **changes) -> Layout:

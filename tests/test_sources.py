@@ -20,7 +20,7 @@ from rosetta_scaling.config.study import Networks
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching import tiles as plan
 from rosetta_scaling.networks.loading import load_model, register, untrained_model, write_untrained
-from rosetta_scaling.plan_table import download_bytes
+from rosetta_scaling.planning.tables import download_bytes
 from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, write_json
 
 CPU = torch.device("cpu")

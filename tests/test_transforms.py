@@ -7,8 +7,16 @@ from conftest import MemorySource, oracle
 from scipy import stats
 
 from rosetta_scaling.activations.sources import circular
-from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Selected, Shuffled, generator, random_rotation
-from rosetta_scaling.variants import displacements, document_groups
+from rosetta_scaling.nulls.transforms import (
+    Gaussian,
+    OfUnits,
+    Rotated,
+    Selected,
+    Shuffled,
+    generator,
+    random_rotation,
+)
+from rosetta_scaling.nulls.variants import displacements, document_groups
 
 WIDTHS, UNITS, CHUNK = [12, 20], 4000, 512
 

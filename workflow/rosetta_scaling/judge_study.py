@@ -28,7 +28,7 @@ def write_requests(layout: Layout, curve: str, rung: str, device, folder: Path) 
     Of a neuron's `top_contexts` strongest contexts the last HELD_OUT are kept from the judge, to be told from as many
     random units of the lower half of its activations.
     """
-    from rosetta_scaling.variants import open_source  # here, because the other steps do without torch
+    from rosetta_scaling.nulls.variants import open_source  # here, because the other steps do without torch
 
     model = layout.points[curve, rung][0]
     scope = layout.scope_of_member(curve, rung, 0)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.calibration import DECOYS, add_excess, add_q_values
 from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.layout.layout import Layout, layer_and_channel
 from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_tiles
@@ -20,6 +19,8 @@ from rosetta_scaling.matching.neighbours import Neighbours, pair_numbers, partne
 from rosetta_scaling.matching.replicates import GroupSums, match_sample, match_subsets, resample
 from rosetta_scaling.matching.sketch import Candidates, Sketch, find_candidates, match_by_sketch, write_sketch
 from rosetta_scaling.matching.tiles import Tile, exact_flops, tiles
+from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values
+from rosetta_scaling.nulls.variants import changed_side, document_groups, open_pair, open_source
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.store.progress import Reporter
 from rosetta_scaling.store.tables import (
@@ -32,7 +33,6 @@ from rosetta_scaling.store.tables import (
     write_table,
     write_tensors,
 )
-from rosetta_scaling.variants import changed_side, document_groups, open_pair, open_source
 
 log = logging.getLogger(__name__)
 

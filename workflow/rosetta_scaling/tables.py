@@ -9,9 +9,6 @@ from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.config.study import Study
-from rosetta_scaling.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
-from rosetta_scaling.decomposition import point_decomposition
-from rosetta_scaling.depth import point_depth, point_diagonal, point_layers
 from rosetta_scaling.layout.layout import (
     FIT_TABLES,
     POINT_TABLES,
@@ -20,7 +17,10 @@ from rosetta_scaling.layout.layout import (
     Layout,
     layer_and_channel,
 )
-from rosetta_scaling.rosetta import rosetta_table
+from rosetta_scaling.points.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
+from rosetta_scaling.points.decomposition import point_decomposition
+from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
+from rosetta_scaling.points.rosetta import rosetta_table
 from rosetta_scaling.store.tables import digest, read_json, read_table, write_json, write_table
 from rosetta_scaling.theory_against_data import point_isolation
 

@@ -1,7 +1,7 @@
 # What jobs ask of a cluster, stage by stage: networks and pairs by the wildcards of a rule. No rules here.
 #
 # On one machine nobody asks: the local profile sets no limits, and groups are of no account there.
-from rosetta_scaling import resources as needs
+from rosetta_scaling.planning import needs
 
 quick = needs.is_quick(layout)
 

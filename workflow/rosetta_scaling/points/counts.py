@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling import chance
-from rosetta_scaling.calibration import add_excess, threshold
 from rosetta_scaling.config.study import NULLS, Criterion
 from rosetta_scaling.layout.layout import REPLICATES, Layout
+from rosetta_scaling.nulls import chance
+from rosetta_scaling.nulls.calibration import add_excess, threshold
+from rosetta_scaling.points.rosetta import orient, rosetta_neurons
 from rosetta_scaling.power_laws.estimators import predict_power_law
-from rosetta_scaling.rosetta import orient, rosetta_neurons
 from rosetta_scaling.store.tables import read_json, read_table
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts

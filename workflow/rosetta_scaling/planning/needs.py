@@ -12,7 +12,7 @@ import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import CHUNK_UNITS, ModelSize, exact_flops
-from rosetta_scaling.plan_table import GPU_RATE, pair_operations, probe_tokens
+from rosetta_scaling.planning.tables import GPU_RATE, pair_operations, probe_tokens
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200

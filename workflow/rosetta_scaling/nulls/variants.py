@@ -15,8 +15,8 @@ from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import CHUNK_UNITS
 from rosetta_scaling.networks import loading as checkpoints
+from rosetta_scaling.nulls.transforms import Gaussian, OfUnits, Rotated, Shuffled
 from rosetta_scaling.store.tables import StudyError, digest, read_json, read_table
-from rosetta_scaling.transforms import Gaussian, OfUnits, Rotated, Shuffled
 
 GROUPS = 64  # of documents, at most, that are resampled; even and odd ones are the halves
 TRANSFORMS = {

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.config.study import NULLS, Criterion
-from rosetta_scaling.counts import Point
-from rosetta_scaling.rosetta import satisfying
+from rosetta_scaling.points.counts import Point
+from rosetta_scaling.points.rosetta import satisfying
 
 CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond
 
