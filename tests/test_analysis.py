@@ -12,7 +12,7 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW, tables
 from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.config.study import NULLS, Criterion, load, parse
-from rosetta_scaling.fits import fit_counts
+from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import POINT_TABLES, Layout
 from rosetta_scaling.nulls.variants import displacements
 from rosetta_scaling.points.counts import Point, survivors

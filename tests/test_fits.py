@@ -15,9 +15,10 @@ from rosetta_scaling import WORKFLOW, fit_cells, fit_figures
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.config.study import NULLS, load, parse
-from rosetta_scaling.fit_checklist import UNKNOWN, read_checked, write_checked
 from rosetta_scaling.fit_figures import multiverse_data, rivals_data
-from rosetta_scaling.fit_tables import (
+from rosetta_scaling.fits.checklist import UNKNOWN, read_checked, write_checked
+from rosetta_scaling.fits.counts import ABSCISSAE, QUANTITIES, fit_counts
+from rosetta_scaling.fits.tables import (
     coverage_table,
     documents_sd,
     estimators_table,
@@ -28,15 +29,14 @@ from rosetta_scaling.fit_tables import (
     uncertainty_table,
     write_fits,
 )
-from rosetta_scaling.fits import ABSCISSAE, QUANTITIES, fit_counts
+from rosetta_scaling.fits.theory.data import point_isolation, theory_table
+from rosetta_scaling.fits.theory.simulation import simulate
 from rosetta_scaling.layout.layout import FIT_TABLES, Layout
 from rosetta_scaling.points.counts import Point
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table
 from rosetta_scaling.style import COLOURS
-from rosetta_scaling.theory_against_data import point_isolation, theory_table
-from rosetta_scaling.theory_simulation import simulate
 
 TOP1, HALF = "mutual_top1", "mutual_top1_r0.5"
 NEURONS = 192 * 2.0 ** np.arange(5)

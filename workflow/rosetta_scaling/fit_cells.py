@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from rosetta_scaling.figure_data import primary
-from rosetta_scaling.fit_checklist import FitReport, Fits
 from rosetta_scaling.fit_figures import multiverse_data
+from rosetta_scaling.fits.checklist import FitReport, Fits
 from rosetta_scaling.power_laws.estimators import few_points_warning
 from rosetta_scaling.report_tables import QUANTITIES, SIZES, cells
 from rosetta_scaling.style import fixed, interval, number, percent

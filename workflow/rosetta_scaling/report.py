@@ -16,7 +16,7 @@ from rosetta_scaling.companions.catalogue import TITLES
 from rosetta_scaling.figure_data import primary
 from rosetta_scaling.figures import FIGURES
 from rosetta_scaling.fit_cells import fit_cells
-from rosetta_scaling.fit_checklist import Fits, read_checked
+from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.layout.layout import FIT_TABLES
 from rosetta_scaling.report_tables import table_cells, verdict_cells
 from rosetta_scaling.store.tables import StudyError, atomic, read_json, read_table

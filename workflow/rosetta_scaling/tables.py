@@ -9,6 +9,7 @@ from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.config.study import Study
+from rosetta_scaling.fits.theory.data import point_isolation
 from rosetta_scaling.layout.layout import (
     FIT_TABLES,
     POINT_TABLES,
@@ -22,7 +23,6 @@ from rosetta_scaling.points.decomposition import point_decomposition
 from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
 from rosetta_scaling.points.rosetta import rosetta_table
 from rosetta_scaling.store.tables import digest, read_json, read_table, write_json, write_table
-from rosetta_scaling.theory_against_data import point_isolation
 
 
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:

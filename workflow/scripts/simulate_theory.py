@@ -1,8 +1,8 @@
 from rosetta_scaling import jobs
 
 with jobs.job(snakemake):
+    from rosetta_scaling.fits.theory.simulation import simulate
     from rosetta_scaling.store.tables import write_table
-    from rosetta_scaling.theory_simulation import simulate
 
     theory = jobs.layout(snakemake).study.theory
     beta = float(snakemake.wildcards.beta)

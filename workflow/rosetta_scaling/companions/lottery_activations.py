@@ -13,8 +13,8 @@ from scipy.special import expit
 from rosetta_scaling.companions.lottery_links import against_nulls, over_pairs, pairwise
 from rosetta_scaling.companions.lottery_results import NETWORKS, Run, midpoints
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, TARGETS, LotterySettings
+from rosetta_scaling.fits.theory.simulation import mutual_best
 from rosetta_scaling.store.tables import read_tensors
-from rosetta_scaling.theory_simulation import mutual_best
 
 ONE_DIMENSION = "one dimension"
 

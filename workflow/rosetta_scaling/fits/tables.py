@@ -8,17 +8,17 @@ from scipy import stats
 
 from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import NULLS, Nulls, Study
-from rosetta_scaling.fit_checklist import write_checked
-from rosetta_scaling.fit_report import report_fits
-from rosetta_scaling.fits import fit_counts
+from rosetta_scaling.fits.checklist import write_checked
+from rosetta_scaling.fits.counts import fit_counts
+from rosetta_scaling.fits.report import report_fits
+from rosetta_scaling.fits.theory.data import theory_table
+from rosetta_scaling.fits.theory.simulation import recovered_exponent
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
 from rosetta_scaling.store.tables import read_table, write_table
-from rosetta_scaling.theory_against_data import theory_table
-from rosetta_scaling.theory_simulation import recovered_exponent
 
 USE_ZEROS = ("quasi_poisson", "negative_binomial")
 COMPARED = ("count", "excess", "calibrated_05")  # what estimators, rivals and forecasts are about

@@ -16,9 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from rosetta_scaling.power_laws.estimators import fit_power_law
-from rosetta_scaling.store.tables import StudyError
-from rosetta_scaling.theory import (
+from rosetta_scaling.fits.theory.model import (
     detectable,
     isolation,
     isolation_of_correlation,
@@ -27,6 +25,8 @@ from rosetta_scaling.theory import (
     predicted_correlation,
     rank_slope,
 )
+from rosetta_scaling.power_laws.estimators import fit_power_law
+from rosetta_scaling.store.tables import StudyError
 
 BACKGROUND, NOISE = 0.5, 0.5  # variances of an activation beside its signal
 LEAST_R = 0.5  # of a match that counts: isolation is 1 there

@@ -10,11 +10,11 @@ import pandas as pd
 
 from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import Criterion
+from rosetta_scaling.fits.theory.model import beta_of_alpha, isolation_of_correlation, rank_slope
 from rosetta_scaling.numerics.intervals import of_mean
 from rosetta_scaling.points.counts import Matches, Point, by_draw, summary_of
 from rosetta_scaling.points.rosetta import rosetta_neurons, satisfying
 from rosetta_scaling.power_laws.estimators import fit_power_law
-from rosetta_scaling.theory import beta_of_alpha, isolation_of_correlation, rank_slope
 
 MOST = 0.999  # correlations above it are read as this one: isolation has a pole at 1
 
