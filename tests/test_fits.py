@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from rosetta_scaling import WORKFLOW, fit_cells, fit_figures
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.config.study import NULLS, load, parse
-from rosetta_scaling.fit_figures import multiverse_data, rivals_data
 from rosetta_scaling.fits.checklist import UNKNOWN, read_checked, write_checked
 from rosetta_scaling.fits.counts import ABSCISSAE, QUANTITIES, fit_counts
 from rosetta_scaling.fits.tables import (
@@ -35,8 +34,11 @@ from rosetta_scaling.layout.layout import FIT_TABLES, Layout
 from rosetta_scaling.points.counts import Point
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
+from rosetta_scaling.report import fits as fit_cells
+from rosetta_scaling.report.figures import fits as fit_figures
+from rosetta_scaling.report.figures.fits import multiverse_data, rivals_data
+from rosetta_scaling.report.figures.style import COLOURS
 from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table
-from rosetta_scaling.style import COLOURS
 
 TOP1, HALF = "mutual_top1", "mutual_top1_r0.5"
 NEURONS = 192 * 2.0 ** np.arange(5)

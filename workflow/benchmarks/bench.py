@@ -37,8 +37,8 @@ from rosetta_scaling.matching.sketch import Sketch, find_candidates, match_by_sk
 from rosetta_scaling.matching.tiles import CHUNK_UNITS, Tile, exact_flops, tiles
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
+from rosetta_scaling.report.figures.style import save_figure
 from rosetta_scaling.store.tables import read_table, write_json
-from rosetta_scaling.style import save_figure
 
 log = logging.getLogger("bench")
 CPU = torch.device("cpu")

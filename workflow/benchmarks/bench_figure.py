@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rosetta_scaling.style import GREY, colour, log_axis, marker, panels, styled
+from rosetta_scaling.report.figures.style import GREY, colour, log_axis, marker, panels, styled
 
 ENGINES = ["known way", "exact", "sketch"]
 

@@ -11,11 +11,11 @@ from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figu
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.provenance import environment, hashes
-from rosetta_scaling.report import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
-from rosetta_scaling.report_tables import cells, files_cells, pairs, words_of_commit
+from rosetta_scaling.report.figures.style import MINUS, number
+from rosetta_scaling.report.pages import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
+from rosetta_scaling.report.provenance import environment, hashes
+from rosetta_scaling.report.tables import cells, files_cells, pairs, words_of_commit
 from rosetta_scaling.store.tables import digest, write_json
-from rosetta_scaling.style import MINUS, number
 
 SHOWN_ROWS = 60  # of a table; longer ones are only linked
 

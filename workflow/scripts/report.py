@@ -3,8 +3,8 @@ from rosetta_scaling import jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.provenance import write_provenance
-    from rosetta_scaling.report import write_report
+    from rosetta_scaling.report.pages import write_report
+    from rosetta_scaling.report.provenance import write_provenance
 
     layout = jobs.layout(snakemake)
     tables = Path(snakemake.input.tables[0]).parent

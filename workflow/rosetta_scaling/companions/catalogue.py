@@ -52,7 +52,7 @@ def read_tables(folders: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
 
 def write_figures(name: str, settings: Section, tables: Iterable[str | Path], folder: str | Path) -> None:
     """Write every figure of a study as svg, png and csv, from the folders with its tables."""
-    from rosetta_scaling import style
+    from rosetta_scaling.report.figures import style
 
     for figure, (picture, rows) in study_of(name).draw(settings, read_tables(tables)).items():
         style.save_figure(picture, rows, Path(folder) / figure)

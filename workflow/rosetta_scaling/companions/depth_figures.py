@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling import style
+from rosetta_scaling.report.figures import style
 
 NAMES = {
     "independent": "independent teachers",

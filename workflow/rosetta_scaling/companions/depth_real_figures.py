@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling import style
+from rosetta_scaling.report.figures import style
 
 
 @style.styled()

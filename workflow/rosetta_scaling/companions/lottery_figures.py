@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling import style
+from rosetta_scaling.report.figures import style
 
 NAMES = {"silu": "SiLU", "relu": "ReLU"}
 GUIDE = {"color": "0.2", "lw": 1}

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling import style
 from rosetta_scaling.companions.mixture import Mixture
 from rosetta_scaling.config.companions.mixture import MixtureSettings
+from rosetta_scaling.report.figures import style
 
 Tables = dict[str, pd.DataFrame]
 FORM = {"color": "0.2", "lw": 1.2}  # closed forms are dark lines

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rosetta_scaling import style
+from rosetta_scaling.report.figures import style
 
 # What the figure of the decomposition draws, in the order of its legend.
 DECOMPOSED = {

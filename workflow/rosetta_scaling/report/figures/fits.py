@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling import style
-from rosetta_scaling.figure_data import primary
+from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.data import primary
 
 PLAIN = "neurons"  # the abscissa of the claims
 FORM_LOOKS = {

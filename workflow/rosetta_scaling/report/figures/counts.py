@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling import style
-from rosetta_scaling.figure_data import (
+from rosetta_scaling.layout.layout import FIT_TABLES
+from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.data import (
     DECOMPOSED,
     anchor_rows,
     counts_data,
@@ -22,7 +23,7 @@ from rosetta_scaling.figure_data import (
     snapshots_data,
     training_data,
 )
-from rosetta_scaling.fit_figures import (
+from rosetta_scaling.report.figures.fits import (
     counted,
     draw_coverage,
     draw_estimators,
@@ -35,8 +36,7 @@ from rosetta_scaling.fit_figures import (
     multiverse_data,
     rivals_data,
 )
-from rosetta_scaling.layout.layout import FIT_TABLES
-from rosetta_scaling.selectivity_figures import (
+from rosetta_scaling.report.figures.selectivity import (
     draw_depth,
     draw_diagonal,
     draw_families,

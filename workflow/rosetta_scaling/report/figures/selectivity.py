@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rosetta_scaling import style
+from rosetta_scaling.report.figures import style
 
 # ---- over sizes ------------------------------------------------------------------------------------------------------
 
