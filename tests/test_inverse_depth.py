@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.companions import catalogue, chinchilla, depth_results
-from rosetta_scaling.companions.depth import (
+from rosetta_scaling.companions import catalogue
+from rosetta_scaling.companions.depth import chinchilla
+from rosetta_scaling.companions.depth import results as depth_results
+from rosetta_scaling.companions.depth.angles import angle, angle_table, language_angles, layer_angles, read_states
+from rosetta_scaling.companions.depth.claims import judge
+from rosetta_scaling.companions.depth.figures import FIGURES
+from rosetta_scaling.companions.depth.language import language_exponents, loss_table, middle_angles, pair_alignment
+from rosetta_scaling.companions.depth.networks import (
     Stack,
     draw_inputs,
     euler_steps,
@@ -26,13 +32,9 @@ from rosetta_scaling.companions.depth import (
     run,
     untrained_students,
 )
-from rosetta_scaling.companions.depth_angles import angle, angle_table, language_angles, layer_angles, read_states
-from rosetta_scaling.companions.depth_claims import judge
-from rosetta_scaling.companions.depth_figures import FIGURES
-from rosetta_scaling.companions.depth_language import language_exponents, loss_table, middle_angles, pair_alignment
-from rosetta_scaling.companions.depth_real_claims import judge_language, judge_runs
-from rosetta_scaling.companions.depth_real_figures import draw_language, draw_runs, language_data
-from rosetta_scaling.companions.depth_rosetta import add_layers, alignment, best_partners, kappa, layer_matrix
+from rosetta_scaling.companions.depth.real_claims import judge_language, judge_runs
+from rosetta_scaling.companions.depth.real_figures import draw_language, draw_runs, language_data
+from rosetta_scaling.companions.depth.rosetta import add_layers, alignment, best_partners, kappa, layer_matrix
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.store.tables import StudyError, read_table, read_tensors

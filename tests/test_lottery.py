@@ -13,20 +13,28 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.companions import (
-    catalogue,
-    lottery,
-    lottery_links,
-    lottery_quadratic,
-    lottery_results,
-    lottery_study,
+from rosetta_scaling.companions import catalogue
+from rosetta_scaling.companions.lottery import (
+    links as lottery_links,
 )
-from rosetta_scaling.companions.lottery import Networks, initial_values, learning_rates, train, train_square
-from rosetta_scaling.companions.lottery_activations import activation_rows, neuron_values
-from rosetta_scaling.companions.lottery_claims import judge
-from rosetta_scaling.companions.lottery_ensembles import bias_and_variance, ensemble_table
-from rosetta_scaling.companions.lottery_links import alike, asymmetry, coordinates, distances, find_modes, over_pairs
-from rosetta_scaling.companions.lottery_results import Run, best_piecewise_linear, midpoints
+from rosetta_scaling.companions.lottery import (
+    networks as lottery,
+)
+from rosetta_scaling.companions.lottery import (
+    quadratic as lottery_quadratic,
+)
+from rosetta_scaling.companions.lottery import (
+    results as lottery_results,
+)
+from rosetta_scaling.companions.lottery import (
+    study as lottery_study,
+)
+from rosetta_scaling.companions.lottery.activations import activation_rows, neuron_values
+from rosetta_scaling.companions.lottery.claims import judge
+from rosetta_scaling.companions.lottery.ensembles import bias_and_variance, ensemble_table
+from rosetta_scaling.companions.lottery.links import alike, asymmetry, coordinates, distances, find_modes, over_pairs
+from rosetta_scaling.companions.lottery.networks import Networks, initial_values, learning_rates, train, train_square
+from rosetta_scaling.companions.lottery.results import Run, best_piecewise_linear, midpoints
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, LotterySettings
 from rosetta_scaling.store.tables import read_table, read_tensors
 

@@ -5,7 +5,7 @@ with jobs.job(snakemake):
 
     import numpy as np
 
-    from rosetta_scaling.companions.depth_angles import language_angles
+    from rosetta_scaling.companions.depth.angles import language_angles
     from rosetta_scaling.store.tables import write_table
 
     study = jobs.layout(snakemake).study

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from rosetta_scaling.companions.depth import (
+from rosetta_scaling.companions.depth.angles import angle_table, layer_angles
+from rosetta_scaling.companions.depth.networks import (
     Stack,
     draw_inputs,
     imitate,
@@ -20,8 +21,7 @@ from rosetta_scaling.companions.depth import (
     seeds_of,
     untrained_students,
 )
-from rosetta_scaling.companions.depth_angles import angle_table, layer_angles
-from rosetta_scaling.companions.depth_rosetta import BETWEEN, INSIDE, best_partners
+from rosetta_scaling.companions.depth.rosetta import BETWEEN, INSIDE, best_partners
 from rosetta_scaling.config.companions.depth import REGIMES, DepthSettings
 from rosetta_scaling.store.tables import write_table, write_tensors
 

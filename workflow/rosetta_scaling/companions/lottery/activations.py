@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from rosetta_scaling.companions.lottery_links import against_nulls, over_pairs, pairwise
-from rosetta_scaling.companions.lottery_results import NETWORKS, Run, midpoints
+from rosetta_scaling.companions.lottery.links import against_nulls, over_pairs, pairwise
+from rosetta_scaling.companions.lottery.results import NETWORKS, Run, midpoints
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, TARGETS, LotterySettings
 from rosetta_scaling.fits.theory.simulation import mutual_best
 from rosetta_scaling.store.tables import read_tensors

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rosetta_scaling.companions.lottery import Networks, initial_values, learning_rates, train, with_constant
+from rosetta_scaling.companions.lottery.networks import Networks, initial_values, learning_rates, train, with_constant
 from rosetta_scaling.config.companions.lottery import TARGETS, LotterySettings
 from rosetta_scaling.store.tables import write_tensors
 

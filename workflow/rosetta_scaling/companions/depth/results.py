@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.depth_rosetta import BETWEEN, INSIDE, alignment, layer_matrix
+from rosetta_scaling.companions.depth.rosetta import BETWEEN, INSIDE, alignment, layer_matrix
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.lottery_results import Run, log_medians, resample_counts
+from rosetta_scaling.companions.lottery.results import Run, log_medians, resample_counts
 from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.numerics.intervals import of_draws
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.depth_real_claims import judge_language
-from rosetta_scaling.companions.depth_real_figures import language_data
-from rosetta_scaling.companions.depth_rosetta import ALIGNMENT, add_layers, alignment
+from rosetta_scaling.companions.depth.real_claims import judge_language
+from rosetta_scaling.companions.depth.real_figures import language_data
+from rosetta_scaling.companions.depth.rosetta import ALIGNMENT, add_layers, alignment
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.layout.layout import Layout

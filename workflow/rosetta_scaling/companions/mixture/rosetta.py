@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import pandas as pd
 import torch
 
-from rosetta_scaling.companions.mixture import Mixture, seed_of
-from rosetta_scaling.companions.mixture_linear import Networks, initial
-from rosetta_scaling.companions.mixture_relu import Targets, allocation, correlation, loss_and_gradient, train
+from rosetta_scaling.companions.mixture.linear import Networks, initial
+from rosetta_scaling.companions.mixture.networks import Mixture, seed_of
+from rosetta_scaling.companions.mixture.relu import Targets, allocation, correlation, loss_and_gradient, train
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.matching.neighbours import best_in_rows
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.companions import mixture_claims, mixture_results
+from rosetta_scaling.companions.mixture import claims as mixture_claims
+from rosetta_scaling.companions.mixture import results as mixture_results
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.store.tables import read_table, write_table, write_tensors
 
@@ -13,7 +14,8 @@ WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} |
 
 def run_job(settings: MixtureSettings, job: str, device: object, folder: Path) -> None:
     """Train the networks of one experiment; of the one with ReLU, they are kept too."""
-    from rosetta_scaling.companions import mixture_retention, mixture_rosetta
+    from rosetta_scaling.companions.mixture import retention as mixture_retention
+    from rosetta_scaling.companions.mixture import rosetta as mixture_rosetta
 
     if job == "rosetta":
         networks = {width: mixture_rosetta.trained(settings, width, device) for width in settings.relu.widths}
@@ -38,6 +40,6 @@ def judge(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> list[di
 
 
 def draw(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
-    from rosetta_scaling.companions import mixture_figures
+    from rosetta_scaling.companions.mixture import figures as mixture_figures
 
     return {name: (draw(tables, settings), tables[data]) for name, (draw, data) in mixture_figures.FIGURES.items()}

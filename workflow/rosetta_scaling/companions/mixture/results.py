@@ -3,8 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.mixture import Mixture, compute_optimal_excess, endless_exponent, endless_optimum
-from rosetta_scaling.companions.mixture_intervals import bootstrap, by_width, crossing, rank_correlation, summarise
+from rosetta_scaling.companions.mixture.intervals import bootstrap, by_width, crossing, rank_correlation, summarise
+from rosetta_scaling.companions.mixture.networks import (
+    Mixture,
+    compute_optimal_excess,
+    endless_exponent,
+    endless_optimum,
+)
 from rosetta_scaling.config.companions.mixture import SMALLEST, MixtureSettings
 from rosetta_scaling.power_laws.estimators import fit_power_law, ols
 

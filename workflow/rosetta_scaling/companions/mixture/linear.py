@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rosetta_scaling.companions.mixture import Mixture, seed_of
+from rosetta_scaling.companions.mixture.networks import Mixture, seed_of
 
 EXACT = torch.float64  # of population losses; batches are noisier than float32 is
 

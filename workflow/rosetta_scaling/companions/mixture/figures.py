@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling.companions.mixture import Mixture
+from rosetta_scaling.companions.mixture.networks import Mixture
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.report.figures import style
 

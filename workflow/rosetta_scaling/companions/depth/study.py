@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.companions import depth_claims, depth_real_claims, depth_results
-from rosetta_scaling.companions.chinchilla import chinchilla_table, read_runs
+from rosetta_scaling.companions.depth import (
+    claims as depth_claims,
+)
+from rosetta_scaling.companions.depth import (
+    real_claims as depth_real_claims,
+)
+from rosetta_scaling.companions.depth import (
+    results as depth_results,
+)
+from rosetta_scaling.companions.depth.chinchilla import chinchilla_table, read_runs
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.store.tables import read_table
 
@@ -14,7 +22,7 @@ RUNS = "runs"  # table and figure of published runs, when there are any
 
 def run_job(settings: DepthSettings, job: str, device: object, folder: Path) -> None:
     """Train the students of one kind for one length at every depth."""
-    from rosetta_scaling.companions.depth_measure import run_job
+    from rosetta_scaling.companions.depth.measure import run_job
 
     regime, steps = job.split("-")
     run_job(settings, regime, int(steps), device, folder)
@@ -39,7 +47,8 @@ def judge(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> list[dict
 
 
 def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
-    from rosetta_scaling.companions import depth_figures, depth_real_figures
+    from rosetta_scaling.companions.depth import figures as depth_figures
+    from rosetta_scaling.companions.depth import real_figures as depth_real_figures
 
     drawn = {}
     for name, (pick, draw_rows) in depth_figures.FIGURES.items():

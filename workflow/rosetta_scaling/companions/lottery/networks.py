@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rosetta_scaling.companions.lottery_results import midpoints, watched_steps
+from rosetta_scaling.companions.lottery.results import midpoints, watched_steps
 from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.store.tables import write_tensors
 

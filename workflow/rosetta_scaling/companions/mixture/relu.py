@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rosetta_scaling.companions.mixture import Mixture
-from rosetta_scaling.companions.mixture_linear import Networks
+from rosetta_scaling.companions.mixture.linear import Networks
+from rosetta_scaling.companions.mixture.networks import Mixture
 from rosetta_scaling.config.companions.mixture import Relu
 from rosetta_scaling.store.progress import Reporter
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.claims.counts import NOT_SUPPORTED, SUPPORTED, claim, combine, inside
-from rosetta_scaling.companions.lottery_link_claims import OURS, PAPER, by, judge_links, votes_of
+from rosetta_scaling.companions.lottery.link_claims import OURS, PAPER, by, judge_links, votes_of
 from rosetta_scaling.config.companions.lottery import LotterySettings
 
 PROTOCOL = (

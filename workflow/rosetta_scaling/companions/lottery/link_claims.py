@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
-from rosetta_scaling.companions.lottery_activations import ONE_DIMENSION
+from rosetta_scaling.companions.lottery.activations import ONE_DIMENSION
 from rosetta_scaling.config.companions.lottery import TARGETS, LotterySettings
 
 PAPER = "Liu & Tegmark 2023, arXiv 2310.02258"

@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling.companions.lottery_activations import ONE_DIMENSION
-from rosetta_scaling.companions.lottery_figures import NAMES, each_run, width_axis
+from rosetta_scaling.companions.lottery.activations import ONE_DIMENSION
+from rosetta_scaling.companions.lottery.figures import NAMES, each_run, width_axis
 from rosetta_scaling.report.figures import style
 
 TARGET_TITLES = {ONE_DIMENSION: "one input", "distinct": "distinct eigenvalues", "isotropic": "equal eigenvalues"}

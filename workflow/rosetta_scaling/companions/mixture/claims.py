@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
-from rosetta_scaling.companions.mixture import matching_share
-from rosetta_scaling.companions.mixture_rosetta_claims import PAPER, cell, judge_rosetta, reach
+from rosetta_scaling.companions.mixture.networks import matching_share
+from rosetta_scaling.companions.mixture.rosetta_claims import PAPER, cell, judge_rosetta, reach
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 
 NEGLIGIBLE = 1e-3  # of a loss that is 1 where nothing is learned

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, claim, combine, inside
 from rosetta_scaling.claims.fits import CLOSER
-from rosetta_scaling.companions.depth_claims import PAPER, beside_control, cell
+from rosetta_scaling.companions.depth.claims import PAPER, beside_control, cell
 from rosetta_scaling.config.companions.depth import DepthSettings
 
 

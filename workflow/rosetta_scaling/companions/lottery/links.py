@@ -15,7 +15,7 @@ from scipy.signal import argrelmin
 from scipy.spatial import cKDTree
 from scipy.stats import norm
 
-from rosetta_scaling.companions.lottery_results import Run, resample_counts
+from rosetta_scaling.companions.lottery.results import Run, resample_counts
 from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.numerics.intervals import of_draws, of_resamples
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.companions import mixture_linear as linear
-from rosetta_scaling.companions.mixture import Mixture, seed_of
+from rosetta_scaling.companions.mixture import linear
+from rosetta_scaling.companions.mixture.networks import Mixture, seed_of
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.store.progress import Reporter
 

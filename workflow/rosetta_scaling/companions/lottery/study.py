@@ -4,9 +4,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.companions import lottery_claims, lottery_links, lottery_results
-from rosetta_scaling.companions.lottery_activations import activation_table
-from rosetta_scaling.companions.lottery_ensembles import ensemble_table
+from rosetta_scaling.companions.lottery import (
+    claims as lottery_claims,
+)
+from rosetta_scaling.companions.lottery import (
+    links as lottery_links,
+)
+from rosetta_scaling.companions.lottery import (
+    results as lottery_results,
+)
+from rosetta_scaling.companions.lottery.activations import activation_table
+from rosetta_scaling.companions.lottery.ensembles import ensemble_table
 from rosetta_scaling.config.companions.lottery import LotterySettings
 
 FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what a figure of losses draws of the fits
@@ -14,8 +22,8 @@ FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what a figure
 
 def run_job(settings: LotterySettings, job: str, device: object, folder: Path) -> None:
     """Train all widths with one activation: for one length, or on the quadratic form."""
-    from rosetta_scaling.companions.lottery import square_job
-    from rosetta_scaling.companions.lottery_quadratic import quadratic_job
+    from rosetta_scaling.companions.lottery.networks import square_job
+    from rosetta_scaling.companions.lottery.quadratic import quadratic_job
 
     path, (kind, what) = folder / lottery_results.NETWORKS, job.split("-")
     if kind == "quadratic":
@@ -48,8 +56,7 @@ def judge(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> list[di
 
 
 def draw(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
-    from rosetta_scaling.companions import lottery_figures as figures
-    from rosetta_scaling.companions import lottery_link_figures as link_figures
+    from rosetta_scaling.companions.lottery import figures, link_figures
 
     losses = tables["losses"].merge(tables["fits"][FITTED])
     better = tables["ensembles"][tables["ensembles"].group == "good half"]
