@@ -28,7 +28,7 @@ def checkout(folder: Path) -> Path:
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
     """`make study` without the set-up, in a process group of its own; everything it prints goes to folder/printed."""
-    command = [sys.executable, "-m", "rosetta_scaling.run", "--cores", "2", *arguments]
+    command = [sys.executable, "-m", "rosetta_scaling.jobs.run", "--cores", "2", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
     with open(folder / "printed", "w") as printed:
         return subprocess.Popen(

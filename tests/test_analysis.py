@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rosetta_scaling import WORKFLOW, tables
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.config.study import NULLS, Criterion, load, parse
 from rosetta_scaling.fits.counts import fit_counts
@@ -18,6 +18,7 @@ from rosetta_scaling.nulls.variants import displacements
 from rosetta_scaling.points.counts import Point, survivors
 from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
+from rosetta_scaling.stages import tables
 from rosetta_scaling.store.tables import StudyError, read_table, write_json, write_table
 
 TOP1, TOP2 = Criterion(), Criterion(k=2)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rosetta_scaling.jobs import LOG_BYTES
+from rosetta_scaling.jobs.job import LOG_BYTES
 from rosetta_scaling.store.tables import write_table
 
 JOB = """
@@ -20,7 +20,7 @@ import sys, time
 from pathlib import Path
 
 from types import SimpleNamespace
-from rosetta_scaling import jobs
+from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.store.tables import atomic
 
 with jobs.job(SimpleNamespace(rule="rule_of_a_test", log=[sys.argv[1]])), atomic(sys.argv[2]) as part:
@@ -58,10 +58,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rosetta_scaling.jobs import LOG_BYTES
+from rosetta_scaling.jobs.job import LOG_BYTES
 from rosetta_scaling.store.tables import write_table
 from types import SimpleNamespace
-from rosetta_scaling import jobs
+from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.store.tables import read_table, write_json
 with jobs.job(SimpleNamespace(rule="measure", log=[{str(log)!r}])):
 {textwrap.indent(textwrap.dedent(body), "    ")}

@@ -14,21 +14,11 @@ from hypothesis import strategies as st
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
-from rosetta_scaling.companions.lottery import (
-    links as lottery_links,
-)
-from rosetta_scaling.companions.lottery import (
-    networks as lottery,
-)
-from rosetta_scaling.companions.lottery import (
-    quadratic as lottery_quadratic,
-)
-from rosetta_scaling.companions.lottery import (
-    results as lottery_results,
-)
-from rosetta_scaling.companions.lottery import (
-    study as lottery_study,
-)
+from rosetta_scaling.companions.lottery import links as lottery_links
+from rosetta_scaling.companions.lottery import networks as lottery
+from rosetta_scaling.companions.lottery import quadratic as lottery_quadratic
+from rosetta_scaling.companions.lottery import results as lottery_results
+from rosetta_scaling.companions.lottery import study as lottery_study
 from rosetta_scaling.companions.lottery.activations import activation_rows, neuron_values
 from rosetta_scaling.companions.lottery.claims import judge
 from rosetta_scaling.companions.lottery.ensembles import bias_and_variance, ensemble_table

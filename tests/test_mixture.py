@@ -16,27 +16,13 @@ from scipy import optimize
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
-from rosetta_scaling.companions.mixture import (
-    claims as mixture_claims,
-)
-from rosetta_scaling.companions.mixture import (
-    figures as mixture_figures,
-)
-from rosetta_scaling.companions.mixture import (
-    intervals as mixture_intervals,
-)
-from rosetta_scaling.companions.mixture import (
-    linear as mixture_linear,
-)
-from rosetta_scaling.companions.mixture import (
-    relu as mixture_relu,
-)
-from rosetta_scaling.companions.mixture import (
-    retention as mixture_retention,
-)
-from rosetta_scaling.companions.mixture import (
-    rosetta as mixture_rosetta,
-)
+from rosetta_scaling.companions.mixture import claims as mixture_claims
+from rosetta_scaling.companions.mixture import figures as mixture_figures
+from rosetta_scaling.companions.mixture import intervals as mixture_intervals
+from rosetta_scaling.companions.mixture import linear as mixture_linear
+from rosetta_scaling.companions.mixture import relu as mixture_relu
+from rosetta_scaling.companions.mixture import retention as mixture_retention
+from rosetta_scaling.companions.mixture import rosetta as mixture_rosetta
 from rosetta_scaling.companions.mixture.networks import (
     Mixture,
     compute_optimal_excess,

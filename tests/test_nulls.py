@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from rosetta_scaling import pairs
 from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.stages import matches as pairs
 from rosetta_scaling.store.tables import file_states
 
 LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)])

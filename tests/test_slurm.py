@@ -37,7 +37,7 @@ class Run:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        command = [sys.executable, "-m", "rosetta_scaling.run", NAME, "--profile", "site"]
+        command = [sys.executable, "-m", "rosetta_scaling.jobs.run", NAME, "--profile", "site"]
         environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
         with open(folder / "printed", "a") as printed:
             self.process = subprocess.Popen(

@@ -5,7 +5,7 @@ import re
 import yte
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.orphans import PREFIX
+from rosetta_scaling.jobs.orphans import PREFIX
 
 PROFILE = (WORKFLOW / "profiles/slurm/config.yaml").read_text()
 RULE = re.compile(r"(?ms)^rule (\w+):\n(.*?)(?=^\S|\Z)")

@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 
-from rosetta_scaling.status import Job, read_log, read_logs, stages, status_text
+from rosetta_scaling.jobs.status import Job, read_log, read_logs, stages, status_text
 
 ENDS = {
     "good": "log.info('half way')",
@@ -26,7 +26,7 @@ def start(path, end: str) -> subprocess.Popen:
     code = f"""
         import logging, os, time
         from types import SimpleNamespace
-        from rosetta_scaling import jobs
+        from rosetta_scaling.jobs import job as jobs
         from rosetta_scaling.store.tables import StudyError
         log = logging.getLogger("rosetta_scaling.measure")
         with jobs.job(SimpleNamespace(rule="measure", log=[{str(path)!r}])):

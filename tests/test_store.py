@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from rosetta_scaling import run
+from rosetta_scaling.jobs import run
 from rosetta_scaling.store.tables import (
     StudyError,
     TensorFile,

@@ -200,7 +200,7 @@ def test_a_second_run_does_nothing(finished):
 
 def test_the_status_tells_what_is_done_and_what_waits(finished):
     def status() -> str:
-        command = [sys.executable, "-m", "rosetta_scaling.status", "smoke"]
+        command = [sys.executable, "-m", "rosetta_scaling.jobs.status", "smoke"]
         return subprocess.run(command, cwd=finished, capture_output=True, text=True, check=True).stdout
 
     assert "91 of 91 jobs are done." in status()

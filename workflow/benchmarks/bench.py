@@ -25,11 +25,11 @@ import torch
 from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
-from rosetta_scaling import jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.activations.extract import extract
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import study as config
+from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.correlation import Moments, match_tile, merge_tiles
 from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches

@@ -6,7 +6,8 @@
 from pathlib import Path
 
 from rosetta_scaling.config import study as configuration
-from rosetta_scaling import jobs, versions
+from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling import versions
 from rosetta_scaling.nulls.calibration import DECOYS
 from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.layout.layout import (

@@ -1,4 +1,4 @@
-from rosetta_scaling import jobs
+from rosetta_scaling.jobs import job as jobs
 
 with jobs.job(snakemake):
     from rosetta_scaling.units.text import index_tokens

@@ -1,9 +1,9 @@
-from rosetta_scaling import jobs
+from rosetta_scaling.jobs import job as jobs
 
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.judge_study import write_requests
+    from rosetta_scaling.stages.judge import write_requests
 
     layout, wildcards = jobs.layout(snakemake), snakemake.wildcards
     folder = Path(snakemake.output.requests).parent

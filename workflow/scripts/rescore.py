@@ -1,9 +1,9 @@
-from rosetta_scaling import jobs
+from rosetta_scaling.jobs import job as jobs
 
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.pairs import rescore_group
+    from rosetta_scaling.stages.matches import rescore_group
     from rosetta_scaling.store.tables import digest, file_states
 
     layout, group = jobs.layout(snakemake), snakemake.wildcards.group

@@ -4,15 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.companions.depth import (
-    claims as depth_claims,
-)
-from rosetta_scaling.companions.depth import (
-    real_claims as depth_real_claims,
-)
-from rosetta_scaling.companions.depth import (
-    results as depth_results,
-)
+from rosetta_scaling.companions.depth import claims as depth_claims
+from rosetta_scaling.companions.depth import real_claims as depth_real_claims
+from rosetta_scaling.companions.depth import results as depth_results
 from rosetta_scaling.companions.depth.chinchilla import chinchilla_table, read_runs
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.store.tables import read_table

@@ -4,15 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.companions.lottery import (
-    claims as lottery_claims,
-)
-from rosetta_scaling.companions.lottery import (
-    links as lottery_links,
-)
-from rosetta_scaling.companions.lottery import (
-    results as lottery_results,
-)
+from rosetta_scaling.companions.lottery import claims as lottery_claims
+from rosetta_scaling.companions.lottery import links as lottery_links
+from rosetta_scaling.companions.lottery import results as lottery_results
 from rosetta_scaling.companions.lottery.activations import activation_table
 from rosetta_scaling.companions.lottery.ensembles import ensemble_table
 from rosetta_scaling.config.companions.lottery import LotterySettings

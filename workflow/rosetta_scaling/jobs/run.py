@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.orphans import end_orphans
+from rosetta_scaling.jobs.orphans import end_orphans
 from rosetta_scaling.store.tables import NO_LOCKS, sweep
 
 LOCK = Path(".snakemake/rosetta-run.lock")

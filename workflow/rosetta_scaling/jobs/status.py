@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from rosetta_scaling.run import command_for, configuration_of
+from rosetta_scaling.jobs.run import command_for, configuration_of
 
 BEGAN = re.compile(r"(?P<rule>\w+) began at (?P<time>\S+ \S+) on (?P<host>\S+), process (?P<process>\d+)")
 ENDED = re.compile(r"(?P<rule>\w+) took (?P<seconds>[\d.]+) s, peak memory (?P<memory>[\d,]+) MB")
