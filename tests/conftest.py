@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from rosetta_scaling.config.study import Family, Size
-from rosetta_scaling.networks.training.trainer import make_config, new_model
-from rosetta_scaling.store.tables import TensorFile, write_json
+from rosetta_scaling.networks.training.architectures import make_config, new_model
+from rosetta_scaling.store.tables import write_json
+from rosetta_scaling.store.tensors import TensorFile
 
 ARCHITECTURES = ("gpt_neox", "bloom", "llama", "gpt2")
 

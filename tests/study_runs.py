@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.layout.layout import FIT_TABLES, STUDY_TABLES
+from rosetta_scaling.schemas.names import FIT_TABLES, STUDY_TABLES
 from rosetta_scaling.store.tables import read_table
 
 ROOT = WORKFLOW.parent

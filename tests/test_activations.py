@@ -21,12 +21,15 @@ from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
-from rosetta_scaling.layout.layout import layer_and_channel
-from rosetta_scaling.networks.loading import describe, load_model
+from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
 from rosetta_scaling.selectivity.input_side import input_metrics
-from rosetta_scaling.store.tables import StudyError, TensorFile, read_table, read_tensors, write_tensors
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table
+from rosetta_scaling.store.tensors import TensorFile, read_tensors, write_tensors
 from rosetta_scaling.units.labels import label_units
+from rosetta_scaling.units.neurons import layer_and_channel
 
 CPU = torch.device("cpu")
 CHUNK = 16  # so that several chunks and shards exist

@@ -13,13 +13,16 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.config.study import NULLS, Criterion, load, parse
 from rosetta_scaling.fits.counts import fit_counts
-from rosetta_scaling.layout.layout import POINT_TABLES, Layout
-from rosetta_scaling.nulls.variants import displacements
-from rosetta_scaling.points.counts import Point, survivors
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.points.counts import survivors
+from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
-from rosetta_scaling.stages import tables
-from rosetta_scaling.store.tables import StudyError, read_table, write_json, write_table
+from rosetta_scaling.schemas.names import POINT_TABLES
+from rosetta_scaling.stages import points, tables
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table, write_json, write_table
+from rosetta_scaling.units.groups import displacements
 
 TOP1, TOP2 = Criterion(), Criterion(k=2)
 
@@ -120,12 +123,12 @@ def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout,
         layout=layout, anchor="neox-r3", others=["bloom-r3", "llama-r3"], neurons=7, widths={"neox-r3": [4, 3]},
         real=(dict(zip(("bloom-r3", "llama-r3"), real, strict=True)), {}),
     )  # fmt: skip
-    monkeypatch.setattr(tables, "Point", lambda *about: point if about == (layout, "c", "r3") else None)
+    monkeypatch.setattr(points, "Point", lambda *about: point if about == (layout, "c", "r3") else None)
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
-        monkeypatch.setattr(tables, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]}))
+        monkeypatch.setattr(points, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]}))
     for name in ("decomposition", "isolation"):
-        monkeypatch.setattr(tables, f"point_{name}", lambda _, name=name: pd.DataFrame({name: [7]}))
-    tables.write_rosetta(layout, "c", "r3", "rosetta.parquet")
+        monkeypatch.setattr(points, f"point_{name}", lambda _, name=name: pd.DataFrame({name: [7]}))
+    points.write_rosetta(layout, "c", "r3", "rosetta.parquet")
     table = read_table("rosetta.parquet")
     assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
     assert table.layer.tolist() == [0, 0, 0, 0, 1, 1, 1]

@@ -16,7 +16,8 @@ from rosetta_scaling.networks.audit import fingerprints
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.audit.independence import audit, refusals, require_independent
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
-from rosetta_scaling.store.tables import StudyError, read_table, write_table
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table, write_table
 
 HIDDEN = 32
 

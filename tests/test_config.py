@@ -12,7 +12,7 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config import reference as config_reference
 from rosetta_scaling.config import study as config
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 ROOT = WORKFLOW.parent
 
@@ -218,7 +218,10 @@ def test_how_a_pair_is_matched_decides_no_result(values, key):
 
 def test_jobs_on_tables_need_no_torch():
     """Their environment (envs/cpu.yaml) has none."""
-    modules = "tables polarization_tables judge_study judge_client figures report provenance"
+    modules = (
+        "stages.tables stages.points stages.claims stages.polarization stages.judge selectivity.judge.client "
+        "report.figures.counts report.pages report.provenance stages.report stages.fits"
+    )
     names = ", ".join(f"rosetta_scaling.{name}" for name in modules.split())
     code = f"import sys, {names}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -19,6 +19,7 @@ from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.corpora import embedded as corpus_packages
 from rosetta_scaling.corpora import readers as corpus_sources
 from rosetta_scaling.corpora.near_duplicates import NearDuplicates, jaccard, shingles
+from rosetta_scaling.store import digests
 from rosetta_scaling.store import tables as store
 
 WORDS = [f"word{i}" for i in range(400)]
@@ -84,7 +85,7 @@ def test_order_of_files_does_not_matter(tmp_path, monkeypatch):
     assert one == two
     assert one["totals"]["left_out_by_cap"] > 0
     paths = [tmp_path / name / "documents.parquet" for name in ("one", "two")]
-    assert store.file_sha256(paths[0]) == store.file_sha256(paths[1])
+    assert digests.file_sha256(paths[0]) == digests.file_sha256(paths[1])
 
 
 def test_order_of_reading_does_not_matter_when_memory_is_bounded():
@@ -321,7 +322,7 @@ def test_identity_follows_content_and_settings(tmp_path):
     first = corpus.corpus_identity(options(path=str(root)), memo)
     assert corpus.corpus_identity(options(path=str(root)), memo) == first
     assert corpus.corpus_identity(options(path=str(root)), None) == first
-    assert store.digest(corpus.corpus_identity(options(path=str(root), seed=1), memo)) != store.digest(first)
+    assert digests.digest(corpus.corpus_identity(options(path=str(root), seed=1), memo)) != digests.digest(first)
     (root / "law" / "0.txt").write_text(prose("other"))
     changed = corpus.corpus_identity(options(path=str(root)), memo)
     assert changed != first
@@ -333,7 +334,7 @@ def test_identity_reads_unchanged_files_once(tmp_path, monkeypatch):
     twin = root / "law" / "twin.txt"  # the same content under two names
     twin.write_text((root / "law" / "0.txt").read_text())
     first = corpus.corpus_identity(options(path=str(root)), memo)
-    monkeypatch.setattr(store, "file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(digests, "file_sha256", lambda path: pytest.fail(f"{path} was read again"))
     assert corpus.corpus_identity(options(path=str(root)), memo) == first
     assert len(first["files"]) == 61
 

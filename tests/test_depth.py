@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import load
-from rosetta_scaling.layout.layout import Layout, layer_and_channel
-from rosetta_scaling.points.counts import Point
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.points.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
+from rosetta_scaling.points.point import Point
 from rosetta_scaling.store.tables import write_json
+from rosetta_scaling.units.neurons import layer_and_channel
 
 CHOSEN = "mutual_top1"
 WIDTHS = {"neox-r3": [4, 4, 4], "bloom-r3": [3] * 5, "llama-r3": [6, 6]}

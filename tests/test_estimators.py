@@ -24,7 +24,7 @@ from rosetta_scaling.power_laws.estimators import (
     theil_sen,
 )
 from rosetta_scaling.power_laws.random_effects import fit_measured
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 SIZES = 192 * 2.0 ** np.arange(8)
 LOGARITHMIC = ("ols", "theil_sen")

@@ -26,19 +26,21 @@ from rosetta_scaling.fits.tables import (
     pooled_table,
     rivals_table,
     uncertainty_table,
-    write_fits,
 )
 from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.fits.theory.simulation import simulate
-from rosetta_scaling.layout.layout import FIT_TABLES, Layout
-from rosetta_scaling.points.counts import Point
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.points.point import Point
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
 from rosetta_scaling.report.figures.fits import multiverse_data, rivals_data
 from rosetta_scaling.report.figures.style import COLOURS
-from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table
+from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.stages.fits import write_fits
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
 
 TOP1, HALF = "mutual_top1", "mutual_top1_r0.5"
 NEURONS = 192 * 2.0 ** np.arange(5)

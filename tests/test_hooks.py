@@ -9,7 +9,6 @@ import transformers
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from rosetta_scaling.matching.tiles import config_size
 from rosetta_scaling.networks import self_check
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.mlps import (
@@ -20,9 +19,10 @@ from rosetta_scaling.networks.mlps import (
     read_inputs,
     weight_out,
 )
+from rosetta_scaling.networks.model_sizes import config_size
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import PUBLIC, describe, public_config, public_models
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 HIDDEN, WIDTH = 32, 60
 SIZES = {"hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": WIDTH}

@@ -25,9 +25,15 @@ from rosetta_scaling.config.study import Family
 from rosetta_scaling.networks.fetch import convert as hub_convert
 from rosetta_scaling.networks.fetch import transfer as hub_transfer
 from rosetta_scaling.networks.fetch.hub import download
+from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.loading import load_model
-from rosetta_scaling.networks.training.trainer import _save_tokenizer, new_model, train_tokenizer
-from rosetta_scaling.store.tables import StudyError, file_sha256, model_files, read_json, read_tensors, write_json
+from rosetta_scaling.networks.training.architectures import new_model
+from rosetta_scaling.networks.training.tokenizers import train_tokenizer
+from rosetta_scaling.networks.training.trainer import _save_tokenizer
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, write_json
+from rosetta_scaling.store.tensors import read_tensors
 
 WEIGHTS = "model.safetensors"
 JUNK = (

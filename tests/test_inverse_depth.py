@@ -37,7 +37,9 @@ from rosetta_scaling.companions.depth.real_figures import draw_language, draw_ru
 from rosetta_scaling.companions.depth.rosetta import add_layers, alignment, best_partners, kappa, layer_matrix
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
-from rosetta_scaling.store.tables import StudyError, read_table, read_tensors
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table
+from rosetta_scaling.store.tensors import read_tensors
 
 TINY = DepthSettings(
     width=4, hidden=8, teacher_depth=16, depths=(2, 4, 8), teachers=2, pool=256, batch=16, steps=(10, 20), inputs=256

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from types import SimpleNamespace
 from rosetta_scaling.jobs import job as jobs
-from rosetta_scaling.store.tables import atomic
+from rosetta_scaling.store.atomic import atomic
 
 with jobs.job(SimpleNamespace(rule="rule_of_a_test", log=[sys.argv[1]])), atomic(sys.argv[2]) as part:
     part.mkdir()

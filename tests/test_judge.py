@@ -24,7 +24,8 @@ from rosetta_scaling.selectivity.judge.questions import (
     judge_summary,
     judge_table,
 )
-from rosetta_scaling.store.tables import StudyError, read_table, write_table
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table, write_table
 
 KEY = "sk-secret-0123456789"
 FILLER = [f"filler{i}" for i in range(200)]

@@ -10,7 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling.config.study import Family, Ladder, Size
 from rosetta_scaling.networks.training import trainer as ladder
-from rosetta_scaling.store.tables import read_json, read_tensors, write_table
+from rosetta_scaling.networks.training.tokenizers import SPLITS, prepare_text, train_tokenizer
+from rosetta_scaling.store.tables import read_json, write_table
+from rosetta_scaling.store.tensors import read_tensors
 
 CPU = torch.device("cpu")
 SIZE = Size(hidden_size=8, layers=1, heads=2, learning_rate=1e-2)
@@ -32,7 +34,7 @@ def text(tmp_path_factory):
 @pytest.fixture
 def prepared(text, tmp_path, architecture):
     family = Family(architecture=architecture, vocabulary=300, seed=3)
-    ladder.prepare_text(text, family, tmp_path / "text")
+    prepare_text(text, family, tmp_path / "text")
     return family, tmp_path
 
 
@@ -111,7 +113,7 @@ def test_learning_rate_rises_then_falls():
 
 def test_tokenizers_differ_between_families_and_decode_what_they_encode(text):
     texts = pd.read_parquet(text).text.tolist()
-    made = {name: ladder.train_tokenizer(texts, Family(architecture=name, vocabulary=700)) for name in ladder.SPLITS}
+    made = {name: train_tokenizer(texts, Family(architecture=name, vocabulary=700)) for name in SPLITS}
     sample = "def f(x):\n    return x_1 + 1234  # naïve 日本"
     assert len({tuple(t.encode(sample).offsets) for t in made.values()}) == len(made)
     for tokenizer in made.values():

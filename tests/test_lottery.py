@@ -26,7 +26,8 @@ from rosetta_scaling.companions.lottery.links import alike, asymmetry, coordinat
 from rosetta_scaling.companions.lottery.networks import Networks, initial_values, learning_rates, train, train_square
 from rosetta_scaling.companions.lottery.results import Run, best_piecewise_linear, midpoints
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, LotterySettings
-from rosetta_scaling.store.tables import read_table, read_tensors
+from rosetta_scaling.store.tables import read_table
+from rosetta_scaling.store.tensors import read_tensors
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -82,8 +83,8 @@ def test_numbers_of_seeds():
 
 
 def test_tables_claims_and_figures_need_no_torch():
-    names = ("settings", "results", "ensembles", "links", "activations", "claims", "link_claims", "study")
-    modules = ", ".join(f"rosetta_scaling.companions.lottery_{name}" for name in names)
+    names = ("results", "ensembles", "links", "activations", "claims", "link_claims", "study")
+    modules = ", ".join(f"rosetta_scaling.companions.lottery.{name}" for name in names)
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -18,7 +18,7 @@ from rosetta_scaling.matching import correlation
 from rosetta_scaling.matching.correlation import add_products, match_tile, match_tile_or_quarters, merge_tiles
 from rosetta_scaling.matching.neighbours import Neighbours, best_in_rows, mutual_matches
 from rosetta_scaling.matching.tiles import Tile, tiles
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 UNITS, CHUNK = 400, 25
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and only Linux limits the data of a process")

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from rosetta_scaling.selectivity.contexts import strongest_contexts, text_features, windows
 from rosetta_scaling.selectivity.monosemanticity import auc, context_monoscore, detection, embed, monoscore
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Importing from 'sentence_transformers.models':DeprecationWarning")
 

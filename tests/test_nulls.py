@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from rosetta_scaling.config.study import NULLS
-from rosetta_scaling.stages import matches as pairs
-from rosetta_scaling.store.tables import file_states
+from rosetta_scaling.stages import nulls as pairs
+from rosetta_scaling.store.digests import file_states
 
 LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)])
 

@@ -23,7 +23,10 @@ from rosetta_scaling.networks.audit.independence import audit, refusals
 from rosetta_scaling.networks.fetch import packages as package_weights
 from rosetta_scaling.networks.fetch.packages import DownloadError, fetch, registry, unpack
 from rosetta_scaling.networks.loading import load_model
-from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, read_tensors
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json
+from rosetta_scaling.store.tensors import read_tensors
 
 CACHE = WORKFLOW.parent / "results/cache/wheels"  # of downloads, for all sessions of tests
 PARAPHRASES = [

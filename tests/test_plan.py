@@ -12,11 +12,14 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units, load, parse
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.tiles import ModelSize, Tile, folder_size, make_plan, tiles, trained_size
-from rosetta_scaling.networks.loading import describe, load_model
+from rosetta_scaling.matching.tiles import Tile, tiles
+from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.networks.manifests import describe
+from rosetta_scaling.networks.model_sizes import ModelSize, folder_size, trained_size
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
+from rosetta_scaling.planning.plan import make_plan
 from rosetta_scaling.planning.tables import pair_plans, plan_table
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,8 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE
 from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.config.study import load
-from rosetta_scaling.layout.layout import POLARIZATION_TABLES, Layout
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.schemas.names import POLARIZATION_TABLES
 from rosetta_scaling.selectivity.kinds import FAMILIES
 from rosetta_scaling.selectivity.polarization import tables as polarization_tables
 from rosetta_scaling.selectivity.polarization.confounds import BALANCED, adjust, imbalance, normal_score
@@ -32,7 +33,8 @@ from rosetta_scaling.selectivity.polarization.effects import (
     rank_biserial,
     slope,
 )
-from rosetta_scaling.selectivity.polarization.tables import NeuronSet, metric_rows, neuron_sets, write_polarization
+from rosetta_scaling.selectivity.polarization.tables import NeuronSet, metric_rows
+from rosetta_scaling.stages.polarization import neuron_sets, write_polarization
 from rosetta_scaling.store.tables import read_table, write_table
 
 INTERVAL = ("placebo", "placebo_low", "placebo_high")

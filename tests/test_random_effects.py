@@ -9,7 +9,7 @@ from scipy import optimize, stats
 
 from rosetta_scaling.power_laws.estimators import ols
 from rosetta_scaling.power_laws.random_effects import fit_measured, meta_regression, pool
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 SIZES = 192 * 2.0 ** np.arange(8)
 VARIED = np.array([14, 40, 33, 90, 80.0])

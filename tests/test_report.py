@@ -20,10 +20,10 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.config.study import NULLS, load, parse
-from rosetta_scaling.fits.tables import write_fits
 from rosetta_scaling.fits.theory.model import isolation_of_correlation, rank_slope
 from rosetta_scaling.fits.theory.simulation import simulate as simulate_theory
-from rosetta_scaling.layout.layout import FIT_TABLES, Layout
+from rosetta_scaling.formatting import number
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.report.figures.counts import (
     FIGURES,
     TABLES,
@@ -38,11 +38,14 @@ from rosetta_scaling.report.figures.counts import (
     make_figures,
 )
 from rosetta_scaling.report.figures.data import DECOMPOSED, counts_data, decomposition_data
-from rosetta_scaling.report.figures.style import MINUS, number
+from rosetta_scaling.report.figures.style import MINUS
 from rosetta_scaling.report.pages import write_report
+from rosetta_scaling.schemas.names import FIT_TABLES
 from rosetta_scaling.selectivity.polarization.confounds import adjust
 from rosetta_scaling.selectivity.polarization.effects import mean_against_placebo, placebo_sets, polarization, slope
-from rosetta_scaling.store.tables import StudyError, read_json, read_table, write_json, write_table
+from rosetta_scaling.stages.fits import write_fits
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
 
 FAMILIES = {"gpt2": 0, "llama": 1, "neox": 2}
 CURVES = {"gpt2--llama": ("gpt2", "llama"), "gpt2--neox": ("gpt2", "neox"), "all": ("gpt2", "llama", "neox")}

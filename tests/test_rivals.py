@@ -7,7 +7,7 @@ from scipy import optimize, stats
 
 from rosetta_scaling.power_laws.estimators import fit_power_law
 from rosetta_scaling.power_laws.rivals import FORMS, compare, influence, predict
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 X = 192 * 2.0 ** np.arange(8)
 U = np.log(X)

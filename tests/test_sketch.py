@@ -9,20 +9,14 @@ import torch
 from conftest import MemorySource, assert_best, oracle
 from torch.testing import assert_close
 
-from rosetta_scaling.matching import sketch
+from rosetta_scaling.matching import candidates as candidates_module
+from rosetta_scaling.matching import rescoring, sketch
 from rosetta_scaling.matching import tiles as plan
+from rosetta_scaling.matching.candidates import Candidates, find_candidates
 from rosetta_scaling.matching.correlation import add_products
 from rosetta_scaling.matching.neighbours import Neighbours, mutual_matches
-from rosetta_scaling.matching.sketch import (
-    Candidates,
-    Sketch,
-    error_bound,
-    find_candidates,
-    match_by_sketch,
-    rescore,
-    signs,
-    write_sketch,
-)
+from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
+from rosetta_scaling.matching.sketch import Sketch, error_bound, signs, write_sketch
 from rosetta_scaling.matching.tiles import Tile, tiles
 
 CPU = torch.device("cpu")
@@ -256,7 +250,7 @@ class Fragile(MemorySource):
 
 @pytest.mark.parametrize("lasts", [0, 7, 40, 63, 70])  # of 40 chunks a pass: in the first, between, in the second
 def test_killed_passes_go_on_and_end_the_same(tmp_path, monkeypatch, lasts):
-    monkeypatch.setattr("rosetta_scaling.running_sums.SAVE_SECONDS", 0)
+    monkeypatch.setattr("rosetta_scaling.numerics.running_sums.SAVE_SECONDS", 0)
     values = {name: population(seed, 60) for seed, name in enumerate("ab")}
     sketches = {name: sketched(tmp_path / name, x, 512) for name, x in values.items()}
     some = torch.arange(60).expand(2, -1)
@@ -314,14 +308,14 @@ class Match:
             candidates[a, b] = find_candidates(self.sketches[a], self.sketches[b], cut, k, limit, CPU, dtype)
         self.passes_before = {name: source.passes for name, source in self.sources.items()}
         self.uncertain = {}
-        real = sketch.exact_rows
+        real = rescoring.exact_rows
 
         def exact_rows(sources, sketches, rows, *more):
             self.uncertain = rows
             return real(sources, sketches, rows, *more)
 
         with monkeypatch.context() as patch:
-            patch.setattr(sketch, "exact_rows", exact_rows)
+            patch.setattr(rescoring, "exact_rows", exact_rows)
             self.found = match_by_sketch(self.sources, self.sketches, candidates, k, CPU)
 
     def assert_agrees(self) -> None:
@@ -384,15 +378,15 @@ def test_every_model_is_read_once_per_pass(tmp_path, monkeypatch, slots):
 
 def test_a_forged_certificate_does_not_pass(tmp_path, monkeypatch):
     """When sketches are said not to err and nothing to be left out, wrong winners are certified, and it shows."""
-    real = sketch._within_error
+    real = candidates_module._within_error
 
     def nothing_is_left_out(best, k, variance):
         chosen, left_out = real(best, k, variance)
         return chosen, torch.full_like(left_out, -torch.inf)
 
-    monkeypatch.setattr(sketch, "STANDARD_ERRORS", 0.0)
+    monkeypatch.setattr(rescoring, "STANDARD_ERRORS", 0.0)
     Match(tmp_path / "few", monkeypatch, 512, 1).assert_agrees()  # what was seen to err is still believed
-    monkeypatch.setattr(sketch, "_within_error", nothing_is_left_out)
+    monkeypatch.setattr(candidates_module, "_within_error", nothing_is_left_out)
     forged = Match(tmp_path / "forged", monkeypatch, 512, 1)
     assert min(forged.certified()) > 0.9
     with pytest.raises(AssertionError):
@@ -402,7 +396,7 @@ def test_a_forged_certificate_does_not_pass(tmp_path, monkeypatch):
 def test_an_error_larger_than_six_is_believed(tmp_path, monkeypatch):
     """Where a re-scored pair deviates more than the bound allows, the bound is widened and fewer are certified."""
     before = Match(tmp_path / "a", monkeypatch, 8192, 1)
-    real = sketch.find_candidates
+    real = candidates_module.find_candidates
 
     def far_off(*arguments):
         found = real(*arguments)

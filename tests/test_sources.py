@@ -18,10 +18,13 @@ from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.study import Networks
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching import tiles as plan
-from rosetta_scaling.networks.loading import load_model, register, untrained_model, write_untrained
+from rosetta_scaling.networks.loading import load_model, untrained_model, write_untrained
+from rosetta_scaling.networks.manifests import register
+from rosetta_scaling.networks.model_sizes import config_size
 from rosetta_scaling.planning.tables import download_bytes
-from rosetta_scaling.store.tables import StudyError, file_sha256, read_json, write_json
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, write_json
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 50}
@@ -150,7 +153,7 @@ def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
 
 def test_every_package_has_what_a_plan_needs():
     for name, entry in yaml.safe_load((WORKFLOW / "models/packages.yaml").read_text()).items():
-        size = plan.config_size(entry["config"], name)
+        size = config_size(entry["config"], name)
         assert size.neurons > 4000, name
         assert size.vocabulary > 30_000, name
         layout = study(a={"source": "package", "models": {"r0": name}}, b=hub("facebook/opt-125m@main"))

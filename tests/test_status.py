@@ -27,7 +27,7 @@ def start(path, end: str) -> subprocess.Popen:
         import logging, os, time
         from types import SimpleNamespace
         from rosetta_scaling.jobs import job as jobs
-        from rosetta_scaling.store.tables import StudyError
+        from rosetta_scaling.store.errors import StudyError
         log = logging.getLogger("rosetta_scaling.measure")
         with jobs.job(SimpleNamespace(rule="measure", log=[{str(path)!r}])):
             {ENDS[end]}

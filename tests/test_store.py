@@ -16,20 +16,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from rosetta_scaling.jobs import run
-from rosetta_scaling.store.tables import (
-    StudyError,
-    TensorFile,
-    alone,
-    atomic,
-    digest,
-    open_tensors,
-    read_json,
-    read_table,
-    read_tensors,
-    write_json,
-    write_table,
-    write_tensors,
-)
+from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tensors import TensorFile, open_tensors, read_tensors, write_tensors
 
 TABLE = pd.DataFrame({"a": np.random.default_rng(0).normal(size=500), "b": ["x", "y"] * 250})
 WRITERS = {
@@ -286,7 +277,7 @@ def test_files_are_as_open_as_the_umask_says(tmp_path, umask, expected):
 def test_two_processes_do_not_work_in_one_folder(tmp_path):
     code = f"""
         import time
-        from rosetta_scaling.store.tables import alone
+        from rosetta_scaling.store.atomic import alone
         with alone({str(tmp_path / "work")!r}):
             open({str(tmp_path / "trace")!r}, "a").write("in ")
             time.sleep(0.5)
@@ -301,7 +292,7 @@ def test_a_file_system_without_locks_is_no_hindrance(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("rosetta_scaling.store.fcntl.flock", refuse)
+    monkeypatch.setattr("rosetta_scaling.store.atomic.fcntl.flock", refuse)
     with alone(tmp_path / "work"):
         pass
 

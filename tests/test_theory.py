@@ -12,7 +12,7 @@ from scipy import integrate, optimize, sparse, stats
 from rosetta_scaling.fits.theory import model as theory
 from rosetta_scaling.fits.theory import simulation as theory_simulation
 from rosetta_scaling.fits.theory.simulation import activations, mutual_best, network, recovered_exponent, simulate
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 BETAS = st.floats(1.01, 10)
 NEURONS = st.floats(0, 12).map(lambda exponent: 10**exponent)

@@ -7,16 +7,10 @@ from conftest import MemorySource, oracle
 from scipy import stats
 
 from rosetta_scaling.activations.sources import circular
-from rosetta_scaling.nulls.transforms import (
-    Gaussian,
-    OfUnits,
-    Rotated,
-    Selected,
-    Shuffled,
-    generator,
-    random_rotation,
-)
-from rosetta_scaling.nulls.variants import displacements, document_groups
+from rosetta_scaling.matching.subsets import OfUnits, Selected
+from rosetta_scaling.nulls.transforms import Gaussian, Rotated, Shuffled, random_rotation
+from rosetta_scaling.numerics.seeds import generator
+from rosetta_scaling.units.groups import displacements, document_groups
 
 WIDTHS, UNITS, CHUNK = [12, 20], 4000, 512
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rosetta_scaling.units import labels as unit_labels
-from rosetta_scaling.units.labels import BLOCKS, POSITIONS, document_blocks, label_units
+from rosetta_scaling.units.groups import BLOCKS, document_blocks
+from rosetta_scaling.units.labels import POSITIONS, label_units
 
 TEXTS = [*"xabcdefgh", " x", "Xx", "ü"]
 

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 
 from rosetta_scaling.config.study import Family
-from rosetta_scaling.networks.training.trainer import train_tokenizer
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.networks.training.tokenizers import train_tokenizer
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.text import boundaries, cut_passages, shared_units, tokenize, unit_of_tokens
 
 TEXTS = [

@@ -11,7 +11,7 @@ from scipy import stats
 from rosetta_scaling.networks.mlps import find_down_projections, weight_out
 from rosetta_scaling.selectivity import output_side as vocabulary
 from rosetta_scaling.selectivity.output_side import METRICS, measure_final_norm, output_metrics
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 FOLDED = [f"{name}_folded" for name in METRICS]
 NORMS = {"gpt_neox": "final_layer_norm", "bloom": "ln_f", "gpt2": "ln_f", "llama": "norm"}

@@ -25,18 +25,22 @@ import torch
 from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
+from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.extract import extract
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import study as config
 from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.correlation import Moments, match_tile, merge_tiles
+from rosetta_scaling.matching.candidates import find_candidates
+from rosetta_scaling.matching.correlation import match_tile, merge_tiles
 from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
-from rosetta_scaling.matching.sketch import Sketch, find_candidates, match_by_sketch, rescore, write_sketch
-from rosetta_scaling.matching.tiles import CHUNK_UNITS, Tile, exact_flops, tiles
+from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
+from rosetta_scaling.matching.sketch import Sketch, write_sketch
+from rosetta_scaling.matching.tiles import Tile, exact_flops, tiles
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
+from rosetta_scaling.numerics.moments import Moments
 from rosetta_scaling.report.figures.style import save_figure
 from rosetta_scaling.store.tables import read_table, write_json
 
@@ -53,7 +57,7 @@ OUT = Path("results/bench")
 
 
 class Part:
-    """A source (see rosetta_scaling.sources) of the first units, and of the first neurons, of another one."""
+    """A source (see activations/sources.py) of the first units, and of the first neurons, of another one."""
 
     def __init__(self, source, units: int, neurons: int | None = None):
         self.source, self.weights, self.chunk = source, source.weights, source.chunk

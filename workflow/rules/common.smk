@@ -10,15 +10,10 @@ from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling import versions
 from rosetta_scaling.nulls.calibration import DECOYS
 from rosetta_scaling.config.study import NULLS
-from rosetta_scaling.layout.layout import (
-    FIT_TABLES,
-    POINT_TABLES,
-    POLARIZATION_TABLES,
-    REPLICATES,
-    STUDY_TABLES,
-    Layout,
-)
-from rosetta_scaling.store.tables import StudyError, model_files
+from rosetta_scaling.schemas.names import FIT_TABLES, POINT_TABLES, POLARIZATION_TABLES, REPLICATES, STUDY_TABLES
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.networks.folders import model_files
 
 jobs.share_library()
 

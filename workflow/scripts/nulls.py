@@ -3,8 +3,8 @@ from rosetta_scaling.jobs import job as jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.stages.matches import match_nulls
-    from rosetta_scaling.store.tables import digest, file_states
+    from rosetta_scaling.stages.nulls import match_nulls
+    from rosetta_scaling.store.digests import digest, file_states
 
     layout, pair = jobs.layout(snakemake), snakemake.wildcards.pair
     content = digest([dict(snakemake.params.items()), file_states(snakemake.input)])

@@ -4,7 +4,7 @@ with jobs.job(snakemake):
     from pathlib import Path
 
     from rosetta_scaling.report.pages import write_report
-    from rosetta_scaling.report.provenance import write_provenance
+    from rosetta_scaling.stages.report import write_provenance
 
     layout = jobs.layout(snakemake)
     tables = Path(snakemake.input.tables[0]).parent

@@ -1,7 +1,7 @@
 from rosetta_scaling.jobs import job as jobs
 
 with jobs.job(snakemake):
-    from rosetta_scaling.stages.tables import write_rosetta
+    from rosetta_scaling.stages.points import write_rosetta
 
     layout = jobs.layout(snakemake)
     write_rosetta(layout, snakemake.wildcards.curve, snakemake.wildcards.rung, snakemake.output[0])

@@ -16,24 +16,17 @@ import pandas as pd
 import torch
 
 from rosetta_scaling import versions
+from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
-from rosetta_scaling.matching.tiles import CHUNK_UNITS
-from rosetta_scaling.networks.loading import describe
+from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.tables import (
-    StudyError,
-    TensorFile,
-    alone,
-    atomic,
-    digest,
-    read_json,
-    read_tensors,
-    write_json,
-    write_table,
-    write_tensors,
-)
+from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, write_json, write_table
+from rosetta_scaling.store.tensors import TensorFile, read_tensors, write_tensors
 from rosetta_scaling.units.labels import label_units
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.activations.chunks import CHUNK_UNITS, WINDOW_BATCHES
 from rosetta_scaling.activations.sources import circular
-from rosetta_scaling.matching.tiles import CHUNK_UNITS, WINDOW_BATCHES
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, read_inputs
 from rosetta_scaling.networks.sizes import is_causal
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 TRANSPOSED = 64  # units turned from rows into columns at a time: eight times faster than all at once
 

@@ -23,8 +23,10 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.matching.tiles import CHUNK_UNITS
-from rosetta_scaling.store.tables import StudyError, TensorFile, read_json
+from rosetta_scaling.activations.chunks import CHUNK_UNITS
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json
+from rosetta_scaling.store.tensors import TensorFile
 
 log = logging.getLogger(__name__)
 ROOM = 0.5  # of what is free on the node's disk: other jobs need some too

@@ -16,7 +16,8 @@ from types import ModuleType
 import pandas as pd
 
 from rosetta_scaling.config.section import Section
-from rosetta_scaling.store.tables import atomic, read_table, write_json, write_table
+from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.tables import read_table, write_json, write_table
 
 TITLES = {
     "lottery": "Lottery-ticket ensembling",
@@ -26,7 +27,7 @@ TITLES = {
 
 
 def study_of(name: str) -> ModuleType:
-    return importlib.import_module(f"rosetta_scaling.companions.{name}_study")
+    return importlib.import_module(f"rosetta_scaling.companions.{name}.study")
 
 
 def write_job(name: str, settings: Section, job: str, device: object, folder: str | Path) -> None:

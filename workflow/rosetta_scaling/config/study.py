@@ -11,8 +11,9 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from rosetta_scaling.config.companions.section import Companions
-from rosetta_scaling.config.section import MINIMUM_RUNGS, Section
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.config.section import Section
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.store.errors import StudyError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]

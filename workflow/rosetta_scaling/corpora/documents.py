@@ -19,8 +19,9 @@ from rosetta_scaling import versions
 from rosetta_scaling.corpora import embedded as corpus_packages
 from rosetta_scaling.corpora import readers as corpus_sources
 from rosetta_scaling.corpora.near_duplicates import NearDuplicates
+from rosetta_scaling.store import digests
 from rosetta_scaling.store import tables as store
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 SOURCE_SETTINGS = ("kind", "path", "revision", "text_column", "domain_column", "domains", "seed")
 SIZE_SETTINGS = ("bytes_per_domain", "probe_bytes_per_domain", "min_document_bytes", "max_document_bytes")
@@ -275,7 +276,7 @@ def _fingerprints(files: list[tuple[str, Path]], memo: str | Path | None) -> lis
     for _, path in files:
         stat = path.stat()
         key = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
-        fresh[key] = known.get(key) or store.file_sha256(path)
+        fresh[key] = known.get(key) or digests.file_sha256(path)
     if memo and not fresh.items() <= known.items():
         store.write_json(memo, known | fresh)
     return [[name, json.loads(key)[1], sha256] for (name, _), (key, sha256) in zip(files, fresh.items(), strict=True)]

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rosetta_scaling.corpora.readers import Original
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 HELP_TOPICS = "pydoc_data/topics.py"
 # European languages in Latin script; variants such as es_MX are left out because they repeat their mother language.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz")
 

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rosetta_scaling.store.tables import StudyError, read_json, write_json
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, write_json
 
 UNKNOWN = "not measured: "
 

@@ -1,54 +1,21 @@
 """The fits of a study beside everything that could fault them: other estimators, rival forms, influence, coverage."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import NULLS, Nulls, Study
-from rosetta_scaling.fits.checklist import write_checked
-from rosetta_scaling.fits.counts import fit_counts
-from rosetta_scaling.fits.report import report_fits
-from rosetta_scaling.fits.theory.data import theory_table
-from rosetta_scaling.fits.theory.simulation import recovered_exponent
-from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
-from rosetta_scaling.store.tables import read_table, write_table
 
 USE_ZEROS = ("quasi_poisson", "negative_binomial")
 COMPARED = ("count", "excess", "calibrated_05")  # what estimators, rivals and forecasts are about
 BESIDE = (*COMPARED, "null_rotate", "null_untrained")  # what claims hold them against
 NAMES = ["curve", "criterion", "quantity"]
 Curves = list[tuple[dict, pd.DataFrame]]
-
-
-def write_fits(layout: Layout, folder: Path) -> None:
-    """Write every one of FIT_TABLES, and fits.json, from the other tables in `folder`."""
-    study, confidence = layout.study, layout.study.polarization.confidence
-    counts, seeds, isolation = (read_table(folder / f"{name}.csv") for name in ("counts", "seeds", "isolation"))
-    simulated = pd.concat(map(read_table, layout.simulations), ignore_index=True)
-    sizes = counts[["curve", "point", "neurons"]].drop_duplicates()
-    tables = {
-        "fits": fit_counts(counts, confidence),
-        "estimators": estimators_table(counts, confidence),
-        "pooled": pooled_table(counts, study.curves, confidence),
-        "rivals": rivals_table(counts, study.judged, confidence),
-        "influence": influence_table(counts, study.judged, confidence),
-        "uncertainty": uncertainty_table(counts, seeds, study),
-        "coverage": coverage_table(counts, study),
-        "forecast": forecast_table(counts, study),
-        "theory": theory_table(isolation.merge(sizes), confidence),
-        "theory_simulation": simulated,
-        "theory_exponents": recovered_exponent(simulated, confidence),
-    }
-    for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
-    write_checked(folder / "fits.json", report_fits(layout, folder, tables))
 
 
 def curves_of(counts: pd.DataFrame, criteria: list[str] | None = None, quantities=COMPARED, zeros=False) -> Curves:

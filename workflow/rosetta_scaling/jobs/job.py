@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.jobs.orphans import end_orphans
-from rosetta_scaling.store.tables import NO_LOCKS, sweep
+from rosetta_scaling.store.atomic import NO_LOCKS, sweep
 
 LOCK = Path(".snakemake/rosetta-run.lock")
 

@@ -12,31 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from rosetta_scaling import versions
-from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import Study
-from rosetta_scaling.matching.tiles import (
-    ModelSize,
-    Plan,
-    config_size,
-    folder_size,
-    make_plan,
-    published,
-    trained_size,
-)
-from rosetta_scaling.store.tables import StudyError, digest, model_files, read_json, write_json
-
-POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
-POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
-STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models", "training")
-FIT_TABLES = ("fits", "estimators", "pooled", "rivals", "influence", "uncertainty", "coverage", "forecast")
-FIT_TABLES += ("theory", "theory_simulation", "theory_exponents")
-REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
-
-
-def layer_and_channel(widths: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Layer and channel of every neuron of a model."""
-    layer = np.repeat(np.arange(len(widths)), widths)
-    return layer, np.arange(len(layer)) - np.cumsum([0, *widths])[layer]
+from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.networks.model_sizes import ModelSize, config_size, folder_size, published, trained_size
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.planning.plan import Plan, make_plan
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, write_json
 
 
 class Layout:

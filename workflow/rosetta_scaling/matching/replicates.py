@@ -13,9 +13,10 @@ import torch
 
 from rosetta_scaling.matching.correlation import CrossProducts
 from rosetta_scaling.matching.neighbours import Neighbours, pair_numbers, partner_table
-from rosetta_scaling.matching.sketch import sparse_pattern
+from rosetta_scaling.matching.rescoring import sparse_pattern
+from rosetta_scaling.matching.subsets import Selected
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.nulls.transforms import Selected, mean_and_deviation
+from rosetta_scaling.numerics.moments import mean_and_deviation
 from rosetta_scaling.numerics.ranking import strongest
 
 

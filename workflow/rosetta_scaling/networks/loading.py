@@ -1,6 +1,5 @@
 """Load networks from `save_pretrained` folders, and describe them. No remote code is executed, no pickle is read."""
 
-import logging
 import os
 import shutil
 import tempfile
@@ -9,21 +8,13 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.config.study import Networks
-from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
+from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.sizes import count_parameters, model_class
-from rosetta_scaling.store.tables import (
-    StudyError,
-    atomic,
-    digest,
-    file_sha256,
-    model_files,
-    read_json,
-    require_unchanged,
-    write_json,
-)
-
-log = logging.getLogger(__name__)
+from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import write_json
 
 UNREAD = ("pooler.",)  # heads of encoders that some checkpoints lack and nobody reads
 
@@ -117,38 +108,3 @@ def write_untrained(original: str | Path, seed: int, folder: str | Path) -> None
             if (Path(original) / name).is_file():
                 shutil.copy(Path(original) / name, part / name)
         write_json(part / "manifest.json", {"source": "untrained", "of": str(original), "seed": seed})
-
-
-def describe(model: torch.nn.Module) -> dict:
-    """Sizes of a network; `neurons` is a list, one number per layer."""
-    downs = find_down_projections(model)
-    parameters, non_embedding = count_parameters(model)
-    return {
-        "architecture": model.config.model_type,
-        "parameters": parameters,
-        "non_embedding_parameters": non_embedding,
-        "neurons": [neurons_of(down) for down in downs],
-        "layers": len(downs),
-        "hidden_size": model.config.hidden_size,
-        "vocabulary": model.config.vocab_size,
-    }
-
-
-def register(name: str, source: str, folder: str | Path, modality: str, out_path: str | Path) -> None:
-    """Write the manifest of a network that was not trained here: where it is from, and its files by sha256."""
-    files, manifest = [Path(file) for file in model_files(folder)], Path(folder) / "manifest.json"
-    origin = read_json(manifest) if source != "local" else {}
-    written = {name: file["sha256"] for name, file in origin.get("files", {}).items()} | origin.get("sha256", {})
-    require_unchanged(folder, written)
-    write_json(
-        out_path,
-        {
-            "model": name,
-            "source": source,
-            "modality": modality,
-            "folder": str(Path(folder).resolve()),
-            "sha256": {file.name: file_sha256(file) for file in files},
-            "origin": {key: value for key, value in origin.items() if key not in ("files", "converted")},
-        },
-    )
-    log.info("%s: %d files in %s", name, len(files), folder)

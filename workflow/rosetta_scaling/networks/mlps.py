@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 # What transformers' modules call their non-linearity: act, act_fn, activation_fn, intermediate_act_fn, gelu_impl.
 ACTIVATION = re.compile(r"(^|_)(act|activation|gelu|relu|silu)(_|$)")

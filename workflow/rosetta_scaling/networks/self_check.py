@@ -7,7 +7,7 @@ down-projection, halves in another order, or weights that are not used as they a
 import torch
 
 from rosetta_scaling.networks.mlps import Mlp, find_mlps, neurons_of, read_inputs, weight_out
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 TOLERANCE = 1e-4  # of the largest neuron of a layer, in float32 ...
 ROUNDINGS = 4  # ... and so many steps of the last digit in lower precision, which round at every operation

@@ -8,7 +8,7 @@ import yaml
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 PUBLIC = WORKFLOW / "models" / "public.yaml"
 

@@ -7,57 +7,12 @@ neurons of both. Everything random is decided by a seed, the layer and the chunk
 import itertools
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
-from rosetta_scaling.matching.correlation import CrossProducts, Moments
-from rosetta_scaling.store.tables import digest
-
-
-def generator(*seed) -> torch.Generator:
-    """Random numbers on the processor, the same on every device, decided by any JSON-like values."""
-    return torch.Generator().manual_seed(int(digest(list(seed)), 16) % 2**63)
-
-
-class Transformed:
-    """A source that is made from another one."""
-
-    def __init__(self, source):
-        self.source = source
-        self.widths, self.units, self.weights, self.chunk = source.widths, source.units, source.weights, source.chunk
-
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
-        raise NotImplementedError
-
-
-class Selected(Transformed):
-    """Some neurons only; `index` is sorted."""
-
-    def __init__(self, source, index: np.ndarray):
-        super().__init__(source)
-        self.index, self.widths = torch.from_numpy(np.asarray(index)), [len(index)]
-
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
-        index = self.index[start:stop]
-        first, last = int(index[0]), int(index[-1])
-        for values in self.source.chunks(first, last + 1):
-            yield values[(index - first).to(values.device)]
-
-
-class OfUnits(Transformed):
-    """Some units only; `chosen` (units,) says which."""
-
-    def __init__(self, source, chosen: np.ndarray):
-        super().__init__(source)
-        self.chosen, self.units = torch.from_numpy(np.flatnonzero(chosen)), int(chosen.sum())
-
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
-        begin = 0
-        for values in self.source.chunks(start, stop):
-            inside = self.chosen[(self.chosen >= begin) & (self.chosen < begin + values.shape[1])] - begin
-            begin += values.shape[1]
-            if len(inside):
-                yield values[:, inside.to(values.device)]
+from rosetta_scaling.matching.correlation import CrossProducts
+from rosetta_scaling.matching.subsets import Transformed
+from rosetta_scaling.numerics.moments import mean_and_deviation
+from rosetta_scaling.numerics.seeds import generator
 
 
 class Shuffled(Transformed):
@@ -163,18 +118,6 @@ def random_rotation(size: int, random: torch.Generator) -> torch.Tensor:
     """A uniformly distributed (Haar) orthogonal matrix (size, size), float32 (Mezzadri 2007)."""
     q, r = torch.linalg.qr(torch.randn(size, size, generator=random, dtype=torch.float64))
     return (q * r.diagonal().sign()).float()
-
-
-def mean_and_deviation(source, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation (float32) of some neurons; the deviation of constant ones is 0."""
-    moments, out = None, None
-    for values in source.chunks(start, stop):
-        if moments is None:
-            moments = Moments(stop - start, values.device)
-            out = torch.empty(stop - start, source.chunk, device=values.device)
-        moments.add(values, out[:, : values.shape[1]])
-    mean = moments.shift.double() + moments.sum / moments.count / moments.scale.double()
-    return mean.float().cpu(), moments.deviation().float().cpu()
 
 
 def covariance(products: CrossProducts) -> torch.Tensor:

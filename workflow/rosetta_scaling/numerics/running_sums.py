@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.store.tables import read_tensors, write_tensors
+from rosetta_scaling.store.tensors import read_tensors, write_tensors
 
 SAVE_SECONDS = 300.0  # what a kill may cost; saving takes seconds
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.tiles import CHUNK_UNITS, ModelSize, exact_flops
-from rosetta_scaling.planning.tables import GPU_RATE, pair_operations, probe_tokens
+from rosetta_scaling.matching.tiles import exact_flops
+from rosetta_scaling.networks.model_sizes import ModelSize
+from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200

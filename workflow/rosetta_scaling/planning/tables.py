@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Study
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.tiles import exact_flops, published
-
-GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100
+from rosetta_scaling.networks.model_sizes import published
+from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
 
 
 def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
@@ -34,30 +32,6 @@ def pair_plans(layout: Layout, rate: float) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def pair_operations(layout: Layout, pair: str) -> tuple[float, float]:
-    """Floating-point operations of forward passes and of products that the matching of a pair takes, nulls and
-    stability included, both as often as the plan needs them.
-    """
-    plan, study, sizes = layout.plan, layout.study, [layout.size(model) for model in layout.pairs[pair]]
-    neurons, tiles = [size.neurons for size in sizes], plan.tiles[pair]
-    share = min(1.0, 4 * study.nulls.rows / min(neurons)) if study.nulls.rows else 1.0
-    draws = share * sum(study.nulls.draws(null) for null in NULLS) + 1  # the halves of the text make one more
-    passes = 0.0
-    if plan.placement != "stored":
-        passes = len(tiles) * draws + 4  # a model with itself, and subsets
-        passes += 2 if plan.engine == "sketch" else len(tiles)
-    products = exact_flops(*neurons, plan.units)
-    own = sum(exact_flops(count, count, plan.units) for count in neurons)
-    real = exact_flops(*neurons, study.matching.sketch_slots) if plan.engine == "sketch" else products
-    forward = passes * 2 * probe_tokens(study) * sum(size.parameters for size in sizes)
-    return forward, real + own + draws * products
-
-
-def probe_tokens(study: Study) -> float:
-    """About how many tokens of text every network reads: one for three bytes."""
-    return study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3
 
 
 def model_plans(layout: Layout) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.config.study import NULLS, Criterion
-from rosetta_scaling.points.counts import Point
+from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import satisfying
 
 CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.layout.layout import layer_and_channel
 from rosetta_scaling.numerics import intervals
-from rosetta_scaling.points.counts import Point
+from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import satisfying
+from rosetta_scaling.units.neurons import layer_and_channel
 
 BINS = 12  # of relative depth, as in the paper
 

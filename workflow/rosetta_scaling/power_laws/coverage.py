@@ -6,7 +6,7 @@ import pandas as pd
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, checked_points, missing
 from rosetta_scaling.power_laws.random_effects import fit_measured
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 
 def coverage(x, alpha: float, c: float, sd: float, confidence: float, draws: int, seed: int) -> pd.DataFrame:

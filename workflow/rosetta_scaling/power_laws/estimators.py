@@ -12,8 +12,8 @@ import warnings
 import numpy as np
 from scipy import optimize, stats
 
-from rosetta_scaling.config.section import MINIMUM_RUNGS
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.store.errors import StudyError
 
 EXACT = 1e-7  # residuals of ln y that are smaller are rounding: a count of a million that is one off has a larger one
 

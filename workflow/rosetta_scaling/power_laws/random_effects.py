@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from rosetta_scaling.power_laws.estimators import EXACT, checked_points, student_estimate, t_quantile
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 
 def meta_regression(design: np.ndarray, y: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from rosetta_scaling.config.section import MINIMUM_RUNGS
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import EXACT, checked_points, fit_power_law, student_estimate
 
 GRID = 200

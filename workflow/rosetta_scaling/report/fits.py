@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from rosetta_scaling.fits.checklist import FitReport, Fits
+from rosetta_scaling.formatting import fixed, interval, number, percent
 from rosetta_scaling.power_laws.estimators import few_points_warning
 from rosetta_scaling.report.figures.data import primary
 from rosetta_scaling.report.figures.fits import multiverse_data
-from rosetta_scaling.report.figures.style import fixed, interval, number, percent
 from rosetta_scaling.report.tables import QUANTITIES, SIZES, cells
 
 FIRST = {"curve": "curve", "criterion": "criterion", "what": "quantity"}

@@ -14,13 +14,16 @@ import pandas as pd
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.companions.catalogue import TITLES
 from rosetta_scaling.fits.checklist import Fits, read_checked
-from rosetta_scaling.layout.layout import FIT_TABLES
+from rosetta_scaling.formatting import data_size, interval, number, percent
 from rosetta_scaling.report.figures.counts import FIGURES
 from rosetta_scaling.report.figures.data import primary
-from rosetta_scaling.report.figures.style import MINUS, data_size, interval, number, percent
+from rosetta_scaling.report.figures.style import MINUS
 from rosetta_scaling.report.fits import fit_cells
 from rosetta_scaling.report.tables import table_cells, verdict_cells
-from rosetta_scaling.store.tables import StudyError, atomic, read_json, read_table
+from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json, read_table
 
 PAGE = WORKFLOW / "report"  # template, style sheet and captions
 VERDICTS = ("supported", "not supported", "inconclusive")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.selectivity.contexts import strongest_contexts, text_features, windows
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 FEWEST = 5  # contexts in either half below which an AUC says nothing
 

@@ -22,7 +22,7 @@ import torch
 
 from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, weight_out
 from rosetta_scaling.numerics.ranking import strongest
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 METRICS = ("vocab_kurtosis", "vocab_skewness", "vocab_variance")
 SIDES = ("promoted", "suppressed")

@@ -16,7 +16,9 @@ from rosetta_scaling.selectivity.judge.questions import (
     judge_summary,
     judge_table,
 )
-from rosetta_scaling.store.tables import StudyError, digest, read_table, write_table
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table, write_table
 
 HELD_OUT = 5  # contexts of either kind, as in the paper's table 5
 CANDIDATES = 20_000  # random units among which those of the lower half are looked for
@@ -28,7 +30,7 @@ def write_requests(layout: Layout, curve: str, rung: str, device, folder: Path) 
     Of a neuron's `top_contexts` strongest contexts the last HELD_OUT are kept from the judge, to be told from as many
     random units of the lower half of its activations.
     """
-    from rosetta_scaling.nulls.variants import open_source  # here, because the other steps do without torch
+    from rosetta_scaling.stages.sources import open_source  # here, because the other steps do without torch
 
     model = layout.points[curve, rung][0]
     scope = layout.scope_of_member(curve, rung, 0)

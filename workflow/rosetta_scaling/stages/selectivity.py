@@ -15,7 +15,9 @@ from rosetta_scaling.selectivity.input_side import input_metrics
 from rosetta_scaling.selectivity.kinds import families
 from rosetta_scaling.selectivity.monosemanticity import context_monoscore, detection
 from rosetta_scaling.selectivity.output_side import output_metrics
-from rosetta_scaling.store.tables import digest, read_table, read_tensors, write_table
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tensors import read_tensors
 from rosetta_scaling.units.labels import UnitLabels, label_units
 
 

@@ -5,47 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims import counts as claims
-from rosetta_scaling.claims.fits import judge_fits
-from rosetta_scaling.claims.selectivity import judge_selectivity
-from rosetta_scaling.config.study import Study
-from rosetta_scaling.fits.theory.data import point_isolation
-from rosetta_scaling.layout.layout import (
-    FIT_TABLES,
-    POINT_TABLES,
-    POLARIZATION_TABLES,
-    STUDY_TABLES,
-    Layout,
-    layer_and_channel,
-)
-from rosetta_scaling.points.counts import LEVELS, Point, point_counts, point_snapshots, seeds_table, survivors
-from rosetta_scaling.points.decomposition import point_decomposition
-from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
-from rosetta_scaling.points.rosetta import rosetta_table
-from rosetta_scaling.store.tables import digest, read_json, read_table, write_json, write_table
-
-
-def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
-    """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
-    point = Point(layout, curve, rung)
-    primary = layout.study.matching.criteria[0]
-    table = rosetta_table(point.neurons, *point.real, layout.study.matching.criteria)
-    layer, channel = layer_and_channel(point.widths[point.anchor])
-    table.insert(1, "layer", layer)
-    table.insert(2, "channel", channel)
-    table[f"{primary.name}_fdr05"] = table.neuron.isin(survivors(point, primary, LEVELS["05"]).neuron_a)
-    write_table(out, table)
-    tables = {
-        "counts": point_counts(point, table),
-        "decomposition": point_decomposition(point),
-        "snapshots": point_snapshots(point, table),
-        "layers": point_layers(point, table),
-        "depth": point_depth(point, table),
-        "diagonal": point_diagonal(point, table),
-        "isolation": point_isolation(point),
-    }
-    for name in POINT_TABLES:
-        write_table(layout.point_table(name, curve, rung), tables[name])
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.points.counts import seeds_table
+from rosetta_scaling.schemas.names import POINT_TABLES, POLARIZATION_TABLES
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.tables import read_json, read_table, write_table
 
 
 def point_tables(layout: Layout, name: str) -> pd.DataFrame:
@@ -182,11 +146,3 @@ def write_tables(layout: Layout, folder: Path) -> None:
     }
     for name, table in tables.items():
         write_table(folder / f"{name}.csv", table)
-
-
-def write_claims(study: Study, folder: Path) -> None:
-    """Judge the tables in `folder`."""
-    tables = {name: read_table(folder / f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)}
-    judged = claims.judge(tables, study.judged) + judge_fits(tables, study.judged)
-    judged += judge_selectivity(tables, study.judged_sets)
-    write_json(folder / "claims.json", {"claims": judged})

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-BLOCKS = 64  # of documents of one domain, over all domains; sums over them tell domains, halves, domains dealt anew
+from rosetta_scaling.units.groups import document_blocks
+
 POSITIONS = 16  # units of a passage by their number, two classes per factor of two
 
 
@@ -48,24 +49,3 @@ def label_units(units: pd.DataFrame, most_texts: int) -> UnitLabels:
     domains = sorted(units.domain.unique())
     block, block_domain = document_blocks(units.doc.to_numpy(), pd.Categorical(units.domain, categories=domains).codes)
     return UnitLabels(frequent, text, displaced, previous, position, block, block_domain, domains)
-
-
-def document_blocks(doc: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Block of every unit, and domain of every block: whole documents of one domain, dealt so that blocks are even.
-
-    Every domain gets the same number of blocks, or one per document where it has fewer.
-    """
-    documents, index, size = np.unique(doc, return_inverse=True, return_counts=True)
-    domain_of = np.zeros(len(documents), int)
-    domain_of[index] = domain
-    most = max(2, BLOCKS // (domain_of.max() + 1))
-    block_of, block_domain = np.zeros(len(documents), int), []
-    for code in np.unique(domain_of):
-        members = np.flatnonzero(domain_of == code)
-        filled = np.zeros(min(most, len(members)))
-        for document in members[np.argsort(-size[members], kind="stable")]:
-            block = filled.argmin()
-            filled[block] += size[document]
-            block_of[document] = len(block_domain) + block
-        block_domain += [code] * len(filled)
-    return block_of[index], np.array(block_domain)

@@ -11,7 +11,8 @@ import pandas as pd
 from tokenizers import Tokenizer
 
 from rosetta_scaling.config.study import Units
-from rosetta_scaling.store.tables import StudyError, read_table, write_table
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table, write_table
 
 log = logging.getLogger(__name__)
 

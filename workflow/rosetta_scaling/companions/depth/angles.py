@@ -16,7 +16,7 @@ import torch
 
 from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.networks.mlps import find_blocks
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 
 def angle(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

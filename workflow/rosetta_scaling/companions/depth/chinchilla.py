@@ -14,7 +14,8 @@ from scipy import optimize
 
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
-from rosetta_scaling.store.tables import StudyError, read_table
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table
 
 COLUMNS = ("width", "depth", "parameters", "tokens", "loss")
 FORMS = {"width and depth": ("width", "depth", "tokens"), "parameters": ("parameters", "tokens")}

@@ -23,7 +23,8 @@ from rosetta_scaling.companions.depth.networks import (
 )
 from rosetta_scaling.companions.depth.rosetta import BETWEEN, INSIDE, best_partners
 from rosetta_scaling.config.companions.depth import REGIMES, DepthSettings
-from rosetta_scaling.store.tables import write_table, write_tensors
+from rosetta_scaling.store.tables import write_table
+from rosetta_scaling.store.tensors import write_tensors
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import torch
 
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.tables import digest
+from rosetta_scaling.store.digests import digest
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ tables of matches of real models alike.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.layout.layout import layer_and_channel
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.points.depth import same_depth
+from rosetta_scaling.units.neurons import layer_and_channel
 
 ALIGNMENT = ("matches", "share", "expected", "kappa", "null_low", "null_high")  # keys of `alignment`
 BETWEEN, INSIDE = "between", "inside"

@@ -14,7 +14,7 @@ from rosetta_scaling.companions.lottery.links import against_nulls, over_pairs, 
 from rosetta_scaling.companions.lottery.results import NETWORKS, Run, midpoints
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, TARGETS, LotterySettings
 from rosetta_scaling.fits.theory.simulation import mutual_best
-from rosetta_scaling.store.tables import read_tensors
+from rosetta_scaling.store.tensors import read_tensors
 
 ONE_DIMENSION = "one dimension"
 

@@ -16,7 +16,7 @@ import torch
 
 from rosetta_scaling.companions.lottery.results import midpoints, watched_steps
 from rosetta_scaling.config.companions.lottery import LotterySettings
-from rosetta_scaling.store.tables import write_tensors
+from rosetta_scaling.store.tensors import write_tensors
 
 DECAYS, TINY = (0.9, 0.999), 1e-8  # Adam's, as in its paper
 

@@ -13,7 +13,7 @@ import torch
 
 from rosetta_scaling.companions.lottery.networks import Networks, initial_values, learning_rates, train, with_constant
 from rosetta_scaling.config.companions.lottery import TARGETS, LotterySettings
-from rosetta_scaling.store.tables import write_tensors
+from rosetta_scaling.store.tensors import write_tensors
 
 
 def quadratic_form(settings: LotterySettings, target: str) -> tuple[np.ndarray, np.ndarray]:

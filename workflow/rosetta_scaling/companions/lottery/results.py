@@ -13,7 +13,7 @@ import pandas as pd
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, LotterySettings
 from rosetta_scaling.numerics.intervals import of_draws
 from rosetta_scaling.power_laws.estimators import fit_power_law
-from rosetta_scaling.store.tables import read_tensors
+from rosetta_scaling.store.tensors import read_tensors
 
 NETWORKS = "networks.safetensors"  # in the folder of every job
 VARIANCE = 64 / 45  # of x^2 for x uniform in [-2, 2]: the loss of the best constant

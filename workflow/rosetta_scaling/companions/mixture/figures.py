@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 
 from rosetta_scaling.companions.mixture.networks import Mixture
 from rosetta_scaling.config.companions.mixture import MixtureSettings
+from rosetta_scaling.formatting import fixed
 from rosetta_scaling.report.figures import style
 
 Tables = dict[str, pd.DataFrame]
@@ -227,14 +228,14 @@ def draw_law(tables: Tables, settings: MixtureSettings) -> Figure:
     law, fits = tables["law"], tables["exponents"]
     for i, ((a, b), part) in enumerate(law[law.law == "mixture"].groupby(["a", "b"])):
         fit = fits[(fits.of == "mixture") & (fits.a == a) & (fits.b == b)].iloc[0]
-        label = f"a = {a:g}, b = {b:g}: exponent {style.fixed(fit.exponent, 3)} for {fit.expected:g}"
+        label = f"a = {a:g}, b = {b:g}: exponent {fixed(fit.exponent, 3)} for {fit.expected:g}"
         axes[0].plot(part.width, part.loss, marker=style.marker(i), ms=4, lw=1, color=style.colour(i), label=label)
     axes[0].set(
         xlabel="width", ylabel="loss that is left", title="endless mixtures, frequencies $k^{-a}$, spectra $j^{-b}$"
     )
     for i, (name, part) in enumerate(law[law.law != "mixture"].groupby("law")):
         fit = fits[fits.of == name].iloc[0]
-        label = f"{name}: exponent {style.fixed(fit.exponent, 3)}"
+        label = f"{name}: exponent {fixed(fit.exponent, 3)}"
         axes[1].plot(part.width, part.loss, marker=style.marker(i), ms=4, lw=1, color=style.colour(4 + i), label=label)
     axes[1].set(xlabel="size", ylabel="loss above its limit", title="sum of a power of size and one of data")
     for ax, shown in zip(axes, (law[law.law == "mixture"], law[law.law != "mixture"]), strict=True):

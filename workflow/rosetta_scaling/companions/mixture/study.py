@@ -7,7 +7,8 @@ import pandas as pd
 from rosetta_scaling.companions.mixture import claims as mixture_claims
 from rosetta_scaling.companions.mixture import results as mixture_results
 from rosetta_scaling.config.companions.mixture import MixtureSettings
-from rosetta_scaling.store.tables import read_table, write_table, write_tensors
+from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tensors import write_tensors
 
 WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} | {"rosetta": ("allocation", "rosetta")}
 

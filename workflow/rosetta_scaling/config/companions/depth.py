@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from rosetta_scaling.config.companions.protocol import Protocol
-from rosetta_scaling.config.section import MINIMUM_RUNGS
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 
 # Kind of students -> kind of their teacher. Those of `tied_euler` start from their teacher's own steps, made longer.
 REGIMES = {"independent": "independent", "tied": "tied", "tied_euler": "tied"}

@@ -8,11 +8,12 @@ correlations of matches, which the fit of alpha to counts does not use.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.section import MINIMUM_RUNGS
 from rosetta_scaling.config.study import Criterion
 from rosetta_scaling.fits.theory.model import beta_of_alpha, isolation_of_correlation, rank_slope
 from rosetta_scaling.numerics.intervals import of_mean
-from rosetta_scaling.points.counts import Matches, Point, by_draw, summary_of
+from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.points.counts import by_draw, summary_of
+from rosetta_scaling.points.point import Matches, Point
 from rosetta_scaling.points.rosetta import rosetta_neurons, satisfying
 from rosetta_scaling.power_laws.estimators import fit_power_law
 

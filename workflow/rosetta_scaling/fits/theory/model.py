@@ -12,7 +12,7 @@ The paper spends the budget in an integral over r >= 1, and so does r0 here. Int
 import numpy as np
 from scipy import optimize, special, stats
 
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 LEAST = 5  # isolations for a slope
 

@@ -26,7 +26,7 @@ from rosetta_scaling.fits.theory.model import (
     rank_slope,
 )
 from rosetta_scaling.power_laws.estimators import fit_power_law
-from rosetta_scaling.store.tables import StudyError
+from rosetta_scaling.store.errors import StudyError
 
 BACKGROUND, NOISE = 0.5, 0.5  # variances of an activation beside its signal
 LEAST_R = 0.5  # of a match that counts: isolation is 1 there

@@ -21,7 +21,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.store.tables import StudyError, digest, open_tensors
+from rosetta_scaling.store.digests import digest
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tensors import open_tensors
 
 PIECE = 2**20  # entries of a tensor in memory at a time
 SAMPLE = 8192  # entries in a sample

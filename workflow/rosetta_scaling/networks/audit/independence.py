@@ -10,9 +10,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.networks.audit.fingerprints import STRONG, fingerprint
-from rosetta_scaling.store.tables import StudyError, read_json, require_unchanged, write_table
+from rosetta_scaling.networks.audit.fingerprints import STRONG
+from rosetta_scaling.store.errors import StudyError
 
 SIGMAS = 4  # cosines of unrelated samples are normal, with a deviation of 1/sqrt(entries)
 LEAST = 0.1  # smaller cosines are no evidence: embeddings of networks that share nothing reached 0.06 (measured)
@@ -23,16 +22,6 @@ REFUSED = {
     "same start": "started from the same weights, or one was made from the other (cosine of MLP weights {mlp:.2f} at "
     "the same place, at most {anywhere:.2f} at any two places and {reordered:.2f} with neurons reordered)",
 }
-
-
-def write_audit(layout: Layout, out: str) -> None:
-    """Compare the networks of every pair of a study; refuse what is damaged or cannot be taken for independent."""
-    for model in layout.models:
-        require_unchanged(layout.checkpoint(model), read_json(layout.checkpoint_manifest(model))["sha256"])
-    found = {model: fingerprint(layout.checkpoint(model)) for model in layout.models}
-    audited = audit(found, list(layout.pairs.values()))
-    require_independent(audited)
-    write_table(out, audited)
 
 
 def audit(fingerprints: dict[str, pd.DataFrame], pairs: list[tuple[str, str]] | None = None) -> pd.DataFrame:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.store.tables import StudyError, write_json, write_tensors
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import write_json
+from rosetta_scaling.store.tensors import write_tensors
 
 
 def to_safetensors(folder: Path, names: list[str]) -> dict[str, str]:

@@ -26,8 +26,11 @@ from safetensors import SafetensorError
 
 from rosetta_scaling.networks.fetch.hub_files import File, Listing, choose, list_files, shards, vocabularies
 from rosetta_scaling.networks.fetch.transfer import fetch, patiently, size, take_cached
+from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.progress import Reporter
-from rosetta_scaling.store.tables import StudyError, alone, atomic, file_sha256, read_json, write_json
+from rosetta_scaling.store.tables import read_json, write_json
 
 log = logging.getLogger(__name__)
 

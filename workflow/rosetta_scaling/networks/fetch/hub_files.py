@@ -11,7 +11,8 @@ from typing import NamedTuple
 from huggingface_hub import HfApi, constants, is_offline_mode, try_to_load_from_cache
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from rosetta_scaling.store.tables import StudyError, read_json
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json
 
 # What transformers loads, in its order. Other weights are the same ones in another format or precision.
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -20,7 +20,11 @@ import yaml
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import Section
 from rosetta_scaling.networks.fetch.package_formats import convert_gguf, convert_onnx
-from rosetta_scaling.store.tables import StudyError, atomic, file_sha256, model_files, write_json
+from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import write_json
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 from huggingface_hub.utils.sha import git_hash
 
 from rosetta_scaling.networks.fetch.hub_files import File
-from rosetta_scaling.store.tables import StudyError, file_sha256
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
 
 log = logging.getLogger(__name__)
 

@@ -12,108 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 from rosetta_scaling.config.study import Family, Ladder, Size
+from rosetta_scaling.networks.training.architectures import make_config, new_model
+from rosetta_scaling.networks.training.tokenizers import END
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.tables import (
-    StudyError,
-    alone,
-    atomic,
-    file_sha256,
-    open_tensors,
-    read_table,
-    write_json,
-    write_tensors,
-)
-
-END = "<|endoftext|>"
+from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import write_json
+from rosetta_scaling.store.tensors import open_tensors, write_tensors
 
 log = logging.getLogger(__name__)
-
-# -- tokenizers ------------------------------------------------------------------------------------------------------
-
-# How families cut text before merging bytes: words as GPT-2 does, single digits as Llama does, and so on.
-SPLITS = {
-    "gpt2": None,
-    "bloom": r" ?[^\s\d]+|\d{1,2}|\s+",
-    "llama": r"[0-9]|[^\w\s]|\s?[^\W\d_]+|_+|\s+",
-    "gpt_neox": r"[^\W\d]+|\d{1,3}|[^\w\s]+|\s+",
-}
-
-
-def train_tokenizer(texts: list[str], family: Family) -> Tokenizer:
-    """Byte-level BPE on a seeded half of `texts`, with the word splitting customary for the architecture."""
-    chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: max(1, len(texts) // 2)]
-    tokenizer = Tokenizer(models.BPE())
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=SPLITS[family.architecture] is None)
-    if pattern := SPLITS[family.architecture]:
-        split = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
-    else:
-        tokenizer.pre_tokenizer = byte_level
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=family.vocabulary,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=[END],
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([texts[i] for i in sorted(chosen)], trainer)
-    return tokenizer
-
-
-def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
-    """Train the family's tokenizer and write the token streams: tokens.npy to train on, held_out.npy to validate on."""
-    documents = read_table(documents_path)
-    texts = {split: list(rows.text) for split, rows in documents.groupby("split")}
-    tokenizer = train_tokenizer(texts["train"], family)
-    order = np.random.default_rng([family.seed, 1]).permutation(len(texts["train"]))
-    streams = {"tokens": [texts["train"][i] for i in order], "held_out": texts["probe"]}
-    for name, stream in streams.items():
-        ids = [np.array([*encoding.ids, tokenizer.token_to_id(END)]) for encoding in tokenizer.encode_batch(stream)]
-        with atomic(out_dir / f"{name}.npy") as part, open(part, "wb") as f:
-            np.save(f, np.concatenate(ids).astype(np.uint16 if family.vocabulary < 2**16 else np.uint32))
-    with atomic(out_dir / "tokenizer.json") as part:
-        tokenizer.save(str(part))
-
-
-# -- networks --------------------------------------------------------------------------------------------------------
-
-
-def make_config(family: Family, size: Size, context: int):
-    """A transformers configuration of the family's architecture, with the MLP width customary for it.
-
-    Two defaults of large models do not suit small ones, as was measured: an initial scale of 0.02 leaves networks of
-    this width on a plateau for much of a short run, and rotary positions on a quarter of a 16-wide head leave NeoX four
-    numbers to tell positions apart. GPT-2 learns its positions from scratch and needs the longest training of all.
-    """
-    from transformers import BloomConfig, GPT2Config, GPTNeoXConfig, LlamaConfig
-
-    d, layers, heads = size.hidden_size, size.layers, size.heads
-    shared = {"vocab_size": family.vocabulary, "bos_token_id": 0, "eos_token_id": 0}
-    shared |= {"tie_word_embeddings": False, "initializer_range": 0.08}
-    if family.architecture == "gpt2":
-        no_dropout = {"embd_pdrop": 0, "attn_pdrop": 0, "resid_pdrop": 0}
-        return GPT2Config(n_embd=d, n_layer=layers, n_head=heads, n_positions=context, **no_dropout, **shared)
-    if family.architecture == "bloom":
-        no_dropout = {"hidden_dropout": 0, "attention_dropout": 0}
-        return BloomConfig(hidden_size=d, n_layer=layers, n_head=heads, **no_dropout, **shared)
-    shared |= {"hidden_size": d, "num_hidden_layers": layers, "num_attention_heads": heads}
-    shared |= {"max_position_embeddings": context}
-    if family.architecture == "gpt_neox":
-        rotary = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 1.0}
-        return GPTNeoXConfig(intermediate_size=4 * d, rope_parameters=rotary, **shared)
-    # A gated MLP has three matrices: 8/3 of the width keeps its parameters equal to those of a plain one.
-    return LlamaConfig(intermediate_size=8 * round(d / 3), num_key_value_heads=heads, **shared)
-
-
-def new_model(config, seed: int) -> torch.nn.Module:
-    """A freshly initialised causal language model, by the architecture's own initialisation."""
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(seed)
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:

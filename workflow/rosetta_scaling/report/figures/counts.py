@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rosetta_scaling.layout.layout import FIT_TABLES
+from rosetta_scaling.formatting import fixed
 from rosetta_scaling.report.figures import style
 from rosetta_scaling.report.figures.data import (
     DECOMPOSED,
@@ -45,6 +45,7 @@ from rosetta_scaling.report.figures.selectivity import (
     draw_polarization,
     draw_specialisation,
 )
+from rosetta_scaling.schemas.names import FIT_TABLES
 from rosetta_scaling.store.tables import read_table
 
 # Seaborn is imported where it is used: it takes more than a second, and the report only needs the names below.
@@ -186,7 +187,7 @@ def draw_decomposition(data: pd.DataFrame) -> Figure:
             look = {"color": style.GREY if null else style.colour(i), "marker": style.marker(i), "markersize": 5}
             look |= {"lw": 1, "ls": ":" if null else "-", "markerfacecolor": "white" if null else None}
             alpha = part["alpha"].iloc[0]
-            words = f"{style.ALPHA} = {style.fixed(alpha)}" if np.isfinite(alpha) else "no fit"
+            words = f"{style.ALPHA} = {fixed(alpha)}" if np.isfinite(alpha) else "no fit"
             shown = part["value"].clip(lower=0)
             axes.plot(part["neurons"], shown, label=words, clip_on=False, **look)
             if quantity == "count":

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from rosetta_scaling.store.tables import atomic, write_table
+from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.tables import write_table
 
 WIDTH = 9.5  # inches; shown about 1000 pixels wide, so 9 points read like body text
 GREY = "0.45"
@@ -220,46 +221,3 @@ def save_figure(figure: Figure, data: pd.DataFrame, stem: str | Path) -> None:
             with atomic(stem.with_name(f"{stem.name}.{suffix}")) as part:
                 figure.savefig(part, format=suffix, **options)
     write_table(stem.with_name(f"{stem.name}.csv"), data)
-
-
-# ---- numbers for people ----------------------------------------------------------------------------------------------
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Whole numbers and large ones with thousands separators, others with `digits` significant digits."""
-    if pd.isna(value):
-        return "\N{EN DASH}"
-    text = f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.{digits}g}"
-    return text.replace("-", MINUS)
-
-
-def fixed(value: float, decimals: int = 2) -> str:
-    return "\N{EN DASH}" if pd.isna(value) else f"{value:.{decimals}f}".replace("-", MINUS)
-
-
-def percent(value: float) -> str:
-    return "\N{EN DASH}" if pd.isna(value) else f"{100 * value:.1f}%"
-
-
-def interval(row: Mapping, name: str, low: str, high: str, form: Callable = fixed) -> str:
-    """Value and range, `0.71 [0.60, 0.82]`; says so when there is none, for a count may not stand without its null."""
-    if pd.isna(row[name]):
-        return "not measured"
-    return f"{form(row[name])} [{form(row[low])}, {form(row[high])}]"
-
-
-def data_size(count: float) -> str:
-    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count:.0f} bytes"
-
-
-def duration(seconds: float) -> str:
-    if pd.isna(seconds):
-        return "\N{EN DASH}"
-    if seconds < 60:
-        return f"{seconds:.2g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.store.tables import StudyError, atomic
+from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.errors import StudyError
 
 
 def write_lines(path: str | Path, records: list[dict]) -> None:

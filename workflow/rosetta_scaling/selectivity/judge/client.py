@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rosetta_scaling.selectivity.judge.answers import is_answered, latest, parse_reply, read_lines
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.progress import Reporter
-from rosetta_scaling.store.tables import StudyError
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.selectivity.judge.answers import usable
-from rosetta_scaling.store.tables import digest
+from rosetta_scaling.store.digests import digest
 
 log = logging.getLogger(__name__)
 

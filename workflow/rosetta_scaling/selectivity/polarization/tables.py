@@ -1,25 +1,20 @@
 """The tables of one curve about its Rosetta neurons: polarization, specialisation, families, and their trends."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.selectivity.kinds import FAMILIES
 from rosetta_scaling.selectivity.polarization.confounds import Adjustment, adjust
 from rosetta_scaling.selectivity.polarization.effects import (
     LEAST,
     METRICS,
     beyond_chance,
     mean_against_placebo,
-    placebo_sets,
     placebo_slopes,
     polarization,
     slope,
 )
-from rosetta_scaling.store.tables import digest, read_table, write_table
 
 QUANTITIES = ("effect", "adjusted", "median_rosetta", "median_others", "difference")
 BALANCE = ("effective_others", "imbalance_before", "imbalance", "balanced")
@@ -34,54 +29,6 @@ class NeuronSet:
     table: pd.DataFrame  # selectivity of all neurons of the model
     rosetta: np.ndarray  # (neurons,) bool
     sets: np.ndarray  # placebo sets
-
-
-def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
-    """All sets of a curve: the primary criterion, what of it survives calibration, and the strongest correlations.
-
-    In the models that are not the anchor, the Rosetta neurons are the best partners of the anchor's.
-    """
-    settings = layout.study
-    for rung in settings.points_of(curve):
-        rosetta = read_table(layout.rosetta(curve, rung))
-        for member, model in enumerate(layout.points[curve, rung]):
-            table = read_table(layout.selectivity(layout.scope_of_member(curve, rung, member), model))
-            for name in settings.judged_sets:
-                chosen = rosetta[rosetta[name]]
-                neurons = chosen.neuron if member == 0 else chosen[f"partner_{model}"]
-                mask = np.isin(np.arange(len(table)), neurons)
-                about = {"curve": curve, "point": rung, "model": model, "is_anchor": member == 0}
-                about |= {"neurons": len(table), "set": name}
-                rng = np.random.default_rng([settings.nulls.seed, int(digest([curve, rung, model, name]), 16)])
-                sets = placebo_sets(mask, table.layer.to_numpy(), settings.polarization.draws, rng)
-                yield NeuronSet(about, table, mask, sets)
-
-
-def write_polarization(layout: Layout, curve: str) -> None:
-    """Write the POLARIZATION_TABLES of a curve."""
-    confidence, draws = layout.study.polarization.confidence, {}
-    rows = {name: [] for name in ("polarization", "specialisation", "families")}
-    for one in neuron_sets(layout, curve):
-        found = {
-            "polarization": metric_rows(one, confidence),
-            "specialisation": mean_rows(one, "domain", firing(one.table), confidence),
-            "families": mean_rows(one, "family", one.table[list(FAMILIES)], confidence),
-        }
-        for name, pairs in found.items():
-            for row, drawn in pairs:
-                rows[name].append(row)
-                draws[name, len(rows[name]) - 1] = drawn
-    tables = {name: pd.DataFrame(found) for name, found in rows.items()}
-    tables["trends"] = pd.concat(
-        [
-            trends(tables["polarization"], draws, "polarization", "metric", QUANTITIES, confidence),
-            trends(tables["specialisation"], draws, "specialisation", "domain", ("mean", "mean_others"), confidence),
-            trends(tables["families"], draws, "families", "family", ("mean", "mean_others"), confidence),
-        ],
-        ignore_index=True,
-    )
-    for name, table in tables.items():
-        write_table(layout.polarization(curve, name), table)
 
 
 def metric_rows(one: NeuronSet, confidence: float) -> list[tuple[dict, np.ndarray]]:

@@ -1,0 +1,4 @@
+"""Sizes of what is read at a time."""
+
+CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product
+WINDOW_BATCHES = 4  # passages of so many batches are sorted by length, so that little is padded

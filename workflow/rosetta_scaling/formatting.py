@@ -1,0 +1,49 @@
+"""Numbers for people: with a minus sign, rounded, as percent, as a data size or a duration."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from rosetta_scaling.report.figures.style import MINUS
+
+# ---- numbers for people ----------------------------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Whole numbers and large ones with thousands separators, others with `digits` significant digits."""
+    if pd.isna(value):
+        return "\N{EN DASH}"
+    text = f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.{digits}g}"
+    return text.replace("-", MINUS)
+
+
+def fixed(value: float, decimals: int = 2) -> str:
+    return "\N{EN DASH}" if pd.isna(value) else f"{value:.{decimals}f}".replace("-", MINUS)
+
+
+def percent(value: float) -> str:
+    return "\N{EN DASH}" if pd.isna(value) else f"{100 * value:.1f}%"
+
+
+def interval(row: Mapping, name: str, low: str, high: str, form: Callable = fixed) -> str:
+    """Value and range, `0.71 [0.60, 0.82]`; says so when there is none, for a count may not stand without its null."""
+    if pd.isna(row[name]):
+        return "not measured"
+    return f"{form(row[name])} [{form(row[low])}, {form(row[high])}]"
+
+
+def data_size(count: float) -> str:
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    if pd.isna(seconds):
+        return "\N{EN DASH}"
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,0 +1,58 @@
+"""Train tokenizers, and turn documents into streams of tokens."""
+
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from rosetta_scaling.config.study import Family
+from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.tables import read_table
+
+END = "<|endoftext|>"
+
+# -- tokenizers ------------------------------------------------------------------------------------------------------
+
+# How families cut text before merging bytes: words as GPT-2 does, single digits as Llama does, and so on.
+SPLITS = {
+    "gpt2": None,
+    "bloom": r" ?[^\s\d]+|\d{1,2}|\s+",
+    "llama": r"[0-9]|[^\w\s]|\s?[^\W\d_]+|_+|\s+",
+    "gpt_neox": r"[^\W\d]+|\d{1,3}|[^\w\s]+|\s+",
+}
+
+
+def train_tokenizer(texts: list[str], family: Family) -> Tokenizer:
+    """Byte-level BPE on a seeded half of `texts`, with the word splitting customary for the architecture."""
+    chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: max(1, len(texts) // 2)]
+    tokenizer = Tokenizer(models.BPE())
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=SPLITS[family.architecture] is None)
+    if pattern := SPLITS[family.architecture]:
+        split = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+    else:
+        tokenizer.pre_tokenizer = byte_level
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=family.vocabulary,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[END],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([texts[i] for i in sorted(chosen)], trainer)
+    return tokenizer
+
+
+def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
+    """Train the family's tokenizer and write the token streams: tokens.npy to train on, held_out.npy to validate on."""
+    documents = read_table(documents_path)
+    texts = {split: list(rows.text) for split, rows in documents.groupby("split")}
+    tokenizer = train_tokenizer(texts["train"], family)
+    order = np.random.default_rng([family.seed, 1]).permutation(len(texts["train"]))
+    streams = {"tokens": [texts["train"][i] for i in order], "held_out": texts["probe"]}
+    for name, stream in streams.items():
+        ids = [np.array([*encoding.ids, tokenizer.token_to_id(END)]) for encoding in tokenizer.encode_batch(stream)]
+        with atomic(out_dir / f"{name}.npy") as part, open(part, "wb") as f:
+            np.save(f, np.concatenate(ids).astype(np.uint16 if family.vocabulary < 2**16 else np.uint32))
+    with atomic(out_dir / "tokenizer.json") as part:
+        tokenizer.save(str(part))

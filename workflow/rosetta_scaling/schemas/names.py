@@ -1,0 +1,8 @@
+"""Names of the tables of a study."""
+
+POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
+POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
+STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models", "training")
+FIT_TABLES = ("fits", "estimators", "pooled", "rivals", "influence", "uncertainty", "coverage", "forecast")
+FIT_TABLES += ("theory", "theory_simulation", "theory_exponents")
+REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")

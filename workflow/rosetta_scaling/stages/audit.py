@@ -1,0 +1,17 @@
+"""Refuse networks that are not independent."""
+
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.networks.audit.fingerprints import fingerprint
+from rosetta_scaling.networks.audit.independence import audit, require_independent
+from rosetta_scaling.store.digests import require_unchanged
+from rosetta_scaling.store.tables import read_json, write_table
+
+
+def write_audit(layout: Layout, out: str) -> None:
+    """Compare the networks of every pair of a study; refuse what is damaged or cannot be taken for independent."""
+    for model in layout.models:
+        require_unchanged(layout.checkpoint(model), read_json(layout.checkpoint_manifest(model))["sha256"])
+    found = {model: fingerprint(layout.checkpoint(model)) for model in layout.models}
+    audited = audit(found, list(layout.pairs.values()))
+    require_independent(audited)
+    write_table(out, audited)

@@ -1,0 +1,18 @@
+"""Judge the claims of a study."""
+
+from pathlib import Path
+
+from rosetta_scaling.claims import counts as claims
+from rosetta_scaling.claims.fits import judge_fits
+from rosetta_scaling.claims.selectivity import judge_selectivity
+from rosetta_scaling.config.study import Study
+from rosetta_scaling.schemas.names import FIT_TABLES, STUDY_TABLES
+from rosetta_scaling.store.tables import read_table, write_json
+
+
+def write_claims(study: Study, folder: Path) -> None:
+    """Judge the tables in `folder`."""
+    tables = {name: read_table(folder / f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)}
+    judged = claims.judge(tables, study.judged) + judge_fits(tables, study.judged)
+    judged += judge_selectivity(tables, study.judged_sets)
+    write_json(folder / "claims.json", {"claims": judged})
