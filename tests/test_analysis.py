@@ -14,6 +14,7 @@ from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.config.study import NULLS, Criterion, load, parse
 from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.points.counts import survivors
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import orient, rosetta_table
@@ -82,21 +83,21 @@ def test_displacements_end_at_documents():
 
 
 @pytest.fixture
-def layout(tmp_path, monkeypatch) -> Layout:
+def plan(tmp_path, monkeypatch) -> StudyPlan:
     """Of the smoke study, every pair of which has its own units; nothing is in its folder."""
     monkeypatch.chdir(tmp_path)
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["units"]["scope"] = "pair"
     values["matching"]["criteria"] = [{}, {"min_r": 0.5}]
-    return Layout(parse(values), corpus_key="k")
+    return StudyPlan(Layout(parse(values), corpus_key="k"))
 
 
-def test_the_widths_of_a_point_are_those_of_its_activations(layout):
+def test_the_widths_of_a_point_are_those_of_its_activations(plan):
     folder = "results/smoke/activations"
     write_json(f"{folder}/neox-r3--bloom-r3/neox-r3/summary.json", {"neurons": [4, 3]})
     write_json(f"{folder}/neox-r3--bloom-r3/bloom-r3/summary.json", {"neurons": [5]})
     write_json(f"{folder}/neox-r3--llama-r3/llama-r3/summary.json", {"neurons": [1, 2, 3]})
-    point = Point(layout, "neox-bloom-llama", "r3")
+    point = Point(plan, "neox-bloom-llama", "r3")
     assert point.widths == {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [1, 2, 3]}
     assert list(point.widths) == ["neox-r3", "bloom-r3", "llama-r3"]
 
@@ -117,34 +118,37 @@ def test_survivors_have_no_match_that_may_be_false():
     assert survivors(point, Criterion(min_r=0.6), 0.05).empty
 
 
-def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout, monkeypatch):
+def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(plan, monkeypatch):
     real = calibrated((0, 2, 0.01), (3, 1, 0.2), (6, 0, 0.05)), calibrated((0, 2, 0.01), (3, 1, 0.01), (6, 0, 0.01))
     point = SimpleNamespace(
-        layout=layout, anchor="neox-r3", others=["bloom-r3", "llama-r3"], neurons=7, widths={"neox-r3": [4, 3]},
+        plan=plan, layout=plan.layout, anchor="neox-r3", others=["bloom-r3", "llama-r3"],
+        neurons=7, widths={"neox-r3": [4, 3]},
         real=(dict(zip(("bloom-r3", "llama-r3"), real, strict=True)), {}),
     )  # fmt: skip
-    monkeypatch.setattr(points, "Point", lambda *about: point if about == (layout, "c", "r3") else None)
+    monkeypatch.setattr(points, "Point", lambda *about: point if about == (plan, "c", "r3") else None)
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
         monkeypatch.setattr(points, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]}))
     for name in ("decomposition", "isolation"):
         monkeypatch.setattr(points, f"point_{name}", lambda _, name=name: pd.DataFrame({name: [7]}))
-    points.write_rosetta(layout, "c", "r3", "rosetta.parquet")
+    points.write_rosetta(plan, "c", "r3", "rosetta.parquet")
     table = read_table("rosetta.parquet")
     assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
     assert table.layer.tolist() == [0, 0, 0, 0, 1, 1, 1]
     assert table.channel.tolist() == [0, 1, 2, 3, 0, 1, 2]
     assert np.flatnonzero(table.mutual_top1).tolist() == [0, 3, 6]
     assert np.flatnonzero(table.mutual_top1_fdr05).tolist() == [0, 6]
-    assert set(layout.study.judged_sets) <= set(table.columns)
+    assert set(plan.study.judged_sets) <= set(table.columns)
     for name in POINT_TABLES:
-        assert read_table(layout.point_table(name, "c", "r3")).to_dict("list") == {name: [7]}
+        assert read_table(plan.layout.point_table(name, "c", "r3")).to_dict("list") == {name: [7]}
 
 
-def test_tables_of_curves_are_joined_in_the_order_of_the_study(layout):
-    for i, curve in enumerate(layout.study.curves):
-        write_table(layout.polarization(curve, "trends"), pd.DataFrame({"curve": [curve] * 2, "slope": [i, i + 0.5]}))
-    found = tables.curve_tables(layout, "trends")
-    assert found.curve.unique().tolist() == list(layout.study.curves)
+def test_tables_of_curves_are_joined_in_the_order_of_the_study(plan):
+    for i, curve in enumerate(plan.study.curves):
+        write_table(
+            plan.layout.polarization(curve, "trends"), pd.DataFrame({"curve": [curve] * 2, "slope": [i, i + 0.5]})
+        )
+    found = tables.curve_tables(plan.layout, "trends")
+    assert found.curve.unique().tolist() == list(plan.study.curves)
     assert found.slope.tolist() == [0, 0.5, 1, 1.5, 2, 2.5]
     assert found.index.tolist() == list(range(6))
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import load
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.points.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.store.tables import write_json
@@ -43,7 +44,7 @@ def point(tmp_path, monkeypatch) -> Point:
     layout = Layout(load(WORKFLOW / "studies/smoke.yaml"), corpus_key="k")
     for model, widths in WIDTHS.items():
         write_json(f"{layout.activations('study', model)}/summary.json", {"neurons": widths})
-    found = Point(layout, "neox-bloom-llama", "r3")
+    found = Point(StudyPlan(layout), "neox-bloom-llama", "r3")
     found.nulls = {"rotate": ({model: rotated() for model in found.others}, {})}
     return found
 

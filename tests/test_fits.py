@@ -30,6 +30,7 @@ from rosetta_scaling.fits.tables import (
 from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.fits.theory.simulation import simulate
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
@@ -1041,7 +1042,7 @@ def point(tmp_path, monkeypatch) -> Point:
 
 
 def empty_point(study) -> Point:
-    found = Point(Layout(study, corpus_key="k"), "neox-bloom-llama", "r3")
+    found = Point(StudyPlan(Layout(study, corpus_key="k")), "neox-bloom-llama", "r3")
     none = matches_of([]).assign(draw=0)
     found.nulls = {null: (dict.fromkeys(found.others, none), {}) for null in NULLS}
     return found

@@ -63,7 +63,7 @@ def point_counts(point: Point, table: pd.DataFrame) -> pd.DataFrame:
             for kind in ("subset", "subset_rotate")
         ]
         row["closer_than_own"] = closer_than_own(point, criterion, strict)
-        row |= {"equal_n": layout.smallest, "equal_n_count": equal[0].mean(), "equal_n_null": equal[1].mean()}
+        row |= {"equal_n": point.plan.sizes.smallest, "equal_n_count": equal[0].mean(), "equal_n_null": equal[1].mean()}
         rows.append(row | {"mean_r": table.filter(regex="^r_").mean(axis=1)[chosen].mean()})
     return pd.DataFrame(rows)
 

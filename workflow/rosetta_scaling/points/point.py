@@ -6,8 +6,8 @@ from functools import cached_property, partial
 import pandas as pd
 
 from rosetta_scaling.config.study import NULLS, Criterion
-from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.nulls.calibration import add_excess
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.points.rosetta import orient
 from rosetta_scaling.store.tables import read_json, read_table
 
@@ -17,11 +17,11 @@ Matches = tuple[dict, dict]  # of a point: the anchor with each other model, and
 class Point:
     """What was matched at one point of a curve, seen from its anchor."""
 
-    def __init__(self, layout: Layout, curve: str, rung: str):
-        self.layout, self.curve, self.rung = layout, curve, rung
-        self.anchor, *self.others = layout.points[curve, rung]
+    def __init__(self, plan: StudyPlan, curve: str, rung: str):
+        self.plan, self.layout, self.curve, self.rung = plan, plan.layout, curve, rung
+        self.anchor, *self.others = plan.layout.points[curve, rung]
         self.outer = [(a, b) for i, a in enumerate(self.others) for b in self.others[i + 1 :]]
-        self.neurons = layout.size(self.anchor).neurons
+        self.neurons = plan.size(self.anchor).neurons
 
     @cached_property
     def widths(self) -> dict[str, list[int]]:
@@ -69,7 +69,7 @@ class Point:
     @property
     def scale(self) -> float:
         """What counts of nulls are multiplied by: how many neurons of the anchor stand for one that was looked at."""
-        return self.neurons / len(self.layout.sample(self.anchor, self.layout.study.nulls.rows))
+        return self.neurons / min(self.neurons, self.layout.study.nulls.rows or self.neurons)
 
     def pairs(self, tables: Matches):
         """(two models, table) of all pairs."""
@@ -77,4 +77,4 @@ class Point:
         yield from tables[1].items()
 
     def sizes(self, models: Sequence[str]) -> tuple[int, ...]:
-        return tuple(self.layout.size(model).neurons for model in models)
+        return tuple(self.plan.size(model).neurons for model in models)

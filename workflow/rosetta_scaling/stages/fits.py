@@ -19,7 +19,15 @@ from rosetta_scaling.fits.tables import (
 from rosetta_scaling.fits.theory.data import theory_table
 from rosetta_scaling.fits.theory.simulation import recovered_exponent
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.names import STUDY_TABLES
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.tables import read_table, write_table
+
+
+def fit_inputs(plan: StudyPlan) -> Inputs:
+    layout = plan.layout
+    return {"tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES], "simulations": layout.simulations}
 
 
 def write_fits(layout: Layout, folder: Path) -> None:

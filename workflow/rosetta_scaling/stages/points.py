@@ -2,21 +2,35 @@
 
 from pathlib import Path
 
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.fits.theory.data import point_isolation
-from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.points.counts import LEVELS, point_counts, point_snapshots, survivors
 from rosetta_scaling.points.decomposition import point_decomposition
 from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import rosetta_table
-from rosetta_scaling.schemas.names import POINT_TABLES
+from rosetta_scaling.schemas.names import POINT_TABLES, REPLICATES
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.tables import write_table
 from rosetta_scaling.units.neurons import layer_and_channel
 
 
-def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
+def point_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
+    """Matches, nulls and stability of every pair of a point, and the sizes of its models."""
+    layout, pairs = plan.layout, plan.layout.pairs_of_point(curve, rung)
+    return {
+        "summaries": layout.summaries(curve, rung),
+        "matches": [layout.matches(*pair) for pair in pairs],
+        "snapshots": [layout.snapshots(*pair) for pair in pairs],
+        "nulls": [layout.null(null, *pair) for pair in pairs for null in (*NULLS, "own")],
+        "replicates": [layout.replicate(kind, *pair) for pair in pairs for kind in REPLICATES],
+    }
+
+
+def write_rosetta(plan: StudyPlan, curve: str, rung: str, out: str | Path) -> None:
     """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
-    point = Point(layout, curve, rung)
+    layout, point = plan.layout, Point(plan, curve, rung)
     primary = layout.study.matching.criteria[0]
     table = rosetta_table(point.neurons, *point.real, layout.study.matching.criteria)
     layer, channel = layer_and_channel(point.widths[point.anchor])
