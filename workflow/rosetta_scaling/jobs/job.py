@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import Study, parse
+from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.store.digests import digest, file_states
@@ -69,8 +70,11 @@ def job(snakemake) -> Iterator["Job"]:
     in_slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
     when, host = time.strftime("%Y-%m-%d %H:%M:%S"), socket.gethostname()
     logging.info("%s began at %s on %s, process %d%s", rule, when, host, os.getpid(), in_slurm)
+    this = Job(snakemake)
+    if WATCH in os.environ:
+        watch_opened_files(rule, this.layout, [*snakemake.input, *snakemake.output, *snakemake.log])
     try:
-        yield Job(snakemake)
+        yield this
     except SystemExit:
         log.error("%s was told to end (SIGTERM) after %.1f s", rule, time.monotonic() - began)
         raise
