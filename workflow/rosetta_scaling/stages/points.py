@@ -1,30 +1,74 @@
 """Rosetta neurons and counts of one point."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
+from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.fits.theory.data import point_isolation
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.points.counts import LEVELS, point_counts, point_snapshots, survivors
+from rosetta_scaling.points.counts import point_counts, point_snapshots
 from rosetta_scaling.points.decomposition import point_decomposition
 from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
-from rosetta_scaling.points.point import Point
-from rosetta_scaling.points.rosetta import rosetta_table
-from rosetta_scaling.schemas.names import POINT_TABLES
-from rosetta_scaling.store.tables import write_table
-from rosetta_scaling.units.neurons import layer_and_channel
+from rosetta_scaling.points.neurons import point_neurons
+from rosetta_scaling.points.point import PartnerTables, Point, nulls_with_excess
+from rosetta_scaling.points.rosetta import orient
+from rosetta_scaling.schemas.names import POINT_TABLES, REPLICATES
+from rosetta_scaling.store.tables import read_json, read_table, write_table
 
 
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
     """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
-    point = Point(layout, curve, rung)
-    primary = layout.study.matching.criteria[0]
-    table = rosetta_table(point.neurons, *point.real, layout.study.matching.criteria)
-    layer, channel = layer_and_channel(point.widths[point.anchor])
-    table.insert(1, "layer", layer)
-    table.insert(2, "channel", channel)
-    table[f"{primary.name}_fdr05"] = table.neuron.isin(survivors(point, primary, LEVELS["05"]).neuron_a)
+    point = read_point(layout, curve, rung)
+    table = point_neurons(point)
     write_table(out, table)
-    tables = {
+    tables = point_tables(point, table)
+    for name in POINT_TABLES:
+        write_table(layout.point_table(name, curve, rung), tables[name])
+
+
+def read_point(layout: Layout, curve: str, rung: str) -> Point:
+    """Read all that was matched at a point."""
+    models, study = layout.points[curve, rung], layout.study
+    read = partial(read_partners, layout, models)
+    widths = read_widths(layout, curve, rung)
+    nulls = {null: read(partial(layout.null, null)) for null in NULLS}
+    sizes = {model: sum(of_model) for model, of_model in widths.items()}
+    return Point(
+        study=study,
+        widths=widths,
+        units=read_json(Path(layout.matches(*models[:2])).with_name("summary.json"))["units"],
+        smallest=layout.smallest,
+        real=read(layout.matches),
+        nulls=nulls_with_excess(nulls, sizes, study.nulls.rows is not None),
+        own=read(partial(layout.null, "own")),
+        replicates={kind: read(partial(layout.replicate, kind)) for kind in REPLICATES},
+        snapshots=read(layout.snapshots),
+    )
+
+
+def read_widths(layout: Layout, curve: str, rung: str) -> dict[str, list[int]]:
+    """Read the neurons of every layer of every model of a point, the anchor first."""
+    summaries = map(read_json, layout.summaries(curve, rung))
+    return {model: one["neurons"] for model, one in zip(layout.points[curve, rung], summaries, strict=True)}
+
+
+def read_partners(layout: Layout, models: list[str], path: Callable[[str, str], str]) -> PartnerTables:
+    """Read the tables of partners of all pairs of models, the anchor first; `path(a, b)` names that of two models."""
+    anchor, *others = models
+
+    def read(a: str, b: str) -> pd.DataFrame:
+        return orient(read_table(path(a, b)), swap=layout.pair(a, b) != (a, b))
+
+    outer = [(a, b) for i, a in enumerate(others) for b in others[i + 1 :]]
+    return PartnerTables({other: read(anchor, other) for other in others}, {pair: read(*pair) for pair in outer})
+
+
+def point_tables(point: Point, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The POINT_TABLES, from a point and its point_neurons."""
+    return {
         "counts": point_counts(point, table),
         "decomposition": point_decomposition(point),
         "snapshots": point_snapshots(point, table),
@@ -33,5 +77,3 @@ def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> Non
         "diagonal": point_diagonal(point, table),
         "isolation": point_isolation(point),
     }
-    for name in POINT_TABLES:
-        write_table(layout.point_table(name, curve, rung), tables[name])
