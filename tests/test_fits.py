@@ -1111,16 +1111,16 @@ def test_a_sample_of_the_nulls_stands_for_all_neurons():
     assert row.isolation == pytest.approx(1.25)
 
 
-def test_draws_that_cannot_tell_are_no_zeros(tmp_path, monkeypatch):
+def test_draws_that_cannot_tell_are_no_zeros():
     """Half of the rotations change the anchor, whose neurons then have no excess."""
-    monkeypatch.chdir(tmp_path)
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["matching"]["criteria"] = [{"min_excess": 0.2}]
     point = empty_point(parse(values))
     point = with_real(point, {model: matches_of([0.5]).assign(excess_a=0.3) for model in point.others})
     excess = [0.3, 0.3, np.nan, np.nan]
     rotated = matches_of([0.5, 0.6, 0.5, 0.6]).assign(draw=[0, 0, 1, 1], excess_a=excess)
-    point.nulls = {null: (dict.fromkeys(point.others, rotated), {}) for null in NULLS}
+    for null in NULLS:
+        point.nulls[null] = PartnerTables(dict.fromkeys(point.others, rotated), {})
     assert only(point_isolation(point), criterion="mutual_top1_excess0.2", kind="rotate").matches == 2
 
 

@@ -94,18 +94,20 @@ def theory_table(isolation: pd.DataFrame, confidence: float) -> pd.DataFrame:
         )
         slopes = part.rank_slope.dropna()
         low, high = of_mean(slopes, confidence) if len(slopes) > 1 else (np.nan, np.nan)
-        found = {
-            "alpha": (alpha["alpha"], alpha["low"], alpha["high"], np.nan),
-            "isolation_slope": (slope["alpha"], slope["low"], slope["high"], 1 - alpha["alpha"]),
-            "gap": (gap["alpha"], gap["low"], gap["high"], 0.0),
-            "beta_sizes": (*map(beta_of_alpha, (alpha["alpha"], alpha["high"], alpha["low"])), np.nan),
-            "beta_ranks": (slopes.mean(), low, high, beta_of_alpha(alpha["alpha"])),
-        }
+        beta = {end: beta_of_alpha(alpha[of]) for end, of in (("value", "alpha"), ("low", "high"), ("high", "low"))}
+        ranks = {"value": slopes.mean(), "low": low, "high": high}
+        name, n = {"curve": curve, "criterion": criterion, "kind": kind}, {"points": len(part)}
         rows += [
-            {"curve": curve, "criterion": criterion, "kind": kind, "quantity": quantity}
-            | dict(zip(("value", "low", "high", "predicted"), values, strict=True))
-            | {"points": len(slopes) if quantity == "beta_ranks" else len(part)}
-            for quantity, values in found.items()
+            name | {"quantity": "alpha"} | exponent(alpha) | n,
+            name | {"quantity": "isolation_slope"} | exponent(slope) | {"predicted": 1 - alpha["alpha"]} | n,
+            name | {"quantity": "gap"} | exponent(gap) | {"predicted": 0.0} | n,
+            name | {"quantity": "beta_sizes"} | beta | n,
+            name | {"quantity": "beta_ranks"} | ranks | {"predicted": beta["value"], "points": len(slopes)},
         ]
     columns = ["curve", "criterion", "kind", "quantity", "value", "low", "high", "predicted", "points"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def exponent(fit: dict[str, float]) -> dict[str, float]:
+    """Value, low and high of a fitted exponent."""
+    return {"value": fit["alpha"], "low": fit["low"], "high": fit["high"]}
