@@ -10,8 +10,8 @@ rule rosetta_neurons:
     input:
         declared(point_inputs, "curve", "rung"),
     output:
-        f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
-        [
+        rosetta=f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
+        tables=[
             f"{layout.results}/rosetta/{{curve}}/{{rung}}.{name}.csv"
             for name in POINT_TABLES
         ],

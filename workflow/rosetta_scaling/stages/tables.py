@@ -150,6 +150,15 @@ def judge_table(layout: Layout) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
+def architectures(layout: Layout) -> dict[str, str]:
+    """The architectures that every curve compares, as words; of a family that is not trained here, its name."""
+    families = layout.study.families
+    return {
+        curve: " ".join(str(families[name].architecture or name) for name in members)
+        for curve, members in layout.study.curves.items()
+    }
+
+
 def write_tables(layout: Layout, folder: Path) -> None:
     """Write every one of STUDY_TABLES."""
     counts, models = counts_table(layout), models_table(layout)
@@ -158,7 +167,7 @@ def write_tables(layout: Layout, folder: Path) -> None:
         **{name: point_tables(layout, name) for name in POINT_TABLES if name != "counts"},
         **{name: curve_tables(layout, name) for name in POLARIZATION_TABLES},
         "judge": judge_table(layout),
-        "seeds": seeds_table(layout, counts),
+        "seeds": seeds_table(counts, architectures(layout)),
         "models": models,
         "training": training_table(layout),
     }
