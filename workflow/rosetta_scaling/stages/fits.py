@@ -20,7 +20,12 @@ READ = ("counts", "seeds", "isolation", "models", "snapshots")  # tables that fi
 
 def fit_inputs(plan: StudyPlan) -> Inputs:
     layout = plan.layout
-    return {"tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES], "simulations": layout.simulations}
+    return {
+        "tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES],
+        "simulations": layout.simulations,
+        "corpus": [layout.corpus_manifest],
+        "units": layout.units_tables,
+    }
 
 
 def write_fits(layout: Layout, folder: Path) -> None:

@@ -15,6 +15,7 @@ def point_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
     return {
         "summaries": layout.summaries(curve, rung),
         "matches": [layout.matches(*pair) for pair in pairs],
+        "match_summary": [layout.match_summary(*layout.points[curve, rung][:2])],
         "snapshots": [layout.snapshots(*pair) for pair in pairs],
         "nulls": [layout.null(null, *pair) for pair in pairs for null in (*NULLS, "own")],
         "replicates": [layout.replicate(kind, *pair) for pair in pairs for kind in REPLICATES],

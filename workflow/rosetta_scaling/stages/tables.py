@@ -19,11 +19,20 @@ def table_inputs(plan: StudyPlan) -> Inputs:
     return {
         "rosetta": [layout.rosetta(*point) for point in layout.points],
         "matches": [layout.matches(*pair) for pair in layout.pairs.values()],
+        "summaries": summaries(layout),
         "points": [layout.point_table(name, *point) for name in POINT_TABLES for point in layout.points],
         "polarization": [layout.polarization(curve, name) for name in POLARIZATION_TABLES for curve in curves],
         "manifests": [layout.checkpoint_manifest(model) for model in layout.models],
         "judgements": layout.judgements,
     }
+
+
+def summaries(layout: Layout) -> list[str]:
+    """What is known of the networks as they were read, and of the anchor and the first other network of every point."""
+    of_points = [path for point in layout.points for path in layout.summaries(*point)]
+    of_models = [layout.summary(scope_of_model(layout, model), model) for model in layout.models]
+    of_pairs = [layout.match_summary(*models[:2]) for models in layout.points.values()]
+    return sorted({*of_points, *of_models, *of_pairs})
 
 
 def point_tables(layout: Layout, name: str) -> pd.DataFrame:
