@@ -4,11 +4,13 @@ import contextlib
 import copy
 import json
 import math
+from dataclasses import replace
 
 import matplotlib.colors
 import numpy as np
 import pandas as pd
 import pytest
+from made_points import made_point
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
@@ -30,7 +32,7 @@ from rosetta_scaling.fits.tables import (
 from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.fits.theory.simulation import simulate
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.points.point import Point
+from rosetta_scaling.points.point import PartnerTables, Point
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.report import fits as fit_cells
@@ -1034,17 +1036,19 @@ def test_claims_are_judged_on_tables_as_they_are_written(tables):
 
 
 @pytest.fixture
-def point(tmp_path, monkeypatch) -> Point:
+def point() -> Point:
     """Three networks; nothing is matched yet."""
-    monkeypatch.chdir(tmp_path)
     return empty_point(load(WORKFLOW / "studies/smoke.yaml"))
 
 
 def empty_point(study) -> Point:
-    found = Point(Layout(study, corpus_key="k"), "neox-bloom-llama", "r3")
-    none = matches_of([]).assign(draw=0)
-    found.nulls = {null: (dict.fromkeys(found.others, none), {}) for null in NULLS}
-    return found
+    none, others = matches_of([]).assign(draw=0), ("bloom-r3", "llama-r3")
+    nulls = {null: dict.fromkeys(others, none) for null in NULLS}
+    return made_point(study, {model: [64, 64] for model in ("neox-r3", *others)}, nulls=nulls)
+
+
+def with_real(point: Point, real: dict[str, pd.DataFrame]) -> Point:
+    return replace(point, real=PartnerTables(real, {}))
 
 
 def matches_of(r, first: int = 0) -> pd.DataFrame:
@@ -1056,7 +1060,7 @@ def matches_of(r, first: int = 0) -> pd.DataFrame:
 def test_isolation_is_that_of_the_mean_correlation_with_all_partners(point):
     chance = matches_of([0.99], 50).assign(rank_b=2)  # not mutual
     bloom, llama = matches_of([0.8, 0.5, 0.7]), matches_of([0.6, 0.9, 1.0, 0.2], 1)
-    point.real = {"bloom-r3": pd.concat([bloom, chance]), "llama-r3": pd.concat([llama, chance])}, {}
+    point = with_real(point, {"bloom-r3": pd.concat([bloom, chance]), "llama-r3": pd.concat([llama, chance])})
     found = point_isolation(point)
     assert found.criterion.unique().tolist() == [TOP1, HALF]
     assert found.kind.unique().tolist() == ["real", *NULLS]
@@ -1071,7 +1075,7 @@ def test_isolation_is_that_of_the_mean_correlation_with_all_partners(point):
 
 
 def test_equal_neurons_have_an_isolation_that_is_finite(point):
-    point.real = {model: matches_of([1.0, 0.5]) for model in point.others}, {}
+    point = with_real(point, {model: matches_of([1.0, 0.5]) for model in point.others})
     assert only(point_isolation(point), criterion=TOP1, kind="real").isolation == pytest.approx((999 + 1) / 2)
 
 
@@ -1081,9 +1085,9 @@ def test_nulls_are_counted_and_averaged_draw_by_draw(point):
         matches_of([0.8], 9).assign(draw=1),
         matches_of([0.4], 3).assign(draw=1),
     ]
-    point.nulls["rotate"] = {model: pd.concat(draws) for model in point.others}, {}
-    assert point.layout.study.nulls.rotate_draws == 2
-    point.real = {model: matches_of([0.5]) for model in point.others}, {}
+    point.nulls["rotate"] = PartnerTables({model: pd.concat(draws) for model in point.others}, {})
+    assert point.study.nulls.rotate_draws == 2
+    point = with_real(point, {model: matches_of([0.5]) for model in point.others})
     found = point_isolation(point)
     row = only(found, criterion=TOP1, kind="rotate")
     means = [(1 + 1.5) / 2, (4 + 2 / 3) / 2]
@@ -1094,37 +1098,36 @@ def test_nulls_are_counted_and_averaged_draw_by_draw(point):
     assert (half.isolation_low, half.isolation_high) == pytest.approx((1.25, 4))
 
 
-def test_a_sample_of_the_nulls_stands_for_all_neurons(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_sample_of_the_nulls_stands_for_all_neurons():
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["nulls"]["rows"] = 16
     values["matching"]["criteria"] = [{}, {"min_r": 0.5}]
     point = empty_point(parse(values))
-    assert point.neurons == 2 * 4 * 16
-    point.real = {model: matches_of([0.5]) for model in point.others}, {}
-    point.nulls["shift"] = {model: matches_of([0.5, 0.6]).assign(draw=0) for model in point.others}, {}
+    assert point.neurons["neox-r3"] == 2 * 4 * 16
+    point = with_real(point, {model: matches_of([0.5]) for model in point.others})
+    point.nulls["shift"] = PartnerTables({model: matches_of([0.5, 0.6]).assign(draw=0) for model in point.others}, {})
     row = only(point_isolation(point), criterion=TOP1, kind="shift")
     assert row.matches == 2 * 128 / 16
     assert row.isolation == pytest.approx(1.25)
 
 
-def test_draws_that_cannot_tell_are_no_zeros(tmp_path, monkeypatch):
+def test_draws_that_cannot_tell_are_no_zeros():
     """Half of the rotations change the anchor, whose neurons then have no excess."""
-    monkeypatch.chdir(tmp_path)
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["matching"]["criteria"] = [{"min_excess": 0.2}]
     point = empty_point(parse(values))
-    point.real = {model: matches_of([0.5]).assign(excess_a=0.3) for model in point.others}, {}
+    point = with_real(point, {model: matches_of([0.5]).assign(excess_a=0.3) for model in point.others})
     excess = [0.3, 0.3, np.nan, np.nan]
     rotated = matches_of([0.5, 0.6, 0.5, 0.6]).assign(draw=[0, 0, 1, 1], excess_a=excess)
-    point.nulls = {null: (dict.fromkeys(point.others, rotated), {}) for null in NULLS}
+    for null in NULLS:
+        point.nulls[null] = PartnerTables(dict.fromkeys(point.others, rotated), {})
     assert only(point_isolation(point), criterion="mutual_top1_excess0.2", kind="rotate").matches == 2
 
 
 def test_ranks_give_beta_back(point):
     beta, r0 = 1.7, 30.0
     s = (r0 / np.arange(1, 12)) ** beta - 1
-    point.real = {model: matches_of((s / (1 + s))[::-1]) for model in point.others}, {}
+    point = with_real(point, {model: matches_of((s / (1 + s))[::-1]) for model in point.others})
     row = only(point_isolation(point), criterion=HALF, kind="real")
     assert row.rank_slope == pytest.approx(beta)
 

@@ -6,8 +6,18 @@ from rosetta_scaling.claims import counts as claims
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.config.study import Study
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import FIT_TABLES, STUDY_TABLES
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.tables import read_table, write_json
+
+
+def claim_inputs(plan: StudyPlan) -> Inputs:
+    layout = plan.layout
+    return {
+        "tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES],
+        "fits": [*(layout.tables(f"{name}.csv") for name in FIT_TABLES), layout.tables("fits.json")],
+    }
 
 
 def write_claims(study: Study, folder: Path) -> None:

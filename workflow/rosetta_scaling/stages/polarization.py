@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.selectivity.kinds import FAMILIES
 from rosetta_scaling.selectivity.polarization.effects import placebo_sets
 from rosetta_scaling.selectivity.polarization.tables import (
@@ -16,8 +17,19 @@ from rosetta_scaling.selectivity.polarization.tables import (
     metric_rows,
     trends,
 )
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_table, write_table
+
+
+def polarization_inputs(plan: StudyPlan, curve: str) -> Inputs:
+    """The Rosetta neurons of a curve, and the selectivity of its models on the units of its points."""
+    layout, neurons = plan.layout, set()
+    rungs = plan.study.points_of(curve)
+    for rung in rungs:
+        for member, model in enumerate(layout.points[curve, rung]):
+            neurons.add(layout.selectivity(layout.scope_of_member(curve, rung, member), model))
+    return {"rosetta": [layout.rosetta(curve, rung) for rung in rungs], "neurons": sorted(neurons)}
 
 
 def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
