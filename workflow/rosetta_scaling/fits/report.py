@@ -8,13 +8,13 @@ import pandas as pd
 import statsmodels.api as sm
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.fits.checklist import UNKNOWN
 from rosetta_scaling.fits.counts import ABSCISSAE
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import few_points_warning
 from rosetta_scaling.power_laws.rivals import FORMS
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.tables import read_json, read_table
 
 KEYS = ["curve", "criterion", "quantity"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Criterion
+from rosetta_scaling.config.study import Criterion
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.nulls import chance
 from rosetta_scaling.nulls.calibration import threshold
@@ -15,6 +15,7 @@ from rosetta_scaling.points.point import Matches, Point
 from rosetta_scaling.points.rosetta import rosetta_neurons
 from rosetta_scaling.power_laws.estimators import predict_power_law
 from rosetta_scaling.schemas.names import REPLICATES
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.tables import read_json
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts

@@ -5,10 +5,11 @@ from functools import cached_property, partial
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Criterion
+from rosetta_scaling.config.study import Criterion
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.nulls.calibration import add_excess
 from rosetta_scaling.points.rosetta import orient
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.tables import read_json, read_table
 
 Matches = tuple[dict, dict]  # of a point: the anchor with each other model, and the others with each other

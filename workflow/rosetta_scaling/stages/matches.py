@@ -14,8 +14,9 @@ from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_t
 from rosetta_scaling.matching.neighbour_files import Found, read_neighbours, write_neighbours
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile, exact_flops
-from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values
+from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.numerics.devices import product_rate
+from rosetta_scaling.schemas.nulls import decoys
 from rosetta_scaling.stages.sources import open_pair
 from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
 from rosetta_scaling.units.neurons import layer_and_channel
@@ -72,8 +73,8 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     best = found.pop(units)
     sizes = [layout.size(model) for model in models]
     neurons = tuple(size.neurons for size in sizes)
-    decoys = {null: read_table(layout.null(null, *models)) for null in DECOYS}
-    table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], neurons), decoys, neurons)
+    false = {null: read_table(layout.null(null, *models)) for null in decoys()}
+    table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], neurons), false, neurons)
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
     for side, size, partners in zip("ab", sizes, best, strict=True):
