@@ -21,6 +21,7 @@ from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.report.fits import fit_cells
 from rosetta_scaling.report.selectivity import verdict_cells
 from rosetta_scaling.report.tables import table_cells
+from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.schemas.names import FIT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS, chance_nulls, drawn_nulls
 from rosetta_scaling.store.atomic import atomic
@@ -50,6 +51,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "figures": {name: figure_parts(results / "figures", name) for name in FIGURES},
         "places": figures_by_place(),
         "nulls": list(NULLS.values()),
+        "metrics": list(METRICS.values()),
         "chance_words": listed([NULLS[name].adjective for name in chance_nulls()]),
         "other_words": ", ".join(dict.fromkeys(null.adjective for null in NULLS.values() if not null.chance)),
         "figures_path": os.path.relpath(results / "figures", folder),
