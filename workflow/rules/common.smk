@@ -5,12 +5,12 @@
 # because Snakemake does not record others: jobs run again when they change. What does not change a result (device,
 # memory, batch size) a job takes from the study itself, and what the KEY in a path already stands for is not repeated.
 from rosetta_scaling.config import study as configuration
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.jobs.finished import remove_unfinished
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning import needs
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.stages.networks import check_models
 from rosetta_scaling.store.errors import StudyError

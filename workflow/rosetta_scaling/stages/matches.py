@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values
+from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import decoys
 from rosetta_scaling.stages.facts import pair_facts, variant_inputs
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
@@ -56,8 +57,10 @@ class MatchFiles:
 def match_inputs(plan: StudyPlan, pair: str) -> Inputs:
     """What was found by jobs before, or else what a pair of one tile is matched from; and the decoys."""
     layout, models = plan.layout, plan.layout.pairs[pair]
-    decoys = [layout.null(null, *models) for null in DECOYS]
-    rest = {"units": [pair_facts(plan, pair).units], "decoys": decoys}
+    rest = {
+        "units": [pair_facts(plan, pair).units],
+        "decoys": [layout.null(null, *models) for null in decoys()],
+    }
     if plan.matching.engine == "sketch":
         return {"found": [layout.rescored(pair)], **rest}
     if tiles := plan.neighbour_files(pair, "real"):
@@ -75,8 +78,8 @@ def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFil
     found = best_partners(plan, pair, "real", device)
     units = max(found)
     best = found.pop(units)
-    decoys = {null: read_table(layout.null(null, *facts.models)) for null in DECOYS}
-    table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], facts.neurons), decoys, facts.neurons)
+    false = {null: read_table(layout.null(null, *facts.models)) for null in decoys()}
+    table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], facts.neurons), false, facts.neurons)
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     summary = {"matches": count, "engine": plan.matching.engine, "placement": plan.matching.placement}
     for side, size, partners in zip("ab", facts.sizes, best, strict=True):
