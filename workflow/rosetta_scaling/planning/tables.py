@@ -68,9 +68,9 @@ def exact_parameters(layout: Layout, model: str) -> int | None:
         return None
     from transformers import AutoConfig
 
-    from rosetta_scaling.networks.sizes import describe
+    from rosetta_scaling.networks.sizes import size_of_config
 
-    return describe(AutoConfig.for_model(**configuration(layout, model))).parameters
+    return size_of_config(AutoConfig.for_model(**configuration(layout, model))).parameters
 
 
 def download_bytes(layout: Layout, model: str, parameters: int) -> int:

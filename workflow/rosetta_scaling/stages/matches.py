@@ -83,7 +83,7 @@ def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFil
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     summary = {"matches": count, "engine": plan.matching.engine, "placement": plan.matching.placement}
     for side, size, partners in zip("ab", facts.sizes, best, strict=True):
-        layer, channel = layer_and_channel([size.width] * size.layers)
+        layer, channel = layer_and_channel(list(size.widths))
         table[f"layer_{side}"] = layer[table[f"neuron_{side}"]]
         table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
         summary |= {f"neurons_{side}": len(partners.r), f"constant_{side}": int(partners.constant.sum())}
