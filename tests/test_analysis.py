@@ -10,7 +10,7 @@ from scipy import stats
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims import counts as claims
-from rosetta_scaling.config.study import NULLS, Criterion, load, parse
+from rosetta_scaling.config.study import Criterion, load, parse
 from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -21,6 +21,7 @@ from rosetta_scaling.points.point import CountRule, PartnerTables
 from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
 from rosetta_scaling.schemas.names import POINT_TABLES
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.stages import point_tables, points, tables
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_json, write_table

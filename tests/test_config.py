@@ -270,12 +270,39 @@ def test_how_a_pair_is_matched_decides_no_result(values, key):
     assert changed.deciding() == config.parse(values).deciding()
 
 
+def imported_by(modules: list[str], packages: list[str]) -> str:
+    """Those of the packages that are imported with modules of the library."""
+    names = ", ".join(f"rosetta_scaling.{name}" for name in modules)
+    code = f"import sys, {names}; print(*set({packages}) & set(sys.modules))"
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def test_jobs_on_tables_need_no_torch():
     """Their environment (envs/cpu.yaml) has none."""
     modules = (
-        "stages.tables stages.points stages.claims stages.polarization stages.judge selectivity.judge.client "
-        "report.figures.counts report.pages report.provenance stages.report stages.fits"
+        "stages.tables stages.points stages.point_tables stages.claims stages.polarization stages.judge fits.study "
+        "selectivity.judge.client selectivity.judge.questions report.figures.catalogue report.pages report.provenance "
+        "stages.report stages.companion_page stages.fits stages.depth_ladder claims.counts claims.fits "
+        "claims.selectivity selectivity.polarization.tables"
     )
-    names = ", ".join(f"rosetta_scaling.{name}" for name in modules.split())
-    code = f"import sys, {names}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert imported_by(modules.split(), ["torch"]) == ""
+
+
+def test_the_rules_are_read_without_what_computes():
+    """Every job reads them again: the workflow imports the stages for what they declare."""
+    rules = (path.read_text() for path in (WORKFLOW / "rules").glob("*.smk"))
+    modules = sorted(
+        {module for text in rules for module in re.findall(r"from rosetta_scaling\.([\w.]+) import", text)}
+    )
+    assert len(modules) > 20
+    heavy = ["torch", "scipy", "statsmodels", "sklearn", "matplotlib", "tokenizers", "transformers", "datasketch"]
+    assert imported_by(modules, heavy) == ""
+
+
+def test_the_front_door_knows_its_commands():
+    for command, code in {"run": 0, "status": 0, "rnu": 2}.items():
+        done = subprocess.run(
+            [sys.executable, "-m", "rosetta_scaling", command, "--help"], capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stderr
+    assert "found 'rnu', expected run, status, reference" in done.stderr

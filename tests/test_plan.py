@@ -16,7 +16,7 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.manifests import describe
-from rosetta_scaling.networks.model_sizes import ModelSize, folder_size, trained_size
+from rosetta_scaling.networks.model_sizes import folder_size, trained_size, transformer_size
 from rosetta_scaling.networks.sizes import model_class
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.planning.plan import make_plan
@@ -48,7 +48,7 @@ def test_the_size_of_a_trained_network_is_the_real_one(architecture):
         Family(architecture=architecture, vocabulary=300), Size(hidden_size=12, layers=2, heads=2, learning_rate=0.1)
     )
     about = describe(tiny_model(architecture))
-    assert [size.width] * size.layers == about["neurons"]
+    assert list(size.widths) == about["neurons"]
     assert 0.85 < size.parameters / about["parameters"] < 1.15  # norms, biases and positions are left out
 
 
@@ -56,7 +56,7 @@ def test_the_size_of_a_folder_is_the_real_one(architecture, tmp_path):
     model = tiny_model(architecture)
     model.config.save_pretrained(tmp_path)
     size = folder_size(tmp_path)
-    assert [size.width] * size.layers == describe(model)["neurons"]
+    assert list(size.widths) == describe(model)["neurons"]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_sizes_by_other_names_are_those_of_the_network(kind, sizes, tmp_path):
     made.save_pretrained(tmp_path)
     about = describe(model_class(made).from_config(made))
     size = folder_size(tmp_path)
-    assert [size.width] * size.layers == about["neurons"]
-    assert (size.hidden, size.vocabulary, size.gated) == (32, 120, False)
+    assert list(size.widths) == about["neurons"]
+    assert (size.hidden, size.vocabulary) == (32, 120)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_configuration_of_no_known_size_is_refused_in_one_sentence(values, mes
         folder_size(tmp_path)
 
 
-MODELS = {"a-r1": ModelSize(4, 2048, 512, 1000), "b-r1": ModelSize(4, 2048, 512, 1000)}
+MODELS = {"a-r1": transformer_size(4, 2048, 512, 1000), "b-r1": transformer_size(4, 2048, 512, 1000)}
 PAIRS = {"a-r1--b-r1": ("a-r1", "b-r1")}
 
 

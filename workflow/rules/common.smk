@@ -11,13 +11,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from rosetta_scaling.config import study as configuration
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.jobs.finished import remove_unfinished
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.layout.literal_paths import require_literal
 from rosetta_scaling.planning import needs
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.stages.networks import check_models, check_paths
 from rosetta_scaling.store.errors import StudyError

@@ -7,16 +7,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config.study import NULLS, Nulls, Study
+from rosetta_scaling.config.study import Nulls, Study
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, fit_power_law, predict_power_law
 from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
+from rosetta_scaling.schemas.nulls import NULLS, compared_nulls
 
 USE_ZEROS = ("quasi_poisson", "negative_binomial")
 COMPARED = ("count", "excess", "calibrated_05")  # what estimators, rivals and forecasts are about
-BESIDE = (*COMPARED, "null_rotate", "null_untrained")  # what claims hold them against
+BESIDE = (*COMPARED, *(f"null_{null}" for null in compared_nulls()))  # what claims hold them against
 NAMES = ["curve", "criterion", "quantity"]
 
 

@@ -13,7 +13,7 @@ from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
-from rosetta_scaling.planning.sizes import weight_bytes
+from rosetta_scaling.planning.sizes import reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
@@ -110,7 +110,7 @@ def training(plan: StudyPlan, model: str) -> Need:
 def reading(plan: StudyPlan, model: str, passes: int = 1) -> Need:
     """2 operations per parameter and token for every pass; a network at work, sums of its neurons, a chunk of units."""
     size = plan.size(model)
-    memory_mb = (_network_bytes(plan, size) + (STATISTICS_BYTES + 8 * CHUNK_UNITS) * size.neurons) / 1e6
+    memory_mb = (reading_bytes(plan.study, size) + (STATISTICS_BYTES + 8 * CHUNK_UNITS) * size.neurons) / 1e6
     operations = passes * 2 * size.parameters * probe_tokens(plan.study)
     work = minutes(plan, [model], operations) + _minutes_to_load(plan, size)
     return Need(memory_mb, work, gpus(plan, [model]))
@@ -135,11 +135,6 @@ def copying(plan: StudyPlan, model: str) -> Need:
     """A network is checked or written, in float32."""
     size = plan.size(model)
     return Need(2 * 4 * size.parameters / 1e6, _minutes_to_load(plan, size))
-
-
-def _network_bytes(plan: StudyPlan, size: ModelSize) -> int:
-    settings = plan.study
-    return size.forward_bytes(settings.activations.batch_passages * settings.units.max_tokens, weight_bytes(plan.study))
 
 
 def _minutes_to_load(plan: StudyPlan, size: ModelSize) -> float:

@@ -7,7 +7,7 @@ from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.planning.sizes import weight_bytes
+from rosetta_scaling.planning.sizes import reading_bytes
 from rosetta_scaling.store.errors import StudyError
 
 RESCORING_BYTES = 8  # of an activation that is re-scored: as stored and as float32, with room for candidates
@@ -75,7 +75,8 @@ def make_plan(
     placement = matching.placement
     if placement == "auto":
         placement = "stored" if stored + sketched <= matching.scratch_gb * 1e9 else "recomputed"
-    reading = dict.fromkeys(sizes, 0) if placement == "stored" else reading_bytes(study, sizes)
+    is_read = placement != "stored"
+    reading = {model: reading_bytes(study, size) if is_read else 0 for model, size in sizes.items()}
     cut = cut_pairs(sizes, pairs, reading, matching.memory_mb)
     most = max(cut, key=lambda name: len(cut[name]))
     if placement == "recomputed" and matching.placement == "auto" and engine == "exact" and len(cut[most]) == 1:
@@ -96,12 +97,6 @@ def choose_engine(study: Study, neurons: list[int], units: int) -> str:
     pays = units >= SKETCH_PAYS * matching.sketch_slots and min(neurons) >= SKETCH_NEURONS
     fits = 3 * max(neurons) * CHUNK_UNITS * RESCORING_BYTES <= matching.memory_mb * 10**6
     return "sketch" if pays and fits else "exact"
-
-
-def reading_bytes(study: Study, sizes: dict[str, ModelSize]) -> dict[str, int]:
-    """Memory that every model takes while it is read."""
-    tokens = study.activations.batch_passages * study.units.max_tokens
-    return {model: size.forward_bytes(tokens, weight_bytes(study)) for model, size in sizes.items()}
 
 
 def cut_pairs(

@@ -69,14 +69,14 @@ def exact_parameters(layout: Layout, model: str) -> int | None:
         return None
     from transformers import AutoConfig
 
-    from rosetta_scaling.networks.sizes import describe
+    from rosetta_scaling.networks.sizes import size_of_config
 
     def sentence(error: BaseException) -> str:
         name = layout.network_reference(model)
         return f"config.json of {name} makes no network that can be read ({reason_of(error)}): take another network"
 
     with explaining(sentence):
-        return describe(AutoConfig.for_model(**configuration(layout, model))).parameters
+        return size_of_config(AutoConfig.for_model(**configuration(layout, model))).parameters
 
 
 def download_bytes(layout: Layout, model: str, parameters: int) -> int:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.nulls import chance
 from rosetta_scaling.nulls.calibration import threshold
 from rosetta_scaling.numerics.intervals import Estimate
 from rosetta_scaling.points.point import CountRule, PartnerTables, Point
 from rosetta_scaling.power_laws.estimators import predict_power_law
+from rosetta_scaling.schemas.nulls import NULLS
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
 

@@ -105,7 +105,7 @@ def pairs_table(plan: StudyPlan) -> pd.DataFrame:
 
     layout, rows = plan.layout, []
     for a, b in depth_pairs(plan):
-        widths = [[size.width] * size.layers for size in (plan.size(a), plan.size(b))]
+        widths = [list(plan.size(model).widths) for model in (a, b)]
         null = read_table(layout.null("untrained", a, b))
         tables = [("real", read_table(layout.matches(a, b)))] + [
             ("untrained", draw) for _, draw in null.groupby("draw")

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import NULLS, displaced_nulls
 from rosetta_scaling.stages.inputs import Inputs
-
-MOVED = ("shift", "permute")  # variants that displace the units of one model
-OF_DOCUMENTS = (*MOVED, "half")  # variants that look at the documents of the units
-
 
 # -- a network -------------------------------------------------------------------------------------------------------
 
@@ -76,7 +73,8 @@ class PairFacts:
 
     def sources_of(self, variant: str) -> tuple[SourceFiles, SourceFiles]:
         kind, draw = kind_and_draw(variant)
-        return self.untrained[draw] if kind == "untrained" else self.sources
+        is_fresh = kind in NULLS and NULLS[kind].changes == "both"
+        return self.untrained[draw] if is_fresh else self.sources
 
 
 @functools.cache
@@ -115,7 +113,7 @@ def variant_inputs(plan: StudyPlan, pair: str, variant: str) -> Inputs:
     return {
         "sources": [file for source in files for file in source.inputs],
         "audit": [plan.layout.audit for _ in files],  # of either network
-        "units": [facts.units] if kind_and_draw(variant)[0] in OF_DOCUMENTS else [],
+        "units": [facts.units] if kind_and_draw(variant)[0] in (*displaced_nulls(), "half") else [],
     }
 
 

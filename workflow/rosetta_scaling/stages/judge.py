@@ -9,15 +9,8 @@ import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
-from rosetta_scaling.selectivity.contexts import strongest_contexts, windows
 from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
 from rosetta_scaling.selectivity.judge.client import ask
-from rosetta_scaling.selectivity.judge.questions import (
-    description_requests,
-    detection_requests,
-    judge_summary,
-    judge_table,
-)
 from rosetta_scaling.stages.facts import source_files
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
@@ -53,7 +46,9 @@ def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device
     Of a neuron's `top_contexts` strongest contexts the last HELD_OUT are kept from the judge, to be told from as many
     random units of the lower half of its activations.
     """
-    from rosetta_scaling.stages.sources import open_source  # here, because the other steps do without torch
+    from rosetta_scaling.selectivity.contexts import strongest_contexts
+    from rosetta_scaling.selectivity.judge.questions import description_requests
+    from rosetta_scaling.stages.sources import open_source
 
     layout, study = plan.layout, plan.study
     model = layout.points[curve, rung][0]
@@ -93,6 +88,8 @@ def weak_units(source, neurons: np.ndarray, rng: np.random.Generator) -> pd.Data
 
 def marked_windows(units: pd.DataFrame, chosen: np.ndarray) -> list[str]:
     """Text around every chosen unit, which stands between [[ and ]]."""
+    from rosetta_scaling.selectivity.contexts import windows
+
     own = units.text.to_numpy(object)[chosen]
     left, right = windows(units, chosen, after=0), windows(units, chosen, before=0)
     return [
@@ -140,6 +137,8 @@ def detection_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
 
 def write_detections(layout: Layout, curve: str, rung: str, folder: Path) -> None:
     """Write detect.jsonl, the requests that test the descriptions."""
+    from rosetta_scaling.selectivity.judge.questions import detection_requests
+
     examples, settings = read_table(folder / "examples.parquet"), layout.study.judge
     described = read_answers(folder / "describe.answers.jsonl", read_lines(folder / "describe.jsonl"))
     model = layout.points[curve, rung][0]
@@ -158,6 +157,8 @@ def judgement_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
 
 def write_judgement(layout: Layout, folder: Path) -> None:
     """Write judgement.parquet, a row per neuron, and judgement.csv, a summary for Rosetta neurons and the others."""
+    from rosetta_scaling.selectivity.judge.questions import judge_summary, judge_table
+
     examples = read_table(folder / "examples.parquet")
     answers = [
         read_answers(folder / f"{stage}.answers.jsonl", read_lines(folder / f"{stage}.jsonl"))

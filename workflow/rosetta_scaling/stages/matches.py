@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values
+from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import decoys
 from rosetta_scaling.stages.facts import PairFacts, pair_facts, variant_inputs
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
@@ -70,7 +71,8 @@ def pair_inputs(plan: StudyPlan, pair: str) -> Inputs:
 
 def match_inputs(plan: StudyPlan, pair: str) -> Inputs:
     """The same, and the decoys."""
-    return pair_inputs(plan, pair) | {"decoys": [plan.layout.null(null, *plan.layout.pairs[pair]) for null in DECOYS]}
+    layout, models = plan.layout, plan.layout.pairs[pair]
+    return pair_inputs(plan, pair) | {"decoys": [layout.null(null, *models) for null in decoys()]}
 
 
 def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFiles) -> None:
@@ -83,8 +85,8 @@ def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFil
     found = best_partners(plan, pair, "real", device)
     units = max(found)
     best = found.pop(units)
-    decoys = {null: read_table(layout.null(null, *facts.models)) for null in DECOYS}
-    table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], facts.neurons), decoys, facts.neurons)
+    false = {null: read_table(layout.null(null, *facts.models)) for null in decoys()}
+    table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], facts.neurons), false, facts.neurons)
     add_places(facts, table)
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
     write_table(out.matches, table)
@@ -113,7 +115,7 @@ def match_without_nulls(plan: StudyPlan, pair: str, device: "torch.device", matc
 def add_places(facts: PairFacts, table: pd.DataFrame) -> None:
     """Add columns to a table of partners: layer and channel of the neurons of both models."""
     for side, size in zip("ab", facts.sizes, strict=True):
-        layer, channel = layer_and_channel([size.width] * size.layers)
+        layer, channel = layer_and_channel(list(size.widths))
         table[f"layer_{side}"] = layer[table[f"neuron_{side}"]]
         table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
 

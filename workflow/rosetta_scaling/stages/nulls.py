@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.stages.facts import changed_side, variants_inputs
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.progress import Reporter
@@ -42,7 +42,7 @@ def match_nulls(plan: StudyPlan, pair: str, device: "torch.device", folder: Path
     for null in NULLS:
         tables = []
         for draw, variant in enumerate(layout.variants(null)):
-            side = "both" if null == "untrained" else "ab"[changed_side(models, draw)]
+            side = "both" if NULLS[null].changes == "both" else "ab"[changed_side(models, draw)]
             if not (saved := work_dir / f"{variant}.parquet").exists():
                 write_table(saved, null_draw(plan, pair, variant, device))
             tables.append(read_table(saved).assign(draw=draw, changed=side))

@@ -5,7 +5,6 @@ from functools import partial
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.fits.theory.data import point_isolation
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -15,6 +14,7 @@ from rosetta_scaling.points.depth import point_depth, point_diagonal, point_laye
 from rosetta_scaling.points.point import PartnerTables, Point, nulls_with_excess
 from rosetta_scaling.points.rosetta import orient
 from rosetta_scaling.schemas.names import REPLICATES
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.tables import read_json, read_table
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import REPLICATES
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.tables import write_table
 

@@ -22,7 +22,7 @@ def figure_inputs(plan: StudyPlan) -> Inputs:
 
 def draw_figures(layout: Layout, folder: str) -> None:
     """Draw all figures of a study, each with the table that it shows."""
-    from rosetta_scaling.report.figures.counts import make_figures
+    from rosetta_scaling.report.figures.catalogue import make_figures
 
     make_figures(Path(layout.tables("counts.csv")).parent, Path(folder))
 

@@ -12,19 +12,13 @@ from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.subsets import OfUnits
 from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.networks.model_sizes import require_planned
-from rosetta_scaling.nulls.transforms import Gaussian, Rotated, Shuffled
-from rosetta_scaling.stages.facts import MOVED, PairFacts, SourceFiles, changed_side, kind_and_draw
+from rosetta_scaling.nulls.transforms import TRANSFORMS
+from rosetta_scaling.schemas.nulls import displaced_nulls
+from rosetta_scaling.stages.facts import PairFacts, SourceFiles, changed_side, kind_and_draw
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 from rosetta_scaling.units.groups import displacements, document_groups
-
-TRANSFORMS = {
-    "permute": Shuffled,
-    "gaussian": Gaussian,
-    "rotate": lambda source, seed: Rotated(source, seed, standardise=True),
-    "rotate_raw": lambda source, seed: Rotated(source, seed, standardise=False),
-}
 
 
 def open_source(
@@ -49,7 +43,7 @@ def open_pair(pair: PairFacts, variant: str, device: torch.device) -> tuple:
     """Both sources of a variant of a pair, checked to be comparable."""
     kind, draw = kind_and_draw(variant)
     places, side = [0, 0], changed_side(pair.models, draw)
-    if kind in MOVED:
+    if kind in displaced_nulls():
         places[side] = displacement(pair, kind, draw)
     sources = [
         open_source(files, pair.study, device, places=place)

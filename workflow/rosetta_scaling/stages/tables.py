@@ -7,7 +7,6 @@ import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
-from rosetta_scaling.points.counts import seeds_table
 from rosetta_scaling.schemas.names import POINT_TABLES, POLARIZATION_TABLES
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
@@ -170,6 +169,8 @@ def architectures(layout: Layout) -> dict[str, str]:
 
 def write_tables(layout: Layout, folder: Path) -> None:
     """Write every one of STUDY_TABLES."""
+    from rosetta_scaling.points.counts import seeds_table
+
     counts, models = counts_table(layout), models_table(layout)
     tables = {
         "counts": counts,
