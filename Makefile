@@ -26,6 +26,7 @@ test: .venv/.ready slurm  ## check style, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node
