@@ -16,6 +16,7 @@ from rosetta_scaling.points.rosetta import rosetta_neurons
 from rosetta_scaling.power_laws.estimators import predict_power_law
 from rosetta_scaling.schemas.names import REPLICATES
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import SEEDS, SNAPSHOTS
 from rosetta_scaling.store.tables import read_json
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
@@ -176,8 +177,7 @@ def point_snapshots(point: Point, table: pd.DataFrame) -> pd.DataFrame:
                     zip(("count", "low", "high"), more, strict=True)
                 )
                 rows.append(row | {"extrapolated": True})
-    columns = ["criterion", "units", "count", "low", "high", "extrapolated"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=SNAPSHOTS.names)
 
 
 def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:
@@ -192,5 +192,4 @@ def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:
         if len(part) > 1:
             row = {"architectures": kind, "point": point, "criterion": criterion, "curves": " ".join(part.curve)}
             rows.append(row | {"replicates": len(part), "mean": part["count"].mean(), "deviation": part["count"].std()})
-    columns = ["architectures", "point", "criterion", "curves", "replicates", "mean", "deviation"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=SEEDS.names)

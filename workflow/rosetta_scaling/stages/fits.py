@@ -19,7 +19,9 @@ from rosetta_scaling.fits.tables import (
 from rosetta_scaling.fits.theory.data import theory_table
 from rosetta_scaling.fits.theory.simulation import recovered_exponent
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.schemas.tables.fits import FIT_TABLES
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.store.tables import read_table
 
 
 def write_fits(layout: Layout, folder: Path) -> None:
@@ -42,5 +44,5 @@ def write_fits(layout: Layout, folder: Path) -> None:
         "theory_exponents": recovered_exponent(simulated, confidence),
     }
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+        write_checked_table(folder / f"{name}.csv", table, FIT_TABLES[name])
     write_checked(folder / "fits.json", report_fits(layout, folder, tables))

@@ -10,7 +10,8 @@ from rosetta_scaling.points.depth import point_depth, point_diagonal, point_laye
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import rosetta_table
 from rosetta_scaling.schemas.names import POINT_TABLES
-from rosetta_scaling.store.tables import write_table
+from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.units.neurons import layer_and_channel
 
 
@@ -23,7 +24,7 @@ def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> Non
     table.insert(1, "layer", layer)
     table.insert(2, "channel", channel)
     table[f"{primary.name}_fdr05"] = table.neuron.isin(survivors(point, primary, LEVELS["05"]).neuron_a)
-    write_table(out, table)
+    write_checked_table(out, table, ROSETTA)
     tables = {
         "counts": point_counts(point, table),
         "decomposition": point_decomposition(point),
@@ -34,4 +35,4 @@ def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> Non
         "isolation": point_isolation(point),
     }
     for name in POINT_TABLES:
-        write_table(layout.point_table(name, curve, rung), tables[name])
+        write_checked_table(layout.point_table(name, curve, rung), tables[name], OF_POINT[name])

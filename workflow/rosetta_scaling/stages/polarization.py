@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import OF_CURVE
 from rosetta_scaling.selectivity.kinds import FAMILIES
 from rosetta_scaling.selectivity.polarization.effects import placebo_sets
 from rosetta_scaling.selectivity.polarization.tables import (
@@ -17,7 +19,7 @@ from rosetta_scaling.selectivity.polarization.tables import (
     trends,
 )
 from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 
 def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
@@ -65,4 +67,4 @@ def write_polarization(layout: Layout, curve: str) -> None:
         ignore_index=True,
     )
     for name, table in tables.items():
-        write_table(layout.polarization(curve, name), table)
+        write_checked_table(layout.polarization(curve, name), table, OF_CURVE[name])

@@ -16,6 +16,7 @@ from rosetta_scaling.points.counts import by_draw, summary_of
 from rosetta_scaling.points.point import Matches, Point
 from rosetta_scaling.points.rosetta import rosetta_neurons, satisfying
 from rosetta_scaling.power_laws.estimators import fit_power_law
+from rosetta_scaling.schemas.tables.fits import THEORY
 
 MOST = 0.999  # correlations above it are read as this one: isolation has a pole at 1
 
@@ -97,5 +98,4 @@ def theory_table(isolation: pd.DataFrame, confidence: float) -> pd.DataFrame:
             | {"points": len(slopes) if quantity == "beta_ranks" else len(part)}
             for quantity, values in found.items()
         ]
-    columns = ["curve", "criterion", "kind", "quantity", "value", "low", "high", "predicted", "points"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=THEORY.names)
