@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from schema_rows import rows_of
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
@@ -20,6 +21,7 @@ from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
 from rosetta_scaling.schemas.names import POINT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import OF_POINT
 from rosetta_scaling.stages import points, tables
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_json, write_table
@@ -126,9 +128,9 @@ def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout,
     )  # fmt: skip
     monkeypatch.setattr(points, "Point", lambda *about: point if about == (layout, "c", "r3") else None)
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
-        monkeypatch.setattr(points, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]}))
+        monkeypatch.setattr(points, f"point_{name}", lambda _, table, name=name: rows_of(OF_POINT[name], len(table)))
     for name in ("decomposition", "isolation"):
-        monkeypatch.setattr(points, f"point_{name}", lambda _, name=name: pd.DataFrame({name: [7]}))
+        monkeypatch.setattr(points, f"point_{name}", lambda _, name=name: rows_of(OF_POINT[name], 7))
     points.write_rosetta(layout, "c", "r3", "rosetta.parquet")
     table = read_table("rosetta.parquet")
     assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
@@ -138,7 +140,9 @@ def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout,
     assert np.flatnonzero(table.mutual_top1_fdr05).tolist() == [0, 6]
     assert set(layout.study.judged_sets) <= set(table.columns)
     for name in POINT_TABLES:
-        assert read_table(layout.point_table(name, "c", "r3")).to_dict("list") == {name: [7]}
+        written = read_table(layout.point_table(name, "c", "r3"))
+        assert list(written) == OF_POINT[name].names
+        assert len(written) == 7
 
 
 def test_tables_of_curves_are_joined_in_the_order_of_the_study(layout):
