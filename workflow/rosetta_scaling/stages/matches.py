@@ -14,9 +14,11 @@ from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import decoys
+from rosetta_scaling.schemas.tables.matching import MATCHES, SNAPSHOTS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.facts import pair_facts, variant_inputs
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tables import read_json, read_table, write_json
 from rosetta_scaling.units.neurons import layer_and_channel
 
 if TYPE_CHECKING:
@@ -91,8 +93,9 @@ def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFil
         summary |= read_json(Path(layout.rescored(pair)) / f"{pair}.json")
     summary["units"] = units
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
-    write_table(out.matches, table)
+    write_checked_table(out.matches, table, MATCHES)
     write_neighbours(out.neighbours, Tile(0, facts.neurons[0], 0, facts.neurons[1]), {units: best})
-    write_table(out.snapshots, pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
+    read = pd.concat(snapshots) if snapshots else table[:0].assign(draw=0)
+    write_checked_table(out.snapshots, read, SNAPSHOTS)
     write_json(out.summary, summary)
     log.info("%s: %s mutual matches", pair, f"{count:,}")
