@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,14 +17,15 @@ log = logging.getLogger(__name__)
 def describe(model: torch.nn.Module) -> dict:
     """What is recorded of the sizes of a network; `neurons` is a list, one number per layer."""
     size = size_of_model(model)
+    config: Any = model.config
     return {
-        "architecture": model.config.model_type,
+        "architecture": config.model_type,
         "parameters": size.parameters,
         "non_embedding_parameters": size.non_embedding_parameters,
         "neurons": list(size.widths),
         "layers": size.layers,
-        "hidden_size": model.config.hidden_size,
-        "vocabulary": model.config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "vocabulary": config.vocab_size,
     }
 
 

@@ -1,6 +1,7 @@
 """Exact sizes of networks, from the network or from its configuration, for which no weight is allocated."""
 
 import copy
+from typing import Any
 
 import torch
 
@@ -27,7 +28,7 @@ def is_causal(config) -> bool:
     return causal and config.model_type not in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
-def model_class(config) -> type:
+def model_class(config) -> Any:
     """The class that reads a network: a causal language model, or an encoder without its head."""
     from transformers import AutoModel, AutoModelForCausalLM
 
@@ -54,7 +55,8 @@ def size_of_model(model: torch.nn.Module) -> ModelSize:
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     """Parameters, tied ones once, and those that are no embeddings (token, position, unembedding)."""
     embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-    if model.get_output_embeddings() is not None:
-        embeddings |= set(model.get_output_embeddings().parameters())
+    network: Any = model
+    if (head := network.get_output_embeddings()) is not None:
+        embeddings |= set(head.parameters())
     total = sum(p.numel() for p in model.parameters())
     return total, total - sum(p.numel() for p in embeddings)

@@ -69,7 +69,7 @@ def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device
     examples["text"] = marked_windows(units, examples.unit.to_numpy())
     examples["group"] = np.where(rosetta[examples.neuron], "rosetta", "others")
     write_checked_table(folder / "examples.parquet", examples, EXAMPLES)
-    write_lines(folder / "describe.jsonl", description_requests(model, examples, study.judge.model))
+    write_lines(folder / "describe.jsonl", description_requests(model, examples, str(study.judge.model)))
 
 
 def weak_units(source, neurons: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
@@ -144,7 +144,7 @@ def write_detections(layout: Layout, curve: str, rung: str, folder: Path) -> Non
     examples, settings = read_table(folder / "examples.parquet"), layout.study.judge
     described = read_answers(folder / "describe.answers.jsonl", read_lines(folder / "describe.jsonl"))
     model = layout.points[curve, rung][0]
-    requests = detection_requests(model, examples, described, settings.model, layout.study.nulls.seed)
+    requests = detection_requests(model, examples, described, str(settings.model), layout.study.nulls.seed)
     write_lines(folder / "detect.jsonl", requests)
 
 
@@ -162,12 +162,12 @@ def write_judgement(layout: Layout, folder: Path) -> None:
     from rosetta_scaling.selectivity.judge.questions import judge_summary, judge_table
 
     examples = read_table(folder / "examples.parquet")
-    answers = [
+    described, detected = (
         read_answers(folder / f"{stage}.answers.jsonl", read_lines(folder / f"{stage}.jsonl"))
         for stage in ("describe", "detect")
-    ]
+    )
     group = examples.drop_duplicates("neuron").set_index("neuron").group
-    table = judge_table(examples, *answers, layout.study.nulls.seed)
+    table = judge_table(examples, described, detected, layout.study.nulls.seed)
     table.insert(1, "group", group.reindex(table.neuron).to_numpy())
     write_checked_table(folder / "judgement.parquet", table, JUDGEMENT)
     confidence = layout.study.polarization.confidence

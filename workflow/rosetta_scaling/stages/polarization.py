@@ -58,7 +58,7 @@ def write_polarization(layout: Layout, curve: str) -> None:
     from rosetta_scaling.selectivity.polarization.tables import QUANTITIES, firing, mean_rows, metric_rows, trends
 
     confidence, draws = layout.study.polarization.confidence, {}
-    rows = {name: [] for name in ("polarization", "specialisation", "families")}
+    rows: dict[str, list[dict]] = {name: [] for name in ("polarization", "specialisation", "families")}
     for one in neuron_sets(layout, curve):
         found = {
             "polarization": metric_rows(one, confidence),
