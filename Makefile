@@ -29,6 +29,7 @@ test: .venv/.ready slurm  ## check style, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 networks: .venv/.ready    ## print which types of text networks are read, and why others are refused

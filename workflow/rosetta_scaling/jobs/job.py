@@ -96,10 +96,11 @@ def _open_log(path: Path, tracebacks: Path) -> logging.Logger:
     path.parent.mkdir(parents=True, exist_ok=True)
     tracebacks.unlink(missing_ok=True)
     TRACEBACKS.handlers = [_BoundedLog(tracebacks, mode="w", delay=True)]
-    handlers = [_BoundedLog(path, mode="w"), logging.StreamHandler(sys.stderr)]
+    terminal = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [_BoundedLog(path, mode="w"), terminal]
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
-    handlers[1].addFilter(lambda record: record.name.startswith("rosetta_scaling"))
+    terminal.addFilter(lambda record: record.name.startswith("rosetta_scaling"))
     return logging.getLogger("rosetta_scaling")
 
 
@@ -112,7 +113,7 @@ class _BoundedLog(logging.FileHandler):
         if self.full and record.levelno < logging.ERROR and record.name != "root":
             return
         super().emit(record)
-        if not self.full and self.stream.tell() > LOG_BYTES:
+        if self.stream and not self.full and self.stream.tell() > LOG_BYTES:
             self.full = True
             self.stream.write(f"[more than {LOG_BYTES:,} bytes: only errors from here on]\n")
 

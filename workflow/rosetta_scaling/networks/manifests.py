@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """What is recorded of the sizes of a network, or of the part of it that is read; `neurons` has a number per layer."""
+    """What is recorded of the sizes of a network, or of the part of it that is read; `neurons` is one per layer."""
     size, config = size_of_model(model), config_of(model)
     return {
         "architecture": model.config.model_type,

@@ -51,7 +51,7 @@ def trained_size(family: Family, size: Size) -> ModelSize:
     """The network that ladder.make_config makes."""
     gated = family.architecture == "llama"
     width = 8 * round(size.hidden_size / 3) if gated else 4 * size.hidden_size
-    return transformer_size(size.layers, width, size.hidden_size, family.vocabulary, gated=gated)
+    return transformer_size(size.layers, width, size.hidden_size, family.vocabulary or 0, gated=gated)
 
 
 def folder_size(folder: str | Path) -> ModelSize:

@@ -1,6 +1,7 @@
 """Exact sizes of networks, from the network or from its configuration, for which no weight is allocated."""
 
 import copy
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ def public_config(name: str):
     return AutoConfig.for_model(**models[name]["config"])
 
 
-def model_class(config) -> type:
+def model_class(config) -> Any:
     """The class that reads a network: a causal language model with its head, or an encoder without one.
 
     An encoder-decoder is read by its encoder. The class says nothing of where a network looks: see requirements.py.
@@ -87,7 +88,8 @@ def size_of_model(model: torch.nn.Module) -> ModelSize:
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     """Parameters, tied ones once, and those that are no embeddings (token, position, unembedding)."""
     embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-    if model.get_output_embeddings() is not None:
-        embeddings |= set(model.get_output_embeddings().parameters())
+    network: Any = model
+    if (head := network.get_output_embeddings()) is not None:
+        embeddings |= set(head.parameters())
     total = sum(p.numel() for p in model.parameters())
     return total, total - sum(p.numel() for p in embeddings)

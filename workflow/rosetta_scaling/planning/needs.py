@@ -186,9 +186,9 @@ def sketching(plan: StudyPlan, model: str) -> Need:
 
 def proposing(plan: StudyPlan, pair: str) -> Need:
     """The product of two sketches."""
-    neurons, settings = [plan.size(model).neurons for model in plan.layout.pairs[pair]], plan.study.matching
-    products = exact_flops(*neurons, settings.sketch_slots)
-    return Need(settings.memory_mb, minutes(plan, plan.layout.pairs[pair], products=products), gpus(plan))
+    (a, b), settings = plan.layout.pairs[pair], plan.study.matching
+    products = exact_flops(plan.size(a).neurons, plan.size(b).neurons, settings.sketch_slots)
+    return Need(settings.memory_mb, minutes(plan, (a, b), products=products), gpus(plan))
 
 
 def rescoring(plan: StudyPlan, group: str) -> Need:

@@ -12,7 +12,6 @@ import jinja2
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.companions.catalogue import TITLES
 from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.formatting import MINUS, data_size, interval, number, percent
 from rosetta_scaling.report.figures.catalogue import FIGURES
@@ -22,7 +21,7 @@ from rosetta_scaling.report.fits import fit_cells
 from rosetta_scaling.report.selectivity import verdict_cells
 from rosetta_scaling.report.tables import table_cells
 from rosetta_scaling.schemas.metrics import METRICS
-from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.schemas.names import COMPANION_TITLES, FIT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS, chance_nulls, drawn_nulls
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
@@ -94,7 +93,7 @@ def companion_claims(folders: Iterable[str | Path]) -> list[dict]:
 def companion_line(name: str, folders: Iterable[str | Path]) -> dict[str, str]:
     """What the report says of a companion study: page, title, verdicts."""
     words = verdict_words(companion_claims(folders))
-    return {"page": f"{name}.html", "title": TITLES[name], "verdicts": words}
+    return {"page": f"{name}.html", "title": COMPANION_TITLES[name], "verdicts": words}
 
 
 def check_claims(claims: list[dict]) -> list[dict]:

@@ -14,9 +14,11 @@ from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import decoys
+from rosetta_scaling.schemas.tables.matching import MATCHES, MATCHES_WITHOUT_NULLS, SNAPSHOTS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.facts import PairFacts, pair_facts, variant_inputs
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tables import read_json, read_table, write_json
 from rosetta_scaling.units.neurons import layer_and_channel
 
 if TYPE_CHECKING:
@@ -89,9 +91,10 @@ def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFil
     table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], facts.neurons), false, facts.neurons)
     add_places(facts, table)
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
-    write_table(out.matches, table)
+    write_checked_table(out.matches, table, MATCHES)
     write_neighbours(out.neighbours, Tile(0, facts.neurons[0], 0, facts.neurons[1]), {units: best})
-    write_table(out.snapshots, pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
+    read = pd.concat(snapshots) if snapshots else table[:0].assign(draw=0)
+    write_checked_table(out.snapshots, read, SNAPSHOTS)
     write_json(out.summary, summary_of_matches(plan, pair, table, best) | {"units": units})
 
 
@@ -107,7 +110,7 @@ def match_without_nulls(plan: StudyPlan, pair: str, device: "torch.device", matc
     units = max(found)
     table = partner_table(*found[units], plan.study.matching.k)
     add_places(pair_facts(plan, pair), table)
-    write_table(matches, table)
+    write_checked_table(matches, table, MATCHES_WITHOUT_NULLS)
     about = summary_of_matches(plan, pair, table, found[units])
     write_json(summary, about | {"units": units, "nulls": WITHOUT_NULLS})
 

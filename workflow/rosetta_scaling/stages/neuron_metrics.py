@@ -1,6 +1,7 @@
 """Metrics of the selectivity of neurons, from what was measured in a network."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,8 @@ def metrics_of_layers(folder: Path, labels: UnitLabels, study: Study, name: list
 
 def known_tokens(tokenizer: Tokenizer, network: torch.nn.Module) -> int | None:
     """Rows of the unembedding that stand for tokens; those after them are padding. None without an unembedding."""
-    head = network.get_output_embeddings()
+    model: Any = network
+    head = model.get_output_embeddings()
     return None if head is None else min(max(tokenizer.get_vocab().values()) + 1, len(head.weight))
 
 

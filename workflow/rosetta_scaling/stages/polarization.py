@@ -8,9 +8,11 @@ import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import OF_CURVE
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 if TYPE_CHECKING:
     from rosetta_scaling.selectivity.polarization.tables import NeuronSet
@@ -56,7 +58,7 @@ def write_polarization(layout: Layout, curve: str) -> None:
     from rosetta_scaling.selectivity.polarization.tables import QUANTITIES, firing, mean_rows, metric_rows, trends
 
     confidence, draws = layout.study.polarization.confidence, {}
-    rows = {name: [] for name in ("polarization", "specialisation", "families")}
+    rows: dict[str, list[dict]] = {name: [] for name in ("polarization", "specialisation", "families")}
     for one in neuron_sets(layout, curve):
         found = {
             "polarization": metric_rows(one, confidence),
@@ -77,4 +79,4 @@ def write_polarization(layout: Layout, curve: str) -> None:
         ignore_index=True,
     )
     for name, table in tables.items():
-        write_table(layout.polarization(curve, name), table)
+        write_checked_table(layout.polarization(curve, name), table, OF_CURVE[name])

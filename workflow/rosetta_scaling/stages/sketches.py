@@ -55,7 +55,7 @@ def find_candidates_of_pair(plan: StudyPlan, pair: str, device: "torch.device", 
     matching, dtype = plan.study.matching, sketch_dtype(device)
     tiles = plan.matching.tiles[pair]
     found = find_candidates(a, b, tiles, matching.k, matching.sketch_candidates, device, dtype)
-    found.write(out)
+    found.write(Path(out))
     log.info("%s: %s candidates, found in %s", pair, f"{found.pairs.shape[1]:,}", dtype)
 
 

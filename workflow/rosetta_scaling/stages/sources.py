@@ -1,6 +1,7 @@
 """Open the activations of a network or of both networks of a pair, as they are or as a null."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def open_pair(pair: PairFacts, variant: str, device: torch.device) -> tuple:
     places, side = [0, 0], changed_side(pair.models, draw)
     if kind in displaced_nulls():
         places[side] = displacement(pair, kind, draw)
-    sources = [
+    sources: list[Any] = [
         open_source(files, pair.study, device, places=place)
         for files, place in zip(pair.sources_of(variant), places, strict=True)
     ]
