@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 import torch
 import transformers
-from conftest import tiny_model, write_stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_sources import write_stored
+from tiny_networks import tiny_model
 
 from rosetta_scaling.activations import extract as activations
 from rosetta_scaling.activations.extract import extract

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import tiny_model
 from safetensors.torch import save_file
+from tiny_networks import tiny_model
 
 from rosetta_scaling.networks.audit import fingerprints
 from rosetta_scaling.networks.audit.fingerprints import fingerprint

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import MemorySource
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_sources import MemorySource
 
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table

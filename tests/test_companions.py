@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-import test_inverse_depth
-import test_lottery
-import test_mixture
 import torch
 import yaml
+from small_companions import DEPTH, LOTTERY, MIXTURE
 from study_runs import ROOT, checkout, one_sentence, run, small_study
 
 from rosetta_scaling import WORKFLOW
@@ -23,9 +21,9 @@ from rosetta_scaling.store.tables import read_json, read_table
 
 SETTINGS = Companions(
     studies=["lottery", "depth", "mixture"],
-    lottery=test_lottery.SMALL,
-    depth=test_inverse_depth.TINY,
-    mixture=test_mixture.SMALL,
+    lottery=LOTTERY,
+    depth=DEPTH,
+    mixture=MIXTURE,
 )
 DEPTHS = {"r1": 3, "r2": 4, "r3": 5}
 

@@ -9,13 +9,12 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from study_runs import checkout, one_sentence, run, small_study, start, tables
+from study_runs import checkout, mounted, one_sentence, run, small_study, start, tables
 
 from rosetta_scaling.store.tables import read_json
 
@@ -50,19 +49,6 @@ def assert_completes(folder: Path, undisturbed: Path, *arguments: str) -> str:
     assert code == 0, printed
     assert_same_tables(folder, undisturbed)
     return printed
-
-
-@contextmanager
-def mounted(path: Path, *options: str):
-    """Something mounted on a folder, as root may; others skip the test and are told why."""
-    path.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(["mount", *options, str(path)], capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"mounting needs root: {made.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 # -- damaged artifacts ---

@@ -1,6 +1,6 @@
-"""Rules, inputs, outputs, params and cache keys of every shipped study are those in tests/golden/.
+"""Rules, inputs, outputs, params and cache keys of every shipped study are those in tests/support/golden/.
 
-When a change to them is meant, `python tests/frozen_workflow.py` writes the files anew, and the commit says why.
+When a change to them is meant, `python tests/support/frozen_workflow.py` writes the files anew; the commit says why.
 """
 
 import difflib

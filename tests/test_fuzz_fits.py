@@ -8,7 +8,7 @@ import pytest
 from fuzzing import fuzz, sentence_of
 from hypothesis import event, example, given
 from hypothesis import strategies as st
-from test_fits import CURVES, HALF, NO_SEEDS, TOP1, a_study, counts_of
+from planted_counts import CURVES, HALF, NO_SEEDS, TOP1, a_study, counts_of
 
 from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.fits.tables import (

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny_model
 from hub_mirror import TOKEN, Mirror, Trouble
 from huggingface_hub import constants, hf_hub_download
 from safetensors import SafetensorError
+from tiny_networks import tiny_model
 from tokenizers import Tokenizer
 from transformers import GPT2Tokenizer, LlamaConfig
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running_statistics import state_of
 from scipy import stats
-from test_statistics import state_of
-from test_unit_labels import unit_table
+from unit_tables import unit_table
 
 from rosetta_scaling.activations.statistics import BINS, SAMPLED
 from rosetta_scaling.selectivity import information as specialisation

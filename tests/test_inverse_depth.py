@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from small_companions import DEPTH as TINY
+from tiny_networks import tiny_model
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
@@ -40,10 +41,6 @@ from rosetta_scaling.numerics import intervals
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import read_tensors
-
-TINY = DepthSettings(
-    width=4, hidden=8, teacher_depth=16, depths=(2, 4, 8), teachers=2, pool=256, batch=16, steps=(10, 20), inputs=256
-)
 
 
 def slope(x, y) -> float:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
+from small_companions import LOTTERY as SMALL
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
@@ -30,20 +31,6 @@ from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import read_tensors
 
 CPU = torch.device("cpu")
-SMALL = {
-    "widths": [2, 4, 8],
-    "window": (2, 8),
-    "small_window": (2, 8),
-    "neurons_per_width": 48,
-    "least_seeds": 8,
-    "steps": [30, 60],
-    "points": 16,
-    "evaluation_points": 64,
-    "ensemble_draws": 20,
-    "bootstrap": 100,
-    "link_seeds": 4,
-    "quadratic": {"dimension": 3, "widths": [4, 8], "seeds": 4, "steps": 20, "batch": 16, "probe": 200},
-}
 
 
 @pytest.fixture

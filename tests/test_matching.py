@@ -5,18 +5,19 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import MemorySource, assert_best, oracle, write_stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_sources import MemorySource, write_stored
+from oracle import assert_best, assert_same, balanced, oracle
+from study_runs import SUPPORT
 
 from rosetta_scaling.matching import correlation
 from rosetta_scaling.matching.correlation import add_products, match_tile, match_tile_or_quarters, merge_tiles
-from rosetta_scaling.matching.neighbours import Neighbours, best_in_rows, mutual_matches
+from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.store.errors import StudyError
 
@@ -41,12 +42,6 @@ def related(seed: int, n: int, m: int, units: int = UNITS) -> tuple[torch.Tensor
     b = sources[:m] + rng.uniform(0, 3, (m, 1)) * rng.standard_normal((m, units))
     a = (a + rng.normal(0, 3, (n, 1))) * 10.0 ** rng.uniform(-6, 3, (n, 1))
     return torch.tensor(a, dtype=torch.float32), torch.tensor(b[rng.permutation(m)], dtype=torch.float32)
-
-
-def balanced(seed: int, neurons: int, units: int) -> torch.Tensor:
-    """Plus and minus one, as many of each in every 16 units: sums are exact in any order, and ties abound."""
-    random = torch.rand(neurons, units // 16, 16, generator=torch.Generator().manual_seed(seed))
-    return (random.argsort(2) < 8).flatten(1) * 2.0 - 1
 
 
 def pairs(table) -> set:
@@ -381,12 +376,6 @@ def test_a_tile_that_does_not_fit_is_cut_into_quarters_once(kind, caplog):
     assert source.passes == 2
 
 
-def assert_same(found: tuple[Neighbours, Neighbours], expected: tuple[Neighbours, Neighbours]) -> None:
-    for one, other in zip(found, expected, strict=True):
-        for name, value in vars(one).items():
-            torch.testing.assert_close(value, getattr(other, name), atol=0, rtol=0)
-
-
 @pytest.mark.parametrize("error", [RuntimeError("the stack is empty"), OSError(errno.EIO, "disk"), StudyError("x")])
 def test_other_errors_are_not_taken_for_a_lack_of_memory(error, caplog):
     source = Failing(balanced(0, 8, 256), error, 1)
@@ -398,14 +387,14 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(error, caplog):
 
 
 def in_a_process(script: str, *arguments) -> subprocess.CompletedProcess:
-    """Run a script in a process of its own, in this folder.
+    """Run a script in a process of its own, in the folder of what tests share.
 
     memory(name) reads /proc: ru_maxrss would not do, since a process inherits it from the one that started it.
     """
     head = """
 import logging, re, resource, sys, torch
-from conftest import MemorySource
-from test_matching import assert_same, balanced
+from memory_sources import MemorySource
+from oracle import assert_same, balanced
 from rosetta_scaling.matching.correlation import match_tile, match_tile_or_quarters
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.activations.sources import StoredActivations
@@ -414,7 +403,7 @@ memory = lambda name: 1024 * int(re.search(name + r":\\s+(\\d+)", open("/proc/se
 """
     command = [sys.executable, "-c", head + script, *map(str, arguments)]
     returned = os.environ | {"MALLOC_MMAP_THRESHOLD_": "100000"}  # what is freed goes back at once
-    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, env=returned)
+    return subprocess.run(command, capture_output=True, text=True, cwd=SUPPORT, env=returned)
 
 
 @linux

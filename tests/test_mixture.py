@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import optimize
+from small_companions import MIXTURE as SMALL
 
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
@@ -331,17 +332,6 @@ def test_ablation_is_the_loss_without_a_neuron(shape, width, seed):
         decoder[:, :, neuron] = 0
         after, *_ = mixture_relu.loss_and_gradient(mixture_linear.Networks(networks.encoder, decoder), targets)
         torch.testing.assert_close(found[:, neuron], after - before, atol=1e-9, rtol=1e-9)
-
-
-SMALL = MixtureSettings(
-    tasks=Tasks(count=3, features=2, ratio=0.5, decays=[1.5, 0.4], inputs=8),
-    law=Law(window=(1e2, 1e4), points=4),
-    population=Population(widths=[2, 3, 6], seeds=2, steps=3000),
-    retention=Retention(widths=[2, 4, 6, 8], seeds=3, common=600, burst=150, again=300, probe=10),
-    injection=Injection(widths=[2, 4, 8], seeds=2, batch=8, every=5, gaps=[1, 4], steps=400),
-    relu=Relu(widths=[2, 4, 6, 8, 12], sets=2, seeds=2, steps=1500),
-    resamples=200,
-)
 
 
 def planted(width: int, chosen: list[int], tasks: Tasks, count: int = 4) -> mixture_linear.Networks:

@@ -13,8 +13,8 @@ import onnx
 import pytest
 import torch
 import yaml
-from conftest import tiny_model
 from onnx.reference import ReferenceEvaluator
+from tiny_networks import tiny_model
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
 from rosetta_scaling import WORKFLOW

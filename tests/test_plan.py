@@ -5,9 +5,9 @@ import multiprocessing
 import pytest
 import torch
 import transformers
-from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_networks import tiny_model
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 import transformers
-from conftest import ARCHITECTURES, tiny_model
-from test_hooks import CASES, make
+from architecture_cases import CASES, make
+from tiny_networks import ARCHITECTURES, tiny_model
 
 from rosetta_scaling.activations.extract import extract
 from rosetta_scaling.activations.forward import ForwardPass

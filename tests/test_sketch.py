@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from conftest import MemorySource, assert_best, oracle
+from memory_sources import MemorySource
+from oracle import assert_best, oracle
 from torch.testing import assert_close
 
 from rosetta_scaling.matching import candidates as candidates_module

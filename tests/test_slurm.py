@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from slurm_cluster import GPUS, SlurmCluster, obstacle
+from slurm_profiles import edited
 from study_runs import checkout, run, small_study, tables
-from test_slurm_profile import edited
 
 pytestmark = [pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())), pytest.mark.timeout(3600)]
 

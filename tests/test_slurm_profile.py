@@ -3,21 +3,12 @@
 import re
 
 import yte
+from slurm_profiles import PROFILE, edited
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.jobs.orphans import PREFIX
 
-PROFILE = (WORKFLOW / "profiles/slurm/config.yaml").read_text()
 RULE = re.compile(r"(?ms)^rule (\w+):\n(.*?)(?=^\S|\Z)")
-
-
-def edited(**site: str | int) -> str:
-    """The profile with other values in the lines that a site edits."""
-    text = PROFILE
-    for key, value in site.items():
-        text, found = re.subn(rf"(?m)^  {key}: (\S+)", f"  {key}: {value}", text)
-        assert found == 1, key
-    return text
 
 
 def settings(text: str) -> dict:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from study_runs import ROOT, checkout, one_sentence, run, small_study, snakemake, start
-from test_faults import mounted
+from study_runs import ROOT, checkout, mounted, one_sentence, run, small_study, snakemake, start
 
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config.study import parse

@@ -13,6 +13,8 @@ import torch
 import transformers
 import yaml
 from hub_mirror import Mirror
+from hub_studies import hub, study
+from study_runs import SUPPORT
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass
@@ -32,17 +34,6 @@ from rosetta_scaling.store.tensors import read_tensors, write_tensors
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 50}
-
-
-def study(**families) -> Layout:
-    """A study of these families, the first of which is the anchor of all."""
-    anchor, *others = families
-    values = {"study": "s", "families": families, "curves": {f"{anchor}-{name}": [anchor, name] for name in others}}
-    return Layout(config.parse(values), "corpus")
-
-
-def hub(*names: str) -> dict:
-    return {"source": "hub", "models": {f"r{i}": name for i, name in enumerate(names)}}
 
 
 def save(folder: Path, made) -> Path:
@@ -126,12 +117,11 @@ def test_the_hub_is_asked_for_a_size_that_nobody_knows_and_only_once(tmp_path, m
     (tmp_path / "model/tokenizer.json").write_text("{}")
     mirror.add("owner/name", tmp_path / "model")
     code = """if True:
-        import test_sources
-        print(test_sources.study(a=test_sources.hub("owner/name@main"), b=test_sources.hub("facebook/opt-125m@main"))
-            .size("a-r0").neurons)
+        from hub_studies import hub, study
+        print(study(a=hub("owner/name@main"), b=hub("facebook/opt-125m@main")).size("a-r0").neurons)
     """
     command, printed = [sys.executable, "-c", code], []
-    environment = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONPATH": f"{WORKFLOW}:{Path(__file__).parent}"}
+    environment = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONPATH": f"{WORKFLOW}:{SUPPORT}"}
     for endpoint in (mirror.endpoint, "http://127.0.0.1:9"):
         done = subprocess.run(command, capture_output=True, text=True, env=environment | {"HF_ENDPOINT": endpoint})
         printed.append(done.stdout.strip() or done.stderr[-500:])

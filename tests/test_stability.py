@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import MemorySource, oracle
+from memory_sources import MemorySource
+from oracle import oracle
 
 from rosetta_scaling.matching.correlation import match_tile, match_tile_growing, merge_tiles
 from rosetta_scaling.matching.neighbours import pair_numbers, partner_table

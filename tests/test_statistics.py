@@ -7,15 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_unit_labels import unit_table
+from running_statistics import LABELS, NEURONS, TOP, UNITS, state_of, statistics
+from unit_tables import unit_table
 
-from rosetta_scaling.activations.statistics import BINS, SAMPLED, LabelMatrix, NeuronStatistics, WorkSpace
+from rosetta_scaling.activations.statistics import BINS, SAMPLED, LabelMatrix, NeuronStatistics
 from rosetta_scaling.selectivity.input_side import bin_edges
 from rosetta_scaling.units.labels import label_units
 
-CPU = torch.device("cpu")
-LABELS = label_units(unit_table(documents=90), 5)
-UNITS, NEURONS, TOP = len(LABELS.text), 9, 6
 KINDS = {"labelled": ("previous", "position", "text", "block"), "positive": ("text", "block", "displaced")}
 
 
@@ -32,23 +30,6 @@ def population(seed: int = 0) -> torch.Tensor:
     x[:, 7] = np.where(rng.random(UNITS) < 0.5, 0.0, -0.0)
     x[:, 8] *= 1e6
     return torch.tensor(x, dtype=torch.float32)
-
-
-def statistics(neurons: int = NEURONS, labels=LABELS, top: int = TOP) -> NeuronStatistics:
-    return NeuronStatistics(neurons, LabelMatrix(labels), top, WorkSpace(CPU))
-
-
-def state_of(x: torch.Tensor, cuts=(), saved_at=(), labels=LABELS, top: int = TOP) -> dict[str, torch.Tensor]:
-    """The state after all units, fed in chunks; after the chunks `saved_at` a new object goes on."""
-    running = statistics(x.shape[1], labels, top)
-    bounds = sorted({0, *cuts, len(x)})
-    for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
-        running.update(x[start:stop])
-        if number in saved_at:
-            state = running.finish()
-            running = statistics(x.shape[1], labels, top)
-            running.resume(state)
-    return running.finish()
 
 
 def assert_same_bytes(one: dict, other: dict) -> None:

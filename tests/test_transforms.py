@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import MemorySource, oracle
+from memory_sources import MemorySource
+from oracle import oracle
 from scipy import stats
 
 from rosetta_scaling.activations.sources import circular

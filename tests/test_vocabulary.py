@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 import transformers
-from conftest import tiny_model
 from scipy import stats
+from tiny_networks import tiny_model
 
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.mlps import find_down_projections, weight_out

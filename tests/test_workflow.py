@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from hub_mirror import Mirror, Trouble
+from judge_server import Judge
 from scipy import stats
 from study_runs import checkout, one_sentence, run, snakemake, study, tables
-from test_judge import Judge
 from transformers import AutoModelForCausalLM
 
 from rosetta_scaling.activations.sources import StoredActivations

@@ -1,6 +1,6 @@
 """Every job that Snakemake plans for a study, as text: what must not change when code only moves.
 
-python tests/frozen_workflow.py            write the text of every shipped study to tests/golden/
+python tests/support/frozen_workflow.py            write the text of every shipped study to tests/support/golden/
 """
 
 import contextlib

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 from rosetta_scaling import WORKFLOW
@@ -14,6 +16,7 @@ from rosetta_scaling.schemas.names import FIT_TABLES, STUDY_TABLES
 from rosetta_scaling.store.tables import read_table
 
 ROOT = WORKFLOW.parent
+SUPPORT = Path(__file__).parent  # modules that tests share, and the processes that tests start
 
 
 def checkout(folder: Path) -> Path:
@@ -83,3 +86,16 @@ def small_study(folder: Path, rungs: int = 2, **changes) -> str:
         "theory": {"betas": [2.0], "sizes": [64, 128, 256], "runs": 1},
     }
     return study(folder, **about | changes)
+
+
+@contextmanager
+def mounted(path: Path, *options: str):
+    """Something mounted on a folder, as root may; others skip the test and are told why."""
+    path.mkdir(parents=True, exist_ok=True)
+    made = subprocess.run(["mount", *options, str(path)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"mounting needs root: {made.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)

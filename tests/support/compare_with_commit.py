@@ -1,6 +1,6 @@
 """Run the smoke study and the companions here and at another commit, and say which results differ.
 
-    python tests/compare_with_commit.py 3a92309
+    python tests/support/compare_with_commit.py 3a92309
 
 Both run on this machine: trained networks differ in their last bits between kinds of processors. Compared byte by byte
 are all tables, claims, fits and the data of all figures; the seconds that training took are left out.

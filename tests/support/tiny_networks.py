@@ -1,10 +1,13 @@
-"""A tiny configuration of every type of network that transformers knows by text, made from the names of its sizes."""
+"""Tiny networks with random weights: those that can be trained here, and every type that transformers knows by text."""
 
 import contextlib
 
 import transformers
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto as known
+
+from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.networks.training.architectures import make_config, new_model
 
 HIDDEN, LAYERS, HEADS, WIDTH, TOKENS, POSITIONS = 32, 2, 4, 60, 120, 64
 SIZES = {
@@ -72,3 +75,12 @@ def tiny_config(model_type: str):
     with contextlib.suppress(Exception):
         return kind(**values)
     return None
+
+
+ARCHITECTURES = ("gpt_neox", "bloom", "llama", "gpt2")
+
+
+def tiny_model(architecture: str, hidden: int = 12, layers: int = 2, vocabulary: int = 300, seed: int = 0):
+    family = Family(architecture=architecture, vocabulary=vocabulary)
+    size = Size(hidden_size=hidden, layers=layers, heads=2, learning_rate=1e-2)
+    return new_model(make_config(family, size, context=64), seed).eval()

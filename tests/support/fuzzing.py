@@ -1,6 +1,6 @@
 """How the tests in test_fuzz*.py run: a minute in all, or with more examples of every kind when they are asked for.
 
-FUZZ_EXAMPLES=1000 FUZZ_DRY_RUNS=100 .venv/bin/python -m pytest tests/test_fuzz*.py --timeout 0
+FUZZ_EXAMPLES=1000 FUZZ_DRY_RUNS=100 .venv/bin/python -m pytest -k test_fuzz --timeout 0
 """
 
 import os
