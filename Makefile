@@ -32,10 +32,10 @@ test: .venv/.ready slurm  ## check style, then run every test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 networks: .venv/.ready    ## print which types of text networks are read, and why others are refused
-	$(BIN)/python -m pytest tests/test_architectures.py --capture=no
+	$(BIN)/python -m pytest tests/networks/test_architectures.py --capture=no
 
 slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node
-	$(BIN)/python -m pytest tests/test_slurm.py
+	$(BIN)/python -m pytest tests/studies/test_slurm.py
 
 # Debian's packages, when they are missing and root may install them; else the tests of SLURM say why they are skipped.
 slurm:
