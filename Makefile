@@ -3,8 +3,10 @@ STUDY ?=
 PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
+# Two files of tests at a time; in a file one after another, since tests share what takes long to make.
+TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study matches companions plan status bench test networks slurm-test slurm lint clean
+.PHONY: study matches companions plan status bench style check test networks slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling.jobs.run $(STUDY) --profile $(PROFILE)
@@ -25,11 +27,18 @@ status: .venv/.ready      ## what is done, runs, failed and waits: make status S
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py
 
-test: .venv/.ready slurm  ## check style, then run every test
+style: .venv/.ready       ## check format, floors between rooms, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@if [ -x $(BIN)/lint-imports ]; then $(BIN)/lint-imports; else echo 'lint-imports is not installed'; fi
+	@if [ -x $(BIN)/mypy ]; then $(BIN)/mypy; else echo 'mypy is not installed'; fi
+
+check: style              ## check style and run the quick tests, those of single rooms: minutes
+	$(TESTS) -m "not slow and not study"
+
+test: style slurm         ## check style and run every test
+	$(TESTS)
 
 networks: .venv/.ready    ## print which types of text networks are read, and why others are refused
 	$(BIN)/python -m pytest tests/networks/test_architectures.py --capture=no

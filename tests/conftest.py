@@ -1,25 +1,24 @@
 """Fixtures of all tests."""
 
+from collections import defaultdict
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_networks import ARCHITECTURES
 
-# Two workers take a file at a time, in this order: those that run whole studies first, since they take longest.
-LONGEST = (
-    "test_workflow",
-    "test_faults",
-    "test_slurm",
-    "test_engines",
-    "test_companions",
-    "test_shipped_studies",
-    "test_hooks",
-    "test_depth",
-)
+
+def minutes(item: pytest.Item) -> float:
+    """How long a test's marker says that its file takes; 0 of quick tests."""
+    return max((mark.args[0] for name in ("study", "slow") for mark in item.iter_markers(name)), default=0)
 
 
-def pytest_collection_modifyitems(items):
-    rank = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two workers take a file at a time: those that take longest come first, so that none is left alone at the end."""
+    longest: dict[Path, float] = defaultdict(float)
+    for item in items:
+        longest[item.path] = max(longest[item.path], minutes(item))
+    items.sort(key=lambda item: -longest[item.path])
 
 
 @pytest.fixture(autouse=True)

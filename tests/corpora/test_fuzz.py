@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 import zstandard
 from fuzzing import fuzz, sentence_of
 from hypothesis import event, example, given
@@ -17,6 +18,8 @@ from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.text import cut_passages
+
+pytestmark = pytest.mark.slow(0.5)
 
 FORMATS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(

@@ -19,6 +19,8 @@ from rosetta_scaling.networks.sizes import model_class
 from rosetta_scaling.selectivity.output_side import output_metrics, require_comparable
 from rosetta_scaling.store.errors import StudyError
 
+pytestmark = pytest.mark.slow(1.5)
+
 CPU = torch.device("cpu")
 MOST = 2_000_000  # parameters of a tiny network
 LENGTHS = (30, 4, 21, 11, 2)

@@ -19,6 +19,8 @@ from rosetta_scaling.config.section import Section
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.tables import read_json, read_table
 
+pytestmark = pytest.mark.study(4)
+
 SETTINGS = Companions(
     studies=["lottery", "depth", "mixture"],
     lottery=LOTTERY,

@@ -18,7 +18,7 @@ from study_runs import checkout, mounted, one_sentence, run, small_study, start,
 
 from rosetta_scaling.store.tables import read_json
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.study(12), pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from rosetta_scaling.planning import needs as resources
 from rosetta_scaling.planning import tables as plan_table
 from rosetta_scaling.store.errors import StudyError
 
+pytestmark = pytest.mark.study(1)
+
 KEYS = {step for path in PLACES for step in path if isinstance(step, str)}
 
 

@@ -10,7 +10,7 @@ from study_runs import ROOT, checkout, run, snakemake, tables
 
 from rosetta_scaling.store.tables import read_json, read_table
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.study(3), pytest.mark.timeout(1500)]
 
 
 def test_lint_and_format(tmp_path):

@@ -17,7 +17,11 @@ from slurm_cluster import GPUS, SlurmCluster, obstacle
 from slurm_profiles import edited
 from study_runs import checkout, run, small_study, tables
 
-pytestmark = [pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())), pytest.mark.timeout(3600)]
+pytestmark = [
+    pytest.mark.study(8),
+    pytest.mark.skipif(bool(obstacle()), reason=str(obstacle())),
+    pytest.mark.timeout(3600),
+]
 
 NAME = "small"
 SITE = {"partition": "cpu", "gpu_partition": "gpu", "gpu_threads": 1}  # another number of threads rounds otherwise

@@ -19,7 +19,7 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.study(4), pytest.mark.timeout(1500)]
 
 ODD = "a '\"%s#$HOME;&\\*?[x]ü(,=@!`|~"  # what the name of a folder may hold, but for what Snakemake reads as names
 PAIR = "neox-r1--bloom-r1"

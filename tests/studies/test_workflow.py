@@ -28,7 +28,7 @@ from rosetta_scaling.store.digests import digest, file_sha256
 from rosetta_scaling.store.tables import read_json, read_table
 from rosetta_scaling.units.groups import displacements, document_groups
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.study(11), pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 
 import pandas as pd
+import pytest
 from fuzzing import fuzz
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.text import cut_passages, shared_units, tokenize, unit_of_tokens
+
+pytestmark = pytest.mark.slow(0.5)
 
 SCRIPTS = {
     "Latin": "the naïve café of Straße İstanbul, cafe\u0301 e\u0323\u0302 ﬁ ½",
