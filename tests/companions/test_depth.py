@@ -35,9 +35,10 @@ from rosetta_scaling.companions.depth.networks import (
 )
 from rosetta_scaling.companions.depth.real_claims import judge_language, judge_runs
 from rosetta_scaling.companions.depth.real_figures import draw_language, draw_runs, language_data
-from rosetta_scaling.companions.depth.rosetta import add_layers, alignment, best_partners, kappa, layer_matrix
+from rosetta_scaling.companions.depth.rosetta import add_layers, alignment, best_partners, kappa, matched_layers
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
+from rosetta_scaling.points.layers import MatchedLayers
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import read_tensors
@@ -266,24 +267,24 @@ def matches_of(pairs) -> pd.DataFrame:
 
 def test_a_diagonal_matrix_has_a_kappa_of_one_and_a_flat_one_of_zero():
     diagonal = matches_of((layer, layer) for layer in range(4) for _ in range(layer + 2))
-    found = alignment(diagonal, 4, 4, 300, 0.95, 0)
+    found = alignment(matched_layers(diagonal, 4, 4), 300, 0.95, 0)
     assert (found["share"], found["kappa"]) == (1.0, 1.0)
     assert found["null_high"] < 0.6 < found["kappa"]
     flat = matches_of((a, b) for a in range(4) for b in range(4) for _ in range((a + 1) * (b + 2)))
-    found = alignment(flat, 4, 4, 300, 0.95, 0)
+    found = alignment(matched_layers(flat, 4, 4), 300, 0.95, 0)
     assert found["kappa"] == pytest.approx(0, abs=1e-12)
     assert found["null_low"] < 0 < found["null_high"]
-    assert kappa(np.array([0, 1, 2]), 3, np.array([2, 0, 1]), 3)[2] < 0
+    assert kappa(MatchedLayers(np.array([0, 1, 2]), 3, np.array([2, 0, 1]), 3)).kappa < 0
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_kappa_is_cohens_and_does_not_care_which_side_comes_first(pairs):
     a, b = np.array(pairs).T
-    share, expected, found = kappa(a, 4, b, 4)
+    share, expected, found = kappa(MatchedLayers(a, 4, b, 4))
     assert share == pytest.approx(np.mean(a == b))
     assert expected == pytest.approx(sum(np.mean(a == layer) * np.mean(b == layer) for layer in range(4)))
-    mirrored = kappa(b, 4, a, 4)[2]
+    mirrored = kappa(MatchedLayers(b, 4, a, 4)).kappa
     if len(set(a)) == len(set(b)) == 1 and a[0] == b[0]:
         assert np.isnan(found)
         assert np.isnan(mirrored)
@@ -296,17 +297,17 @@ def test_the_null_of_a_flat_matrix_covers_kappa():
     random = np.random.default_rng(0)
     inside = 0
     for draw in range(200):
-        found = alignment(matches_of(random.integers(0, 4, (60, 2))), 4, 4, 100, 0.9, draw)
+        found = alignment(matched_layers(matches_of(random.integers(0, 4, (60, 2))), 4, 4), 100, 0.9, draw)
         inside += found["null_low"] <= found["kappa"] <= found["null_high"]
     assert 165 <= inside <= 197  # 90% of 200, three standard deviations
 
 
 def test_the_matrix_of_layers_counts_and_expects():
-    matrix = layer_matrix(matches_of([(0, 1), (0, 1), (1, 0), (2, 1)]), 3, 2)
+    matrix = matched_layers(matches_of([(0, 1), (0, 1), (1, 0), (2, 1)]), 3, 2).matrix()
     assert matrix.matches.tolist() == [0, 2, 1, 0, 0, 1]
     np.testing.assert_allclose(matrix.expected, [0.5, 1.5, 0.25, 0.75, 0.25, 0.75])
-    assert layer_matrix(matches_of([]), 2, 2).expected.tolist() == [0] * 4
-    nothing = alignment(matches_of([]), 2, 2, 10, 0.95, 0)
+    assert matched_layers(matches_of([]), 2, 2).matrix().expected.tolist() == [0] * 4
+    nothing = alignment(matched_layers(matches_of([]), 2, 2), 10, 0.95, 0)
     assert nothing["matches"] == 0
     assert np.isnan([nothing["kappa"], nothing["null_low"]]).all()
 

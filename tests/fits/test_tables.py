@@ -4,18 +4,20 @@ import contextlib
 import copy
 import json
 import math
+from dataclasses import replace
 
 import matplotlib.colors
 import numpy as np
 import pandas as pd
 import pytest
+from made_points import made_point
 from planted_counts import COUNT, CURVES, HALF, NEURONS, NO_SEEDS, SCATTER, T3, TOP1, a_study, counts_of, line, only
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.claims.fits import judge_fits
-from rosetta_scaling.config.study import NULLS, load, parse
+from rosetta_scaling.config.study import load, parse
 from rosetta_scaling.fits.checklist import UNKNOWN, read_checked, write_checked
 from rosetta_scaling.fits.counts import ABSCISSAE, QUANTITIES, fit_counts
 from rosetta_scaling.fits.tables import (
@@ -31,14 +33,16 @@ from rosetta_scaling.fits.tables import (
 from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.fits.theory.simulation import simulate
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.points.point import Point
+from rosetta_scaling.points.point import PartnerTables, Point
 from rosetta_scaling.power_laws.coverage import coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
+from rosetta_scaling.report.figures.data import counted
 from rosetta_scaling.report.figures.fits import multiverse_data, rivals_data
 from rosetta_scaling.report.figures.style import COLOURS
 from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.stages.fits import write_fits
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
@@ -982,17 +986,19 @@ def test_claims_are_judged_on_tables_as_they_are_written(tables):
 
 
 @pytest.fixture
-def point(tmp_path, monkeypatch) -> Point:
+def point() -> Point:
     """Three networks; nothing is matched yet."""
-    monkeypatch.chdir(tmp_path)
     return empty_point(load(WORKFLOW / "studies/smoke.yaml"))
 
 
 def empty_point(study) -> Point:
-    found = Point(Layout(study, corpus_key="k"), "neox-bloom-llama", "r3")
-    none = matches_of([]).assign(draw=0)
-    found.nulls = {null: (dict.fromkeys(found.others, none), {}) for null in NULLS}
-    return found
+    none, others = matches_of([]).assign(draw=0), ("bloom-r3", "llama-r3")
+    nulls = {null: dict.fromkeys(others, none) for null in NULLS}
+    return made_point(study, {model: [64, 64] for model in ("neox-r3", *others)}, nulls=nulls)
+
+
+def with_real(point: Point, real: dict[str, pd.DataFrame]) -> Point:
+    return replace(point, real=PartnerTables(real, {}))
 
 
 def matches_of(r, first: int = 0) -> pd.DataFrame:
@@ -1004,7 +1010,7 @@ def matches_of(r, first: int = 0) -> pd.DataFrame:
 def test_isolation_is_that_of_the_mean_correlation_with_all_partners(point):
     chance = matches_of([0.99], 50).assign(rank_b=2)  # not mutual
     bloom, llama = matches_of([0.8, 0.5, 0.7]), matches_of([0.6, 0.9, 1.0, 0.2], 1)
-    point.real = {"bloom-r3": pd.concat([bloom, chance]), "llama-r3": pd.concat([llama, chance])}, {}
+    point = with_real(point, {"bloom-r3": pd.concat([bloom, chance]), "llama-r3": pd.concat([llama, chance])})
     found = point_isolation(point)
     assert found.criterion.unique().tolist() == [TOP1, HALF]
     assert found.kind.unique().tolist() == ["real", *NULLS]
@@ -1019,7 +1025,7 @@ def test_isolation_is_that_of_the_mean_correlation_with_all_partners(point):
 
 
 def test_equal_neurons_have_an_isolation_that_is_finite(point):
-    point.real = {model: matches_of([1.0, 0.5]) for model in point.others}, {}
+    point = with_real(point, {model: matches_of([1.0, 0.5]) for model in point.others})
     assert only(point_isolation(point), criterion=TOP1, kind="real").isolation == pytest.approx((999 + 1) / 2)
 
 
@@ -1029,9 +1035,9 @@ def test_nulls_are_counted_and_averaged_draw_by_draw(point):
         matches_of([0.8], 9).assign(draw=1),
         matches_of([0.4], 3).assign(draw=1),
     ]
-    point.nulls["rotate"] = {model: pd.concat(draws) for model in point.others}, {}
-    assert point.layout.study.nulls.rotate_draws == 2
-    point.real = {model: matches_of([0.5]) for model in point.others}, {}
+    point.nulls["rotate"] = PartnerTables({model: pd.concat(draws) for model in point.others}, {})
+    assert point.study.nulls.rotate_draws == 2
+    point = with_real(point, {model: matches_of([0.5]) for model in point.others})
     found = point_isolation(point)
     row = only(found, criterion=TOP1, kind="rotate")
     means = [(1 + 1.5) / 2, (4 + 2 / 3) / 2]
@@ -1042,37 +1048,36 @@ def test_nulls_are_counted_and_averaged_draw_by_draw(point):
     assert (half.isolation_low, half.isolation_high) == pytest.approx((1.25, 4))
 
 
-def test_a_sample_of_the_nulls_stands_for_all_neurons(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_sample_of_the_nulls_stands_for_all_neurons():
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["nulls"]["rows"] = 16
     values["matching"]["criteria"] = [{}, {"min_r": 0.5}]
     point = empty_point(parse(values))
-    assert point.neurons == 2 * 4 * 16
-    point.real = {model: matches_of([0.5]) for model in point.others}, {}
-    point.nulls["shift"] = {model: matches_of([0.5, 0.6]).assign(draw=0) for model in point.others}, {}
+    assert point.neurons["neox-r3"] == 2 * 4 * 16
+    point = with_real(point, {model: matches_of([0.5]) for model in point.others})
+    point.nulls["shift"] = PartnerTables({model: matches_of([0.5, 0.6]).assign(draw=0) for model in point.others}, {})
     row = only(point_isolation(point), criterion=TOP1, kind="shift")
     assert row.matches == 2 * 128 / 16
     assert row.isolation == pytest.approx(1.25)
 
 
-def test_draws_that_cannot_tell_are_no_zeros(tmp_path, monkeypatch):
+def test_draws_that_cannot_tell_are_no_zeros():
     """Half of the rotations change the anchor, whose neurons then have no excess."""
-    monkeypatch.chdir(tmp_path)
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["matching"]["criteria"] = [{"min_excess": 0.2}]
     point = empty_point(parse(values))
-    point.real = {model: matches_of([0.5]).assign(excess_a=0.3) for model in point.others}, {}
+    point = with_real(point, {model: matches_of([0.5]).assign(excess_a=0.3) for model in point.others})
     excess = [0.3, 0.3, np.nan, np.nan]
     rotated = matches_of([0.5, 0.6, 0.5, 0.6]).assign(draw=[0, 0, 1, 1], excess_a=excess)
-    point.nulls = {null: (dict.fromkeys(point.others, rotated), {}) for null in NULLS}
+    for null in NULLS:
+        point.nulls[null] = PartnerTables(dict.fromkeys(point.others, rotated), {})
     assert only(point_isolation(point), criterion="mutual_top1_excess0.2", kind="rotate").matches == 2
 
 
 def test_ranks_give_beta_back(point):
     beta, r0 = 1.7, 30.0
     s = (r0 / np.arange(1, 12)) ** beta - 1
-    point.real = {model: matches_of((s / (1 + s))[::-1]) for model in point.others}, {}
+    point = with_real(point, {model: matches_of((s / (1 + s))[::-1]) for model in point.others})
     row = only(point_isolation(point), criterion=HALF, kind="real")
     assert row.rank_slope == pytest.approx(beta)
 
@@ -1157,9 +1162,9 @@ def drawings(tables: dict[str, pd.DataFrame]) -> dict:
     counts = tables["counts"]
     primary = counts.criterion.iloc[0]
     return {
-        "estimators": (fit_figures.draw_estimators, fit_figures.counted(tables["estimators"], primary)),
+        "estimators": (fit_figures.draw_estimators, counted(tables["estimators"], primary)),
         "rivals": (fit_figures.draw_rivals, rivals_data(counts, tables["rivals"])),
-        "coverage": (fit_figures.draw_coverage, fit_figures.counted(tables["coverage"], primary)),
+        "coverage": (fit_figures.draw_coverage, counted(tables["coverage"], primary)),
         "multiverse": (
             fit_figures.draw_multiverse,
             multiverse_data(tables["fits"], tables["estimators"], tables["pooled"]),
@@ -1169,7 +1174,7 @@ def drawings(tables: dict[str, pd.DataFrame]) -> dict:
             fit_figures.draw_isolation,
             fit_figures.isolation_data(tables["isolation"], counts, tables["theory"]),
         ),
-        "forecast": (fit_figures.draw_forecast, fit_figures.counted(tables["forecast"], primary)),
+        "forecast": (fit_figures.draw_forecast, counted(tables["forecast"], primary)),
     }
 
 
@@ -1210,7 +1215,7 @@ def test_every_exponent_is_among_all_choices(tables):
 
 
 def test_estimators_that_disagree_are_seen(tables):
-    rows = fit_figures.counted(tables["estimators"], TOP1)
+    rows = counted(tables["estimators"], TOP1)
     assert set(rows.criterion) == {TOP1}
     assert set(rows.quantity) == {"count"}
     rows["agrees"] = rows.agrees.astype(object)
@@ -1248,7 +1253,7 @@ def test_a_criterion_without_fits_is_not_replaced_by_another():
     table = pd.concat([counts_of([0, 0, 0, 0, 2]), counts_of(COUNT, criterion=HALF)])
     estimators, rivals = estimators_table(table, 0.95), rivals_table(table, [TOP1, HALF], 0.95)
     assert set(estimators[estimators.quantity == "count"].criterion) == {HALF}
-    figure = fit_figures.draw_estimators(fit_figures.counted(estimators, TOP1))
+    figure = fit_figures.draw_estimators(counted(estimators, TOP1))
     assert words_of(figure) == "No power law could be fitted."
     data = rivals_data(table, rivals)
     assert set(data.form) == {"measured"}
@@ -1284,7 +1289,7 @@ def test_nothing_matched_is_said_and_a_curve_without_matches_leaves_its_panel(ta
 
 
 def test_extrapolations_are_drawn_open_with_interval_and_rivals(tables):
-    figure = fit_figures.draw_forecast(fit_figures.counted(tables["forecast"], TOP1))
+    figure = fit_figures.draw_forecast(counted(tables["forecast"], TOP1))
     assert figure.legends[0].get_title().get_text() == "extrapolation"
     rows = tables["forecast"].query(f"curve == 'neox-bloom' and criterion == '{TOP1}' and quantity == 'count'")
     axes = figure.axes[0]

@@ -11,8 +11,8 @@ from rosetta_scaling.matching.correlation import match_tile, match_tile_growing,
 from rosetta_scaling.matching.neighbours import pair_numbers, partner_table
 from rosetta_scaling.matching.replicates import GroupSums, match_sample, match_subsets, resample
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.points.counts import interval
-from rosetta_scaling.stages.nulls import best_other
+from rosetta_scaling.points.counts import count_interval
+from rosetta_scaling.stages.null_draws import best_other
 from rosetta_scaling.units.groups import document_groups
 
 N, M, UNITS, CHUNK, K = 30, 40, 1500, 256, 3
@@ -92,7 +92,7 @@ def test_the_interval_of_a_count_covers_its_mean_over_new_documents():
         sums = GroupSums(MemorySource(a, CHUNK), MemorySource(b, CHUNK), pairs, document_groups(doc, 0))
         draws = resample(sums, near, 1, 60, seed)
         resampled = ((draws[["rank_a", "rank_b"]] == 1).all(axis=1)).groupby(draws.draw).sum()
-        intervals.append(interval(counts[-1], resampled.to_numpy(float), 0.95))
+        intervals.append(count_interval(counts[-1], resampled.to_numpy(float), 0.95))
     covered = [i["count_low"] <= np.mean(counts) <= i["count_high"] for i in intervals]
     assert np.mean(covered) >= 0.8
     width = np.mean([i["count_high"] - i["count_low"] for i in intervals])
@@ -100,9 +100,9 @@ def test_the_interval_of_a_count_covers_its_mean_over_new_documents():
 
 
 def test_an_interval_is_not_made_up():
-    assert np.isnan(interval(5, np.array([3.0, np.nan]), 0.95)["count_low"])
-    assert interval(5, np.array([2.0, 4.0, 3.0]), 0.95)["count_low"] == pytest.approx(4.05)
-    assert interval(0, np.array([2.0, 4.0, 3.0]), 0.95)["count_low"] == 0
+    assert np.isnan(count_interval(5, np.array([3.0, np.nan]), 0.95)["count_low"])
+    assert count_interval(5, np.array([2.0, 4.0, 3.0]), 0.95)["count_low"] == pytest.approx(4.05)
+    assert count_interval(0, np.array([2.0, 4.0, 3.0]), 0.95)["count_low"] == 0
 
 
 def test_subsets_are_matched_as_if_the_models_had_no_other_neurons():

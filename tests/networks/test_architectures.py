@@ -14,8 +14,7 @@ from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import config_size, require_planned
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.sizes import describe as describe_config
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.sizes import model_class, size_of_config
 from rosetta_scaling.selectivity.output_side import output_metrics, require_comparable
 from rosetta_scaling.store.errors import StudyError
 
@@ -49,7 +48,7 @@ def make(config) -> torch.nn.Module:
 
 def read(config) -> str:
     """What is found of a network that is read; raises StudyError for one that is refused."""
-    size = describe_config(config)
+    size = size_of_config(config)
     if size.parameters > MOST:
         return "too large"
     model = make(config)

@@ -13,7 +13,7 @@ import torch
 import transformers
 import yaml
 from hub_mirror import Mirror
-from hub_studies import hub, study
+from hub_studies import hub, sizes, study
 from study_runs import SUPPORT
 
 from rosetta_scaling import WORKFLOW
@@ -26,6 +26,7 @@ from rosetta_scaling.networks.loading import load_model, untrained_model, write_
 from rosetta_scaling.networks.manifests import describe, register
 from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
 from rosetta_scaling.networks.model_sizes import config_size, folder_size
+from rosetta_scaling.planning.sizes import Sizes
 from rosetta_scaling.planning.tables import download_bytes
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
@@ -75,7 +76,7 @@ def test_an_untrained_network_has_the_tokenizer_and_the_size_of_the_trained_one(
     layout = study(opt=hub("facebook/opt-125m@main"), fresh={"source": "untrained", "of": "opt"})
     assert layout.original("fresh-r0") == "opt-r0"
     assert layout.tokenizer_file("fresh-r0") == layout.tokenizer_file("opt-r0")
-    assert layout.size("fresh-r0") == layout.size("opt-r0")
+    assert Sizes(layout).of("fresh-r0") == Sizes(layout).of("opt-r0")
     assert layout.tokenizer_files("study") == {"opt-r0": f"{layout.checkpoint('opt-r0')}/tokenizer.json"}
 
 
@@ -105,7 +106,7 @@ def test_sizes_are_known_before_anything_is_downloaded():
         opt=hub("facebook/opt-30b@main"),
         minilm={"source": "package", "models": {"r0": "minilm-l6"}},
     )
-    neurons = {model: layout.size(model).neurons for model in layout.models}
+    neurons = {model: Sizes(layout).of(model).neurons for model in layout.models}
     assert neurons == {"pythia-r0": 524_288, "seed-r0": 36_864, "opt-r0": 1_376_256, "minilm-r0": 9_216}
 
 
@@ -117,8 +118,8 @@ def test_the_hub_is_asked_for_a_size_that_nobody_knows_and_only_once(tmp_path, m
     (tmp_path / "model/tokenizer.json").write_text("{}")
     mirror.add("owner/name", tmp_path / "model")
     code = """if True:
-        from hub_studies import hub, study
-        print(study(a=hub("owner/name@main"), b=hub("facebook/opt-125m@main")).size("a-r0").neurons)
+        from hub_studies import hub, sizes
+        print(sizes(a=hub("owner/name@main"), b=hub("facebook/opt-125m@main")).of("a-r0").neurons)
     """
     command, printed = [sys.executable, "-c", code], []
     environment = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONPATH": f"{WORKFLOW}:{SUPPORT}"}
@@ -131,7 +132,7 @@ def test_the_hub_is_asked_for_a_size_that_nobody_knows_and_only_once(tmp_path, m
 
 def test_an_unknown_package_is_refused():
     with pytest.raises(StudyError, match="no package is known for the network 'gpt9'"):
-        study(a={"source": "package", "models": {"r0": "gpt9"}}, b=hub("facebook/opt-125m@main")).size("a-r0")
+        sizes(a={"source": "package", "models": {"r0": "gpt9"}}, b=hub("facebook/opt-125m@main")).of("a-r0")
 
 
 def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
@@ -140,9 +141,9 @@ def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
     folder = Path(layout.checkpoint("a-r0"))
     folder.mkdir(parents=True)
     write_json(folder / "config.json", SMALL)
-    assert layout.size("a-r0").neurons == 36_864, "a half download does not count"
+    assert Sizes(layout).of("a-r0").neurons == 36_864, "a half download does not count"
     write_json(folder / "manifest.json", {})
-    assert layout.size("a-r0").neurons == 3 * 64
+    assert Sizes(layout).of("a-r0").neurons == 3 * 64
 
 
 def test_every_package_has_what_a_plan_needs():

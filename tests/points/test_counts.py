@@ -12,8 +12,9 @@ from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls import chance
-from rosetta_scaling.points.counts import by_draw, split_half, summary_of
+from rosetta_scaling.points.counts import by_draw, draws_summary, split_half
 from rosetta_scaling.points.decomposition import strengths
+from rosetta_scaling.points.point import CountRule, PartnerTables
 from rosetta_scaling.points.rosetta import orient, rosetta_neurons, rosetta_table, satisfying
 
 N, M, UNITS = 40, 50, 300
@@ -97,7 +98,7 @@ def test_all_draws_are_counted_at_once_as_one_by_one():
 
     inner, outer = {"b": table(), "c": table()}, {("b", "c"): table()}
     for strict in (False, True):
-        found = by_draw((inner, outer), criterion, strict, range(4))
+        found = by_draw(PartnerTables(inner, outer), CountRule("count", criterion, strict), range(4))
         for draw in range(4):
             one = [{key: t[t.draw == draw] for key, t in part.items()} for part in (inner, outer)]
             expected = rosetta_neurons(one[0], one[1] if strict else {}, criterion)
@@ -110,22 +111,23 @@ def test_all_draws_are_counted_at_once_as_one_by_one():
 
 def test_draws_that_cannot_tell_are_no_zeros():
     table = pd.DataFrame({"draw": [0, 1], "neuron_a": [1, 1], "rank_a": 1, "rank_b": 1, "r": 0.5})
-    asks = Criterion(min_excess=0.2)
-    assert np.isnan(by_draw(({"b": table}, {}), asks, False, range(2))).all()
+    rule, tables = CountRule("excess", Criterion(min_excess=0.2)), PartnerTables({"b": table}, {})
+    assert np.isnan(by_draw(tables, rule, range(2))).all()
     table["excess_a"] = [0.3, np.nan]
-    found = by_draw(({"b": table}, {}), asks, False, range(2))
+    found = by_draw(tables, rule, range(2))
     np.testing.assert_array_equal(found, [1, np.nan])
-    assert summary_of("null", found) == {"null": 1, "null_low": 1, "null_high": 1}
-    assert np.isnan(summary_of("null", found[1:])["null"])
+    assert draws_summary(found).columns("null") == {"null": 1, "null_low": 1, "null_high": 1}
+    assert np.isnan(draws_summary(found[1:]).value)
 
 
 def test_halves_overlap_as_pairs_not_as_neurons():
     rows = {"draw": [0, 0, 0, 1, 1], "neuron_a": [1, 2, 3, 1, 2], "neuron_b": [5, 6, 7, 5, 8]}
     table = pd.DataFrame(rows).assign(rank_a=1, rank_b=1, r=0.5, heldout_r=[0.1, 0.2, 0.3, 0.4, 0.5])
-    found = split_half(({"b": table}, {}), Criterion(), False)
+    rule = CountRule("count", Criterion())
+    found = split_half(PartnerTables({"b": table}, {}), rule)
     assert found["splithalf_jaccard"] == pytest.approx(1 / 4)  # 1-5; against 2-6, 3-7, 2-8
     assert found["splithalf_r"] == pytest.approx(0.3)
-    assert np.isnan(split_half(({"b": table[:0]}, {}), Criterion(), False)["splithalf_jaccard"])
+    assert np.isnan(split_half(PartnerTables({"b": table[:0]}, {}), rule)["splithalf_jaccard"])
 
 
 def test_a_rosetta_neuron_is_as_strong_as_its_weakest_match():

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_points import made_point
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import load
-from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.points.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
+from rosetta_scaling.points.depth import BINS, point_depth, point_diagonal, point_layers
+from rosetta_scaling.points.layers import relative_depth, same_depth
 from rosetta_scaling.points.point import Point
-from rosetta_scaling.store.tables import write_json
 from rosetta_scaling.units.neurons import layer_and_channel
 
 CHOSEN = "mutual_top1"
@@ -37,15 +37,10 @@ def test_the_same_depth_is_the_nearest_one(a, b):
 
 
 @pytest.fixture
-def point(tmp_path, monkeypatch) -> Point:
+def point() -> Point:
     """Three networks of different depth; its neurons are not matched yet."""
-    monkeypatch.chdir(tmp_path)
-    layout = Layout(load(WORKFLOW / "studies/smoke.yaml"), corpus_key="k")
-    for model, widths in WIDTHS.items():
-        write_json(f"{layout.activations('study', model)}/summary.json", {"neurons": widths})
-    found = Point(layout, "neox-bloom-llama", "r3")
-    found.nulls = {"rotate": ({model: rotated() for model in found.others}, {})}
-    return found
+    none = {model: rotated() for model in ("bloom-r3", "llama-r3")}
+    return made_point(load(WORKFLOW / "studies/smoke.yaml"), WIDTHS, nulls={"rotate": none})
 
 
 def rotated(*rows) -> pd.DataFrame:
@@ -120,7 +115,7 @@ def test_rotated_neurons_are_counted_draw_by_draw(point):
     rows = [(0, 0, 0), (0, 1, 1), (0, 4, 14), (0, 8, 12), (2, 0, 14), (2, 8, 13), (2, 9, 0)]
     found = rotated(*rows)  # draw 0: three of four at the same depth; draw 1: none at all; draw 2: one of three
     chance = pd.DataFrame({"draw": [2, 2], "neuron_a": [9, 10], "neuron_b": [14, 14], "rank_a": [1, 2], "rank_b": 2})
-    point.nulls["rotate"][0]["bloom-r3"] = pd.concat([found, chance.assign(r=0.9)], ignore_index=True)
+    point.nulls["rotate"].anchored["bloom-r3"] = pd.concat([found, chance.assign(r=0.9)], ignore_index=True)
     row = point_diagonal(point, table(PARTNERS)).set_index("model_b")
     np.testing.assert_allclose(row.rotated["bloom-r3"], (3 / 4 + 1 / 3) / 2)
     np.testing.assert_allclose(row.rotated_low["bloom-r3"], 1 / 3)

@@ -10,8 +10,11 @@ from study_runs import checkout, snakemake
 
 from rosetta_scaling.config import study as config
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.planning import needs as resources
-from rosetta_scaling.planning import tables as plan_table
+from rosetta_scaling.planning import needs
+from rosetta_scaling.planning.requests import requests_text
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.planning.tables import plan_table
+from rosetta_scaling.stages.networks import check_models, check_paths
 from rosetta_scaling.store.errors import StudyError
 
 pytestmark = pytest.mark.study(1)
@@ -22,23 +25,32 @@ KEYS = {step for path in PLACES for step in path if isinstance(step, str)}
 # -- settings --------------------------------------------------------------------------------------------------------
 
 
-def everything_planned(layout: Layout) -> str:
+def planned_study(values: dict) -> StudyPlan:
+    """What the rules know of a study; as they do, it refuses paths and networks that cannot be used."""
+    layout = Layout(config.parse(values), corpus_key="k")
+    check_paths(layout)
+    check_models(layout)
+    return StudyPlan(layout)
+
+
+def everything_planned(plan: StudyPlan) -> str:
     """All that the workflow asks of a study before a job runs, as text."""
-    study = layout.study
-    study.deciding()
-    texts = [plan_table.plan_table(layout, 1e10), resources.requests_text(layout), str(resources.is_quick(layout))]
-    needs = [resources.texts(layout), resources.auditing(layout)]
-    needs += [need(layout, model) for model in layout.models for need in (resources.copying, resources.sketching)]
+    layout = plan.layout
+    plan.study.deciding()
+    texts = [plan_table(plan, 1e10), requests_text(plan), str(needs.is_quick(plan))]
+    asked = [needs.texts(plan), needs.auditing(plan)]
+    asked += [need(plan, model) for model in layout.models for need in (needs.copying, needs.sketching)]
     for pair in layout.pairs:
-        needs += [need(layout, pair) for need in (resources.tiling, resources.proposing)]
-    needs += [resources.rescoring(layout, group) for group in layout.groups]
-    for need in needs:
-        asked = [ask(need)(None, attempt=3) for ask in (resources.memory, resources.runtime)]
-        assert all(isinstance(number, int) and number > 0 for number in asked)
-    if layout.plan.engine == "sketch":
+        asked += [need(plan, pair) for need in (needs.tiling, needs.proposing)]
+    asked += [needs.rescoring(plan, group) for group in layout.groups]
+    for need in asked:
+        numbers = [ask(need)(None, attempt=3) for ask in (needs.memory, needs.runtime)]
+        assert all(isinstance(number, int) and number > 0 for number in numbers)
+    if plan.matching.engine == "sketch":
         for group in layout.groups.values():
-            sizes = {model: layout.size(model).neurons for pair in group for model in layout.pairs[pair]}
-            layout.plan.rescoring_chunk(sizes)
+            plan.matching.rescoring_chunk(
+                {model: plan.size(model).neurons for pair in group for model in layout.pairs[pair]}
+            )
     return "\n".join(texts)
 
 
@@ -46,14 +58,14 @@ def everything_planned(layout: Layout) -> str:
 @given(studies())
 def test_a_study_of_legal_settings_is_planned_or_refused_with_a_sentence(values):
     try:
-        layout = Layout(config.parse(values), corpus_key="k")
-        planned = everything_planned(layout)
+        plan = planned_study(values)
+        planned = everything_planned(plan)
     except StudyError as error:
         sentence = sentence_of(error)
         assert any(key in sentence for key in KEYS), sentence
         event("refused: " + " ".join(sentence.split()[:2]))
     else:
-        assert all(model in planned for model in layout.models)
+        assert all(model in planned for model in plan.layout.models)
         event("planned")
 
 
@@ -66,7 +78,7 @@ def folder(tmp_path_factory):
 @given(studies())
 def test_a_study_that_is_planned_is_scheduled_or_refused_with_a_sentence(folder, values):
     try:
-        Layout(config.parse(values), corpus_key="k").plan  # noqa: B018
+        planned_study(values).matching  # noqa: B018
     except StudyError:
         reject()
     (folder / "study.yaml").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))

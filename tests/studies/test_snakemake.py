@@ -16,6 +16,7 @@ from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config.study import parse
 from rosetta_scaling.jobs.run import unwritable
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.stages.networks import check_models, check_paths
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 
@@ -176,7 +177,10 @@ def layout_of(folder: str, **changes) -> Layout:
     sizes = {"r1": {"hidden_size": 8, "layers": 1, "heads": 2, "learning_rate": 0.01}}
     families = {name: {"architecture": "bloom", "vocabulary": 300, "seed": seed} for seed, name in enumerate("ab")}
     values = {"study": "names", "ladder": {"rungs": sizes}, "families": families, "curves": {"c": ["a", "b"]}}
-    return Layout(parse(values | changes), "corpus")
+    layout = Layout(parse(values | changes), "corpus")
+    check_paths(layout)
+    check_models(layout)
+    return layout
 
 
 @pytest.mark.parametrize("name", ["braces{x}", "{", "<results>", "a}b"])

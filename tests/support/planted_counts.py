@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import NULLS, load, parse
+from rosetta_scaling.config.study import load, parse
+from rosetta_scaling.schemas.nulls import NULLS
 
 TOP1, HALF = "mutual_top1", "mutual_top1_r0.5"
 NEURONS = 192 * 2.0 ** np.arange(5)

@@ -7,7 +7,7 @@ null's table after depth_rosetta.add_layers), and needs no matching of its own.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.depth.rosetta import ALIGNMENT, alignment
+from rosetta_scaling.companions.depth.rosetta import ALIGNMENT, alignment, matched_layers
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import fit_power_law
@@ -68,11 +68,13 @@ def loss_table(models: pd.DataFrame) -> pd.DataFrame:
 def pair_alignment(matches: pd.DataFrame, layers: int, settings: DepthSettings) -> dict[str, float]:
     """How diagonal the matrix of layers of two models of equal depth is: of all matches, and of those in the middle.
 
-    `matches` are rows of a table of partners that count (see depth_rosetta.layer_matrix). Keys: those of
-    depth_rosetta.alignment, and the same with prefix middle_ of matches of which neither side is in a first or a last
+    `matches` are rows of a table of partners that count (see rosetta.matched_layers). Keys: those of
+    rosetta.alignment, and the same with prefix middle_ of matches of which neither side is in a first or a last
     layer, where shared tokens alone align networks.
     """
     middle = matches[matches[["layer_a", "layer_b"]].isin(range(1, layers - 1)).all(axis=1)]
-    how = {"shuffles": settings.shuffles, "confidence": settings.confidence, "seed": [settings.seed, layers]}
-    found = alignment(matches, layers, layers, **how)
-    return found | {f"middle_{key}": value for key, value in alignment(middle, layers, layers, **how).items()}
+    every, inner = (
+        alignment(matched_layers(part, layers, layers), settings.shuffles, settings.confidence, [settings.seed, layers])
+        for part in (matches, middle)
+    )
+    return every | {f"middle_{key}": value for key, value in inner.items()}
