@@ -1,7 +1,7 @@
 """Every Python process that finds this file counts the seconds of processor that it spends in imports, lazy ones too.
 
-When it ends it adds a line to the file that IMPORT_CLOCK names: its script, these seconds, all its seconds, and which of
-the libraries that take long to load it has loaded.
+When it ends it adds a line to the file that IMPORT_CLOCK names: its script, these seconds, all its seconds, and which
+of the libraries that take long to load it has loaded.
 """
 
 import atexit
