@@ -6,8 +6,8 @@ from rosetta_scaling import versions
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.config.companions.mixture import MixtureSettings
+from rosetta_scaling.config.literal_paths import cache_folder
 from rosetta_scaling.config.study import Study
-from rosetta_scaling.layout.literal_paths import cache_folder
 from rosetta_scaling.layout.names import Names
 from rosetta_scaling.store.digests import digest
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.layout.literal_paths import require_literal
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.inputs import Inputs
