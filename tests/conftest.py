@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
 from rosetta_scaling.networks.training.architectures import make_config, new_model
 from rosetta_scaling.store.tables import write_json
 from rosetta_scaling.store.tensors import TensorFile

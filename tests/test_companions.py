@@ -15,7 +15,7 @@ from study_runs import ROOT, checkout, one_sentence, run, small_study
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.companions.catalogue import TITLES, read_tables, study_of
-from rosetta_scaling.config import study as config
+from rosetta_scaling.config import parsing as config
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.layout.layout import Layout

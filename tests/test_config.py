@@ -11,8 +11,9 @@ import torch
 import yaml
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config import parsing as config
 from rosetta_scaling.config import reference as config_reference
-from rosetta_scaling.config import study as config
+from rosetta_scaling.config.ladder import Ladder
 from rosetta_scaling.fits.theory.simulation import recovered_exponent, simulate
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.errors import StudyError
@@ -52,7 +53,7 @@ def test_the_default_study_shows_every_key_with_its_default(values):
     study = config.parse(values)
     for name in ("corpus", "units", "activations", "matching", "nulls", "polarization"):
         assert getattr(study, name) == type(getattr(study, name))(), f"config.yaml and the defaults of {name} differ"
-    assert study.ladder == config.Ladder(rungs=study.ladder.rungs)
+    assert study.ladder == Ladder(rungs=study.ladder.rungs)
 
 
 def test_every_key_of_the_default_study_says_why():

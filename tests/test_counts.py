@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import MemorySource, oracle
 
-from rosetta_scaling.config.study import Criterion
+from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import load
+from rosetta_scaling.config.parsing import load
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.points.depth import BINS, point_depth, point_diagonal, point_layers, relative_depth, same_depth
 from rosetta_scaling.points.point import Point

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.stages import nulls as pairs
 from rosetta_scaling.store.digests import file_states
 

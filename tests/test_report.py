@@ -19,7 +19,8 @@ from scipy import stats
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.fits import judge_fits
-from rosetta_scaling.config.study import NULLS, load, parse
+from rosetta_scaling.config.nulls import NULLS
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.theory.model import isolation_of_correlation, rank_slope
 from rosetta_scaling.fits.theory.simulation import simulate as simulate_theory
 from rosetta_scaling.formatting import number

@@ -14,7 +14,7 @@ from study_runs import ROOT, checkout, one_sentence, run, small_study, snakemake
 from test_faults import mounted
 
 from rosetta_scaling.activations.sources import StoredActivations
-from rosetta_scaling.config.study import parse
+from rosetta_scaling.config.parsing import parse
 from rosetta_scaling.jobs.run import unwritable
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.errors import StudyError

@@ -20,7 +20,7 @@ from test_judge import Judge
 from transformers import AutoModelForCausalLM
 
 from rosetta_scaling.activations.sources import StoredActivations
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.fits.checklist import read_checked
 from rosetta_scaling.networks.mlps import find_down_projections, weight_out
 from rosetta_scaling.points.rosetta import orient

@@ -9,11 +9,11 @@ from pathlib import Path
 # The library that lies beside these rules, also where another copy of the project is installed, or none.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from rosetta_scaling.config import study as configuration
+from rosetta_scaling.config import parsing
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling import versions
 from rosetta_scaling.nulls.calibration import DECOYS
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.schemas.names import (
     FIT_TABLES,
     POINT_TABLES,
@@ -29,7 +29,7 @@ from rosetta_scaling.networks.folders import model_files
 jobs.share_library()
 
 try:
-    study = configuration.parse(
+    study = parsing.parse(
         {key: value for key, value in config.items() if key != jobs.CORPUS_KEY}
     )
     layout = Layout(study)

@@ -7,7 +7,7 @@ contradicts it, and inconclusive otherwise.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 PAPER = "Dravid et al. 2026, arXiv 2606.03990"

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Study, section_of
+from rosetta_scaling.config.parsing import section_of
+from rosetta_scaling.config.study import Study
 
 
 def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tuple[str, str, str, str]]:

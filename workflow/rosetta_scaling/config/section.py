@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what the generators of numpy and torch both take
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class Section(BaseModel):

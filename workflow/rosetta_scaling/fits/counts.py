@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import fit_power_law, ols
 

@@ -8,7 +8,7 @@ import pandas as pd
 import statsmodels.api as sm
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.fits.checklist import UNKNOWN
 from rosetta_scaling.fits.counts import ABSCISSAE
 from rosetta_scaling.layout.layout import Layout

@@ -116,7 +116,7 @@ def _end(number, frame):
 
 
 def _study(snakemake):
-    from rosetta_scaling.config.study import parse
+    from rosetta_scaling.config.parsing import parse
 
     return parse({key: value for key, value in snakemake.config.items() if key != CORPUS_KEY})
 

@@ -10,7 +10,8 @@ import yaml
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.chunks import WINDOW_BATCHES
-from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network
 

@@ -1,6 +1,7 @@
 """What the matching of a pair costs."""
 
-from rosetta_scaling.config.study import NULLS, Study
+from rosetta_scaling.config.nulls import NULLS
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import exact_flops
 

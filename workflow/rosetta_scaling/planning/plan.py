@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.config.study import Activations, Matching, Units
+from rosetta_scaling.config.activations import Activations
+from rosetta_scaling.config.matching import Matching
+from rosetta_scaling.config.units import Units
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.store.errors import StudyError

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Criterion
+from rosetta_scaling.config.matching import Criterion
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.nulls import chance
 from rosetta_scaling.nulls.calibration import threshold

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Criterion
+from rosetta_scaling.config.matching import Criterion
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import satisfying
 

@@ -5,7 +5,8 @@ from functools import cached_property, partial
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Criterion
+from rosetta_scaling.config.matching import Criterion
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.nulls.calibration import add_excess
 from rosetta_scaling.points.rosetta import orient

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.formatting import data_size, duration, fixed, interval, number, percent
 from rosetta_scaling.report.figures.data import anchor_rows
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.config.nulls import NULLS
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.neighbours import Neighbours, partner_table
 from rosetta_scaling.matching.replicates import match_sample

@@ -13,7 +13,7 @@ import pandas as pd
 from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import Normalizer
 
-from rosetta_scaling.config.study import Units
+from rosetta_scaling.config.units import Units
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, pointer
 from rosetta_scaling.store.tables import read_table, write_table

@@ -8,7 +8,7 @@ correlations of matches, which the fit of alpha to counts does not use.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import Criterion
+from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.fits.theory.model import beta_of_alpha, isolation_of_correlation, rank_slope
 from rosetta_scaling.numerics.intervals import of_mean
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS

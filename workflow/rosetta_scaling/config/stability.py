@@ -1,0 +1,20 @@
+"""The section `stability`: resamples, subsets and snapshots of the counts."""
+
+from pydantic import Field, model_validator
+
+from rosetta_scaling.config.section import Section
+
+
+class Stability(Section):
+    bootstrap: int = Field(40, ge=10)
+    """Resamples of the documents, for the interval of every count."""
+    subset_draws: int = Field(10, ge=2)
+    """Random subsets of neurons, of the size of a curve's smallest model, for counts at equal n."""
+    snapshots: list[float] = Field(default_factory=lambda: [0.125, 0.25, 0.5])
+    """Shares of the units at which the running products are read, for counts against the number of units."""
+
+    @model_validator(mode="after")
+    def _shares(self):
+        if not all(0 < share < 1 for share in self.snapshots) or self.snapshots != sorted(set(self.snapshots)):
+            raise ValueError(f"stability.snapshots is {self.snapshots}; shares rise and lie between 0 and 1")
+        return self
