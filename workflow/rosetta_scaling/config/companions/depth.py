@@ -93,6 +93,10 @@ class DepthSettings(Protocol):
             )
         if self.steps[0] >= self.steps[1]:
             raise ValueError(f"steps is {self.steps}; expected two lengths of training, the shorter first")
+        if not 0 <= self.orthogonal[0] < self.orthogonal[1] <= 1:
+            raise ValueError(
+                f"orthogonal is {self.orthogonal}; expected two angles over pi, from 0 to 1, the smaller first"
+            )
         return self
 
     analysis: ClassVar = {

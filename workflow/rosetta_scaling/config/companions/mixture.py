@@ -4,7 +4,7 @@ The defaults were fixed before any result of this study was looked at. Networks 
 cores; a larger configuration changes numbers only.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from rosetta_scaling.config.companions.protocol import Protocol
 from rosetta_scaling.config.section import Section, Seed
 
 SMALLEST = 3  # widths that a trend over widths needs
+WIDEST = 1e7  # the closed form of an endless mixture lists one number per task, a few times the width of them
+STEEPEST = 20  # what wide networks of steeper laws leave out is too small for a floating-point number
 
 
 class Tasks(Section):
@@ -50,12 +52,23 @@ class Law(Section):
     """Widths in the window, evenly on a log axis."""
     tolerance: float = Field(0.03, gt=0)
     """How close to min(a, b) - 1 a fitted exponent has to be."""
-    alpha: float = Field(0.46, gt=0)
+    alpha: float = Field(0.46, gt=0, le=STEEPEST)
     """Exponent of model size in L0 + A N**-alpha + B D**-beta, as the paper quotes it."""
-    beta: float = Field(0.51, gt=0)
+    beta: float = Field(0.51, gt=0, le=STEEPEST)
     """Exponent of data in the same law."""
     gamma: float = Field(0.34, gt=0)
     """Exponent of the compute-optimal loss against model size, as the paper quotes it; the law implies another one."""
+
+    @model_validator(mode="after")
+    def _can_be_fitted(self) -> Self:
+        low, high = self.window
+        if not 1 <= low < high <= WIDEST:
+            raise ValueError(
+                f"law.window is {self.window}; expected two widths from 1 to {WIDEST:.0e}, the smaller first"
+            )
+        if not all(1 < exponent <= STEEPEST for pair in self.exponents for exponent in pair):
+            raise ValueError(f"law.exponents is {self.exponents}; expected exponents above 1, and {STEEPEST} at most")
+        return self
 
 
 class Population(Section):
