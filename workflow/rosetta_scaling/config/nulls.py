@@ -4,6 +4,8 @@ from pydantic import Field
 
 from rosetta_scaling.config.section import Section, Seed
 
+NULLS = ("shift", "permute", "gaussian", "rotate", "rotate_raw", "untrained")  # in the order of tables and figures
+
 
 class Nulls(Section):
     """Draws of every null; odd and even ones change one and the other model of a pair."""
@@ -27,7 +29,9 @@ class Nulls(Section):
     """Decides everything random in nulls and stability checks."""
 
     def draws(self, null: str) -> int:
+        """Number of draws of one of NULLS."""
         return getattr(self, f"{null}_draws")
 
 
-NULLS = tuple(name.removesuffix("_draws") for name in Nulls.model_fields if name.endswith("_draws"))
+if unknown := {f"{null}_draws" for null in NULLS} ^ {key for key in Nulls.model_fields if key.endswith("_draws")}:
+    raise TypeError(f"NULLS and the keys of the section `nulls` differ by {sorted(unknown)}: add what is missing")
