@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.companions.catalogue import TITLES
+from rosetta_scaling.config.companions.section import TITLES
 from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.formatting import data_size, interval, number, percent
 from rosetta_scaling.report.figures.counts import FIGURES

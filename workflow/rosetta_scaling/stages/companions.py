@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figures
+from rosetta_scaling.companions.catalogue import read_tables, write_figures
+from rosetta_scaling.config.companions.section import TITLES
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.formatting import number
