@@ -9,15 +9,15 @@ from rosetta_scaling.config.section import Section
 
 class Activations(Section):
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    """Storage of pooled activations; sums are always float32 or better."""
+    """Precision of stored activations; sums are always float32 or better."""
     batch_passages: int = Field(32, ge=1)
     """Passages per forward pass; the result does not depend on it."""
     shards: int = Field(4, ge=1)
-    """Parts written on the way; a killed job continues after the last whole one."""
+    """Number of parts that are written one after the other; a killed job continues after the last complete part."""
     top_contexts: int = Field(20, ge=1)
-    """Strongest units kept per neuron, of either half of the documents."""
+    """Number of strongest units kept per neuron, in each half of the documents."""
     unit_texts: int = Field(256, ge=1)
-    """So many of the most frequent unit texts have sums of their own in every neuron; the others share one."""
+    """Number of most frequent unit texts that get their own running sum per neuron; all others share one."""
     copy_to: str | None = None
-    """A folder on a disk of the node itself, such as $TMPDIR: matching jobs copy the activations there that they read
-    again and again."""
+    """A folder on a local disk of the compute node, such as $TMPDIR: matching jobs copy activations there before they
+    read them repeatedly."""

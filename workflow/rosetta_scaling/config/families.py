@@ -12,9 +12,9 @@ class Family(Section):
     source: Literal["ladder", "local", "hub", "package", "untrained"] = "ladder"
     """`ladder` trains the family from scratch; `local` reads folders written by `save_pretrained`; `hub` downloads from
     the Hugging Face hub; `package` takes weights that ship inside Python packages; `untrained` initialises the networks
-    of another family afresh."""
+    of another family anew."""
     modality: Literal["text", "image"] = "text"
-    """What the networks read; models of one point must share it."""
+    """What the networks read; all models of a point must read the same."""
     architecture: Literal["gpt_neox", "bloom", "llama", "gpt2"] | None = None
     """Transformers model type of a trained family."""
     vocabulary: int | None = Field(None, ge=257)
@@ -22,12 +22,13 @@ class Family(Section):
     seed: Seed = 0
     """Decides initial weights (`ladder`, `untrained`), tokenizer sample and order of the training text (`ladder`)."""
     rungs: list[Name] | None = None
-    """Only these rungs of the ladder, for families that serve as other seeds; null takes all (`ladder` only)."""
+    """Train only these rungs of the ladder, for families that repeat another one with a different seed; null trains all
+    (`ladder` only)."""
     models: dict[Name, str] | None = None
-    """Rung name to network: a folder (`local`), owner/name@revision (`hub`), a name in workflow/models/packages.yaml
-    (`package`)."""
+    """Network of every rung, by rung name: a folder (`local`), owner/name@revision (`hub`), a name in
+    workflow/models/packages.yaml (`package`)."""
     of: Name | None = None
-    """The family whose networks are initialised afresh (`untrained` only)."""
+    """The family whose networks are initialised anew (`untrained` only)."""
 
     @model_validator(mode="after")
     def _complete(self):

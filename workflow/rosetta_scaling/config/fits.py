@@ -9,13 +9,13 @@ from rosetta_scaling.config.section import Section, Seed
 
 class Fits(Section):
     coverage_draws: int = Field(150, ge=50)
-    """Simulated curves, as large and as noisy as the real ones, on which intervals are checked."""
+    """Number of simulated curves, as long and as noisy as the real ones, on which the intervals are checked."""
     forecast: dict[str, Annotated[int, Field(ge=1)]] = {
         "pythia-160m": 36_864,
         "pythia-1.4b": 196_608,
         "pythia-6.9b": 524_288,
         "opt-30b": 1_376_256,
     }
-    """Named models and their numbers of neurons, to which the fits are extrapolated."""
+    """Models by name, with their numbers of neurons, to which the fits are extrapolated."""
     seed: Seed = 0
-    """Decides the simulations."""
+    """Seed of the simulations."""

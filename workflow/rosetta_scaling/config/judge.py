@@ -7,13 +7,14 @@ from rosetta_scaling.config.section import Section
 
 class Judge(Section):
     neurons: int = Field(0, ge=0)
-    """Random Rosetta neurons of every point's anchor, and as many others, that a language model judges; 0: no judge."""
+    """Number of random Rosetta neurons of every point's anchor that a language model judges, beside as many other
+    neurons; 0 asks no judge."""
     model: str | None = None
-    """Name of the model that judges, as the endpoint knows it."""
+    """Name of the judging model at the endpoint."""
     endpoint: str | None = None
     """An OpenAI-compatible server; its key is read from the environment variable OPENAI_API_KEY."""
     answers: str | None = None
-    """Without an endpoint: the folder in which answers are put by hand."""
+    """Folder with answers that were collected by hand; used when there is no endpoint."""
 
     @model_validator(mode="after")
     def _complete(self):

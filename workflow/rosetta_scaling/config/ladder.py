@@ -6,7 +6,7 @@ from rosetta_scaling.config.section import Name, Section
 
 
 class Size(Section):
-    """One rung of the ladder: the shape of a network, shared by all families that are trained."""
+    """One rung of the ladder: the shape of a network, the same for all families trained by the study."""
 
     hidden_size: int = Field(ge=4)
     """Width of the residual stream."""
@@ -37,10 +37,11 @@ class Ladder(Section):
     context: int = Field(128, ge=8)
     """Tokens per training sequence."""
     batch_sequences: int = Field(8, ge=1)
-    """Sequences per optimiser step; many small steps train small networks best."""
+    """Sequences per optimiser step; small networks learn best from many small steps."""
     warmup: float = Field(0.05, ge=0, lt=1)
-    """Share of the steps with a rising learning rate; a cosine to a tenth of the peak follows."""
+    """Share of the steps during which the learning rate rises; after that it falls to a tenth of the peak as a
+    cosine."""
     weight_decay: float = Field(0.1, ge=0)
-    """AdamW decay of matrices; vectors are not decayed."""
+    """Weight decay of AdamW for matrices; vectors are not decayed."""
     checkpoint_seconds: float = Field(20, ge=0)
-    """Time between training checkpoints: what a kill can cost."""
+    """Seconds between training checkpoints: the most work that a killed job loses."""

@@ -6,23 +6,24 @@ from pydantic import Field, model_validator
 
 from rosetta_scaling.config.section import Section
 
-NEAREST = 10  # partners among which a hub-corrected score ranks
+NEAREST = 10  # number of nearest partners that a hub-corrected score ranks
 
 
 class Criterion(Section):
     k: int = Field(1, ge=1, le=100)
     """Mutual top-k: each neuron is among the k best of the other."""
     mutual: bool = True
-    """Off: the partner need only be among the k best of the anchor's neuron."""
+    """If false, the partner only has to be among the k best of the anchor's neuron."""
     score: Literal["r", "csls"] = "r"
-    """What ranks partners: Pearson's r, or r less what hubs have with everybody (cross-domain similarity local scaling
-    of Conneau et al. 2018), among partners that are mutual within the 10 nearest."""
+    """Score that ranks partners: Pearson's r, or r corrected for hubs, which correlate with many neurons (cross-domain
+    similarity local scaling, Conneau et al. 2018); the correction ranks partners that are mutual within the 10
+    nearest."""
     min_r: float = Field(0.0, ge=0, lt=1)
-    """Smallest Pearson correlation of a match."""
+    """Minimum Pearson correlation of a match."""
     min_margin: float = Field(0.0, ge=0, lt=1)
-    """Least distance in r to the runner-up, on both sides."""
+    """Minimum difference in r to the runner-up, on both sides."""
     min_excess: float = Field(0.0, ge=0, lt=1)
-    """Least r beyond the best r that the anchor's neuron has with the rotated neurons of the other model (the excess
+    """Minimum of r minus the best r between the anchor's neuron and the rotated neurons of the other model (the excess
     correlation of Gurnee et al. 2024)."""
 
     @property
@@ -33,7 +34,8 @@ class Criterion(Section):
 
     @property
     def is_plain(self) -> bool:
-        """Mutual best partners and a least r at most: what chance gives can then be calculated."""
+        """Whether the criterion asks only for mutual best partners and a minimum r, so that chance can be
+        calculated."""
         return self.mutual and self.score == "r" and not self.min_margin and not self.min_excess
 
 
@@ -51,29 +53,30 @@ class Matching(Section):
         ],
         min_length=1,
     )
-    """What counts as a match; the first is the primary criterion, on which claims are judged."""
+    """What counts as a match; claims are judged by the first criterion."""
     engine: Literal["auto", "exact", "sketch"] = "auto"
-    """`exact` multiplies all neurons over all units; `sketch` only to find candidates; `auto` takes the cheaper one."""
+    """`exact` correlates all pairs of neurons over all units; `sketch` finds candidates first and correlates only
+    those; `auto` takes the cheaper one."""
     placement: Literal["auto", "stored", "recomputed", "one_pass"] = "auto"
-    """Where activations are between the networks and the matching: on disk, computed anew for every tile of the
-    correlation matrix, or for one tile that is the whole matrix; `auto` takes the cheapest that fits the budgets."""
+    """Where matching gets activations from: from disk, from a forward pass for every tile of the correlation matrix, or
+    from one forward pass for the whole matrix; `auto` takes the cheapest that fits the budgets."""
     memory_mb: int = Field(600, ge=16)
-    """Memory of a matching job beyond what its libraries take; the correlation matrix is never stored whole."""
+    """Memory of a matching job in MB, without its libraries; the whole correlation matrix is never stored."""
     scratch_gb: float = Field(20, gt=0)
-    """Disk for stored activations and sketches of the study."""
+    """Disk space for the stored activations and sketches of the study."""
     sketch_slots: int = Field(49_152, ge=2_048)
-    """Length of a sketch: more slots find candidates more surely and cost more."""
+    """Length of a sketch; more slots find candidates more reliably and cost more."""
     sketch_candidates: int = Field(128, ge=2)
-    """At most so many partners of a neuron are re-scored; a neuron with more in question gets a whole row."""
+    """Maximum number of candidates per neuron that are re-scored; a neuron with more is correlated with all neurons."""
 
     @property
     def k(self) -> int:
-        """The most partners that any criterion looks at."""
+        """Largest number of partners that any criterion needs."""
         return max(NEAREST if criterion.score == "csls" else criterion.k for criterion in self.criteria)
 
     @model_validator(mode="after")
     def _distinct(self):
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) < len(names):
-            raise ValueError(f"matching.criteria repeats itself: {names}; each criterion may stand once")
+            raise ValueError(f"matching.criteria repeats itself: {names}; each criterion may be listed once")
         return self

@@ -11,7 +11,7 @@ class Networks(Section):
     """How networks that are not trained here are loaded."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of weights and of what is calculated with them; sums over units are float32 or better."""
+    """Precision of the weights and of the forward pass; sums over units are always float32 or better."""
     memory_gb: float | None = Field(None, ge=0.001)
-    """What the weights of a network may take on a device; the rest waits in the memory of the machine, or on its disk.
-    Null: half of a GPU."""
+    """Device memory for the weights of a network; layers that do not fit are kept in main memory or on disk. Null takes
+    half of the memory of a GPU."""

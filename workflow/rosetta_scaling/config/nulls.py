@@ -8,25 +8,25 @@ NULLS = ("shift", "permute", "gaussian", "rotate", "rotate_raw", "untrained")  #
 
 
 class Nulls(Section):
-    """Draws of every null; odd and even ones change one and the other model of a pair."""
+    """Number of draws of every null; odd draws change one model of a pair, even draws the other."""
 
     shift_draws: int = Field(2, ge=1)
-    """Units displaced by whole documents: keeps everything but the alignment, autocorrelation included."""
+    """Units are displaced by whole documents, which destroys only the alignment and keeps the autocorrelation."""
     permute_draws: int = Field(2, ge=1)
-    """Units displaced and shuffled: keeps every neuron's distribution and the correlations within a model."""
+    """Units are displaced and shuffled, which keeps every neuron's distribution and the correlations within a model."""
     gaussian_draws: int = Field(2, ge=1)
     """Independent Gaussian units with the covariance of every layer."""
     rotate_draws: int = Field(4, ge=2)
-    """Every layer's standardised activations in a random orthonormal basis: the same subspace without its neurons.
-    These are the decoys of the calibration; half of them stand for either model."""
+    """The standardised activations of every layer are rotated into a random orthonormal basis: the same subspace
+    without its neurons. The calibration takes these as decoys, half of them for each model."""
     rotate_raw_draws: int = Field(2, ge=1)
-    """The same with the activations as they are."""
+    """The same rotation without standardising first."""
     untrained_draws: int = Field(2, ge=1)
-    """Fresh initialisations of both networks."""
+    """Both networks are initialised anew."""
     rows: int | None = Field(None, ge=10)
-    """Nulls are counted on this many random neurons of every model and scaled up; null takes all."""
+    """Number of random neurons per model on which nulls are counted and then scaled up; null takes all neurons."""
     seed: Seed = 0
-    """Decides everything random in nulls and stability checks."""
+    """Seed of everything random in nulls and stability checks."""
 
     def draws(self, null: str) -> int:
         """Number of draws of one of NULLS."""

@@ -10,7 +10,14 @@ from rosetta_scaling.store.errors import StudyError
 
 
 def parse(values: dict) -> Study:
-    """Check a dictionary, as read from YAML. One sentence per fault: key, value, what is allowed."""
+    """Check a dictionary read from YAML.
+
+    Raises StudyError with one sentence per fault: the key, its value, and what is allowed.
+
+    >>> parse({"study": "tiny"})
+    Traceback (most recent call last):
+    rosetta_scaling.store.errors.StudyError: configuration: 'families' is missing; 'curves' is missing
+    """
     try:
         return Study.model_validate(values)
     except ValidationError as error:
@@ -19,10 +26,15 @@ def parse(values: dict) -> Study:
 
 
 def load(path: str | Path) -> Study:
-    """Read and check a YAML file."""
+    """Read and check a YAML file. Raises StudyError if it cannot be read or a setting is wrong."""
     try:
         values = yaml.safe_load(Path(path).read_bytes())
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: bytes or dates that are none
+    except (
+        OSError,
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: bytes, dates
         raise StudyError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise StudyError(f"{path}: expected keys and values, found {type(values).__name__}")
@@ -43,7 +55,7 @@ def _sentence(fault: dict) -> str:
 
 
 def _on_one_line(sentence: str) -> str:
-    """Line breaks, and other characters that cannot be seen, as they are written in YAML: users may name keys so."""
+    """The sentence with line breaks and other invisible characters escaped as in YAML; names of users may hold them."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence)
 
 
@@ -53,7 +65,7 @@ def _section_at(location: tuple) -> type[BaseModel] | None:
     for step in location:
         if section and step in section.model_fields:
             section = section_of(section.model_fields[step].annotation)
-        # otherwise the step is a key of a dictionary or an index of a list: the section stays
+        # any other step is a key of a dictionary or an index of a list, which stays in the same section
     return section
 
 

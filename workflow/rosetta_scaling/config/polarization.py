@@ -7,6 +7,6 @@ from rosetta_scaling.config.section import Section
 
 class Polarization(Section):
     draws: int = Field(500, ge=100)
-    """Placebo sets: random other neurons, as many of each layer."""
+    """Number of placebo sets: random non-Rosetta neurons, as many from each layer as there are Rosetta neurons."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    """Level of every interval of the study."""
+    """Confidence level of every interval of the study."""

@@ -1,4 +1,4 @@
-"""What is made from the configuration model: the table of every key, and the JSON schema for editors."""
+"""Generates the table of all configuration keys and the JSON schema for editors."""
 
 import json
 import types
@@ -34,7 +34,7 @@ def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tu
 
 
 def _type_name(annotation) -> str:
-    """A type as the documentation shows it."""
+    """A type as the table shows it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _type_name(arguments[0])
@@ -49,7 +49,7 @@ def _type_name(annotation) -> str:
 
 
 def export() -> dict[Path, str]:
-    """The files that are made from this module: path -> text. A test checks that they are current."""
+    """Path and text of every generated file. A test checks that the files are current."""
     lines = ["# Configuration keys", "", "Made by `python -m rosetta_scaling.config.reference`; do not edit.", ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, kind, default, meaning in documentation():

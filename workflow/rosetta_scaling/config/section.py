@@ -1,4 +1,4 @@
-"""What every section of the configuration is made of; here, so that parts of the configuration can live elsewhere."""
+"""The base class of all sections of the configuration, and the types of names and seeds."""
 
 from typing import Annotated
 
@@ -10,4 +10,6 @@ CurveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class Section(BaseModel):
+    """A frozen part of the configuration; unknown keys are refused, and the string under a field documents it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)

@@ -7,9 +7,10 @@ from rosetta_scaling.config.section import Section
 
 class Selectivity(Section):
     embedding: str = "wordllama"
-    """What tells how alike contexts are: `wordllama`, word vectors inside a package, or the name or folder of a
-    model of sentence-transformers."""
+    """Embedding that measures how similar contexts are: `wordllama`, word vectors shipped inside a package, or the name
+    or folder of a sentence-transformers model."""
     detection_neurons: int | None = Field(None, ge=1)
-    """Random neurons of a model whose contexts are predicted, a few milliseconds each; null takes all."""
+    """Number of random neurons per model whose contexts are predicted, at a few milliseconds each; null takes all."""
     shuffles: int = Field(200, ge=20)
-    """Draws in which domains are dealt anew to documents, the null of what neurons tell about domains."""
+    """Number of draws in which the domains of the documents are shuffled: the null of what neurons tell about
+    domains."""

@@ -7,11 +7,11 @@ from rosetta_scaling.config.section import Section
 
 class Stability(Section):
     bootstrap: int = Field(40, ge=10)
-    """Resamples of the documents, for the interval of every count."""
+    """Number of resamples of the documents, for the interval of every count."""
     subset_draws: int = Field(10, ge=2)
-    """Random subsets of neurons, of the size of a curve's smallest model, for counts at equal n."""
+    """Number of random subsets of neurons, each as large as the curve's smallest model, for counts at equal size."""
     snapshots: list[float] = Field(default_factory=lambda: [0.125, 0.25, 0.5])
-    """Shares of the units at which the running products are read, for counts against the number of units."""
+    """Shares of the units after which matches are counted, for counts as a function of the number of units."""
 
     @model_validator(mode="after")
     def _shares(self):

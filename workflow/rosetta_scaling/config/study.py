@@ -25,24 +25,24 @@ from rosetta_scaling.config.stability import Stability
 from rosetta_scaling.config.theory import Theory
 from rosetta_scaling.config.units import Units
 
-LARGEST = 2**63  # sizes and counts are numbers of 64 bits in the libraries that take them
+LARGEST = 2**63  # the libraries that take sizes and counts hold them in 64 bits
 
 
 class Study(Section):
     """A whole study. Field order is the order of config.yaml."""
 
     study: CurveName
-    """Name; everything is written to results/NAME/."""
+    """Name of the study; all results are written to results/NAME/."""
     cache_dir: str = Field("results/cache", min_length=1)
-    """Corpora, tokenizers and checkpoints, shared by all studies and keyed by content."""
+    """Folder for corpora, tokenizers and checkpoints, which all studies share; file names are keys of the content."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """Where networks run; `auto` takes a GPU when there is one."""
+    """Device on which networks run; `auto` takes a GPU if there is one."""
     corpus: Corpus = Corpus()
     ladder: Ladder = Ladder()
     families: dict[Name, Family] = Field(min_length=1)
     """Model families by name."""
     curves: dict[CurveName, list[Name]] = Field(min_length=1)
-    """Curve name to two or more families; the first is the anchor, whose neurons are counted."""
+    """Two or more families per curve, by curve name; the first is the anchor, whose neurons are counted."""
     networks: Networks = Networks()
     units: Units = Units()
     activations: Activations = Activations()
@@ -58,17 +58,18 @@ class Study(Section):
 
     @property
     def judged(self) -> list[str]:
-        """The criteria that claims are judged on: the first, and the one that asks most of r."""
+        """Names of the criteria by which claims are judged: the first, and the one with the highest minimum r."""
         criteria = self.matching.criteria
         return list(dict.fromkeys([criteria[0].name, max(criteria, key=lambda c: (c.min_r, -c.k)).name]))
 
     @property
     def judged_sets(self) -> list[str]:
-        """The sets of Rosetta neurons whose selectivity is measured: by these criteria, and the calibrated ones."""
+        """Names of the sets of Rosetta neurons whose selectivity is measured: those of `judged`, and the calibrated
+        set."""
         return [*self.judged, f"{self.judged[0]}_fdr05"]
 
     def deciding(self) -> dict:
-        """The settings that results depend on, as plain values: without those that only say where and how fast."""
+        """The settings on which results depend, as plain values; settings of place and speed are left out."""
         indifferent = {
             "device": True,
             "cache_dir": True,
@@ -91,7 +92,7 @@ class Study(Section):
         return [rung for rung in self.ladder.rungs if member.rungs is None or rung in member.rungs]
 
     def points_of(self, curve: str) -> list[str]:
-        """Rungs that every family of the curve has, in the anchor's order."""
+        """Names of the rungs that all families of the curve have, in the anchor's order."""
         anchor, *others = self.curves[curve]
         return [rung for rung in self.rungs_of(anchor) if all(rung in self.rungs_of(other) for other in others)]
 
@@ -157,7 +158,7 @@ class Study(Section):
 
 
 def _plain_values(values: object, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
-    """Every number and text of nested values, with its path."""
+    """Every number and text in nested values, with the path of keys and indices that leads to it."""
     if isinstance(values, dict | list | tuple):
         for step, value in values.items() if isinstance(values, dict) else enumerate(values):
             yield from _plain_values(value, (*path, step))

@@ -14,11 +14,11 @@ class Theory(Section):
     sizes: list[int] = [2**power for power in range(10, 18)]
     """Neurons of the simulated networks."""
     runs: int = Field(4, ge=1)
-    """Pairs of networks per size."""
+    """Number of pairs of networks per size."""
     inputs: int = Field(10_000, ge=100)
-    """Inputs on which they are compared."""
+    """Number of inputs on which the networks of a pair are compared."""
     seed: Seed = 0
-    """Decides latents, weights and noise."""
+    """Seed of latents, weights and noise."""
 
     @model_validator(mode="after")
     def _possible(self):
@@ -31,6 +31,6 @@ class Theory(Section):
         if len(set(self.sizes)) < MINIMUM_RUNGS or min(self.sizes) < 4:
             raise ValueError(
                 f"theory.sizes is {self.sizes}; a fit needs at least {MINIMUM_RUNGS} different sizes, and networks of "
-                "fewer than 4 neurons cannot represent what the theory asks for"
+                "fewer than 4 neurons cannot represent the features of the theory"
             )
         return self
