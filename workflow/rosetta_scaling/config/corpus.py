@@ -1,6 +1,6 @@
 """The section `corpus`: where documents come from, and how they are cut, balanced and held out."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -40,7 +40,7 @@ class Corpus(Section):
         return len(self.domains) if self.domains else {"embedded": 6}.get(self.kind, 22)  # the Pile has 22
 
     @model_validator(mode="after")
-    def _complete(self):
+    def _complete(self) -> Self:
         if self.kind != "embedded" and not self.path:
             raise ValueError(f"corpus.kind is '{self.kind}', which needs corpus.path")
         if self.kind == "huggingface" and not self.revision:
@@ -48,7 +48,7 @@ class Corpus(Section):
         return self
 
     @model_validator(mode="after")
-    def _sizes_fit_together(self):
+    def _sizes_fit_together(self) -> Self:
         if self.probe_bytes_per_domain >= self.bytes_per_domain:
             raise ValueError(
                 f"corpus.probe_bytes_per_domain is {self.probe_bytes_per_domain}, a part of corpus.bytes_per_domain = "

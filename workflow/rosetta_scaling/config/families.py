@@ -1,7 +1,7 @@
 """The section `families`: where the networks of every model family come from."""
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,7 +31,7 @@ class Family(Section):
     """The family whose networks are initialised anew (`untrained` only)."""
 
     @model_validator(mode="after")
-    def _complete(self):
+    def _complete(self) -> Self:
         needed = {"ladder": ("architecture", "vocabulary"), "untrained": ("of",)}.get(self.source, ("models",))
         for key in needed:
             if getattr(self, key) is None:

@@ -1,5 +1,7 @@
 """The section `judge`: the language model that describes neurons and detects their contexts."""
 
+from typing import Self
+
 from pydantic import Field, model_validator
 
 from rosetta_scaling.config.section import Section
@@ -17,7 +19,7 @@ class Judge(Section):
     """Folder with answers that were collected by hand; used when there is no endpoint."""
 
     @model_validator(mode="after")
-    def _complete(self):
+    def _complete(self) -> Self:
         if self.neurons and not (self.model and (self.endpoint or self.answers)):
             raise ValueError("judge.neurons is set, which needs judge.model, and judge.endpoint or judge.answers")
         return self

@@ -1,5 +1,7 @@
 """The section `ladder`: sizes and training of the networks that the study trains from scratch."""
 
+from typing import Self
+
 from pydantic import Field, model_validator
 
 from rosetta_scaling.config.section import Name, Section
@@ -18,7 +20,7 @@ class Size(Section):
     """Peak learning rate at this size."""
 
     @model_validator(mode="after")
-    def _divisible(self):
+    def _divisible(self) -> Self:
         if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
             raise ValueError(
                 f"hidden_size {self.hidden_size} over {self.heads} heads does not give an even head size; "

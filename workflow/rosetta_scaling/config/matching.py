@@ -1,6 +1,6 @@
 """The section `matching`: what counts as a match, and how matches are found."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,11 @@ class Criterion(Section):
 
     @property
     def name(self) -> str:
+        """Name in tables and files, such as "mutual_top1_r0.3".
+
+        >>> Criterion(k=5, min_r=0.3).name
+        'mutual_top5_r0.3'
+        """
         parts = [f"{'mutual_' if self.mutual else ''}top{self.k}", *(["csls"] if self.score == "csls" else [])]
         least = {"r": self.min_r, "margin": self.min_margin, "excess": self.min_excess}
         return "_".join(parts + [f"{name}{value:g}" for name, value in least.items() if value > 0])
@@ -75,7 +80,7 @@ class Matching(Section):
         return max(NEAREST if criterion.score == "csls" else criterion.k for criterion in self.criteria)
 
     @model_validator(mode="after")
-    def _distinct(self):
+    def _distinct(self) -> Self:
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) < len(names):
             raise ValueError(f"matching.criteria repeats itself: {names}; each criterion may be listed once")

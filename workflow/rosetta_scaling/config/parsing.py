@@ -1,9 +1,11 @@
 """Reads a configuration, and says in one sentence what is wrong with it."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.store.errors import StudyError
@@ -41,7 +43,8 @@ def load(path: str | Path) -> Study:
     return parse(values)
 
 
-def _sentence(fault: dict) -> str:
+def _sentence(fault: ErrorDetails) -> str:
+    """What is wrong with one key, in words of the configuration."""
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
         section = _section_at(fault["loc"][:-1])
@@ -59,7 +62,7 @@ def _on_one_line(sentence: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence)
 
 
-def _section_at(location: tuple) -> type[BaseModel] | None:
+def _section_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
     """The configuration section that a pydantic error location points at."""
     section: type[BaseModel] | None = Study
     for step in location:
@@ -69,9 +72,9 @@ def _section_at(location: tuple) -> type[BaseModel] | None:
     return section
 
 
-def section_of(annotation) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
     """The Section inside an annotation such as dict[Name, Family] or list[Criterion], if there is one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = [section_of(part) for part in getattr(annotation, "__args__", ())]
-    return next((section for section in found if section), None)
+    inner = map(section_of, getattr(annotation, "__args__", ()))
+    return next((section for section in inner if section), None)

@@ -4,7 +4,7 @@ import json
 import types
 import typing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 
@@ -33,7 +33,7 @@ def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tu
     return rows
 
 
-def _type_name(annotation) -> str:
+def _type_name(annotation: Any) -> str:
     """A type as the table shows it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:

@@ -1,5 +1,7 @@
 """The section `stability`: resamples, subsets and snapshots of the counts."""
 
+from typing import Self
+
 from pydantic import Field, model_validator
 
 from rosetta_scaling.config.section import Section
@@ -14,7 +16,7 @@ class Stability(Section):
     """Shares of the units after which matches are counted, for counts as a function of the number of units."""
 
     @model_validator(mode="after")
-    def _shares(self):
+    def _shares(self) -> Self:
         if not all(0 < share < 1 for share in self.snapshots) or self.snapshots != sorted(set(self.snapshots)):
             raise ValueError(f"stability.snapshots is {self.snapshots}; shares rise and lie between 0 and 1")
         return self

@@ -5,6 +5,7 @@ It checks config.yaml; `python -m rosetta_scaling.config.reference` writes the J
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -70,7 +71,7 @@ class Study(Section):
 
     def deciding(self) -> dict:
         """The settings on which results depend, as plain values; settings of place and speed are left out."""
-        indifferent = {
+        indifferent: dict[str, Any] = {
             "device": True,
             "cache_dir": True,
             "ladder": {"checkpoint_seconds"},
@@ -85,9 +86,9 @@ class Study(Section):
     def rungs_of(self, family: str) -> list[str]:
         """Rung names of a family, in order."""
         member = self.families[family]
-        if member.source == "untrained":
+        if member.of is not None and member.source == "untrained":
             return self.rungs_of(member.of)
-        if member.source != "ladder":
+        if member.models is not None and member.source != "ladder":
             return list(member.models)
         return [rung for rung in self.ladder.rungs if member.rungs is None or rung in member.rungs]
 
@@ -98,7 +99,7 @@ class Study(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _can_be_held(cls, values):
+    def _can_be_held(cls, values: object) -> object:
         for path, value in _plain_values(values):
             key = ".".join(map(str, path))
             if isinstance(value, int) and abs(value) > LARGEST and key != "corpus.seed":  # that one is only hashed
@@ -108,15 +109,15 @@ class Study(Section):
         return values
 
     @model_validator(mode="after")
-    def _families_exist(self):
+    def _families_exist(self) -> Self:
         for name, family in self.families.items():
-            if family.source == "untrained" and self.families.get(family.of, family).source == "untrained":
-                trained = [other for other, one in self.families.items() if one.source != "untrained"]
+            if family.source == "untrained" and self.families.get(family.of or "", family).source == "untrained":
+                trained = [other for other in self.families if self.families[other].source != "untrained"]
                 raise ValueError(f"families.{name}.of is '{family.of}'; expected one of {trained}")
         return self
 
     @model_validator(mode="after")
-    def _fits_together(self):
+    def _fits_together(self) -> Self:
         trained = any(family.source == "ladder" for family in self.families.values())
         if trained and self.units.max_tokens > self.ladder.context:
             raise ValueError(
@@ -128,7 +129,7 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _evidence_is_there(self):
+    def _evidence_is_there(self) -> Self:
         if self.nulls.rows and any(c.min_excess or c.score == "csls" for c in self.matching.criteria):
             raise ValueError(
                 "matching.criteria ask for min_excess or csls, which need every neuron, but nulls.rows is "
@@ -140,7 +141,7 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
-    def _curves_have_points(self):
+    def _curves_have_points(self) -> Self:
         for curve, families in self.curves.items():
             if unknown := [name for name in families if name not in self.families]:
                 raise ValueError(f"curves.{curve} names {unknown}; the families are {list(self.families)}")

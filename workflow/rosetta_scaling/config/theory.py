@@ -1,5 +1,7 @@
 """The section `theory`: the simulation of the analytical model."""
 
+from typing import Self
+
 from pydantic import Field, model_validator
 
 from rosetta_scaling.config.section import Section, Seed
@@ -21,7 +23,7 @@ class Theory(Section):
     """Seed of latents, weights and noise."""
 
     @model_validator(mode="after")
-    def _possible(self):
+    def _possible(self) -> Self:
         if min(self.betas, default=0) <= 1:
             raise ValueError(f"theory.betas is {self.betas}; the theory needs exponents above 1")
         if max(self.betas) > 100 or len({f"{beta:g}" for beta in self.betas}) < len(self.betas):

@@ -1,6 +1,6 @@
 """The protocol of the companion study of inverse depth scaling. It was fixed before any result was seen."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -82,7 +82,7 @@ class DepthSettings(Protocol):
     """Seed of teachers, starts, data and resamples."""
 
     @model_validator(mode="after")
-    def _possible(self):
+    def _possible(self) -> Self:
         if (
             len(set(self.depths)) < MINIMUM_RUNGS
             or list(self.depths) != sorted(set(self.depths))

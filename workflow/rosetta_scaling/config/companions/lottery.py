@@ -4,7 +4,7 @@ Liu and Tegmark (arXiv 2310.02258) do not state widths, optimiser, schedule or n
 study's own; since exponents depend on the protocol, everything is measured at two training lengths.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -110,7 +110,7 @@ class LotterySettings(Protocol):
     """Seed of initial values, batches, resamples and nulls."""
 
     @model_validator(mode="after")
-    def _octaves(self):
+    def _octaves(self) -> Self:
         if self.widths != [2**power for power in range(1, len(self.widths) + 1)]:
             raise ValueError(f"widths are {self.widths}; expected 2, a single pair, and each double the one before")
         if len(self.steps) != 2 or self.steps[0] >= self.steps[1]:

@@ -33,10 +33,11 @@ class Tasks(Section):
 
     @property
     def total(self) -> int:
+        """Number of features of all tasks."""
         return self.count * self.features
 
     @model_validator(mode="after")
-    def _room(self):
+    def _room(self) -> Self:
         if self.inputs < self.total:
             raise ValueError(f"tasks.inputs is {self.inputs}; {self.total} orthogonal features need as many inputs")
         return self
@@ -191,7 +192,7 @@ class MixtureSettings(Protocol):
         return 12 * self.tasks.inputs * self.tasks.total * networks * steps * sum(experiment.widths)
 
     @model_validator(mode="after")
-    def _possible(self):
+    def _possible(self) -> Self:
         for name in ("population", "retention", "injection", "relu"):
             widths = getattr(self, name).widths
             if len(widths) < SMALLEST or sorted(set(widths)) != widths or widths[0] < 1:
