@@ -21,7 +21,7 @@ from rosetta_scaling.activations.extract import extract
 from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.config.study import Activations
+from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out

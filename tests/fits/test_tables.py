@@ -17,7 +17,7 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.claims.fits import judge_fits
-from rosetta_scaling.config.study import load, parse
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.checklist import UNKNOWN, read_checked, write_checked
 from rosetta_scaling.fits.counts import ABSCISSAE, QUANTITIES, fit_counts
 from rosetta_scaling.fits.tables import (

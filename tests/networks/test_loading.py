@@ -18,8 +18,8 @@ from study_runs import SUPPORT
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.config import study as config
-from rosetta_scaling.config.study import Networks
+from rosetta_scaling.config import parsing as config
+from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.loading import load_model, untrained_model, write_untrained

@@ -12,7 +12,7 @@ from tiny_networks import ARCHITECTURES, tiny_model
 
 from rosetta_scaling.activations.extract import extract
 from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.config.study import Activations
+from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.networks import requirements
 from rosetta_scaling.networks.requirements import require_readable
 from rosetta_scaling.networks.sizes import model_class

@@ -11,7 +11,13 @@ from tiny_networks import tiny_model
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.config.study import Activations, Family, Matching, Size, Study, Units, load, parse
+from rosetta_scaling.config.activations import Activations
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
+from rosetta_scaling.config.matching import Matching
+from rosetta_scaling.config.parsing import load, parse
+from rosetta_scaling.config.study import Study
+from rosetta_scaling.config.units import Units
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.loading import load_model

@@ -9,7 +9,7 @@ import pytest
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import judge
-from rosetta_scaling.config.study import Nulls
+from rosetta_scaling.config.nulls import Nulls
 from rosetta_scaling.report.cells import label_of
 from rosetta_scaling.report.counts import counts_cells
 from rosetta_scaling.report.figures.catalogue import FIGURES

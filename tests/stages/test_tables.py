@@ -13,7 +13,8 @@ from scipy import stats
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims import counts as claims
-from rosetta_scaling.config.study import Criterion, load, parse
+from rosetta_scaling.config.matching import Criterion
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan

@@ -12,8 +12,8 @@ from small_companions import DEPTH, LOTTERY, MIXTURE
 from study_runs import ROOT, checkout, one_sentence, run, small_study
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.companions.catalogue import read_tables, study_of
-from rosetta_scaling.config import study as config
+from rosetta_scaling.companions.catalogue import STUDIES, read_tables
+from rosetta_scaling.config import parsing as config
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.layout.layout import Layout
@@ -185,7 +185,7 @@ def test_training_depends_on_all_settings_but_those_of_reading(name, tmp_path):
     watched = Watched(settings, seen)
     for job in watched.jobs:
         (tmp_path / job).mkdir()
-        study_of(name).run_job(watched, job, torch.device("cpu"), tmp_path / job)
+        STUDIES[name].run_job(watched, job, torch.device("cpu"), tmp_path / job)
     assert seen - {"elements"} == set(paths(settings)) - reading_paths(settings)
 
 

@@ -12,7 +12,7 @@ from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 from tokenizers import normalizers as norm
 
-from rosetta_scaling.config.study import Family
+from rosetta_scaling.config.families import Family
 from rosetta_scaling.networks.training.tokenizers import train_tokenizer
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.characters import is_boundary

@@ -29,7 +29,9 @@ from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.extract import extract
 from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.activations.sources import StoredActivations
-from rosetta_scaling.config import study as config
+from rosetta_scaling.config import parsing
+from rosetta_scaling.config.activations import Activations
+from rosetta_scaling.config.matching import Matching
 from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.candidates import find_candidates
@@ -50,7 +52,7 @@ MODELS = ("neox-r3", "bloom-r3")
 MANY = ("neox-r2", "neox2-r2", "neox3-r2", "neox4-r2", "neox5-r2")
 PAIR_TOKENS = 100_000
 EXACT_UNITS, SKETCH_UNITS = 65_536, 262_144
-SLOTS = config.Matching().sketch_slots
+SLOTS = Matching().sketch_slots
 SHARE = 512  # neurons of each model whose partners are also found exactly at SKETCH_UNITS
 KNOWN_SHARE = 0.25  # of the text of a pair, and one block of layers of four: the known way is slow
 OUT = Path("results/bench")
@@ -97,7 +99,7 @@ class Bench:
 
     def store(self, model: str, tokens: pd.DataFrame, units: pd.DataFrame, name: str) -> StoredActivations:
         out = self.scratch / name / model
-        settings = config.Activations()
+        settings = Activations()
         extract(model, self.networks[model], tokens, units, settings, out, out / "work", CPU, model, measure=False)
         os.sync()  # what is still being written would disturb what is measured next
         return StoredActivations(out)
@@ -106,7 +108,7 @@ class Bench:
 def prepare() -> Layout:
     """Text and networks, made by the workflow itself and kept in the cache of the project."""
     study = "workflow/studies/bench.yaml"
-    layout = Layout(config.load(study))
+    layout = Layout(parsing.load(study))
     targets = [layout.units("study")]
     for model in MODELS + MANY:
         targets += [layout.checkpoint_manifest(model), layout.tokens("study", model)]
@@ -372,9 +374,7 @@ def selectivity_overhead(bench: Bench) -> None:
     tokens, units = (table[table.passage < 1536] for table in (bench.tokens[model], bench.units))
     for measure in (False, True) * 3:
         out = bench.scratch / "measured"
-        run = functools.partial(
-            extract, model, bench.networks[model], tokens, units, config.Activations(), out, out / "w"
-        )
+        run = functools.partial(extract, model, bench.networks[model], tokens, units, Activations(), out, out / "w")
         spent, _ = timed(functools.partial(run, CPU, model, measure=measure))
         best[measure] = min(best[measure], spent)
         shutil.rmtree(out)

@@ -10,7 +10,7 @@ from pathlib import Path
 # The library that lies beside these rules, also where another copy of the project is installed, or none.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from rosetta_scaling.config import study as configuration
+from rosetta_scaling.config import parsing
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.jobs.finished import remove_unfinished
 from rosetta_scaling.layout.layout import Layout
@@ -25,7 +25,7 @@ from rosetta_scaling.store.errors import StudyError
 jobs.share_library()
 
 try:
-    study = configuration.parse(
+    study = parsing.parse(
         {key: value for key, value in config.items() if key != jobs.CORPUS_KEY}
     )
     layout = Layout(study, corpus_key(study))

@@ -9,7 +9,8 @@ import torch
 from tokenizers import Tokenizer, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rosetta_scaling.config.study import Family, Ladder, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Ladder, Size
 from rosetta_scaling.networks.training import trainer as ladder
 from rosetta_scaling.networks.training.tokenizers import SPLITS, prepare_text, train_tokenizer
 from rosetta_scaling.store.errors import StudyError

@@ -13,7 +13,7 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE
 from rosetta_scaling.claims.selectivity import judge_selectivity
-from rosetta_scaling.config.study import load
+from rosetta_scaling.config.parsing import load
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.schemas.metrics import METRICS, determined_metrics
 from rosetta_scaling.schemas.names import POLARIZATION_TABLES

@@ -19,7 +19,7 @@ from rosetta_scaling import versions
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.config.study import Activations
+from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.selectivity import CONTEXTS

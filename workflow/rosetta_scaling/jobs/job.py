@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Study, parse
+from rosetta_scaling.config.parsing import parse
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.config.study import Networks
+from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import model_class

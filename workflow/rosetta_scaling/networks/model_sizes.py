@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network
 

@@ -13,7 +13,7 @@ import pandas as pd
 from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import Normalizer
 
-from rosetta_scaling.config.study import Units
+from rosetta_scaling.config.units import Units
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.sources import TOKENS, UNITS
 from rosetta_scaling.store.errors import StudyError

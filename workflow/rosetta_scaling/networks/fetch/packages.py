@@ -18,7 +18,7 @@ from zipfile import ZipFile
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Section
+from rosetta_scaling.config.section import Section
 from rosetta_scaling.networks.fetch.package_formats import convert_gguf, convert_onnx
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.store.atomic import atomic

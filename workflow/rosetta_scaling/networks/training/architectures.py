@@ -2,7 +2,8 @@
 
 import torch
 
-from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
 
 # -- networks --------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from rosetta_scaling.config.study import Family
+from rosetta_scaling.config.families import Family
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table

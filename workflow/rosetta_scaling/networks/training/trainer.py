@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from rosetta_scaling.config.study import Family, Ladder, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Ladder, Size
 from rosetta_scaling.networks.training.architectures import make_config, new_model
 from rosetta_scaling.networks.training.tokenizers import END
 from rosetta_scaling.store import progress
