@@ -54,8 +54,11 @@ def folder_size(folder: str | Path) -> ModelSize:
     with reading_network(folder):
         size = config_size(json.loads(path.read_text()), str(path))
     for name in ("layers", "width", "hidden", "vocabulary"):
-        if not isinstance(found := getattr(size, name), int):
-            raise StudyError(f"{path} gives {found!r} as a number ({name}), a whole number was expected: correct it")
+        least = 0 if name == "vocabulary" else 1  # networks of images have none
+        if not isinstance(found := getattr(size, name), int) or found < least:
+            raise StudyError(
+                f"{path} gives {found!r} as a number ({name}), a whole number from {least} on was expected: correct it"
+            )
     return size
 
 
