@@ -210,6 +210,12 @@ def test_a_token_without_an_embedding_is_refused():
         require_readable(model, np.array([5, 120]), 20, CPU)
 
 
+def test_a_network_without_a_table_of_embeddings_is_asked_for_the_rest():
+    model = network(transformers.CanineConfig(**TEXT))
+    with pytest.raises(StudyError, match=r"CanineModel"):
+        require_readable(model, TOKENS, 20, CPU)
+
+
 def test_other_errors_of_a_network_are_one_sentence():
     with pytest.raises(StudyError, match=r"ViTModel does not read tokens alone \(.*\); expected a network that does"):
         require_readable(network(CASES["vit"].config()), TOKENS, 20, CPU)

@@ -24,6 +24,7 @@ from rosetta_scaling.units.characters import is_boundary
 log = logging.getLogger(__name__)
 
 STRIDE = 2**32  # passage * STRIDE + byte is one sortable integer per position
+LONGEST = 18  # code points that the normal forms of Unicode make of one
 
 
 def cut_passages(documents: pd.DataFrame, passage_bytes: int) -> pd.DataFrame:
@@ -147,7 +148,10 @@ def _left_behind(normalizer: Normalizer, own: str, gap: str) -> int:
     def size(text: str) -> int:  # letters on both sides: normalizers that strip or prepend do it to them
         return len(normalizer.normalize_str(f"a{text}a"))
 
-    return next(reach for reach in range(len(gap), -1, -1) if size(own + gap[:reach]) == size(own))
+    alone, reach = size(own), len(gap)
+    while reach and (more := size(own + gap[:reach]) - alone):
+        reach -= max(1, more // LONGEST)  # behind a passage that was cut short there may be thousands
+    return reach
 
 
 def boundaries(tokens: pd.DataFrame) -> np.ndarray:
