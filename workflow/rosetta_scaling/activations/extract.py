@@ -23,7 +23,7 @@ from rosetta_scaling.config.study import Activations
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.selectivity.output_side import require_comparable
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, write_json, write_table
@@ -67,7 +67,7 @@ def extract(
     settings = settings.model_copy(update={"shards": min(settings.shards, chunks)})
     content = [weights, settings.model_dump(exclude={"batch_passages"}), chunk, store, measure, versions.ACTIVATIONS]
     content = digest(content + [int(pd.util.hash_pandas_object(table).sum()) for table in (tokens, units)])
-    with alone(work_dir):  # a job that outlived its killed workflow finishes first
+    with folder_lock(work_dir):  # a job that outlived its killed workflow finishes first
         summary = out_dir / "summary.json"
         if summary.exists() and read_json(summary)["content"] == content:
             log.info("%s: another process has finished it meanwhile", name)

@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 
 from rosetta_scaling.networks.fetch.hub_files import File, Listing, choose, list_files, shards, vocabularies
 from rosetta_scaling.networks.fetch.transfer import fetch, patiently, size, take_cached
-from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import is_foreign
@@ -45,7 +45,7 @@ def download(repository: str, revision: str, folder: str | Path, work_dir: str |
     StudyError for whatever the user can mend.
     """
     folder, work_dir = Path(folder), Path(work_dir)
-    with alone(work_dir):
+    with folder_lock(work_dir):
         if manifest := _finished(folder, repository, revision):
             return manifest
         files = work_dir / "files"

@@ -18,7 +18,7 @@ from rosetta_scaling.config.study import Family, Ladder, Size
 from rosetta_scaling.networks.training.architectures import make_config, new_model
 from rosetta_scaling.networks.training.tokenizers import END
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import write_json
@@ -125,7 +125,7 @@ def train(
     between the end of the job and its own bookkeeping does not train again. A second process on the same network waits
     for the first.
     """
-    with alone(work_dir):
+    with folder_lock(work_dir):
         if all((out_dir / file).exists() for file in ("manifest.json", "model.safetensors", "config.json")):
             log.info("%s: another process has finished it meanwhile", name)
             return
