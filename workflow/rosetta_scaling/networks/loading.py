@@ -13,8 +13,8 @@ from rosetta_scaling.config.study import Networks
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.numerics.seeds import torch_seed
 from rosetta_scaling.store.atomic import atomic
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network, reads_network
 from rosetta_scaling.store.tables import write_json
@@ -129,7 +129,7 @@ def untrained_model(
     from transformers import AutoConfig
 
     config, dtype = AutoConfig.from_pretrained(folder, trust_remote_code=False), (networks or Networks()).dtype
-    torch.manual_seed(int(digest(seed), 16) % 2**63)
+    torch.manual_seed(torch_seed(seed))
     # Drawn in float32 whatever they are read in: the draws of another precision would be other ones.
     model = model_class(config).from_config(config, dtype=torch.float32)
     return model.to(device, getattr(torch, dtype)).eval()

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.networks.folders import weight_files
-from rosetta_scaling.store.digests import digest
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reads_network
 from rosetta_scaling.store.tensors import open_tensors
@@ -156,7 +156,7 @@ def _places(shape: list[int], entries: int, wanted: int) -> torch.Tensor:
     """Sorted places of a sample among so many entries, or all of them; the same with every version of numpy."""
     if entries <= wanted:
         return torch.arange(entries)
-    raw = np.random.PCG64(int(digest(shape), 16)).random_raw(wanted)
+    raw = np.random.PCG64(seed_from(shape)).random_raw(wanted)
     return torch.from_numpy(np.unique(raw % entries).astype(np.int64))
 
 
