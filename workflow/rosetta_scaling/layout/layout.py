@@ -17,6 +17,7 @@ from rosetta_scaling.layout.literal_paths import cache_folder, require_literal
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.model_sizes import ModelSize, config_size, folder_size, published, trained_size
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.planning.plan import Plan, make_plan
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
@@ -317,7 +318,7 @@ class Layout:
         neurons = self.size(model).neurons
         if size is None or size >= neurons:
             return np.arange(neurons)
-        random = np.random.default_rng(int(digest([self.study.nulls.seed, model, *seed]), 16))
+        random = np.random.default_rng(seed_from([self.study.nulls.seed, model, *seed]))
         return np.sort(random.choice(neurons, size, replace=False))
 
     def sketch(self, scope: str, model: str) -> str:

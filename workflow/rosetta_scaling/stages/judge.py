@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.selectivity.contexts import strongest_contexts, windows
 from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
 from rosetta_scaling.selectivity.judge.client import ask
@@ -16,7 +17,6 @@ from rosetta_scaling.selectivity.judge.questions import (
     judge_summary,
     judge_table,
 )
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_table
 
@@ -36,7 +36,7 @@ def write_requests(layout: Layout, curve: str, rung: str, device, folder: Path) 
     scope = layout.scope_of_member(curve, rung, 0)
     units = read_table(layout.units(scope))
     rosetta = read_table(layout.rosetta(curve, rung))[layout.study.judged[0]].to_numpy()
-    rng = np.random.default_rng([layout.study.nulls.seed, int(digest([curve, rung, "judge"]), 16)])
+    rng = np.random.default_rng([layout.study.nulls.seed, seed_from([curve, rung, "judge"])])
     chosen = [rng.permutation(np.flatnonzero(group))[: layout.study.judge.neurons] for group in (rosetta, ~rosetta)]
     neurons = np.sort(np.concatenate(chosen))
     top = layout.study.activations.top_contexts

@@ -9,13 +9,13 @@ from tokenizers import Tokenizer
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.selectivity.contexts import strongest_contexts
 from rosetta_scaling.selectivity.information import document_types, normalised_firing
 from rosetta_scaling.selectivity.input_side import input_metrics
 from rosetta_scaling.selectivity.kinds import families
 from rosetta_scaling.selectivity.monosemanticity import context_monoscore, detection
 from rosetta_scaling.selectivity.output_side import output_metrics
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_table, write_table
 from rosetta_scaling.store.tensors import read_tensors
 from rosetta_scaling.units.labels import UnitLabels, label_units
@@ -27,7 +27,7 @@ def write_selectivity(layout: Layout, scope: str, model: str, device: torch.devi
     study, folder = layout.study, Path(layout.activations(scope, model))
     units = read_table(layout.units(scope))
     labels = label_units(units, study.activations.unit_texts)
-    seed = [study.nulls.seed, int(digest([scope, model]), 16)]
+    seed = [study.nulls.seed, seed_from([scope, model])]
     layers = [
         input_metrics(read_tensors(file), labels, study.selectivity.shuffles, [*seed, layer]).assign(layer=layer)
         for layer, file in enumerate(sorted(folder.glob("statistics/layer-*.safetensors")))

@@ -14,6 +14,7 @@ from rosetta_scaling.matching.subsets import OfUnits
 from rosetta_scaling.networks import loading as checkpoints
 from rosetta_scaling.networks.model_sizes import require_planned
 from rosetta_scaling.nulls.transforms import Gaussian, Rotated, Shuffled
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
@@ -108,7 +109,7 @@ def changed_side(layout: Layout, pair: str, draw: int) -> int:
 def displacement(layout: Layout, pair: str, kind: str, draw: int) -> int:
     """By how many units a draw of the null `shift` or `permute` displaces a model."""
     models, nulls = layout.pairs[pair], layout.study.nulls
-    seed = [nulls.seed, int(digest([kind, *sorted(models)]), 16)]
+    seed = [nulls.seed, seed_from([kind, *sorted(models)])]
     doc = read_table(layout.units(layout.scope(*models))).doc.to_numpy()
     if kind == "shift":
         return int(displacements(doc, nulls.shift_draws, seed)[draw])
