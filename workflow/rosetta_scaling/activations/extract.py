@@ -21,7 +21,7 @@ from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
 from rosetta_scaling.networks.manifests import describe
-from rosetta_scaling.selectivity.output_side import require_comparable
+from rosetta_scaling.networks.unembedding import require_comparable
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import digest
