@@ -15,7 +15,7 @@ from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import config_size, require_planned
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import describe as describe_config
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.networks.unembedding import require_comparable
 from rosetta_scaling.selectivity.output_side import output_metrics
 from rosetta_scaling.store.errors import StudyError

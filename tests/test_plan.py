@@ -17,7 +17,7 @@ from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import ModelSize, folder_size, trained_size
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.planning.plan import make_plan
 from rosetta_scaling.planning.tables import pair_plans, plan_table

@@ -15,7 +15,7 @@ from rosetta_scaling.activations.forward import ForwardPass
 from rosetta_scaling.config.study import Activations
 from rosetta_scaling.networks import requirements
 from rosetta_scaling.networks.requirements import require_readable
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.store.errors import StudyError
 
 CPU = torch.device("cpu")

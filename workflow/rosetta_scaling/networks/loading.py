@@ -12,7 +12,7 @@ import torch
 from rosetta_scaling.config.study import Networks
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.numerics.seeds import torch_seed
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError

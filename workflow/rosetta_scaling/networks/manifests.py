@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.networks.folders import model_files
-from rosetta_scaling.networks.mlps import config_of, find_down_projections, neurons_of
+from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
 from rosetta_scaling.networks.sizes import count_parameters
+from rosetta_scaling.networks.towers import architecture, config_of
 from rosetta_scaling.store.digests import file_sha256, require_unchanged
 from rosetta_scaling.store.tables import read_json, write_json
 
@@ -19,7 +20,7 @@ def describe(model: torch.nn.Module) -> dict:
     downs, config = find_down_projections(model), config_of(model)
     parameters, non_embedding = count_parameters(model)
     return {
-        "architecture": model.config.model_type,
+        "architecture": architecture(model),
         "parameters": parameters,
         "non_embedding_parameters": non_embedding,
         "neurons": [neurons_of(down) for down in downs],

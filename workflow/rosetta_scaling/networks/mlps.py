@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import torch
 
+from rosetta_scaling.networks.towers import config_of, require_known_input, tower_of
 from rosetta_scaling.store.errors import StudyError
 
 # What transformers' modules call their non-linearity: act, act_fn, activation_fn, intermediate_act_fn, gelu_impl.
 ACTIVATION = re.compile(r"(^|_)(act|activation|gelu|relu|silu)(_|$)")
-INPUTS = ("input_ids", "pixel_values")
 # What they call attention to the states of another network: encoder_attn, crossattention, cross_attn, EncDecAttention.
 CROSS_ATTENTION = re.compile(r"cross_?att|encoder_att|encdec_?att", re.IGNORECASE)
 
@@ -85,19 +85,6 @@ def _mlps(block: torch.nn.Module, hidden: int) -> list[Mlp]:
     return found
 
 
-def tower_of(model: torch.nn.Module) -> torch.nn.Module:
-    """The part that is read: the encoder of an encoder-decoder, the language network of a multimodal one, or all."""
-    if model.config.is_encoder_decoder:
-        return model.get_encoder()
-    text = model.config.get_text_config()
-    return next((module for module in model.modules() if getattr(module, "config", None) is text), model)
-
-
-def config_of(model: torch.nn.Module):
-    """The configuration of the part that is read."""
-    return getattr(tower_of(model), "config", model.config)  # FSMT's encoder has none of its own
-
-
 def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
     """Experts are modules of their own or, in one piece, parameters (experts, out, in); they share only the name."""
     for name, module in stack.named_modules():
@@ -134,11 +121,7 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
 
     Raises StudyError when there is none, and for networks whose neurons would not mean what they seem to.
     """
-    if model.main_input_name not in INPUTS:
-        raise StudyError(
-            f"{type(model).__name__} reads {model.main_input_name}; expected a network that reads text or images "
-            f"({' or '.join(INPUTS)}): choose another network"
-        )
+    require_known_input(model)
     tower, config = tower_of(model), config_of(model)
     hidden, depth = (getattr(config, name, None) for name in ("hidden_size", "num_hidden_layers"))
     _refuse_cross_attention(model, tower)

@@ -13,9 +13,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from rosetta_scaling.networks.batches import arguments, token_rows
-from rosetta_scaling.networks.mlps import config_of, find_down_projections, read_inputs
-from rosetta_scaling.networks.self_check import cannot_be_read
+from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
+from rosetta_scaling.networks.towers import cannot_be_read, config_of
 from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.foreign import is_foreign
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +114,9 @@ class _Probe:
             self.read(self.ids[:, :length], slice(1))
         except StudyError as error:
             raise StudyError(f"{type(self.model).__name__}: {error}") from error
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:  # architectures raise whatever they like
+            if not is_foreign(error):
+                raise
             return error
         return None
 
@@ -177,7 +178,7 @@ def _require_positions(probe: _Probe) -> None:
         return
     low, high = min(SURE, longest), longest  # it reads `low` tokens, but not `high`
     if low == high or probe.failure(low):
-        raise cannot_be_read(probe.model, "input_ids", error) from error
+        raise StudyError(cannot_be_read(probe.model, "input_ids", error)) from error
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if probe.failure(middle) else (middle, high)

@@ -4,7 +4,8 @@ import copy
 
 import torch
 
-from rosetta_scaling.networks.mlps import config_of, find_blocks, tower_of
+from rosetta_scaling.networks.mlps import find_blocks
+from rosetta_scaling.networks.towers import config_of, has_other_towers, is_encoder_decoder, tower_of
 from rosetta_scaling.store.errors import StudyError
 
 
@@ -28,10 +29,10 @@ def unembedding_reads_neurons(model: torch.nn.Module, head: torch.nn.Module | No
     if not, a single one without bias is a projection. In a network that also sees, only the part that reads is
     searched: text does not pass the others.
     """
-    if head is None or model.config.is_encoder_decoder:
+    if head is None or is_encoder_decoder(model):
         return False, None
     hidden, width = config_of(model).hidden_size, head.weight.shape[1]
-    searched = model if config_of(model) is model.config else tower_of(model)
+    searched = tower_of(model) if has_other_towers(model) else model
     outside = set(searched.modules()) - set(find_blocks(model).modules()) - {head}
     linears = [module for module in outside if isinstance(module, torch.nn.Linear)]
     between = [module for module in linears if module.weight.shape == (width, hidden)]
