@@ -10,7 +10,8 @@ import torch
 import transformers
 from tiny_networks import TOKENS, text_types, tiny_config
 
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import config_size, require_planned
 from rosetta_scaling.networks.self_check import check_neurons
@@ -56,12 +57,15 @@ def read(config) -> str:
     about = describe(model)
     require_comparable(model)
     output_metrics(model, top=2)
-    source = ForwardPass(model, passages(), 5, "float32", CPU)
-    together, alone = neurons(source), neurons(ForwardPass(model, passages(), 1, "float32", CPU))
+    source = ForwardPass(model, TextInputs(model, passages(), CPU), Reading(5, "float32", CPU))
+    together, alone = (
+        neurons(source),
+        neurons(ForwardPass(model, TextInputs(model, passages(), CPU), Reading(1, "float32", CPU))),
+    )
     assert float((together - alone).abs().max() / alone.abs().max()) < 1e-4, "the neurons depend on the batch"
     assert about["neurons"] == source.widths == list(size.neurons)
     require_planned(config.model_type, sum(source.widths), config_size(config.to_dict(), config.model_type).neurons)
-    return "read with a mask" if source.masked else "read"
+    return "read with a mask" if source.inputs.masked else "read"
 
 
 @pytest.fixture(scope="module")

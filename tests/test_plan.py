@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units, load, parse
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import Tile, tiles
@@ -191,5 +192,7 @@ def test_a_network_spread_over_memory_and_disk_is_read_the_same(tmp_path):
     spread = load_model(tmp_path, CPU, device_map=places | {"lm_head": "cpu"})
     assert spread.gpt_neox.layers[1].mlp.dense_h_to_4h.weight.device.type == "meta", "this block is on disk"
     tokens = pd.DataFrame({"passage": 0, "position": range(9), "token": range(9), "unit": range(-1, 8)})
-    chunks = [next(ForwardPass(m, tokens, 4, "float32", CPU).chunks()) for m in (model, spread)]
+    chunks = [
+        next(ForwardPass(m, TextInputs(m, tokens, CPU), Reading(4, "float32", CPU)).chunks()) for m in (model, spread)
+    ]
     torch.testing.assert_close(*chunks, atol=0, rtol=0)

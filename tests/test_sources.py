@@ -15,7 +15,8 @@ import yaml
 from hub_mirror import Mirror
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.study import Networks
 from rosetta_scaling.layout.layout import Layout
@@ -197,7 +198,9 @@ def tokens_of(lengths: list[int]) -> pd.DataFrame:
 
 
 def neurons(model, tokens: pd.DataFrame, batch: int) -> torch.Tensor:
-    return next(ForwardPass(model, tokens, batch, "float32", CPU).chunks())[:, : len(tokens)].clone()
+    return next(ForwardPass(model, TextInputs(model, tokens, CPU), Reading(batch, "float32", CPU)).chunks())[
+        :, : len(tokens)
+    ].clone()
 
 
 def test_a_network_larger_than_its_memory_is_spread_and_read_the_same(neox):

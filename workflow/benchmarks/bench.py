@@ -26,8 +26,9 @@ from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.activations.extract import extract
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.extract import Extraction, extract
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import study as config
 from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
@@ -93,14 +94,18 @@ class Bench:
             self.keys[f"{engine}_{case}_exponent"] = slope(*zip(*points, strict=True))
 
     def forward(self, model: str, tokens: pd.DataFrame) -> ForwardPass:
-        return ForwardPass(self.networks[model], tokens, 32, "bfloat16", CPU, weights=model)
+        return forward_pass(self.networks[model], tokens, model)
 
     def store(self, model: str, tokens: pd.DataFrame, units: pd.DataFrame, name: str) -> StoredActivations:
         out = self.scratch / name / model
-        settings = config.Activations()
-        extract(model, self.networks[model], tokens, units, settings, out, out / "work", CPU, model, measure=False)
+        job = Extraction(model, config.Activations(), model, out, out / "work", measure=False)
+        extract(job, self.networks[model], tokens, units, device=CPU)
         os.sync()  # what is still being written would disturb what is measured next
         return StoredActivations(out)
+
+
+def forward_pass(network: torch.nn.Module, tokens: pd.DataFrame, weights: str) -> ForwardPass:
+    return ForwardPass(network, TextInputs(network, tokens, CPU), Reading(32, "bfloat16", CPU), weights=weights)
 
 
 def prepare() -> Layout:
@@ -329,7 +334,7 @@ def many_models(bench: Bench) -> None:
     networks = {model: load_model(bench.layout.checkpoint(model), CPU) for model in MANY}
     read, spent, count = {}, {}, {}
     for k in (2, *range(2, len(MANY) + 1)):  # the first warms up
-        sources = {m: ForwardPass(networks[m], tokens[m], 32, "bfloat16", CPU, m) for m in MANY[:k]}
+        sources = {m: forward_pass(networks[m], tokens[m], m) for m in MANY[:k]}
         clock = {"seconds": 0.0, "tokens": 0}
         for source in sources.values():
             source.model.forward = functools.partial(_clocked, type(source.model).forward, source.model, clock)

@@ -3,7 +3,7 @@ from rosetta_scaling.jobs import job as jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.activations.extract import extract
+    from rosetta_scaling.activations.extract import Extraction, extract
     from rosetta_scaling.networks.loading import load_model
     from rosetta_scaling.networks.manifests import describe
     from rosetta_scaling.networks.model_sizes import require_planned
@@ -14,15 +14,12 @@ with jobs.job(snakemake):
     layout.check_scratch(len(units))
     model = load_model(snakemake.params.folder, device, layout.study.networks)
     require_planned(wildcards.model, sum(describe(model)["neurons"]), layout.size(wildcards.model).neurons)
-    extract(
+    job = Extraction(
         wildcards.model,
-        model,
-        tokens=read_table(snakemake.input.tokens),
-        units=units,
-        settings=layout.study.activations,
+        layout.study.activations,
+        weights=[read_json(snakemake.input.checkpoint)["sha256"], layout.study.networks.dtype],
         out_dir=Path(snakemake.output.summary).parent,
         work_dir=Path(layout.work(wildcards.scope, wildcards.model)),
-        device=device,
-        weights=[read_json(snakemake.input.checkpoint)["sha256"], layout.study.networks.dtype],
         store=snakemake.params.store,
     )
+    extract(job, model, read_table(snakemake.input.tokens), units, device=device)

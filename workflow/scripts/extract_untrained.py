@@ -3,7 +3,7 @@ from rosetta_scaling.jobs import job as jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.activations.extract import extract
+    from rosetta_scaling.activations.extract import Extraction, extract
     from rosetta_scaling.networks.loading import untrained_model
     from rosetta_scaling.store.tables import read_table
 
@@ -12,15 +12,13 @@ with jobs.job(snakemake):
     for draw, summary in enumerate(snakemake.output.summaries):
         name = f"{wildcards.model}.untrained{draw}"
         seed = layout.untrained_seed(wildcards.model, draw)
-        extract(
+        job = Extraction(
             name,
-            untrained_model(snakemake.params.folder, seed, device, layout.study.networks),
-            tokens,
-            units,
-            settings=layout.study.activations,
+            layout.study.activations,
+            weights=[seed, layout.study.networks.dtype],
             out_dir=Path(summary).parent,
             work_dir=Path(layout.work(wildcards.scope, name)),
-            device=device,
-            weights=[seed, layout.study.networks.dtype],
             measure=False,
         )
+        network = untrained_model(snakemake.params.folder, seed, device, layout.study.networks)
+        extract(job, network, tokens, units, device=device)

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.subsets import OfUnits
@@ -54,8 +55,9 @@ def open_source(
     else:
         weights = layout.untrained_seed(model, draw)
         network = checkpoints.untrained_model(folder, weights, device, layout.study.networks)
-    tokens = read_table(layout.tokens(scope, model))
-    return ForwardPass(network, tokens, settings.batch_passages, settings.dtype, device, digest(weights), places, chunk)
+    inputs = open_inputs(network, read_table(layout.tokens(scope, model)), device)
+    reading = Reading(settings.batch_passages, settings.dtype, device, chunk)
+    return ForwardPass(network, inputs, reading, weights=digest(weights), displacement=places)
 
 
 def open_pair(layout: Layout, pair: str, variant: str, device: torch.device) -> tuple:
