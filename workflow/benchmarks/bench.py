@@ -33,7 +33,7 @@ from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import study as config
 from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.candidates import find_candidates
+from rosetta_scaling.matching.candidates import Search, find_candidates
 from rosetta_scaling.matching.correlation import match_tile, merge_tiles
 from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
 from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
@@ -148,7 +148,7 @@ def by_sketch(sources: dict, folder: Path, slots: int = SLOTS):
 
     def sketch_all():
         for name, source in sources.items():
-            write_sketch(source, slots, folder / name, CPU)
+            write_sketch(source, slots, folder / name, device=CPU)
         return {name: Sketch(folder / name) for name in sources}
 
     seconds["sketch"], sketches = timed(sketch_all)
@@ -158,11 +158,11 @@ def by_sketch(sources: dict, folder: Path, slots: int = SLOTS):
         found = {}
         for a, b in itertools.combinations(sources, 2):
             parts = tiles(sum(sources[a].widths), sum(sources[b].widths), 1500 * 10**6)
-            found[a, b] = find_candidates(sketches[a], sketches[b], parts, 1, 128, CPU, dtype)
+            found[a, b] = find_candidates(sketches[a], sketches[b], parts, Search(1, 128, CPU, dtype))
         return found
 
     seconds["candidates"], candidates = timed(all_candidates)
-    seconds["re-scoring"], found = timed(lambda: match_by_sketch(sources, sketches, candidates, 1, CPU))
+    seconds["re-scoring"], found = timed(lambda: match_by_sketch(sources, sketches, candidates, 1, device=CPU))
     return found, seconds, candidates, sketches
 
 
@@ -291,7 +291,9 @@ def engines(bench: Bench) -> None:
     bench.keys["sketch_certified_share"] = (report["certified_a"] + report["certified_b"]) / 2
     bench.keys["sketch_largest_error"] = report["largest_error"]
     bench.keys["sketch_candidates_per_neuron"] = report["rescored"] / (2 * size)
-    spent, _ = timed(lambda: rescore({m: Part(s, 16_384) for m, s in sources.items()}, sketches, candidates, CPU))
+    spent, _ = timed(
+        lambda: rescore({m: Part(s, 16_384) for m, s in sources.items()}, sketches, candidates, device=CPU)
+    )
     bench.pair_rate = report["rescored"] * 16_384 / spent
     for neurons in (2048, 4096):
         parts = {model: Part(source, EXACT_UNITS, neurons) for model, source in sources.items()}

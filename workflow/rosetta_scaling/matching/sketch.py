@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
+from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.numerics.moments import Moments, in_cache
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.tables import read_json, write_json
@@ -33,7 +34,7 @@ ROUNDING = 2.0**-8  # of an estimate, relative: slots are stored in bfloat16, an
 # -- one model -------------------------------------------------------------------------------------------------------
 
 
-def write_sketch(source, slots: int, folder: Path, device: torch.device, pieces: int = 1) -> None:
+def write_sketch(source: Source, slots: int, folder: Path, *, device: torch.device, pieces: int = 1) -> None:
     """Write folder/{sketch.safetensors, moments.safetensors, summary.json} in one pass over a source.
 
     With `pieces`, neurons are taken in so many passes, to need less memory. sketch.safetensors holds shifted, signed

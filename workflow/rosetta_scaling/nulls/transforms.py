@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import torch
 
+from rosetta_scaling.activations.moments import mean_and_deviation
+from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.matching.correlation import CrossProducts
 from rosetta_scaling.matching.subsets import Transformed
-from rosetta_scaling.numerics.moments import mean_and_deviation
 from rosetta_scaling.numerics.seeds import generator
 
 
@@ -21,7 +22,7 @@ class Shuffled(Transformed):
     Keeps every neuron's distribution and the correlations within the model; destroys autocorrelation and alignment.
     """
 
-    def __init__(self, source, seed):
+    def __init__(self, source: Source, seed: object):
         super().__init__(source)
         self.seed = seed
 
@@ -66,7 +67,7 @@ class Rotated(ByLayer):
     spectrum of their covariance matrix.
     """
 
-    def __init__(self, source, seed, standardise: bool):
+    def __init__(self, source: Source, seed: object, standardise: bool):
         super().__init__(source)
         self.seed, self.standardise, self.bases = seed, standardise, {}
 
@@ -91,7 +92,7 @@ class Rotated(ByLayer):
 class Gaussian(ByLayer):
     """Independent Gaussian units with the covariance of every layer: what its spectrum alone gives by chance."""
 
-    def __init__(self, source, seed):
+    def __init__(self, source: Source, seed: object):
         super().__init__(source)
         self.seed, self.factors = seed, {}
 

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_tiles
-from rosetta_scaling.matching.neighbour_files import Found, read_neighbours, write_neighbours
-from rosetta_scaling.matching.neighbours import Neighbours, partner_table
+from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_growth
+from rosetta_scaling.matching.neighbour_files import read_neighbours, write_neighbours
+from rosetta_scaling.matching.neighbours import BestPartners, Growth, partner_table
 from rosetta_scaling.matching.tiles import Tile, exact_flops
 from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values
 from rosetta_scaling.numerics.devices import product_rate
@@ -35,7 +35,7 @@ def match_one_tile(layout: Layout, pair: str, variant: str, index: int, device: 
     write_neighbours(out, tile, _match(*open_pair(layout, pair, variant, device), tile, layout, pair, variant, device))
 
 
-def _match(a, b, tile: Tile, layout: Layout, pair: str, variant: str, device) -> Found:
+def _match(a, b, tile: Tile, layout: Layout, pair: str, variant: str, device) -> Growth:
     """The best partners within a tile; of the real pair also on the way, for the curve of counts against units."""
     name = f"{pair} {variant}"
     flops = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, a.units)
@@ -44,22 +44,18 @@ def _match(a, b, tile: Tile, layout: Layout, pair: str, variant: str, device) ->
         rate = product_rate(device)
         log.info("%s: about %.0f s of products at %.0f GFLOP/s", name, flops / rate, rate / 1e9)
     shares = layout.study.stability.snapshots if variant == "real" else ()
-    return match_tile_or_quarters(a, b, tile, layout.study.matching.k + 1, device, shares)
+    return match_tile_or_quarters(a, b, tile, layout.study.matching.k + 1, shares=shares, device=device)
 
 
 # -- matches and nulls -----------------------------------------------------------------------------------------------
 
 
-def best_partners(layout: Layout, pair: str, variant: str, device: torch.device) -> Found:
+def best_partners(layout: Layout, pair: str, variant: str, device: torch.device) -> Growth:
     """What jobs before this one found, put together; a pair that is one tile is matched here."""
     models = layout.pairs[pair]
     whole = Tile(0, layout.size(models[0]).neurons, 0, layout.size(models[1]).neurons)
     if files := layout.found(pair, variant):
-        parts = [read_neighbours(file) for file in files]
-        return {
-            units: merge_tiles(whole, [(tile, *found[units]) for tile, found in parts], layout.study.matching.k + 1)
-            for units in parts[0][1]
-        }
+        return merge_growth(whole, [read_neighbours(file) for file in files], layout.study.matching.k + 1)
     return _match(*open_pair(layout, pair, variant, device), whole, layout, pair, variant, device)
 
 
@@ -69,17 +65,18 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     """
     models, k = layout.pairs[pair], layout.study.matching.k
     found = best_partners(layout, pair, "real", device)
-    units = max(found)
-    best = found.pop(units)
+    best = found.final
     neurons = tuple(layout.size(model).neurons for model in models)
     decoys = {null: read_table(layout.null(null, *models)) for null in DECOYS}
     table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], neurons), decoys, neurons)
     add_places(layout, pair, table)
-    snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
+    snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.snapshots.items()]
     write_table(out, table)
-    write_neighbours(out.with_name("neighbours.safetensors"), Tile(0, neurons[0], 0, neurons[1]), {units: best})
+    write_neighbours(
+        out.with_name("neighbours.safetensors"), Tile(0, neurons[0], 0, neurons[1]), Growth({found.units: best})
+    )
     write_table(out.with_name("snapshots.parquet"), pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
-    write_json(out.with_name("summary.json"), summary_of_matches(layout, pair, table, best) | {"units": units})
+    write_json(out.with_name("summary.json"), summary_of_matches(layout, pair, table, best) | {"units": found.units})
 
 
 def match_without_nulls(layout: Layout, pair: str, device: torch.device, out: Path) -> None:
@@ -88,10 +85,9 @@ def match_without_nulls(layout: Layout, pair: str, device: torch.device, out: Pa
     The table has no q_a, q_b, excess_a and excess_b, and the summary says under `nulls` that none stands beside it.
     """
     found = best_partners(layout, pair, "real", device)
-    units = max(found)
-    table = partner_table(*found[units], layout.study.matching.k)
+    table = partner_table(*found.final, layout.study.matching.k)
     add_places(layout, pair, table)
-    summary = summary_of_matches(layout, pair, table, found[units]) | {"units": units}
+    summary = summary_of_matches(layout, pair, table, found.final) | {"units": found.units}
     write_table(out, table)
     write_json(out.with_name("summary.json"), summary | {"nulls": WITHOUT_NULLS})
 
@@ -105,7 +101,7 @@ def add_places(layout: Layout, pair: str, table: pd.DataFrame) -> None:
         table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
 
 
-def summary_of_matches(layout: Layout, pair: str, table: pd.DataFrame, best: tuple[Neighbours, Neighbours]) -> dict:
+def summary_of_matches(layout: Layout, pair: str, table: pd.DataFrame, best: BestPartners) -> dict:
     """How many neurons were compared, how, and how many matches there are."""
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     log.info("%s: %s mutual matches", pair, f"{count:,}")

@@ -53,7 +53,7 @@ def own_partners(layout: Layout, pair: str, device: torch.device) -> pd.DataFram
     tables, scope = [], layout.scope(*layout.pairs[pair])
     for draw, model in enumerate(layout.pairs[pair]):
         sources = [open_source(layout, scope, model, device) for _ in "ab"]
-        best = match_all(*sources, 3, layout.plan.free_bytes([model, model]), device)[0]
+        best = match_all(*sources, 3, layout.plan.free_bytes([model, model]), device=device).a
         r, partner = best_other(best)
         found = np.flatnonzero(partner >= 0)
         mutual = partner[partner[found]] == found
@@ -76,7 +76,7 @@ def best_other(best: Neighbours) -> tuple[np.ndarray, np.ndarray]:
 def _null_draw(layout: Layout, pair: str, variant: str, device: torch.device) -> pd.DataFrame:
     k, rows = layout.study.matching.k, layout.study.nulls.rows
     if rows is None:
-        return partner_table(*best_partners(layout, pair, variant, device).popitem()[1], k)
+        return partner_table(*best_partners(layout, pair, variant, device).final, k)
     a, b = open_pair(layout, pair, variant, device)
     memory = layout.plan.free_bytes(layout.pairs[pair])
     match = functools.partial(match_all, k=k + 1, memory=memory, device=device)

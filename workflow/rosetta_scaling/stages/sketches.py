@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.candidates import Candidates, find_candidates
+from rosetta_scaling.matching.candidates import Candidates, Search, find_candidates
 from rosetta_scaling.matching.neighbour_files import write_neighbours
+from rosetta_scaling.matching.neighbours import BestPartners, Growth
 from rosetta_scaling.matching.rescoring import match_by_sketch
 from rosetta_scaling.matching.sketch import Sketch, write_sketch
 from rosetta_scaling.matching.tiles import Tile
@@ -29,7 +30,7 @@ def sketch_model(layout: Layout, scope: str, model: str, device: torch.device, o
     matching, neurons = layout.study.matching, layout.size(model).neurons
     pieces = max(1, -(-neurons * Sketch.BYTES_PER_NEURON // max(1, layout.plan.free_bytes([model]))))
     log.info("%s: %s slots, %d pass(es)", model, f"{matching.sketch_slots:,}", pieces)
-    write_sketch(open_source(layout, scope, model, device), matching.sketch_slots, out, device, pieces)
+    write_sketch(open_source(layout, scope, model, device), matching.sketch_slots, out, device=device, pieces=pieces)
 
 
 def find_candidates_of_pair(layout: Layout, pair: str, device: torch.device, out: str) -> None:
@@ -37,7 +38,8 @@ def find_candidates_of_pair(layout: Layout, pair: str, device: torch.device, out
     models, matching = layout.pairs[pair], layout.study.matching
     a, b = (Sketch(layout.sketch(layout.scope(*models), model)) for model in models)
     dtype = sketch_dtype(device)
-    found = find_candidates(a, b, layout.plan.tiles[pair], matching.k, matching.sketch_candidates, device, dtype)
+    search = Search(matching.k, matching.sketch_candidates, device, dtype)
+    found = find_candidates(a, b, layout.plan.tiles[pair], search)
     found.write(out)
     log.info("%s: %s candidates, found in %s", pair, f"{found.pairs.shape[1]:,}", dtype)
 
@@ -57,13 +59,17 @@ def rescore_group(layout: Layout, group: str, device: torch.device, out: Path, w
         if (sources[model].units, sources[model].weights) != (sketches[model].units, sketches[model].weights):
             raise StudyError(f"{sketches[model].folder} is of other weights or units; delete it and run again")
     candidates = {pair: Candidates.read(layout.candidates(name)) for name, pair in pairs.items()}
-    found = match_by_sketch(sources, sketches, candidates, layout.study.matching.k, device, work_dir / str(chunk))
+    found = match_by_sketch(
+        sources, sketches, candidates, layout.study.matching.k, device=device, work_dir=work_dir / str(chunk)
+    )
     with atomic(out) as folder:
         folder.mkdir()
         for name, pair in pairs.items():
             a, b, report = found[pair]
             whole = Tile(0, len(a.r), 0, len(b.r))
-            write_neighbours(folder / f"{name}.safetensors", whole, {sources[pair[0]].units: (a, b)})
+            write_neighbours(
+                folder / f"{name}.safetensors", whole, Growth({sources[pair[0]].units: BestPartners(a, b)})
+            )
             write_json(folder / f"{name}.json", report)
             log.info("%s: %s", name, ", ".join(f"{key} {value:.4g}" for key, value in report.items()))
     shutil.rmtree(work_dir)

@@ -24,8 +24,8 @@ def replicate_pair(layout: Layout, pair: str, device: torch.device, folder: Path
     models were compared, in `subset_rotate` the same with one model rotated.
     """
     models, k, settings = layout.pairs[pair], layout.study.matching.k, layout.study.stability
-    halves = [best_partners(layout, pair, f"half{draw}", device).popitem()[1] for draw in (0, 1)]
-    near = read_neighbours(layout.neighbours(*models))[1].popitem()[1]
+    halves = [best_partners(layout, pair, f"half{draw}", device).final for draw in (0, 1)]
+    near = read_neighbours(layout.neighbours(*models))[1].final
     neurons_b = layout.size(models[1]).neurons
     every = torch.cat(
         [pair_numbers(sides[i], neurons_b, swap=i == 1).flatten() for sides in (near, *halves) for i in (0, 1)]
@@ -44,7 +44,9 @@ def replicate_pair(layout: Layout, pair: str, device: torch.device, folder: Path
         place = torch.searchsorted(code, torch.tensor((table.neuron_a * neurons_b + table.neuron_b).to_numpy()))
         tables.append(table.assign(draw=draw, heldout_r=heldout[place, 1 - draw].numpy()))
     write_table(folder / "half.parquet", pd.concat(tables, ignore_index=True))
-    write_table(folder / "bootstrap.parquet", resample(sums, near, k, settings.bootstrap, [layout.study.nulls.seed, 4]))
+    write_table(
+        folder / "bootstrap.parquet", resample(sums, near, k, settings.bootstrap, seed=[layout.study.nulls.seed, 4])
+    )
     subsets = [
         tuple(layout.sample(model, layout.smallest, "subset", draw) for model in models)
         for draw in range(settings.subset_draws)
