@@ -19,7 +19,7 @@ from rosetta_scaling.selectivity.output_side import output_metrics
 from rosetta_scaling.store.tables import read_table, write_table
 from rosetta_scaling.store.tensors import read_tensors
 from rosetta_scaling.units.labels import UnitLabels, label_units
-from rosetta_scaling.units.text import load_tokenizer
+from rosetta_scaling.units.tokenizers import load_tokenizer
 
 
 def write_selectivity(layout: Layout, scope: str, model: str, device: torch.device, out: str, out_tokens: str) -> None:

@@ -5,7 +5,6 @@ Byte positions are those of the UTF-8 text of one passage; a passage is a consec
 """
 
 import logging
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +14,9 @@ from tokenizers.normalizers import Normalizer
 
 from rosetta_scaling.config.study import Units
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.foreign import explaining, pointer
 from rosetta_scaling.store.tables import read_table, write_table
 from rosetta_scaling.units.characters import is_boundary
+from rosetta_scaling.units.tokenizers import load_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -204,17 +203,6 @@ def unit_of_tokens(tokens: pd.DataFrame, units: pd.DataFrame) -> np.ndarray:
 def _probe_passages(documents_path: str, settings: Units) -> pd.DataFrame:
     documents = read_table(documents_path)
     return cut_passages(documents[documents.split == "probe"], settings.passage_bytes)
-
-
-def load_tokenizer(path: str) -> Tokenizer:
-    with explaining(
-        lambda error: (
-            pointer(Path(path))
-            or f"{path}: not a tokenizer that can be read ({error}); expected a "
-            "tokenizer.json as save_pretrained writes it: write or download it again"
-        )
-    ):
-        return Tokenizer.from_file(str(path))
 
 
 def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out: str) -> None:

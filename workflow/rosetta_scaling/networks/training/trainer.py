@@ -20,7 +20,8 @@ from rosetta_scaling.networks.training.tokenizers import END
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import file_sha256
-from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.errors import DamagedFile, StudyError
+from rosetta_scaling.store.foreign import explaining, reason_of
 from rosetta_scaling.store.tables import write_json
 from rosetta_scaling.store.tensors import open_tensors, write_tensors
 
@@ -164,7 +165,9 @@ def _train_to_the_end(name, run, size, settings, seed, text_dir, saved, device) 
 def _publish(name, run, family, settings, text_dir, out_dir, seconds, device) -> None:
     held_out = np.load(text_dir / "held_out.npy")
     loss = validate(run.model, held_out, settings.context, device)
-    tokenizer = Tokenizer.from_file(str(text_dir / "tokenizer.json"))
+    path = text_dir / "tokenizer.json"
+    with explaining(lambda error: str(DamagedFile(path, reason_of(error)))):
+        tokenizer = Tokenizer.from_file(str(path))
     held_out_bytes = len(tokenizer.decode(held_out.tolist(), skip_special_tokens=True).encode())
     with atomic(out_dir) as part:
         run.model.save_pretrained(part)
