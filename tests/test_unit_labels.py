@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling.units import labels as unit_labels
+from rosetta_scaling.units import groups
 from rosetta_scaling.units.groups import BLOCKS, document_blocks
 from rosetta_scaling.units.labels import POSITIONS, label_units
 
@@ -161,5 +161,5 @@ def test_domains_are_in_alphabetical_order_wherever_they_come_first():
 
 
 def test_the_number_of_blocks_is_a_constant_of_the_module(monkeypatch):
-    monkeypatch.setattr(unit_labels, "BLOCKS", 12)
+    monkeypatch.setattr(groups, "BLOCKS", 12)
     assert len(label_units(unit_table(documents=60), 2).block_domain) == 12
