@@ -3,11 +3,11 @@ from rosetta_scaling.jobs import job as jobs
 with jobs.job(snakemake):
     from pathlib import Path
 
-    from rosetta_scaling.networks.training.trainer import train
+    from rosetta_scaling.networks.training.trainer import TrainingJob, train
 
     layout, key = jobs.layout(snakemake), snakemake.wildcards.key
     model, study = layout.model_keys[key], layout.study
-    train(
+    job = TrainingJob(
         model,
         study.families[layout.family(model)],
         study.ladder.rungs[layout.rung(model)],
@@ -16,5 +16,5 @@ with jobs.job(snakemake):
         out_dir=Path(snakemake.output.manifest).parent,
         # Not an output: Snakemake deletes outputs before a rerun, and training continues from here.
         work_dir=Path(layout.cache) / "work" / key,
-        device=jobs.device(snakemake),
     )
+    train(job, jobs.device(snakemake))
