@@ -62,7 +62,7 @@ def test_resampled_matches_are_those_of_repeated_documents():
     pairs = torch.stack([code // M, code % M])
     sums = GroupSums(MemorySource(a, CHUNK), MemorySource(b, CHUNK), pairs, group)
     draws, groups = 4, len(sums.count)
-    found = resample(sums, near, K, draws, seed=7)
+    found = resample(sums, near, K, draws, seed=[7])
     rng = np.random.default_rng(7)
     weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=draws)
     assert (weights.sum(1) == groups).all()
@@ -89,7 +89,7 @@ def test_the_interval_of_a_count_covers_its_mean_over_new_documents():
         code = code[code >= 0]
         pairs = torch.stack([code // M, code % M])
         sums = GroupSums(MemorySource(a, CHUNK), MemorySource(b, CHUNK), pairs, document_groups(doc, 0))
-        draws = resample(sums, near, 1, 60, seed=seed)
+        draws = resample(sums, near, 1, 60, seed=[seed])
         resampled = ((draws[["rank_a", "rank_b"]] == 1).all(axis=1)).groupby(draws.draw).sum()
         intervals.append(interval(counts[-1], resampled.to_numpy(float), 0.95))
     covered = [i["count_low"] <= np.mean(counts) <= i["count_high"] for i in intervals]

@@ -6,7 +6,6 @@ order of files nor the machine matters.
 
 import hashlib
 import json
-import logging
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -27,8 +26,6 @@ from rosetta_scaling.store import digests
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
-
-log = logging.getLogger(__name__)
 
 SOURCE_SETTINGS = ("kind", "path", "revision", "text_column", "domain_column", "domains", "seed")
 SIZE_SETTINGS = ("bytes_per_domain", "probe_bytes_per_domain", "min_document_bytes", "max_document_bytes")

@@ -1,12 +1,13 @@
 """Exact Pearson correlations of two groups of neurons, in one pass over their units.
 
-Nothing need be known beforehand: values are shifted by their mean over the first chunk, so that sums of products do
+Nothing has to be known beforehand: values are shifted by their mean over the first chunk, so that sums of products do
 not cancel, and scaled by powers of two, so that neither tiny nor huge activations leave the range of float32. Products
 are summed in float32, moments in float64. Constant neurons have no correlation: they are masked and counted.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -78,7 +79,7 @@ def add_products(total: torch.Tensor, x: torch.Tensor, y: torch.Tensor, dtype: t
         total.addmm_(x, y.T)
         return
     x, y = x.to(dtype), y.to(dtype)
-    keep_float32 = {"out_dtype": torch.float32} if total.is_cuda else {}  # processors do not know it
+    keep_float32: dict[str, Any] = {"out_dtype": torch.float32} if total.is_cuda else {}  # unknown to processors
     for rows in range(0, len(x), PRODUCT_ROWS):
         total[rows : rows + PRODUCT_ROWS] += torch.mm(x[rows : rows + PRODUCT_ROWS], y.T, **keep_float32)
 

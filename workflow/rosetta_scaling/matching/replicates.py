@@ -62,7 +62,7 @@ class GroupSums:
         return torch.where((spread_a[i] > 1e-9) & (spread_b[j] > 1e-9), r, -torch.inf).float()
 
 
-def resample(sums: GroupSums, near: BestPartners, k: int, draws: int, *, seed: object) -> pd.DataFrame:
+def resample(sums: GroupSums, near: BestPartners, k: int, draws: int, *, seed: list[int]) -> pd.DataFrame:
     """Matches when groups of documents are drawn with replacement, among the partners that are near with all of them.
 
     `near` holds these, all of which are among the pairs of `sums`.
@@ -74,8 +74,8 @@ def resample(sums: GroupSums, near: BestPartners, k: int, draws: int, *, seed: o
     sides = [pair_numbers(side, neurons_b, swap) for side, swap in zip(near, (False, True), strict=True)]
     tables = []
     for draw in range(draws):
-        again = [_reordered(side, code, known, r[:, draw]) for side, code in zip(near, sides, strict=True)]
-        tables.append(partner_table(*again, k).assign(draw=draw))
+        a, b = (_reordered(side, code, known, r[:, draw]) for side, code in zip(near, sides, strict=True))
+        tables.append(partner_table(a, b, k).assign(draw=draw))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -126,5 +126,5 @@ def match_sample(
                 all_best.r[rows], all_best.partner[rows] = part.r, part.partner
                 all_best.constant[rows] = part.constant
         best.append(all_best)
-    table = partner_table(*best, k)
+    table = partner_table(best[0], best[1], k)
     return table[table.neuron_a.isin(index_a) | table.neuron_b.isin(index_b)].reset_index(drop=True)

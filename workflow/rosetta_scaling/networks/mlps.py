@@ -7,7 +7,7 @@ in gated MLPs. What is found by structure is to be checked by arithmetic before 
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -28,8 +28,8 @@ class Mlp(NamedTuple):
     down: torch.nn.Module
 
 
-def shape_of(module: torch.nn.Module) -> tuple[int, int] | None:
-    """(in, out) features of a linear map; transformers' Conv1D stores its weight the other way round."""
+def shape_of(module: Any) -> tuple[int, int] | None:
+    """(in, out) features of a linear map, None for other modules; Conv1D stores its weight the other way round."""
     if isinstance(module, torch.nn.Linear):
         return module.in_features, module.out_features
     if type(module).__name__ == "Conv1D":
@@ -37,14 +37,22 @@ def shape_of(module: torch.nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def weight_out(module: torch.nn.Module) -> torch.Tensor:
+def _shape(module: torch.nn.Module) -> tuple[int, int]:
+    """(in, out) features of what is known to be a linear map."""
+    shape = shape_of(module)
+    if shape is None:
+        raise ValueError(f"{type(module).__name__} is no linear map")
+    return shape
+
+
+def weight_out(module: Any) -> torch.Tensor:
     """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons)."""
     return module.weight if isinstance(module, torch.nn.Linear) else module.weight.T
 
 
 def neurons_of(module: torch.nn.Module) -> int:
     """Number of neurons that feed a down-projection."""
-    return shape_of(module)[0]
+    return _shape(module)[0]
 
 
 def _only_linear(module: torch.nn.Module) -> torch.nn.Module | None:
@@ -62,7 +70,7 @@ def _activation(owners: list[torch.nn.Module]) -> Callable[[torch.Tensor], torch
     return None
 
 
-def _mlps(block: torch.nn.Module, hidden: int) -> list[Mlp]:
+def _mlps(block: torch.nn.Module, hidden: int | None) -> list[Mlp]:
     """MLPs inside one block: siblings, of which one or two lead up (hidden -> n), or one (hidden -> 2 n), and one back.
 
     A non-linearity stands beside them. It tells them from attention of the same shapes: with half as many keys and
@@ -75,10 +83,10 @@ def _mlps(block: torch.nn.Module, hidden: int) -> list[Mlp]:
         if act is None or len(linears) not in (2, 3):
             continue
         for back in reversed(linears):  # of maps of equal shapes the last leads back
-            width, out = shape_of(linears[back])
+            width, out = _shape(linears[back])
             # The gate comes before the other map, wherever it is registered.
             ups = sorted((name for name in linears if name != back), key=lambda name: "gate" not in name)
-            shapes = [shape_of(linears[name]) for name in ups]
+            shapes = [_shape(linears[name]) for name in ups]
             if out == hidden and (set(shapes) == {(hidden, width)} or shapes == [(hidden, 2 * width)]):
                 found.append(Mlp(tuple(linears[name] for name in ups), act, linears[back]))
                 break

@@ -6,7 +6,7 @@ neurons depend on what else is in a batch are noticed at once.
 """
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from rosetta_scaling.networks.batches import arguments, token_rows
 from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
-from rosetta_scaling.networks.towers import cannot_be_read, config_of
+from rosetta_scaling.networks.towers import cannot_be_read, config_of, token_embeddings_of
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import is_foreign
 
@@ -73,7 +73,8 @@ class _Probe:
         drawn = np.random.default_rng(0).choice(tokens, (PASSAGES, longest))
         self.ids = torch.from_numpy(drawn.astype(np.int64))
         self.short = -(-longest // SHORT)
-        rounding = ROUNDINGS * torch.finfo(model.dtype).eps * len(self.modules) ** 0.5
+        dtype: Any = model.dtype
+        rounding = ROUNDINGS * torch.finfo(dtype).eps * len(self.modules) ** 0.5
         self.tolerance = max(TOLERANCE, rounding)
 
     def influences(self, masked: bool) -> Influences:
@@ -158,7 +159,7 @@ def _most_off(found: list[torch.Tensor], expected: list[torch.Tensor]) -> float:
 
 
 def _require_embeddings(model: torch.nn.Module, largest: int) -> None:
-    table = model.get_input_embeddings()
+    table = token_embeddings_of(model)
     rows = getattr(table, "num_embeddings", None)
     if rows is not None and largest >= rows:
         raise StudyError(

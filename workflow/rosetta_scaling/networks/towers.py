@@ -50,6 +50,18 @@ def is_encoder_decoder(model: torch.nn.Module) -> bool:
     return _config(model).is_encoder_decoder
 
 
+def unembedding_of(model: torch.nn.Module) -> Any:
+    """The linear map from what the network writes to its vocabulary; None for a network without one."""
+    network: Any = model
+    return network.get_output_embeddings()
+
+
+def token_embeddings_of(model: torch.nn.Module) -> Any:
+    """The table of the embeddings of tokens, or of patches of an image."""
+    network: Any = model
+    return network.get_input_embeddings()
+
+
 def tower_of(model: torch.nn.Module) -> torch.nn.Module:
     """The part that is read: the encoder of an encoder-decoder, the language network of a multimodal one, or all."""
     if is_encoder_decoder(model):

@@ -5,7 +5,7 @@ import copy
 import torch
 
 from rosetta_scaling.networks.mlps import find_blocks
-from rosetta_scaling.networks.towers import config_of, has_other_towers, is_encoder_decoder, tower_of
+from rosetta_scaling.networks.towers import config_of, has_other_towers, is_encoder_decoder, tower_of, unembedding_of
 from rosetta_scaling.store.errors import StudyError
 
 
@@ -14,13 +14,13 @@ def require_comparable(model: torch.nn.Module) -> None:
 
     Weights that wait on the disk are not fetched for it.
     """
-    if unembedding_reads_neurons(model, model.get_output_embeddings())[0]:
+    if unembedding_reads_neurons(model, unembedding_of(model))[0]:
         norm = final_norm(model)
         if norm is not None and not any(parameter.is_meta for parameter in norm.parameters()):
             measure_final_norm(model)
 
 
-def unembedding_reads_neurons(model: torch.nn.Module, head: torch.nn.Module | None) -> tuple[bool, torch.Tensor | None]:
+def unembedding_reads_neurons(model: torch.nn.Module, head: torch.nn.Linear | None) -> tuple[bool, torch.Tensor | None]:
     """Whether the unembedding reads what neurons write, and the projection (width, hidden) in between, if any.
 
     It does not without an unembedding, in an encoder-decoder, where it reads the decoder, nor behind the transform of a

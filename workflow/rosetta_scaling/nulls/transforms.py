@@ -51,8 +51,8 @@ class ByLayer(Transformed):
         self.prepare(layers)
         first, last = edges[layers.start], edges[layers.stop]
         for i, values in enumerate(self.source.chunks(first, last)):
-            parts = values.float().split(self.widths[layers.start : layers.stop])
-            mixed = torch.cat([self.mix(layer, i, part) for layer, part in zip(layers, parts, strict=True)])
+            split = values.float().split(self.widths[layers.start : layers.stop])
+            mixed = torch.cat([self.mix(layer, i, x) for layer, x in zip(layers, split, strict=True)])
             yield mixed[start - first : stop - first]
 
     def edges(self) -> list[int]:
@@ -69,7 +69,8 @@ class Rotated(ByLayer):
 
     def __init__(self, source: Source, seed: object, standardise: bool):
         super().__init__(source)
-        self.seed, self.standardise, self.bases = seed, standardise, {}
+        self.seed, self.standardise = seed, standardise
+        self.bases: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # by layer: rotation (n, n), mean (n, 1)
 
     def prepare(self, layers: range) -> None:
         if all(layer in self.bases for layer in layers):
@@ -85,8 +86,8 @@ class Rotated(ByLayer):
             self.bases[layer] = matrix * scale, shift[:, None]
 
     def mix(self, layer: int, chunk: int, values: torch.Tensor) -> torch.Tensor:
-        matrix, shift = (part.to(values.device) for part in self.bases[layer])
-        return matrix @ (values - shift)
+        matrix, shift = self.bases[layer]
+        return matrix.to(values.device) @ (values - shift.to(values.device))
 
 
 class Gaussian(ByLayer):
@@ -94,7 +95,8 @@ class Gaussian(ByLayer):
 
     def __init__(self, source: Source, seed: object):
         super().__init__(source)
-        self.seed, self.factors = seed, {}
+        self.seed = seed
+        self.factors: dict[int, torch.Tensor] = {}  # by layer: (n, n), whose square is the covariance
 
     def prepare(self, layers: range) -> None:
         if all(layer in self.factors for layer in layers):
@@ -103,8 +105,8 @@ class Gaussian(ByLayer):
         widths = self.widths[layers.start : layers.stop]
         products = [CrossProducts(width, width, self.chunk) for width in widths]
         for values in self.source.chunks(first, last):
-            for part, running in zip(values.cpu().split(widths), products, strict=True):
-                running.add(part, part)
+            for of_layer, running in zip(values.cpu().split(widths), products, strict=True):
+                running.add(of_layer, of_layer)
         for layer, running in zip(layers, products, strict=True):
             power, axes = torch.linalg.eigh(covariance(running))
             self.factors[layer] = (axes * power.clamp(min=0).sqrt()).float()

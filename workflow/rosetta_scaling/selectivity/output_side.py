@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, weight_out
+from rosetta_scaling.networks.towers import unembedding_of
 from rosetta_scaling.networks.unembedding import measure_final_norm, unembedding_reads_neurons
 from rosetta_scaling.numerics.ranking import strongest
 from rosetta_scaling.store.errors import StudyError
@@ -48,7 +49,7 @@ def output_metrics(
     Where neurons have nothing to be compared with (see unembedding.py), all is NaN and the second table is empty.
     `chunk` is the number of neurons that are held at a time, by default what is quick; it does not change the result.
     """
-    modules, head = find_down_projections(model), model.get_output_embeddings()
+    modules, head = find_down_projections(model), unembedding_of(model)
     columns = [name + suffix for suffix in ("", "_folded") for name in METRICS]
     metrics = pd.DataFrame(np.nan, range(sum(neurons_of(module) for module in modules)), columns)
     found = []
@@ -65,7 +66,7 @@ def output_metrics(
     return metrics, _token_table(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def _rows(model: torch.nn.Module, head: torch.nn.Module, vocabulary: int | None) -> torch.Tensor:
+def _rows(model: torch.nn.Module, head: torch.nn.Linear, vocabulary: int | None) -> torch.Tensor:
     """The unembedding (vocabulary, width) in float32, without padding."""
     if vocabulary is not None and vocabulary > len(head.weight):
         raise StudyError(

@@ -166,10 +166,9 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
     Returns one row per unit: unit, passage, doc, domain, start, end (bytes in the passage), text. The unit at the start
     of a passage holds every model's position 0 and is left out unless `include_first`.
     """
-    ends = None
-    for table in token_tables.values():
-        found = boundaries(table)
-        ends = found if ends is None else np.intersect1d(ends, found, assume_unique=True)
+    ends, *others = [boundaries(table) for table in token_tables.values()]
+    for other in others:
+        ends = np.intersect1d(ends, other, assume_unique=True)
     passage, end = ends // STRIDE, ends % STRIDE
     first = np.append(True, passage[1:] != passage[:-1])[: len(end)]
     start = np.where(first, 0, np.append(0, end)[:-1])

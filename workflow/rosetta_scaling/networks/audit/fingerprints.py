@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,8 @@ def _row(weight: _Weight) -> dict:
     least, most = math.inf, -math.inf
     for start, raw in weight.pieces():
         stop = start + len(raw)
-        sha256.update(raw.view(torch.uint8).numpy())
+        content: Any = raw.view(torch.uint8).numpy()
+        sha256.update(content)
         piece = raw.float()
         low, high = torch.searchsorted(places, torch.tensor([start * columns, stop * columns])).tolist()
         sample[low:high] = piece.flatten()[places[low:high] - start * columns].double()

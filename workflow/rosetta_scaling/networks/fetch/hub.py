@@ -124,8 +124,12 @@ def _fetch(repository: str, listing: Listing, wanted: list[File], files: Path) -
         report = Reporter(log, repository, total, sum(size(files / file.name) for file in wanted))
         for file in wanted:
             path = files / file.name
-            fetch(repository, listing.commit, file, path, lambda arrived, before=before: report(before + arrived))
+            fetch(repository, listing.commit, file, path, partial(_report_sum, report, before))
             before += file.size
+
+
+def _report_sum(report: Reporter, before: int, arrived: int) -> None:
+    report(before + arrived)
 
 
 def _bytes_needed(wanted: list[File], files: Path) -> int:
@@ -164,9 +168,9 @@ def _convert(wanted: list[File], files: Path) -> list[dict]:
         made += [
             {"file": new, "from": {old: sources[old]}} for new, old in to_safetensors(files, list(sources)).items()
         ]
-    if "tokenizer.json" not in names and (sources := vocabularies(names)):
+    if "tokenizer.json" not in names and (originals := vocabularies(names)):
         write_tokenizer(files)
-        made.append({"file": "tokenizer.json", "from": {name: file_sha256(files / name) for name in sources}})
+        made.append({"file": "tokenizer.json", "from": {name: file_sha256(files / name) for name in originals}})
     return made
 
 
