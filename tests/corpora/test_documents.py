@@ -701,3 +701,20 @@ def test_missing_package_stops(monkeypatch):
     monkeypatch.setattr(corpus_packages, "EMBEDDED", (package,))
     with pytest.raises(store.StudyError, match="pip install no-such-package-at-all"):
         list(corpus_packages.embedded_originals(None))
+
+
+def test_records_in_a_folder_of_text_are_not_read_in_silence(tmp_path, caplog):
+    root = write_folder(tmp_path / "in")
+    build(tmp_path / "plain", path=str(root))
+    assert "JSON lines" not in caplog.text
+    (root / "law/more.jsonl").write_text(json.dumps({"text": prose("more")}) + "\n")
+    _, table = build(tmp_path / "out", path=str(root))
+    assert table["text"].str.startswith("{").sum() == 1
+    assert f"1 files of JSON lines in {root} (first: law/more.jsonl) are read as plain text" in caplog.text
+
+
+def test_a_pointer_in_a_folder_of_text_is_refused(tmp_path):
+    root = write_folder(tmp_path / "in")
+    (root / "law/0.txt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n")
+    with pytest.raises(store.StudyError, match=r"law/0\.txt is a git-lfs pointer of 63 bytes, not the text itself"):
+        build(tmp_path / "out", path=str(root))

@@ -17,7 +17,8 @@ from hub_studies import hub, sizes, study
 from study_runs import SUPPORT
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.config import parsing as config
 from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.layout.layout import Layout
@@ -188,7 +189,9 @@ def tokens_of(lengths: list[int]) -> pd.DataFrame:
 
 
 def neurons(model, tokens: pd.DataFrame, batch: int) -> torch.Tensor:
-    return next(ForwardPass(model, tokens, batch, "float32", CPU).chunks())[:, : len(tokens)].clone()
+    return next(ForwardPass(model, TextInputs(model, tokens, CPU), Reading(batch, "float32", CPU)).chunks())[
+        :, : len(tokens)
+    ].clone()
 
 
 def test_a_network_larger_than_its_memory_is_spread_and_read_the_same(neox):

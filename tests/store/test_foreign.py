@@ -24,7 +24,7 @@ from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.digests import require_unchanged
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, is_foreign
-from rosetta_scaling.units.text import load_tokenizer
+from rosetta_scaling.units.tokenizers import load_tokenizer
 
 CPU = torch.device("cpu")
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 548105171\n"

@@ -26,15 +26,16 @@ from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.activations.extract import extract
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.extract import Extraction, extract
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import parsing
 from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.config.matching import Matching
 from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.candidates import find_candidates
+from rosetta_scaling.matching.candidates import Search, find_candidates
 from rosetta_scaling.matching.correlation import match_tile, merge_tiles
 from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
 from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
@@ -95,14 +96,18 @@ class Bench:
             self.keys[f"{engine}_{case}_exponent"] = slope(*zip(*points, strict=True))
 
     def forward(self, model: str, tokens: pd.DataFrame) -> ForwardPass:
-        return ForwardPass(self.networks[model], tokens, 32, "bfloat16", CPU, weights=model)
+        return forward_pass(self.networks[model], tokens, model)
 
     def store(self, model: str, tokens: pd.DataFrame, units: pd.DataFrame, name: str) -> StoredActivations:
         out = self.scratch / name / model
-        settings = Activations()
-        extract(model, self.networks[model], tokens, units, settings, out, out / "work", CPU, model, measure=False)
+        job = Extraction(model, Activations(), model, out, out / "work", measure=False)
+        extract(job, self.networks[model], tokens, units, device=CPU)
         os.sync()  # what is still being written would disturb what is measured next
         return StoredActivations(out)
+
+
+def forward_pass(network: torch.nn.Module, tokens: pd.DataFrame, weights: str) -> ForwardPass:
+    return ForwardPass(network, TextInputs(network, tokens, CPU), Reading(32, "bfloat16", CPU), weights=weights)
 
 
 def prepare() -> Layout:
@@ -145,7 +150,7 @@ def by_sketch(sources: dict, folder: Path, slots: int = SLOTS):
 
     def sketch_all():
         for name, source in sources.items():
-            write_sketch(source, slots, folder / name, CPU)
+            write_sketch(source, slots, folder / name, device=CPU)
         return {name: Sketch(folder / name) for name in sources}
 
     seconds["sketch"], sketches = timed(sketch_all)
@@ -155,11 +160,11 @@ def by_sketch(sources: dict, folder: Path, slots: int = SLOTS):
         found = {}
         for a, b in itertools.combinations(sources, 2):
             parts = tiles(sum(sources[a].widths), sum(sources[b].widths), 1500 * 10**6)
-            found[a, b] = find_candidates(sketches[a], sketches[b], parts, 1, 128, CPU, dtype)
+            found[a, b] = find_candidates(sketches[a], sketches[b], parts, Search(1, 128, CPU, dtype))
         return found
 
     seconds["candidates"], candidates = timed(all_candidates)
-    seconds["re-scoring"], found = timed(lambda: match_by_sketch(sources, sketches, candidates, 1, CPU))
+    seconds["re-scoring"], found = timed(lambda: match_by_sketch(sources, sketches, candidates, 1, device=CPU))
     return found, seconds, candidates, sketches
 
 
@@ -288,7 +293,9 @@ def engines(bench: Bench) -> None:
     bench.keys["sketch_certified_share"] = (report["certified_a"] + report["certified_b"]) / 2
     bench.keys["sketch_largest_error"] = report["largest_error"]
     bench.keys["sketch_candidates_per_neuron"] = report["rescored"] / (2 * size)
-    spent, _ = timed(lambda: rescore({m: Part(s, 16_384) for m, s in sources.items()}, sketches, candidates, CPU))
+    spent, _ = timed(
+        lambda: rescore({m: Part(s, 16_384) for m, s in sources.items()}, sketches, candidates, device=CPU)
+    )
     bench.pair_rate = report["rescored"] * 16_384 / spent
     for neurons in (2048, 4096):
         parts = {model: Part(source, EXACT_UNITS, neurons) for model, source in sources.items()}
@@ -331,7 +338,7 @@ def many_models(bench: Bench) -> None:
     networks = {model: load_model(bench.layout.checkpoint(model), CPU) for model in MANY}
     read, spent, count = {}, {}, {}
     for k in (2, *range(2, len(MANY) + 1)):  # the first warms up
-        sources = {m: ForwardPass(networks[m], tokens[m], 32, "bfloat16", CPU, m) for m in MANY[:k]}
+        sources = {m: forward_pass(networks[m], tokens[m], m) for m in MANY[:k]}
         clock = {"seconds": 0.0, "tokens": 0}
         for source in sources.values():
             source.model.forward = functools.partial(_clocked, type(source.model).forward, source.model, clock)

@@ -43,7 +43,8 @@ def prepared(text, tmp_path, architecture):
 
 def train(family, folder, name="run", settings=SETTINGS):
     out = folder / name / "out"
-    ladder.train("m", family, SIZE, settings, folder / "text", out, folder / name / "work", CPU)
+    job = ladder.TrainingJob("m", family, SIZE, settings, folder / "text", out, folder / name / "work")
+    ladder.train(job, CPU)
     return out
 
 
@@ -99,10 +100,10 @@ def test_seed_and_order_decide_the_weights(prepared):
 
 def test_batches_depend_on_seed_and_step_alone():
     tokens = np.arange(10_000, dtype=np.uint16)
-    first = ladder.batch(tokens, 7, 1, 4, 16)
+    first = ladder.batch(tokens, 7, 1, sequences=4, context=16)
     assert first.shape == (4, 17)
-    assert torch.equal(first, ladder.batch(tokens, 7, 1, 4, 16))
-    assert not torch.equal(first, ladder.batch(tokens, 8, 1, 4, 16))
+    assert torch.equal(first, ladder.batch(tokens, 7, 1, sequences=4, context=16))
+    assert not torch.equal(first, ladder.batch(tokens, 8, 1, sequences=4, context=16))
     assert (first[:, 1:] - first[:, :-1] == 1).all()
 
 

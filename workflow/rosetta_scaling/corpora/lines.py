@@ -61,17 +61,22 @@ def unreadable(path: Path, error: OSError) -> StudyError:
     )
 
 
+def require_text_itself(path: Path, start: bytes) -> None:
+    """Raise StudyError for a file that begins as those that git-lfs leaves behind in place of the text."""
+    if start.startswith(POINTER):
+        raise StudyError(
+            f"corpus: {path} is a git-lfs pointer of {path.stat().st_size} bytes, not the text itself; "
+            "run `git lfs pull` in its repository."
+        )
+
+
 def _format(path: Path) -> str | None:
     """How a file is compressed by name and content alike; None: not at all."""
     with path.open("rb") as file:
         start = file.read(64)
     named = COMPRESSED.get(path.suffix)
     found = next((name for beginning, name in BEGINNINGS.items() if start.startswith(beginning)), None)
-    if start.startswith(POINTER):
-        raise StudyError(
-            f"corpus: {path} is a git-lfs pointer of {path.stat().st_size} bytes, not the text itself; "
-            "run `git lfs pull` in its repository."
-        )
+    require_text_itself(path, start)
     if found == named:
         return named
     if found and found not in COMPRESSED.values():

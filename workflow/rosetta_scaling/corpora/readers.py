@@ -5,14 +5,17 @@ Every reader yields `Original`s: whole, uncut documents.
 
 import codecs
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from rosetta_scaling.corpora.lines import lines, unreadable
+from rosetta_scaling.corpora.lines import lines, require_text_itself, unreadable
 from rosetta_scaling.store.errors import StudyError
+
+log = logging.getLogger(__name__)
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz")
 
@@ -48,11 +51,18 @@ def folder_originals(settings: SimpleNamespace) -> Iterator[Original]:
                 f"corpus: domain {folder!r} is an empty folder in {root}; put text in it, or name the other domains in "
                 "corpus.domains."
             )
+    if records := [name for name, _ in files if str(name).endswith(JSONL_SUFFIXES)]:
+        log.warning(
+            "corpus: %d files of JSON lines in %s (first: %s) are read as plain text, with their braces and quotes; "
+            "set corpus.kind to jsonl if their records are meant",
+            *(len(records), root, records[0]),
+        )
     for name, path in files:
         try:
             text = path.read_bytes()
         except OSError as error:
             raise unreadable(path, error) from error
+        require_text_itself(path, text)
         yield Original(name.parts[0] if len(name.parts) > 1 else "text", str(name), text)
 
 

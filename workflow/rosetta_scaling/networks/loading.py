@@ -1,4 +1,4 @@
-"""Load networks from `save_pretrained` folders, and describe them. No remote code is executed, no pickle is read."""
+"""Load networks from `save_pretrained` folders. No remote code is executed, no pickle is read."""
 
 import copy
 import itertools
@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,14 +15,14 @@ from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.mlps import shape_of
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
+from rosetta_scaling.numerics.seeds import torch_seed
 from rosetta_scaling.store.atomic import atomic
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network, reads_network
 from rosetta_scaling.store.tables import write_json
 
-UNREAD = ("pooler.",)  # heads of encoders that some checkpoints lack and nobody reads
+UNREAD = ("pooler.",)  # heads of encoders that some checkpoints lack, and that are not read
 
 
 @reads_network
@@ -32,11 +33,11 @@ def load_model(
 
     What will be read is checked (see self_check.py). A network that does not fit the GPU, or the memory that `networks`
     allows, is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the accelerate library)
-    says how, when it shall not be chosen.
+    overrides that choice.
     """
     from transformers import AutoConfig
 
-    networks = networks or Networks()
+    networks = networks or Networks.model_validate({})
     files = [Path(file) for file in model_files(folder)]
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
     limit = memory_limit(device, networks) if device_map == "auto" else None
@@ -51,7 +52,7 @@ def load_model(
         max_memory=limit,
         offload_folder=offload.name if offload else None,
     )
-    # transformers fills what is missing with random numbers: here that would be a measurement of noise.
+    # transformers fills missing weights with random numbers; what is measured then would be noise.
     absent = [name for name in sorted(loaded["missing_keys"]) if not name.startswith(UNREAD)]
     absent = [name for name in absent if not _is_calculated(model, name)]
     if absent := absent + sorted(map(str, loaded["mismatched_keys"])):
@@ -70,7 +71,8 @@ def load_model(
 def _is_calculated(model: torch.nn.Module, name: str) -> bool:
     """Whether a weight is a formula, so that checkpoints need not hold it: the sines of Marian's positions."""
     path, _, attribute = name.rpartition(".")
-    module = model.get_submodule(path)
+    network: Any = model
+    module: Any = model.get_submodule(path)
     held = getattr(module, attribute)
     if held.is_meta or held.min() == held.max():  # what is lost may be constant at first, too: gains and biases
         return False
@@ -80,7 +82,7 @@ def _is_calculated(model: torch.nn.Module, name: str) -> bool:
         setattr(fresh, attribute, torch.nn.Parameter(torch.full_like(held, before), requires_grad=False))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(before))
-            model._init_weights(fresh)
+            network._init_weights(fresh)
         if not getattr(fresh, attribute).equal(held):
             return False
     return True
@@ -157,9 +159,10 @@ def untrained_model(
     """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value."""
     from transformers import AutoConfig
 
-    config, dtype = AutoConfig.from_pretrained(folder, trust_remote_code=False), (networks or Networks()).dtype
-    torch.manual_seed(int(digest(seed), 16) % 2**63)
-    # Drawn in float32 whatever they are read in: the draws of another precision would be other ones.
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    dtype = (networks or Networks.model_validate({})).dtype
+    torch.manual_seed(torch_seed(seed))
+    # Always drawn in float32, since another precision would draw other weights.
     model = model_class(config).from_config(config, dtype=torch.float32)
     return model.to(device, getattr(torch, dtype)).eval()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.selectivity import EXAMPLES, JUDGED, JUDGEMENT
@@ -15,7 +16,6 @@ from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, 
 from rosetta_scaling.selectivity.judge.client import ask
 from rosetta_scaling.stages.facts import source_files
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 
@@ -57,7 +57,7 @@ def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device
     scope = layout.scope_of_member(curve, rung, 0)
     units = read_table(layout.units(scope))
     rosetta = read_table(layout.rosetta(curve, rung))[study.judged[0]].to_numpy()
-    rng = np.random.default_rng([study.nulls.seed, int(digest([curve, rung, "judge"]), 16)])
+    rng = np.random.default_rng([study.nulls.seed, seed_from([curve, rung, "judge"])])
     chosen = [rng.permutation(np.flatnonzero(group))[: study.judge.neurons] for group in (rosetta, ~rosetta)]
     neurons = np.sort(np.concatenate(chosen))
     top = study.activations.top_contexts

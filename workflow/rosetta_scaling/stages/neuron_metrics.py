@@ -9,18 +9,18 @@ import torch
 from tokenizers import Tokenizer
 
 from rosetta_scaling.config.study import Study
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.selectivity.contexts import strongest_contexts
 from rosetta_scaling.selectivity.information import document_types, normalised_firing
 from rosetta_scaling.selectivity.input_side import input_metrics
 from rosetta_scaling.selectivity.monosemanticity import context_monoscore, detection
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tensors import read_tensors
 from rosetta_scaling.units.labels import UnitLabels
 
 
 def metrics_of_layers(folder: Path, labels: UnitLabels, study: Study, name: list[str]) -> pd.DataFrame:
     """Metrics of the inputs of all neurons, from the statistics of every layer; columns layer, channel come first."""
-    seed = [study.nulls.seed, int(digest(name), 16)]
+    seed = [study.nulls.seed, seed_from(name)]
     layers = [
         input_metrics(read_tensors(file), labels, study.selectivity.shuffles, [*seed, layer]).assign(layer=layer)
         for layer, file in enumerate(sorted(folder.glob("statistics/layer-*.safetensors")))

@@ -24,7 +24,7 @@ def own_partners(plan: StudyPlan, pair: str, device: torch.device) -> pd.DataFra
     tables = []
     for draw, files in enumerate(pair_facts(plan, pair).sources):
         a, b = (open_source(files, plan.study, device) for _ in "ab")
-        best = match_all(a, b, 3, plan.matching.free_bytes([files.model, files.model]), device)[0]
+        best = match_all(a, b, 3, plan.matching.free_bytes([files.model, files.model]), device=device).a
         r, partner = best_other(best)
         found = np.flatnonzero(partner >= 0)
         mutual = partner[partner[found]] == found
@@ -47,7 +47,7 @@ def best_other(best: Neighbours) -> tuple[np.ndarray, np.ndarray]:
 def null_draw(plan: StudyPlan, pair: str, variant: str, device: torch.device) -> pd.DataFrame:
     k, rows, facts = plan.study.matching.k, plan.study.nulls.rows, pair_facts(plan, pair)
     if rows is None:
-        return partner_table(*best_partners(plan, pair, variant, device).popitem()[1], k)
+        return partner_table(*best_partners(plan, pair, variant, device).final, k)
     a, b = open_pair(facts, variant, device)
     memory = plan.matching.free_bytes(facts.models)
     match = functools.partial(match_all, k=k + 1, memory=memory, device=device)

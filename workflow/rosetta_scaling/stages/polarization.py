@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.selectivity import OF_CURVE
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_table
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def neuron_sets(layout: Layout, curve: str) -> Iterator["NeuronSet"]:
                 mask = np.isin(np.arange(len(table)), neurons)
                 about = {"curve": curve, "point": rung, "model": model, "is_anchor": member == 0}
                 about |= {"neurons": len(table), "set": name}
-                rng = np.random.default_rng([settings.nulls.seed, int(digest([curve, rung, model, name]), 16)])
+                rng = np.random.default_rng([settings.nulls.seed, seed_from([curve, rung, model, name])])
                 sets = placebo_sets(mask, table.layer.to_numpy(), settings.polarization.draws, rng)
                 yield NeuronSet(about, table, mask, sets)
 

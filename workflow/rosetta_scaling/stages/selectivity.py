@@ -39,7 +39,7 @@ def write_selectivity(
     from rosetta_scaling.selectivity.output_side import output_metrics
     from rosetta_scaling.stages.neuron_metrics import context_metrics, known_tokens, metrics_of_layers
     from rosetta_scaling.units.labels import label_units
-    from rosetta_scaling.units.text import load_tokenizer
+    from rosetta_scaling.units.tokenizers import load_tokenizer
 
     layout, study = plan.layout, plan.study
     units = read_table(layout.units(scope))

@@ -39,15 +39,15 @@ def replicate_pair(plan: StudyPlan, pair: str, device: "torch.device", folder: P
 
     facts, settings, k = pair_facts(plan, pair), plan.study.stability, plan.study.matching.k
     seed, neurons_b = plan.study.nulls.seed, facts.neurons[1]
-    halves = [best_partners(plan, pair, half, device).popitem()[1] for half in HALVES]
-    near = read_neighbours(plan.layout.neighbours(*facts.models))[1].popitem()[1]
+    halves = [best_partners(plan, pair, half, device).final for half in HALVES]
+    near = read_neighbours(plan.layout.neighbours(*facts.models))[1].final
     code = pair_codes([near, *halves], neurons_b)
     a, b = open_pair(facts, "real", device)
     groups = document_groups(read_table(facts.units).doc.to_numpy(), seed)
     sums = GroupSums(a, b, pairs_of_codes(code, neurons_b), groups)
     found_on_halves = half_tables(sums, halves, code, k=k, neurons_b=neurons_b)
     write_checked_table(folder / "half.parquet", found_on_halves, REPLICATE)
-    resampled = resample(sums, near, k, settings.bootstrap, [seed, 4])
+    resampled = resample(sums, near, k, settings.bootstrap, seed=[seed, 4])
     write_checked_table(folder / "bootstrap.parquet", resampled, REPLICATE)
     first, second = (partial(sample_neurons, plan, model, plan.sizes.smallest, "subset") for model in facts.models)
     subsets = [(first(draw), second(draw)) for draw in range(settings.subset_draws)]

@@ -5,7 +5,6 @@ Byte positions are those of the UTF-8 text of one passage; a passage is a consec
 """
 
 import logging
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +16,9 @@ from rosetta_scaling.config.units import Units
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.sources import TOKENS, UNITS
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.foreign import explaining, pointer
 from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.units.characters import is_boundary
+from rosetta_scaling.units.tokenizers import load_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -173,10 +172,9 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
     Returns one row per unit: unit, passage, doc, domain, start, end (bytes in the passage), text. The unit at the start
     of a passage holds every model's position 0 and is left out unless `include_first`.
     """
-    ends = None
-    for table in token_tables.values():
-        found = boundaries(table)
-        ends = found if ends is None else np.intersect1d(ends, found, assume_unique=True)
+    ends, *others = [boundaries(table) for table in token_tables.values()]
+    for other in others:
+        ends = np.intersect1d(ends, other, assume_unique=True)
     passage, end = ends // STRIDE, ends % STRIDE
     first = np.append(True, passage[1:] != passage[:-1])[: len(end)]
     start = np.where(first, 0, np.append(0, end)[:-1])
@@ -210,17 +208,6 @@ def unit_of_tokens(tokens: pd.DataFrame, units: pd.DataFrame) -> np.ndarray:
 def _probe_passages(documents_path: str, settings: Units) -> pd.DataFrame:
     documents = read_table(documents_path)
     return cut_passages(documents[documents.split == "probe"], settings.passage_bytes)
-
-
-def load_tokenizer(path: str) -> Tokenizer:
-    with explaining(
-        lambda error: (
-            pointer(Path(path))
-            or f"{path}: not a tokenizer that can be read ({error}); expected a "
-            "tokenizer.json as save_pretrained writes it: write or download it again"
-        )
-    ):
-        return Tokenizer.from_file(str(path))
 
 
 def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out: str) -> None:

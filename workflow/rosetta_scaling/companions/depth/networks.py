@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 from rosetta_scaling.config.companions.depth import DepthSettings
+from rosetta_scaling.numerics.seeds import generator
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.digests import digest
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +55,6 @@ def output(stack: Stack, inputs: torch.Tensor) -> torch.Tensor:
     for up, bias, down in zip(*(weights.unbind() for weights in stack), strict=True):  # forgets what lies between
         state = torch.baddbmm(state, torch.baddbmm(bias, rms_norm(state), up).relu().square(), down)
     return rms_norm(state)
-
-
-def generator(*name: object) -> torch.Generator:
-    """Random numbers that depend on their name alone, drawn on the CPU: the same on every device."""
-    return torch.Generator().manual_seed(int(digest(name), 16) % 2**63)
 
 
 def new_stack(layers: int, networks: int, settings: DepthSettings, random: torch.Generator) -> Stack:
