@@ -140,7 +140,9 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dic
     models, counts = tables["models"], primary(tables["counts"])
     sizes = models["parameters"]
     top = counts.loc[counts["neurons"].idxmax()].to_dict()
-    nulls = ", ".join(f"{null.label} {interval(top, *null.columns, number)}" for null, _ in reversed(drawn_nulls()))
+    nulls = ", ".join(
+        f"{null.label} {interval(top, *null.columns, form=number)}" for null, _ in reversed(drawn_nulls())
+    )
     return [
         f"This study looked for neurons that independently trained networks share, in {len(models)} networks of "
         f"{models['family'].nunique()} families from {number(sizes.min())} to {number(sizes.max())} parameters, "
