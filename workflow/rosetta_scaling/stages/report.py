@@ -1,26 +1,26 @@
-"""Write what a report consists of."""
+"""Write where the numbers of a report come from."""
 
 import datetime
 from pathlib import Path
 
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.report.provenance import _first_start, _steps, environment, hashes
+from rosetta_scaling.report.provenance import environment, first_start, hashes, steps_of_rules
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_json, read_table, write_json
 
 
 def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) -> None:
-    """Everything a reader needs to repeat the study and to check that it is the same."""
+    """Write what a reader needs to repeat the study and to check that the result is the same."""
     corpus = read_json(f"{layout.corpus_dir}/manifest.json")
     scope = layout.scope(*next(iter(layout.pairs.values())))
     units = read_table(layout.units(scope))
-    steps = _steps(benchmarks)
+    steps = steps_of_rules(benchmarks)
     now = datetime.datetime.now(datetime.UTC)
     write_json(
         out,
         {
             "study": layout.study.study,
-            "started": _first_start(benchmarks),
+            "started": first_start(benchmarks),
             "finished": now.isoformat(timespec="seconds"),
             "seconds": sum(step["seconds"] for step in steps),
             "peak_memory_mb": max((step["max_rss_mb"] or 0 for step in steps), default=None),

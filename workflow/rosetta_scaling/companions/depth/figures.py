@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.entry import CompanionFigure
 
 NAMES = {
     "independent": "independent teachers",
@@ -239,10 +240,35 @@ def draw_rosetta(data: pd.DataFrame) -> Figure:
     return figure
 
 
-FIGURES = {
-    "loss": (loss_data, draw_loss),
-    "local": (local_data, draw_local),
-    "angles": (angles_data, draw_angles),
-    "matrices": (matrices_data, draw_matrices),
-    "rosetta": (rosetta_data, draw_rosetta),
-}
+FIGURES = (
+    CompanionFigure(
+        name="loss",
+        tables=("losses", "exponents"),
+        pick=lambda tables, _: loss_data(tables),
+        draw=lambda rows, *_: draw_loss(rows),
+    ),
+    CompanionFigure(
+        name="local",
+        tables=("exponents",),
+        pick=lambda tables, _: local_data(tables),
+        draw=lambda rows, *_: draw_local(rows),
+    ),
+    CompanionFigure(
+        name="angles",
+        tables=("turns", "angles"),
+        pick=lambda tables, _: angles_data(tables),
+        draw=lambda rows, *_: draw_angles(rows),
+    ),
+    CompanionFigure(
+        name="matrices",
+        tables=("layers",),
+        pick=lambda tables, _: matrices_data(tables),
+        draw=lambda rows, *_: draw_matrices(rows),
+    ),
+    CompanionFigure(
+        name="rosetta",
+        tables=("rosetta",),
+        pick=lambda tables, _: rosetta_data(tables),
+        draw=lambda rows, *_: draw_rosetta(rows),
+    ),
+)

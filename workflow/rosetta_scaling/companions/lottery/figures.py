@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.entry import CompanionFigure, Tables
 
 NAMES = {"silu": "SiLU", "relu": "ReLU"}
+FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what the figure of losses draws of the fits
 GUIDE = {"color": "0.2", "lw": 1}
 
 
@@ -25,6 +27,11 @@ def width_axis(axes: Axes, widths: pd.Series) -> None:
     style.log_axis(axes, "x", widths)
     axes.set_xticks(sorted(widths.unique()), [str(width) for width in sorted(widths.unique())])
     axes.set_xlabel("hidden neurons")
+
+
+def losses_data(tables: Tables) -> pd.DataFrame:
+    """The table of losses with the fit of every run."""
+    return tables["losses"].merge(tables["fits"][FITTED])
 
 
 @style.styled()
@@ -117,6 +124,11 @@ def draw_curves(data: pd.DataFrame, constant: float) -> Figure:
     return figure
 
 
+def ensembles_data(tables: Tables) -> pd.DataFrame:
+    """Averages of networks of the better half."""
+    return tables["ensembles"][tables["ensembles"].group == "good half"]
+
+
 @style.styled()
 def draw_ensembles(data: pd.DataFrame) -> Figure:
     """Loss of averages of k networks of the better half, their bias, and networks k times as wide."""
@@ -145,3 +157,31 @@ def draw_ensembles(data: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
+
+
+FIGURES = (
+    CompanionFigure(
+        name="losses",
+        tables=("losses", "fits"),
+        pick=lambda tables, _: losses_data(tables),
+        draw=lambda rows, *_: draw_losses(rows),
+    ),
+    CompanionFigure(
+        name="slopes",
+        tables=("slopes",),
+        pick=lambda tables, _: tables["slopes"],
+        draw=lambda rows, _, settings: draw_slopes(rows, settings.window),
+    ),
+    CompanionFigure(
+        name="curves",
+        tables=("curves",),
+        pick=lambda tables, _: tables["curves"],
+        draw=lambda rows, _, settings: draw_curves(rows, settings.constant),
+    ),
+    CompanionFigure(
+        name="ensembles",
+        tables=("ensembles",),
+        pick=lambda tables, _: ensembles_data(tables),
+        draw=lambda rows, *_: draw_ensembles(rows),
+    ),
+)
