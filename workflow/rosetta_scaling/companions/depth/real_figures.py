@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.entry import CompanionFigure
 from rosetta_scaling.schemas.tables.depth import LANGUAGE
 
 
@@ -88,3 +89,19 @@ def _lines(ax: Axes, rows: pd.DataFrame) -> None:
             look = {"color": style.colour(i), "marker": style.marker(i), "ms": 5, "lw": 1.2}
             look |= {"ls": "--", "mfc": "white"} if kind == "untrained" else {"ls": ":"} if kind == "middle" else {}
             ax.plot(part["layers"], part["value"], label=name if kind == "trained" else None, **look)
+
+
+FIGURES = (
+    CompanionFigure(
+        name="runs",
+        tables=("runs",),
+        pick=lambda tables, _: tables["runs"],
+        draw=lambda rows, *_: draw_runs(rows),
+    ),
+    CompanionFigure(
+        name="language",
+        tables=("language_drawn",),
+        pick=lambda tables, _: tables["language_drawn"],
+        draw=lambda rows, *_: draw_language(rows),
+    ),
+)

@@ -43,13 +43,6 @@ def judge(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> list[dict
 def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
     from rosetta_scaling.companions.depth import figures as depth_figures
     from rosetta_scaling.companions.depth import real_figures as depth_real_figures
+    from rosetta_scaling.report.figures.entry import draw_figures
 
-    drawn = {}
-    for name, (pick, draw_rows) in depth_figures.FIGURES.items():
-        rows = pick(tables)
-        drawn[name] = draw_rows(rows), rows
-    if RUNS in tables:
-        drawn[RUNS] = depth_real_figures.draw_runs(tables[RUNS]), tables[RUNS]
-    if "language_drawn" in tables:  # of a depth ladder of language models, see depth_language.py
-        drawn["language"] = depth_real_figures.draw_language(tables["language_drawn"]), tables["language_drawn"]
-    return drawn
+    return draw_figures([*depth_figures.FIGURES, *depth_real_figures.FIGURES], settings, tables)

@@ -11,8 +11,6 @@ from rosetta_scaling.companions.lottery.activations import activation_table
 from rosetta_scaling.companions.lottery.ensembles import ensemble_table
 from rosetta_scaling.config.companions.lottery import LotterySettings
 
-FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what a figure of losses draws of the fits
-
 
 def run_job(settings: LotterySettings, job: str, device: object, folder: Path) -> None:
     """Train all widths with one activation: for one length, or on the quadratic form."""
@@ -51,21 +49,6 @@ def judge(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> list[di
 
 def draw(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
     from rosetta_scaling.companions.lottery import figures, link_figures
+    from rosetta_scaling.report.figures.entry import draw_figures
 
-    losses = tables["losses"].merge(tables["fits"][FITTED])
-    better = tables["ensembles"][tables["ensembles"].group == "good half"]
-    tickets = tables["tickets"]
-    kept = tickets[tickets.share >= settings.mode_share]
-    best = kept[kept["mode"] == kept.groupby(["activation", "steps"])["mode"].transform("min")]
-    return {
-        "losses": (figures.draw_losses(losses), losses),
-        "slopes": (figures.draw_slopes(tables["slopes"], settings.window), tables["slopes"]),
-        "curves": (figures.draw_curves(tables["curves"], settings.constant), tables["curves"]),
-        "ensembles": (figures.draw_ensembles(better), better),
-        "modes": (link_figures.draw_modes(tickets, settings.mode_share), tickets),
-        "tickets": (link_figures.draw_tickets(best), best),
-        "neurons": (link_figures.draw_neurons(tables["neurons"]), tables["neurons"]),
-        "pairs": (link_figures.draw_shares(tables["pairs"], "share of neurons in pairs"), tables["pairs"]),
-        "matches": (link_figures.draw_shares(tables["matches"], "share of neurons shared"), tables["matches"]),
-        "activations": (link_figures.draw_activations(tables["activations"]), tables["activations"]),
-    }
+    return draw_figures([*figures.FIGURES, *link_figures.FIGURES], settings, tables)

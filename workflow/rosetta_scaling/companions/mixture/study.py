@@ -48,5 +48,6 @@ def judge(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> list[di
 
 def draw(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
     from rosetta_scaling.companions.mixture import figures as mixture_figures
+    from rosetta_scaling.report.figures.entry import draw_figures
 
-    return {name: (draw(tables, settings), tables[data]) for name, (draw, data) in mixture_figures.FIGURES.items()}
+    return draw_figures(mixture_figures.FIGURES, settings, tables)
