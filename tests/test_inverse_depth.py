@@ -135,7 +135,7 @@ def test_training_imitates_and_every_student_has_its_own_teacher():
     teachers, pool = new_teachers("independent", settings), draw_inputs(1024, settings, "pool")
     targets = output(teachers, pool)
     before = new_students("independent", 4, teachers, settings)
-    after = imitate(before, pool, targets, 300, settings, "test")
+    after = imitate(before, pool, targets, 300, settings=settings, name="test")
     fresh = draw_inputs(512, settings, "fresh")
     answers, made = output(teachers, fresh), output(after, fresh)
     loss = (made[:, None] - answers[None]).square().mean((2, 3))  # (students, teachers)
@@ -149,7 +149,7 @@ def test_training_imitates_and_every_student_has_its_own_teacher():
 def test_training_depends_on_its_name_and_seed_alone():
     teachers, pool = new_teachers("tied", TINY), draw_inputs(256, TINY, "pool")
     students, targets = new_students("tied", 2, teachers, TINY), output(teachers, pool)
-    one, again, other = (imitate(students, pool, targets, 5, TINY, name) for name in ("a", "a", "b"))
+    one, again, other = (imitate(students, pool, targets, 5, settings=TINY, name=name) for name in ("a", "a", "b"))
     assert all(x.equal(y) for x, y in zip(one, again, strict=True))
     assert not one.down.equal(other.down)
 

@@ -1,7 +1,7 @@
 """A ladder of language models of equal width and different depth: its angles, its loss, and its matrices of layers.
 
-Reads tables of the study: models (models.csv), angles (depth_angles.language_angles) and matches (matches.parquet, or a
-null's table after depth_rosetta.add_layers), and needs no matching of its own.
+It reads tables of the study: models (models.csv), angles (angles.language_angles) and matches (matches.parquet, or the
+table of a null after rosetta.add_layers). It matches nothing itself.
 """
 
 import numpy as np
@@ -14,7 +14,10 @@ from rosetta_scaling.power_laws.estimators import fit_power_law
 
 PAIR_COLUMNS = ["model_a", "model_b", "layers", "kind"]
 PAIR_COLUMNS += [f"{middle}{key}" for middle in ("", "middle_") for key in ALIGNMENT]
-LOSS_FORMS = {"1 / depth": np.reciprocal, "ln depth": np.log}  # straight lines in these: two numbers each
+LOSS_FORMS = {
+    "1 / depth": np.reciprocal,
+    "ln depth": np.log,
+}  # the loss is linear in these
 
 
 def middle_angles(angles: pd.DataFrame) -> pd.DataFrame:
@@ -68,11 +71,11 @@ def loss_table(models: pd.DataFrame) -> pd.DataFrame:
 def pair_alignment(matches: pd.DataFrame, layers: int, settings: DepthSettings) -> dict[str, float]:
     """How diagonal the matrix of layers of two models of equal depth is: of all matches, and of those in the middle.
 
-    `matches` are rows of a table of partners that count (see depth_rosetta.layer_matrix). Keys: those of
-    depth_rosetta.alignment, and the same with prefix middle_ of matches of which neither side is in a first or a last
+    `matches` are rows of a table of partners that count (see rosetta.layer_matrix). Keys: those of
+    rosetta.alignment, and the same with prefix middle_ of matches of which neither side is in a first or a last
     layer, where shared tokens alone align networks.
     """
     middle = matches[matches[["layer_a", "layer_b"]].isin(range(1, layers - 1)).all(axis=1)]
-    how = {"shuffles": settings.shuffles, "confidence": settings.confidence, "seed": [settings.seed, layers]}
-    found = alignment(matches, layers, layers, **how)
-    return found | {f"middle_{key}": value for key, value in alignment(middle, layers, layers, **how).items()}
+    how = (settings.shuffles, settings.confidence, [settings.seed, layers])
+    found = alignment(matches, layers, layers, *how)
+    return found | {f"middle_{key}": value for key, value in alignment(middle, layers, layers, *how).items()}

@@ -78,7 +78,7 @@ def kappa(layer_a: np.ndarray, layers_a: int, layer_b: np.ndarray, layers_b: int
 
 
 def alignment(
-    matches: pd.DataFrame, layers_a: int, layers_b: int, shuffles: int, confidence: float, seed: object
+    matches: pd.DataFrame, layers_a: int, layers_b: int, shuffles: int, confidence: float, seed: int | list[int]
 ) -> dict[str, float]:
     """How diagonal a matrix of matches is (see kappa), beside its null: partners dealt anew among the matches.
 

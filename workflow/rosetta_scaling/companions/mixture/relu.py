@@ -4,7 +4,8 @@ Feature j of task k is the function g(w_kj . x) = (relu(w_kj . x) - mean) / devi
 orthonormal w_kj that are the same for all networks and are not along axes, which Adam would favour. The network has
 neurons relu(u_i . x), one linear output per feature and the best constant for each, which is why only covariances
 matter. The covariance of two neurons at an angle theta is |u| |v| (sin theta + (pi - theta) cos theta - 1) / (2 pi)
-(Cho and Saul 2009), so that the population loss and its gradient are exact and no data have to be drawn.
+(Cho and Saul 2009), so the population loss and its gradient are exact and no data are drawn. Adam is written out: its
+epsilon is not bias-corrected, as torch.optim.Adam would do, so using that would change every result.
 """
 
 import logging
@@ -53,6 +54,7 @@ class Targets:
 
     @classmethod
     def of(cls, mixture: Mixture, inputs: int, seed: int, device: torch.device | str = "cpu") -> "Targets":
+        """The features of a mixture along random orthonormal directions."""
         generator = torch.Generator().manual_seed(seed)
         square = torch.randn(inputs, inputs, generator=generator, dtype=torch.float64)
         spectrum = torch.from_numpy(mixture.spectra).flatten()
@@ -84,7 +86,7 @@ def loss_and_gradient(networks: Networks, targets: Targets) -> tuple[torch.Tenso
 
 
 def train(networks: Networks, targets: Targets, settings: Relu) -> Networks:
-    """The same networks after Adam on the population loss; the rate is constant at first and falls to zero."""
+    """The networks after Adam on the population loss; the rate is constant at first, then falls to zero."""
     weights = [networks.encoder.clone(), networks.decoder.clone()]
     first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
     report = Reporter(log, f"width {weights[0].shape[1]}", settings.steps)

@@ -13,8 +13,10 @@ from rosetta_scaling.companions.mixture.networks import (
 from rosetta_scaling.config.companions.mixture import SMALLEST, MixtureSettings
 from rosetta_scaling.power_laws.estimators import fit_power_law, ols
 
-TABLES = ("optimum", "losses", "retention", "injection", "gaps", "trends")
-TABLES += ("relu", "allocation", "rosetta", "counts", "critical", "law", "exponents")
+TABLES = (
+    *("optimum", "losses", "retention", "injection", "gaps", "trends"),
+    *("relu", "allocation", "rosetta", "counts", "critical", "law", "exponents"),
+)
 
 
 def make_tables(settings: MixtureSettings, steps: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -98,7 +100,7 @@ def with_optimum(table: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame
 
 
 def injection_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Means of mixture_retention.injection, with the columns of with_chance, by width and gap."""
+    """Means of retention.injection, with the columns of with_chance, by width and gap."""
     columns = ["loss", "before", "after", "swing", "cosine", "spread", "beyond_chance", "at_injection"]
     table = summarise(with_chance(injection, settings), ["width", "gap"], columns, settings)
     return with_chance(table, settings)
@@ -144,7 +146,7 @@ def trends_table(retention: pd.DataFrame, injection: pd.DataFrame, settings: Mix
 def relu_table(allocation: pd.DataFrame, rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
     """One row per width of networks with ReLU, as optimum_table: width, optimum, loss, excess, useful, frequent, tied.
 
-    useful and frequent are those of mixture_rosetta.rosetta_table; their replicates are sets, those of losses networks.
+    useful and frequent are those of rosetta.rosetta_table; their replicates are sets, those of losses networks.
     """
     mixture, rows = Mixture.of(settings.tasks), []
     weighed = allocation.assign(loss=mixture.frequencies[allocation.task - 1] * allocation.loss)
@@ -158,13 +160,13 @@ def relu_table(allocation: pd.DataFrame, rosetta: pd.DataFrame, settings: Mixtur
 
 
 def allocation_table(allocation: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Means of mixture_rosetta.allocation_table by width and task, beside the optimum (see with_optimum)."""
+    """Means of rosetta.allocation_table by width and task, beside the optimum (see with_optimum)."""
     table = summarise(allocation, ["width", "task"], ["loss", "neurons", "purity"], settings)
     return with_optimum(table, settings)
 
 
 def rosetta_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Means over sets of mixture_rosetta.rosetta_table by width, kind and task.
+    """Means over sets of rosetta.rosetta_table by width, kind and task.
 
     recovered and rosetta have intervals. `together` is the share that is Rosetta among all networks at once, and
     `predicted` the share of the task's features that the optimal network has.

@@ -16,7 +16,7 @@ from rosetta_scaling.store.progress import Reporter
 
 log = logging.getLogger(__name__)
 
-POPULATION, RETENTION, INJECTION = 1, 2, 3  # so that no two steps share random numbers
+POPULATION, RETENTION, INJECTION = 1, 2, 3  # so that no two experiments share random numbers
 
 
 def population(settings: MixtureSettings, device: torch.device | str = "cpu") -> pd.DataFrame:
@@ -29,8 +29,8 @@ def population(settings: MixtureSettings, device: torch.device | str = "cpu") ->
     targets = linear.Targets.of(mixture, settings.tasks.inputs, device=device)
     report, rows = Reporter(log, "population loss", len(asked.widths)), []
     for done, width in enumerate(asked.widths, 1):
-        networks = _start(settings, POPULATION, width, asked.seeds, targets)
-        linear.train_population(networks, targets, mixture.frequencies, asked.steps, asked.learning_rate)
+        networks = _start(settings, targets, POPULATION, width=width, seeds=asked.seeds)
+        linear.train_population(networks, targets, mixture.frequencies, steps=asked.steps, rate=asked.learning_rate)
         losses, energies = linear.population_losses(networks, targets), linear.energy(networks, targets)
         shape = (asked.seeds, *mixture.spectra.shape)
         index = pd.MultiIndex.from_product([range(n) for n in shape], names=["seed", "task", "feature"])
@@ -58,8 +58,9 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     frequencies, only_rare = common.frequencies, np.eye(tasks.count)[rare]
     report, rows = Reporter(log, "retention", len(asked.widths)), []
     for done, width in enumerate(asked.widths, 1):
-        networks = _start(settings, RETENTION, width, asked.seeds, targets)
+        networks = _start(settings, targets, RETENTION, width=width, seeds=asked.seeds)
         generator = torch.Generator(device).manual_seed(seed_of(settings.seed, RETENTION, width))
+        descent = linear.Descent(asked.batch, asked.learning_rate, generator)
         phases = {
             "common": (frequencies, asked.common),
             "burst": (only_rare, asked.burst),
@@ -67,7 +68,7 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
             "end": (frequencies, asked.again - asked.probe),
         }
         for moment, (drawn, steps) in phases.items():
-            linear.train_batches(networks, targets, drawn, steps, asked.learning_rate, asked.batch, generator)
+            linear.train_batches(networks, targets, drawn, steps=steps, descent=descent)
             if moment != "common":
                 seen = _kept(networks, targets, frequencies, only_rare)
                 rows.append(pd.DataFrame({"width": width, "seed": range(asked.seeds), "moment": moment} | seen))
@@ -75,7 +76,10 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     return pd.concat(rows, ignore_index=True)
 
 
-def _kept(networks: linear.Networks, targets: linear.Targets, frequencies, only_rare) -> dict:
+def _kept(
+    networks: linear.Networks, targets: linear.Targets, frequencies: np.ndarray, only_rare: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The measured columns of `retention`, one value per network."""
     losses = linear.population_losses(networks, targets)
     spectrum = targets.maps.square().sum(1).double() * targets.weights(only_rare)
     gradient, _ = linear.population_gradients(networks, targets, targets.weights(frequencies))
@@ -110,7 +114,7 @@ def injection(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     examples = periods // asked.every
     report, rows = Reporter(log, "injection", len(asked.widths)), []
     for done, width in enumerate(asked.widths, 1):
-        networks = _start(settings, INJECTION, width, asked.seeds, targets)
+        networks = _start(settings, targets, INJECTION, width=width, seeds=asked.seeds)
         networks = linear.Networks(*(w.repeat(len(asked.gaps), 1, 1) for w in (networks.encoder, networks.decoder)))
         generator = torch.Generator(device).manual_seed(seed_of(settings.seed, INJECTION, width))
         seen = {name: Running(len(periods), device) for name in MEASURED}
@@ -152,11 +156,13 @@ class Running:
         self.count = torch.zeros_like(self.total)
 
     def add(self, values: torch.Tensor, counts: torch.Tensor | None = None) -> None:
+        """Add values (networks,), only of those networks for which the moment counts (bool); null counts all."""
         counts = torch.ones_like(self.count) if counts is None else counts.double()
         self.total += values.double() * counts
         self.count += counts
 
     def mean(self) -> torch.Tensor:
+        """Means (networks,) of what was added; NaN where nothing counted."""
         return self.total / self.count
 
 
@@ -164,7 +170,8 @@ def _cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cosine_similarity(a.flatten(1).double(), b.flatten(1).double(), dim=1)
 
 
-def _start(settings: MixtureSettings, step: int, width: int, seeds: int, targets: linear.Targets) -> linear.Networks:
+def _start(settings: MixtureSettings, targets: linear.Targets, step: int, *, width: int, seeds: int) -> linear.Networks:
     """Small weights, so that features are learned one after the other rather than all a little."""
-    shape = targets.maps.shape
-    return linear.initial(width, seeds, *shape, 0.1, (settings.seed, step)).to(targets.maps)
+    features, inputs = targets.maps.shape
+    seed = (settings.seed, step)
+    return linear.initial(width, seeds, features, inputs, deviation=0.1, seed=seed).to(targets.maps)

@@ -1,10 +1,11 @@
-"""Which features of the mixture are Rosetta: neurons for them are matched in every network of a set, beside the nulls.
+"""Which features of the mixture are Rosetta: their neurons are matched in every network of a set. Nulls are included.
 
-The correlations are exact (see mixture_relu.py), so there are no probe inputs to choose. For these neurons r rises with
+The correlations are exact (see relu.py), so there are no probe inputs to choose. For these neurons r rises with
 the cosine of the angle between their weights: matching activations and matching weights come to the same.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,8 +16,8 @@ from rosetta_scaling.companions.mixture.relu import Targets, allocation, correla
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.matching.neighbours import best_in_rows
 
-RELU, WORLD, ROTATION = 4, 5, 6  # so that no two steps share random numbers
-SPARE = 0.1  # a neuron that is worth less than this share of the least useful feature is spare
+RELU, WORLD, ROTATION = 4, 5, 6  # so that no two uses share random numbers
+SPARE = 0.1  # a neuron that contributes less than this share of the least useful feature is spare
 
 
 def targets_of(settings: MixtureSettings, device: torch.device | str = "cpu") -> Targets:
@@ -25,13 +26,14 @@ def targets_of(settings: MixtureSettings, device: torch.device | str = "cpu") ->
 
 
 def untrained(settings: MixtureSettings, width: int, targets: Targets) -> Networks:
-    """All networks of a width as they start."""
-    count, shape = settings.relu.sets * settings.relu.seeds, targets.directions.shape
-    return initial(width, count, *shape, 1.0, (settings.seed, RELU)).to(targets.directions)
+    """All networks of a width before training."""
+    count, (features, inputs) = settings.relu.sets * settings.relu.seeds, targets.directions.shape
+    seed = (settings.seed, RELU)
+    return initial(width, count, features, inputs, deviation=1.0, seed=seed).to(targets.directions)
 
 
 def trained(settings: MixtureSettings, width: int, device: torch.device | str = "cpu") -> Networks:
-    """The same after training."""
+    """All networks of a width after training."""
     targets = targets_of(settings, device)
     return train(untrained(settings, width, targets), targets, settings.relu)
 
@@ -143,7 +145,8 @@ def _of_set(settings: MixtureSettings, width: int, shared: torch.Tensor, found: 
     has = (found[:, :, None] == features).any(1)  # (networks, features)
     is_rosetta = ((found[:, :, None] == features) & shared[:, :, None]).any(1)
     by_task = {"recovered": has, "rosetta": is_rosetta}
-    values = {name: of.double().mean(0).view(mixture.spectra.shape).mean(1).numpy() for name, of in by_task.items()}
+    values: dict[str, Any] = {}
+    values |= {name: of.double().mean(0).view(mixture.spectra.shape).mean(1).numpy() for name, of in by_task.items()}
     some = has[has.any(1)]
     for name, kept in (("useful", mixture.kept(width)), ("frequent", mixture.kept_by_frequency(width))):
         values[name] = ((some & torch.from_numpy(kept).flatten()).sum(1) / some.sum(1)).mean().item()
