@@ -4,14 +4,9 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.companions.mixture.intervals import bootstrap, by_width, crossing, rank_correlation, summarise
-from rosetta_scaling.companions.mixture.networks import (
-    Mixture,
-    compute_optimal_excess,
-    endless_exponent,
-    endless_optimum,
-)
-from rosetta_scaling.config.companions.mixture import SMALLEST, MixtureSettings
-from rosetta_scaling.power_laws.estimators import fit_power_law, ols
+from rosetta_scaling.companions.mixture.laws import exponents_table, law_table
+from rosetta_scaling.companions.mixture.networks import Mixture
+from rosetta_scaling.config.companions.mixture import MixtureSettings
 
 TABLES = (
     *("optimum", "losses", "retention", "injection", "gaps", "trends"),
@@ -216,45 +211,4 @@ def critical_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataF
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
         row |= dict(zip(("ratio", "ratio_low", "ratio_high"), found / predicted, strict=True))
         rows.append(row)
-    return pd.DataFrame(rows)
-
-
-# -- laws --------------------------------------------------------------------------------------------------------------
-
-
-def law_table(settings: MixtureSettings) -> pd.DataFrame:
-    """L* of endless mixtures, and the loss that two laws of scaling leave above L0: law, a, b, width, loss."""
-    asked, rows = settings.law, []
-    for width in np.geomspace(*asked.window, asked.points):
-        for a, b in asked.exponents:
-            kept, loss = endless_optimum(width, a, b)
-            rows.append({"law": "mixture", "a": a, "b": b, "width": kept, "loss": loss})
-        both = {"endless data": width**-asked.alpha}
-        both["compute-optimal"] = compute_optimal_excess(np.array([width]), asked.alpha, asked.beta)[0]
-        rows += [
-            {"law": law, "a": asked.alpha, "b": asked.beta, "width": width, "loss": loss} for law, loss in both.items()
-        ]
-    return pd.DataFrame(rows).sort_values(["law", "a", "b", "width"], ignore_index=True)
-
-
-def exponents_table(counts: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Fitted exponents (see estimators.py): of, a, b, exponent, low, high, expected, points.
-
-    `of` is a law of law_table, whose exponents are those of the fall, or the count of Rosetta neurons at widths up to
-    the number of features (growing) and from it on (spare).
-    """
-    rows = []
-    for (law, a, b), part in law_table(settings).groupby(["law", "a", "b"]):
-        fit = fit_power_law(part.width, part.loss, settings.confidence)
-        expected = endless_exponent(a, b) if law == "mixture" else a
-        found = {"exponent": -fit["alpha"], "low": -fit["high"], "high": -fit["low"]}
-        rows.append({"of": law, "a": a, "b": b} | found | {"expected": expected, "points": len(part)})
-    own, total = counts[counts.kind == "trained"], settings.tasks.total
-    for of, part, expected in (("growing", own[own.width <= total], 1.0), ("spare", own[own.width >= total], 0.0)):
-        positive = part[part.neurons > 0]
-        fit = dict.fromkeys(("alpha", "low", "high"), np.nan)
-        if len(positive) >= SMALLEST:
-            fit = ols(positive.width, positive.neurons, settings.confidence)
-        found = {"exponent": fit["alpha"], "low": fit["low"], "high": fit["high"]}
-        rows.append({"of": of, "a": np.nan, "b": np.nan} | found | {"expected": expected, "points": len(positive)})
     return pd.DataFrame(rows)
