@@ -1,4 +1,4 @@
-"""Figures and page of a companion study: claims with caveats, figures, tables, the protocol, where it comes from."""
+"""Figures and page of a companion study: claims with caveats, figures, tables, protocol and provenance."""
 
 import datetime
 import os
@@ -20,7 +20,7 @@ from rosetta_scaling.report.tables import cells, files_cells, pairs, words_of_co
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import write_json
 
-SHOWN_ROWS = 60  # of a table; longer ones are only linked
+SHOWN_ROWS = 60  # longer tables are only linked
 
 
 def write_companion(layout: Layout, name: str) -> None:
@@ -66,7 +66,7 @@ def write_companion(layout: Layout, name: str) -> None:
 
 
 def every_cell(table: pd.DataFrame) -> dict:
-    """A table as it is, numbers with three digits."""
+    """All cells of a table, numbers with three digits."""
 
     def column(name: str):
         if not is_numeric_dtype(table[name]) or is_bool_dtype(table[name]):
@@ -77,7 +77,7 @@ def every_cell(table: pd.DataFrame) -> dict:
 
 
 def protocol_cells(settings: Section) -> dict:
-    """Every setting of a study, what it is and why."""
+    """Every setting of a study with its value and its meaning."""
     rows = []
     for key, _, _, meaning in documentation(type(settings)):
         value = settings

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
-FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what a figure of losses draws of the fits
+FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # columns of the fits that the figure of losses draws
 
 
 def run_job(settings: LotterySettings, job: str, device: "torch.device", folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scaling laws in closed form beside the counts of the study: losses against width, and fitted exponents."""
+"""Scaling laws: losses as a function of width in closed form, and exponents fitted to these and to counts."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from rosetta_scaling.power_laws.estimators import fit_power_law, ols
 
 
 def law_table(settings: MixtureSettings) -> pd.DataFrame:
-    """L* of endless mixtures, and the loss that two laws of scaling leave above L0: law, a, b, width, loss."""
+    """L* of infinite mixtures, and the loss above L0 by two scaling laws: law, a, b, width, loss."""
     asked, rows = settings.law, []
     for width in np.geomspace(*asked.window, asked.points):
         for a, b in asked.exponents:
@@ -28,10 +28,10 @@ def law_table(settings: MixtureSettings) -> pd.DataFrame:
 
 
 def exponents_table(counts: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Fitted exponents (see estimators.py): of, a, b, exponent, low, high, expected, points.
+    """Fitted exponents (see power_laws/estimators.py): of, a, b, exponent, low, high, expected, points.
 
-    `of` is a law of law_table, whose exponents are those of the fall, or the count of Rosetta neurons at widths up to
-    the number of features (growing) and from it on (spare).
+    `of` is a law of law_table, with the exponent by which the loss falls, or the count of Rosetta neurons at widths up
+    to the number of features (growing) or from that number on (spare).
     """
     rows = []
     for (law, a, b), part in law_table(settings).groupby(["law", "a", "b"]):

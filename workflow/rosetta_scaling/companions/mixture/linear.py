@@ -73,18 +73,18 @@ def initial(width: int, count: int, features: int, inputs: int, *, deviation: fl
 
 
 def population_gradients(networks: Networks, targets: Targets, weights: torch.Tensor) -> Gradients:
-    """Gradients by encoder and decoder of sum_i weights_i |row i of D U - maps|^2, the loss over endless data."""
+    """Gradients by encoder and decoder of sum_i weights_i |row i of D U - maps|^2, the loss over infinite data."""
     residual = weights[:, None] * (networks.decoder @ networks.encoder - targets.maps)
     return 2 * networks.decoder.mT @ residual, 2 * residual @ networks.encoder.mT
 
 
 def population_losses(networks: Networks, targets: Targets) -> torch.Tensor:
-    """Loss of every feature's output (networks, features) over endless data."""
+    """Loss of every feature's output (networks, features) over infinite data."""
     return (networks.decoder @ networks.encoder - targets.maps).square().sum(2)
 
 
 def batch_gradients(networks: Networks, targets: Targets, x: torch.Tensor, asked: torch.Tensor) -> Gradients:
-    """Gradients over a batch of inputs x (networks, batch, inputs), each from the task `asked` (networks, batch)."""
+    """Gradients over a batch of inputs x (networks, batch, inputs), of the task `asked` (networks, batch) of each."""
     hidden = x @ networks.encoder.mT
     error = hidden @ networks.decoder.mT - x @ targets.maps.T
     error *= targets.task == asked[:, :, None]
@@ -95,7 +95,7 @@ def batch_gradients(networks: Networks, targets: Targets, x: torch.Tensor, asked
 def energy(networks: Networks, targets: Targets) -> torch.Tensor:
     """|P_U b|^2 (networks, features): how much of every feature lies in the span of the encoder."""
     basis = torch.linalg.svd(networks.encoder.double(), full_matrices=False)
-    spanned = basis.S / basis.S[:, :1] > 1e-6  # neurons may be parallel
+    spanned = basis.S / basis.S[:, :1] > 1e-6  # parallel neurons span fewer dimensions
     directions = torch.nn.functional.normalize(targets.maps.double(), dim=1)
     return ((basis.Vh @ directions.T).square() * spanned[:, :, None]).sum(1)
 

@@ -104,9 +104,9 @@ def train(networks: Networks, targets: Targets, settings: Relu) -> Networks:
 
 
 def ablation(networks: Networks, targets: Targets) -> torch.Tensor:
-    """By how much the loss of every feature's output grows without a neuron: (networks, width, features).
+    """Increase of the loss of every feature's output when a neuron is removed: (networks, width, features).
 
-    All other weights stay as they are, but for the constants of the outputs.
+    All other weights stay as they are, except the constants of the outputs.
     """
     u, d = networks.encoder, networks.decoder
     inner, *_ = covariance(u, u)
@@ -116,9 +116,9 @@ def ablation(networks: Networks, targets: Targets) -> torch.Tensor:
 
 
 def allocation(networks: Networks, targets: Targets, tasks: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is lost without a neuron, (networks, width), and the shares of it by task, (networks, width, tasks).
+    """Loss that the removal of a neuron causes, (networks, width), and its shares by task, (networks, width, tasks).
 
-    Losses are weighed by frequency, so that the first is in the units of utilities. Shares of spare neurons are 0.
+    Losses are weighted by frequency, so they are in units of utilities. Shares of spare neurons are 0.
     """
     lost = targets.frequencies * ablation(networks, targets)
     by_task = lost.unflatten(2, (tasks, -1)).sum(3).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Tables of the companion study of mixtures: means with bootstrap intervals over seeds, beside the closed forms."""
+"""Tables of the companion study of mixtures: means with bootstrap intervals over seeds, and the closed forms."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ TABLES = (
 
 
 def make_tables(settings: MixtureSettings, steps: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Every one of TABLES from what the jobs wrote: population, retention, injection, allocation, rosetta."""
+    """All of TABLES, from the tables of the jobs: population, retention, injection, allocation, rosetta."""
     injection = injection_table(steps["injection"], settings)
     rosetta = rosetta_table(steps["rosetta"], settings)
     counts = counts_table(steps["rosetta"], settings)
@@ -46,14 +46,14 @@ def optimum_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.Dat
     """One row per width of linear networks trained on the population loss.
 
         width, optimum       L*(N)
-        loss                 that was reached
-        excess               loss less optimum, as a share of the optimum (of the least utility where that is 0)
-        kept_utility         mean energy in the span of the features that have the largest utilities
-        kept_frequency       the same of the features of the most frequent tasks, as many
+        loss                 after training
+        excess               loss minus optimum, as a share of the optimum (of the smallest utility where that is 0)
+        kept_utility         mean energy, in the span of the encoder, of the features with the largest utilities
+        kept_frequency       the same for as many features of the most frequent tasks
         gap                  see Mixture.gap
-        told_apart           whether these are different features, and utilities no tie
+        told_apart           whether these are different features and their utilities are no tie
 
-    loss, excess and the kept ones have intervals.
+    loss, excess, kept_utility and kept_frequency have intervals.
     """
     mixture = Mixture.of(settings.tasks)
     frequency = mixture.frequencies[population.task - 1]
@@ -72,7 +72,7 @@ def optimum_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.Dat
 
 
 def with_excess(loss: float, width: int, mixture: Mixture) -> dict[str, float]:
-    """A loss, and by what share it exceeds the optimum (of the least utility where the optimum is 0)."""
+    """A loss, and its excess over the optimum as a share of it (of the smallest utility where the optimum is 0)."""
     optimum = mixture.optimum(width)
     unit = optimum if width < mixture.spectra.size else mixture.utilities.min()
     return {"loss": loss, "excess": (loss - optimum) / unit}
@@ -85,7 +85,7 @@ def losses_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.Data
 
 
 def with_optimum(table: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """The table with columns optimum, ell_k of the optimal network, and kept, the features of the task that it has."""
+    """The table with columns optimum, ell_k of the optimal network, and kept, its number of features of the task."""
     mixture = Mixture.of(settings.tasks)
     pairs = list(zip(table.width, table.task - 1, strict=True))
     return table.assign(
@@ -104,9 +104,9 @@ def injection_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.Da
 def with_chance(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
     """The table with the columns
 
-    swing          loss before an injection less after
+    swing          loss before minus loss after an injection
     chance         root mean square cosine of the rare task's gradient by the encoder with random directions
-    beyond_chance  spread over chance
+    beyond_chance  spread divided by chance
     """
     chance = (injection.width * settings.tasks.inputs) ** -0.5
     swing = injection.before - injection.after
@@ -114,7 +114,7 @@ def with_chance(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFr
 
 
 def gaps_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Rare loss at the largest gap less that at the smallest, from the same start: width, effect, interval."""
+    """Rare loss at the largest gap minus that at the smallest, from the same start: width, effect, interval."""
     gaps = settings.injection.gaps
     loss = injection.pivot_table(values="loss", index=["width", "seed"], columns="gap")
     effect = (loss[max(gaps)] - loss[min(gaps)]).rename("effect").reset_index()
@@ -141,7 +141,7 @@ def trends_table(retention: pd.DataFrame, injection: pd.DataFrame, settings: Mix
 def relu_table(allocation: pd.DataFrame, rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
     """One row per width of networks with ReLU, as optimum_table: width, optimum, loss, excess, useful, frequent, tied.
 
-    useful and frequent are those of rosetta.rosetta_table; their replicates are sets, those of losses networks.
+    useful and frequent come from rosetta.rosetta_table. Their replicates are sets; those of losses are networks.
     """
     mixture, rows = Mixture.of(settings.tasks), []
     weighed = allocation.assign(loss=mixture.frequencies[allocation.task - 1] * allocation.loss)
@@ -155,7 +155,7 @@ def relu_table(allocation: pd.DataFrame, rosetta: pd.DataFrame, settings: Mixtur
 
 
 def allocation_table(allocation: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Means of rosetta.allocation_table by width and task, beside the optimum (see with_optimum)."""
+    """Means of rosetta.allocation_table by width and task, with the optimum (see with_optimum)."""
     table = summarise(allocation, ["width", "task"], ["loss", "neurons", "purity"], settings)
     return with_optimum(table, settings)
 
@@ -163,8 +163,8 @@ def allocation_table(allocation: pd.DataFrame, settings: MixtureSettings) -> pd.
 def rosetta_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
     """Means over sets of rosetta.rosetta_table by width, kind and task.
 
-    recovered and rosetta have intervals. `together` is the share that is Rosetta among all networks at once, and
-    `predicted` the share of the task's features that the optimal network has.
+    recovered and rosetta have intervals. `together` is the share of features that are Rosetta among all networks at
+    once, `predicted` the share of the task's features that the optimal network has.
     """
     keys = ["width", "kind", "task"]
     table = summarise(sets_of(rosetta, settings), keys, ["recovered", "rosetta"], settings)
@@ -185,14 +185,14 @@ def counts_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFra
 
 
 def critical_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Critical widths of every task, predicted and found.
+    """Critical widths of every task, predicted and measured.
 
         task, frequency, decay
-        first, whole     smallest width with the first feature, and with all of them, in closed form
+        first, whole     smallest width that keeps the first feature, and all features, in closed form
         predicted        width at which half of its features are kept, between the widths of the study (see crossing)
-        recovered        the same of features that networks have neurons for, mean over networks
-        rosetta          the same of features that are Rosetta
-        ratio            rosetta over predicted
+        recovered        the same for features for which networks have neurons, mean over networks
+        rosetta          the same for features that are Rosetta
+        ratio            rosetta divided by predicted
 
     recovered, rosetta and ratio have intervals over sets.
     """

@@ -1,4 +1,4 @@
-"""What linear networks keep of a rare task: population optimum, retention after a burst, injection at one frequency.
+"""What linear networks keep of a rare task: at the population optimum, after a burst, and with regular injections.
 
 Every function returns a table with one row per width and replicate (and gap, or feature); see its docstring.
 """
@@ -46,9 +46,9 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     """Common tasks, then a burst of the rare one, then common tasks again: one row per width, seed and moment.
 
     width, seed, moment  burst (at its end), probe (a few steps later), end
-    rare_loss            of the rare task with its decoder as the burst left it; 1: as if never learned
+    rare_loss            of the rare task with the decoder from the end of the burst; 1 if nothing is learned
     common_loss          of the common tasks
-    energy               of the rare task's features in the span, mean weighed by its spectrum
+    energy               of the rare task's features in the span of the encoder, mean weighted by its spectrum
     gradient             norm of the gradient of the common loss by the encoder
     """
     asked, tasks = settings.retention, settings.tasks
@@ -93,16 +93,16 @@ def _kept(
 
 
 def injection(settings: MixtureSettings, device: torch.device | str = "cpu") -> pd.DataFrame:
-    """Examples of the rare task one at a time, or saved up and given at once: one row per width, gap and seed.
+    """Examples of the rare task one at a time, or collected and given at once: one row per width, gap and seed.
 
-    Measured over the second half of training, when injections come round:
+    Measured at injections in the second half of training:
 
         width, gap, seed
         loss            of the rare task, mean over time
         before, after   the same just before and just after an injection
         cosine, spread  of the gradient of the common examples in a batch with that of the rare task (its population
                         gradient), by the encoder: mean and root mean square over time
-        at_injection    cosine of the gradient of a whole batch with injected examples with the latter
+        at_injection    the same cosine for the gradient of a whole batch with injected examples
     """
     asked, tasks = settings.injection, settings.tasks
     rare = tasks.count - 1
@@ -149,7 +149,7 @@ MEASURED = ("loss", "before", "after", "cosine", "spread", "at_injection")
 
 
 class Running:
-    """Mean over time of a value of every network, over the moments that count for it."""
+    """Mean of a value per network over the moments that count for this network."""
 
     def __init__(self, networks: int, device: torch.device | str):
         self.total = torch.zeros(networks, dtype=torch.float64, device=device)
@@ -171,7 +171,7 @@ def _cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def _start(settings: MixtureSettings, targets: linear.Targets, step: int, *, width: int, seeds: int) -> linear.Networks:
-    """Small weights, so that features are learned one after the other rather than all a little."""
+    """Networks with small weights, which learn features one after the other instead of all of them partly."""
     features, inputs = targets.maps.shape
     seed = (settings.seed, step)
     return linear.initial(width, seeds, features, inputs, deviation=0.1, seed=seed).to(targets.maps)
