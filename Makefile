@@ -3,39 +3,48 @@ STUDY ?=
 PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
+# Two files of tests at a time; in a file one after another, since tests share what takes long to make.
+TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study matches companions plan status bench test networks slurm-test slurm lint clean
+.PHONY: study matches companions plan status bench style check test networks slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
-	@$(BIN)/python -m rosetta_scaling.jobs.run $(STUDY) --profile $(PROFILE)
+	@$(BIN)/python -m rosetta_scaling run $(STUDY) --profile $(PROFILE)
 
 matches: .venv/.ready     ## the matched pairs alone, without nulls: make matches STUDY=smoke
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) matches
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) matches
 
 companions: .venv/.ready  ## the companion studies alone, with a page each
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) companions
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) companions
 
 plan: .venv/.ready        ## print what a study takes, before it runs: make plan STUDY=smoke
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) plan
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) --dry-run --quiet rules
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) plan
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) --dry-run --quiet rules
 
 status: .venv/.ready      ## what is done, runs, failed and waits: make status STUDY=smoke [EVERY=10]
-	@$(BIN)/python -m rosetta_scaling.jobs.status "$(STUDY)" --profile $(PROFILE) $(if $(EVERY),--every $(EVERY))
+	@$(BIN)/python -m rosetta_scaling status "$(STUDY)" --profile $(PROFILE) $(if $(EVERY),--every $(EVERY))
 
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py
 
-test: .venv/.ready slurm  ## check style, then run every test
+style: .venv/.ready       ## check format, floors between rooms, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+check: style              ## check style and run the quick tests, those of single rooms: minutes
+	$(TESTS) -m "not slow and not study"
+
+test: style slurm         ## check style and run every test
+	$(TESTS)
 
 networks: .venv/.ready    ## print which types of text networks are read, and why others are refused
-	$(BIN)/python -m pytest tests/test_architectures.py --capture=no
+	$(BIN)/python -m pytest tests/networks/test_architectures.py --capture=no
 
 slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node
-	$(BIN)/python -m pytest tests/test_slurm.py
+	$(BIN)/python -m pytest tests/studies/test_slurm.py
 
 # Debian's packages, when they are missing and root may install them; else the tests of SLURM say why they are skipped.
 slurm:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-# ---- numbers for people ----------------------------------------------------------------------------------------------
-
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -26,7 +24,7 @@ def percent(value: float) -> str:
 
 
 def interval(row: Mapping, name: str, low: str, high: str, form: Callable = fixed) -> str:
-    """Value and range, `0.71 [0.60, 0.82]`; says so when there is none, for a count may not stand without its null."""
+    """Value and range, `0.71 [0.60, 0.82]`. A missing value says so, because no count may stand without its null."""
     if pd.isna(row[name]):
         return "not measured"
     return f"{form(row[name])} [{form(row[low])}, {form(row[high])}]"

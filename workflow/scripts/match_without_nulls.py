@@ -1,9 +1,7 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
-
+with job(snakemake) as this:
     from rosetta_scaling.stages.matches import match_without_nulls
 
-    out = Path(snakemake.output.matches)
-    match_without_nulls(jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), out)
+    out = snakemake.output
+    match_without_nulls(this.plan, snakemake.wildcards.pair, this.device, out.matches, summary=out.summary)

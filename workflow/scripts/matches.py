@@ -1,6 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.matches import WITHOUT_NULLS
 
-    print(f"The pairs are in {jobs.layout(snakemake).results}/matches_without_nulls/: {WITHOUT_NULLS}.")
+    print(f"The pairs are in {this.layout.results}/matches_without_nulls/: {WITHOUT_NULLS}.")

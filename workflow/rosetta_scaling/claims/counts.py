@@ -7,7 +7,7 @@ contradicts it, and inconclusive otherwise.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.nulls import NULLS
+from rosetta_scaling.schemas.nulls import NULLS, nulls_of_trained
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 PAPER = "Dravid et al. 2026, arXiv 2606.03990"
@@ -73,22 +73,23 @@ def _null(counts: pd.DataFrame, null: str) -> dict:
 
 def _not_an_artefact(counts: pd.DataFrame) -> dict:
     """Trained networks whose neurons, or whose text, no longer correspond must not give as many matches."""
-    nulls = [null for null in NULLS if null != "untrained"]
-    highest = counts[[f"null_{null}_high" for null in nulls]].max(axis=1)
-    means = counts[[f"null_{null}" for null in nulls]]
+    nulls = nulls_of_trained()
+    highest = counts[[null.columns[2] for null in nulls]].max(axis=1)
+    means = counts[[null.column for null in nulls]]
     votes = [
         SUPPORTED if low > high else NOT_SUPPORTED if count <= mean else INCONCLUSIVE
         for low, high, count, mean in zip(counts.count_low, highest, counts["count"], means.max(axis=1), strict=True)
     ]
     votes = [vote if count > 0 else INCONCLUSIVE for vote, count in zip(votes, counts["count"], strict=True)]
     ratio = (means.max(axis=1) / counts["count"].where(counts["count"] > 0)).dropna()
+    words = ", ".join(dict.fromkeys(null.adjective for null in nulls))
     return claim(
         "The count is not an artefact of the matching",
         f"{PAPER}, section 4.2",
         combine(votes),
         f"largest null of trained networks / count: {ratio.min():.2f} to {ratio.max():.2f}" if len(ratio) else "",
-        f"The interval of the count lies above every draw of every null of the trained networks (shifted, permuted, "
-        f"Gaussian, rotated) at {votes.count(SUPPORTED)} of {len(votes)} points; the count is no larger than the mean "
+        f"The interval of the count lies above every draw of every null of the trained networks ({words}) at "
+        f"{votes.count(SUPPORTED)} of {len(votes)} points; the count is no larger than the mean "
         f"of one of them at {votes.count(NOT_SUPPORTED)}.",
     )
 

@@ -17,8 +17,8 @@ from rosetta_scaling.claims.counts import (
     intervals,
 )
 from rosetta_scaling.power_laws.estimators import EXACT
+from rosetta_scaling.schemas.nulls import compared_nulls
 
-NULLS = {"rotate": "rotated neurons", "untrained": "untrained networks"}  # held beside the counts
 CLOSER = 2.0  # a difference in AICc below it says nothing (Burnham and Anderson 2002)
 SAME = 0.1  # exponents that differ by less are called the same
 SIMULATED = 0.05  # how close simulated exponents have to be to 1 / beta
@@ -81,7 +81,7 @@ def _predicts(rivals: pd.DataFrame, curves: list[str]) -> dict:
     """Is the largest point predicted better by the power law than by no change and by proportional growth?"""
     votes, errors = _predictions(rivals, "count")
     votes = _of_all(votes, curves)
-    beside = {null: _predictions(rivals, f"null_{null}")[0] for null in NULLS}
+    beside = {label: _predictions(rivals, f"null_{null}")[0] for null, label in compared_nulls().items()}
     return claim(
         "The smaller networks predict the count of the largest",
         "this study's reading of section 4.1",
@@ -89,7 +89,7 @@ def _predicts(rivals: pd.DataFrame, curves: list[str]) -> dict:
         "error in ln units of power law, no change, proportional growth: " + ("; ".join(errors) or "too few points"),
         f"Fitted to all points above zero but the largest, the power law predicts it better than both baselines on "
         f"{votes.count(SUPPORTED)} of {len(votes)} curves. It predicts the matches of "
-        + " and of ".join(f"{NULLS[null]} so on {of.count(SUPPORTED)} of {len(of)}" for null, of in beside.items())
+        + " and of ".join(f"{label} so on {of.count(SUPPORTED)} of {len(of)}" for label, of in beside.items())
         + ".",
     )
 
@@ -139,7 +139,7 @@ def _share_falls(fits: pd.DataFrame, curves: list[str]) -> dict:
     counts = worst.get("count", pd.Series(dtype=float))
     votes = [SUPPORTED if p < 0.05 else NOT_SUPPORTED if p > 0.95 else INCONCLUSIVE for p in counts]
     votes = _of_all(votes, curves)
-    beside = {words: worst.get(f"null_{null}", pd.Series(dtype=float)) for null, words in NULLS.items()}
+    beside = {words: worst.get(f"null_{null}", pd.Series(dtype=float)) for null, words in compared_nulls().items()}
     return claim(
         "The share of Rosetta neurons falls with size, whatever size is measured by",
         f"{PAPER}, section 4.1",
@@ -160,7 +160,9 @@ def _one_exponent(pooled: pd.DataFrame, curves: list[str]) -> dict:
     if not len(rows):
         return claim(words, source, INCONCLUSIVE, "", f"Of {len(curves)} curves, fewer than two have a fit.")
     one, means = rows.iloc[0], pooled[pooled.without == "none"].set_index("quantity").alpha
-    beside = [f"{words} {means[f'null_{null}']:.2f}" for null, words in NULLS.items() if f"null_{null}" in means]
+    beside = [
+        f"{words} {means[f'null_{null}']:.2f}" for null, words in compared_nulls().items() if f"null_{null}" in means
+    ]
     close = one.between_sd < SAME and one.high - one.low < 2 * SAME and one.curves == len(curves)
     return claim(
         words,

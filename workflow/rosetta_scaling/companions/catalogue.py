@@ -13,8 +13,10 @@ from rosetta_scaling.companions.depth import study as depth
 from rosetta_scaling.companions.lottery import study as lottery
 from rosetta_scaling.companions.mixture import study as mixture
 from rosetta_scaling.config.companions.protocol import Protocol as Settings
+from rosetta_scaling.schemas.tables.catalogue import COMPANIONS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.store.atomic import atomic
-from rosetta_scaling.store.tables import read_table, write_json, write_table
+from rosetta_scaling.store.tables import read_table, write_json
 
 
 class Study(Protocol):
@@ -48,7 +50,7 @@ def write_tables(name: str, settings: Settings, jobs: str | Path, folder: str | 
     """Write every table of a study as NAME.csv, and claims.json."""
     tables = STUDIES[name].make_tables(settings, Path(jobs))
     for table, rows in tables.items():
-        write_table(Path(folder) / f"{table}.csv", rows)
+        write_checked_table(Path(folder) / f"{table}.csv", rows, COMPANIONS[name][table])
     write_json(Path(folder) / "claims.json", {"claims": STUDIES[name].judge(settings, read_tables([folder]))})
 
 

@@ -3,8 +3,7 @@
 from pydantic import Field
 
 from rosetta_scaling.config.section import Section, Seed
-
-NULLS = ("shift", "permute", "gaussian", "rotate", "rotate_raw", "untrained")  # in the order of tables and figures
+from rosetta_scaling.schemas.nulls import require_complete
 
 
 class Nulls(Section):
@@ -33,5 +32,4 @@ class Nulls(Section):
         return getattr(self, f"{null}_draws")
 
 
-if unknown := {f"{null}_draws" for null in NULLS} ^ {key for key in Nulls.model_fields if key.endswith("_draws")}:
-    raise TypeError(f"NULLS and the keys of the section `nulls` differ by {sorted(unknown)}: add what is missing")
+require_complete((key.removesuffix("_draws") for key in Nulls.model_fields if key.endswith("_draws")), "config: nulls")

@@ -1,21 +1,21 @@
-"""Everything that is known about every fit, put together for fits.json: see fit_checklist.py for what must be there."""
+"""Everything that is known about every fit, put together for fits.json: see checklist.py for what must be there."""
 
 import importlib.metadata
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.nulls import NULLS
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.fits.checklist import UNKNOWN
 from rosetta_scaling.fits.counts import ABSCISSAE
-from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import few_points_warning
 from rosetta_scaling.power_laws.rivals import FORMS
-from rosetta_scaling.store.tables import read_json, read_table
+from rosetta_scaling.schemas.nulls import NULLS
 
 KEYS = ["curve", "criterion", "quantity"]
 PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")
@@ -24,24 +24,81 @@ MEANING = {
     "excess": "Rosetta neurons of the anchor, less the largest of the means of its nulls",
     "calibrated_05": "Rosetta neurons of the anchor that survive a false-discovery rate of 5%",
 }
+SAME_TOKENS = (
+    "every network is trained on the same number of tokens, so tokens per parameter fall with size; depth, width and "
+    "learning rate change with size too"
+)
+OTHER_TOKENS = "training tokens differ between networks or are not known; depth and width change with size too"
+SAME_CORPUS = (
+    "all networks are trained on the same corpus; those of one family, whatever their size, on the same tokens in the "
+    "same order"
+)
+SHARED_SEEDS = (
+    "points of a curve share no network, but all sizes of a family have its seed, its tokenizer and its order of the "
+    "text; curves that have a family in common share its networks"
+)
 
 
-def report_fits(layout: Layout, folder: Path, tables: dict[str, pd.DataFrame]) -> dict:
+@dataclass(frozen=True)
+class FitFacts:
+    """What a report of fits says that stands in no table."""
+
+    corpus_sha256: str
+    units: int  # the most that any two networks were compared on
+    trained_here: frozenset[str]  # models
+    reproduce: str  # the command that makes the study again
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One fit with everything that its report is made from."""
+
+    study: Study
+    facts: FitFacts
+    models: pd.DataFrame  # one row per model, by name
+    fits: pd.DataFrame  # all fits of the study
+    fit: dict[str, Any]  # the row of the fit
+    tables: Mapping[str, pd.DataFrame]  # the rows of its curve and criterion, of the other tables that have these
+
+    @property
+    def quantity(self) -> str:
+        return str(self.fit["quantity"])
+
+    @property
+    def points(self) -> pd.DataFrame:
+        """The rows of counts that are fitted: those where the quantity is positive."""
+        counts = self.tables["counts"]
+        return counts[counts[self.quantity] > 0]
+
+    @property
+    def members(self) -> list[str]:
+        """The models of all points that are fitted."""
+        return list(dict.fromkeys(model for row in self.points.models for model in row.split()))
+
+    @property
+    def is_trained_here(self) -> bool:
+        return self.facts.trained_here.issuperset(self.members)
+
+
+def report_fits(study: Study, tables: Mapping[str, pd.DataFrame], facts: FitFacts) -> dict:
     """The content of fits.json: every fit of the judged criteria, and those that are refused with the reason.
 
-    `tables` has the FIT_TABLES; the others are read from `folder`.
+    `tables` has the FIT_TABLES, counts, models and snapshots.
     """
-    tables = tables | {name: read_table(folder / f"{name}.csv") for name in ("counts", "models", "snapshots")}
-    facts = corpus_facts(layout)
-    fits = tables["fits"]
-    fits = fits[(fits.x == "neurons") & fits.criterion.isin(layout.study.judged) & fits.quantity.isin(MEANING)]
-    done = fits.alpha.notna()
-    return {
-        "fits": [report_fit(layout, tables, facts, fit) for fit in fits[done].to_dict("records")],
-        "refused": [
-            {key: str(fit[key]) for key in KEYS} | {"reason": refusal(fit)} for fit in fits[~done].to_dict("records")
-        ],
-    }
+    every = tables["fits"]
+    fits = every[(every.x == "neurons") & every.criterion.isin(study.judged) & every.quantity.isin(MEANING)]
+    models, done = tables["models"].set_index("model"), fits.alpha.notna()
+    reports = []
+    for fit in fits[done].to_dict("records"):
+        own = {name: rows_of_fit(table, fit) for name, table in tables.items() if set(KEYS[:2]) <= set(table)}
+        reports.append(report_fit(Fitted(study, facts, models, every, fit, own)))
+    refused = [fit_keys(fit) | {"reason": refusal(fit)} for fit in fits[~done].to_dict("records")]
+    return {"fits": reports, "refused": refused}
+
+
+def fit_keys(fit: dict) -> dict[str, str]:
+    """Curve, criterion and quantity of a fit as words: a csv makes numbers of names that are digits."""
+    return {key: str(fit[key]) for key in KEYS}
 
 
 def refusal(fit: dict) -> str:
@@ -50,183 +107,169 @@ def refusal(fit: dict) -> str:
     return "; ".join(filter(None, [few if fit["points"] < MINIMUM_RUNGS else "", fit["note"]]))
 
 
-def corpus_facts(layout: Layout) -> dict:
-    corpus = read_json(f"{layout.corpus_dir}/manifest.json")
-    scopes = {layout.scope(*pair) for pair in layout.pairs.values()}
-    return {"sha256": corpus["sha256"], "units": max(len(read_table(layout.units(scope))) for scope in scopes)}
-
-
-def report_fit(layout: Layout, tables: dict[str, pd.DataFrame], facts: dict, fit: dict) -> dict:
+def report_fit(one: Fitted) -> dict:
     """One FitReport."""
-    chosen = {name: of_fit(table, fit) for name, table in tables.items() if set(KEYS[:2]) <= set(table)}
-    counts = chosen["counts"]
-    points = counts[counts[fit["quantity"]] > 0]
     return {
-        **{key: str(fit[key]) for key in KEYS},  # a csv makes numbers of names that are digits
-        "form": form_block(layout, fit),
-        "data": data_block(layout, tables["models"], chosen, facts, fit, points),
-        "estimation": estimation_block(layout, fit, points),
-        "uncertainty": uncertainty_block(layout, tables, chosen, fit),
-        "adequacy": adequacy_block(chosen, fit, points),
-        "claim": claim_block(layout, chosen, points),
+        **fit_keys(one.fit),
+        "form": form_block(one),
+        "data": data_block(one),
+        "estimation": estimation_block(one),
+        "uncertainty": uncertainty_block(one),
+        "adequacy": adequacy_block(one),
+        "claim": claim_block(one),
     }
 
 
-def of_fit(table: pd.DataFrame, fit: dict) -> pd.DataFrame:
+def rows_of_fit(table: pd.DataFrame, fit: dict) -> pd.DataFrame:
     """The rows of a table that belong to a curve, a criterion, and a quantity where it has that column."""
     keys = [key for key in KEYS if key in table]
     return table[(table[keys] == pd.Series({key: fit[key] for key in keys})).all(axis=1)]
 
 
-def rows_of(table: pd.DataFrame, why: str = "the study has none") -> list[dict]:
+def listed_rows(table: pd.DataFrame, why: str = "the study has none") -> list[dict]:
     """The rows without the columns that say which fit they are of; what is missing is said in words."""
     rows = table.drop(columns=KEYS, errors="ignore").to_dict("records")
-    cleaned = [{key: known(value) for key, value in row.items() if value != ""} for row in rows]
+    cleaned = [{key: value_or_reason(value) for key, value in row.items() if value != ""} for row in rows]
     return cleaned or [{"none": UNKNOWN + why}]
 
 
-def known(value, why: str = "it is not defined here"):
+def value_or_reason(value: Any, why: str = "it is not defined here") -> Any:
     """The value, or the sentence that says that it is missing."""
     if isinstance(value, np.generic):
         value = value.item()
     return UNKNOWN + why if pd.isna(value) or value in (np.inf, -np.inf) else value
 
 
-def in_words(value, why: str = "it is not defined here") -> str:
-    """The same for a sentence: 800768.0, which a csv with missing values makes of 800768, is written as that."""
-    value = known(value, why)
+def value_in_words(value: Any, why: str = "it is not defined here") -> str:
+    """The same for a sentence: 800768.0, which a csv with missing values makes of 800768, is written as 800768."""
+    value = value_or_reason(value, why)
     return value if isinstance(value, str) else f"{value:.15g}"
 
 
-def form_block(layout: Layout, fit: dict) -> dict:
-    others = "every other model" if len(layout.study.curves[fit["curve"]]) > 2 else "the other model"
+def form_block(one: Fitted) -> dict:
+    others = "every other model" if len(one.study.curves[one.fit["curve"]]) > 2 else "the other model"
     return {
         "equation": "y = c * x**alpha",
         "error_model": "ln y scatters around the line with one variance, independently at every point",
         "x": "neurons: MLP neurons of a model, mean over the models of a point; nothing of the embeddings",
-        "y": f"{MEANING[fit['quantity']]}, matched in {others} of the point by the criterion {fit['criterion']}",
+        "y": f"{MEANING[one.quantity]}, matched in {others} of the point by the criterion {one.fit['criterion']}",
         "log_base": "e",
         "why": "the paper claims it; the rivals are fitted beside it",
         "rivals": [form for form in FORMS if form != "power law"],
     }
 
 
-def data_block(layout, models, chosen, facts, fit, points) -> dict:
-    study, models = layout.study, models.set_index("model")
-    rest = chosen["counts"].drop(points.index)
-    found = zip(rest.point, rest[fit["quantity"]], strict=True)
-    left_out = [f"{point}: {fit['quantity']} is {in_words(value)}" for point, value in found]
-    members = list(dict.fromkeys(model for row in points.models for model in row.split()))
-    trained = all(layout.is_trained_here(model) for model in members)
-    tokens = models.training_tokens.reindex(members)
+def data_block(one: Fitted) -> dict:
+    points, quantity = one.points, one.quantity
+    rest = one.tables["counts"].drop(points.index)
+    left_out = [
+        f"{point}: {quantity} is {value_in_words(value)}"
+        for point, value in zip(rest.point, rest[quantity], strict=True)
+    ]
+    tokens = one.models.training_tokens.reindex(one.members)
+    same_tokens = len(set(tokens.dropna())) == 1 and tokens.notna().all()
+    elsewhere = UNKNOWN + "the training data of networks that were not trained here"
+    unknown_seeds = UNKNOWN + "whether networks that were not trained here share seeds or data order"
     return {
-        "points": [point_data(models, chosen["snapshots"], row, fit) for row in points.to_dict("records")],
-        "corpus_sha256": facts["sha256"],
-        "units": facts["units"],
+        "points": [point_data(one, row) for row in points.to_dict("records")],
+        "corpus_sha256": one.facts.corpus_sha256,
+        "units": one.facts.units,
         "decades": np.log10(points.neurons.max() / points.neurons.min()),
         "exclusions": left_out or ["none"],
-        "confounds": "every network is trained on the same number of tokens, so tokens per parameter fall with size; "
-        "depth, width and learning rate change with size too"
-        if len(set(tokens.dropna())) == 1 and tokens.notna().all()
-        else "training tokens differ between networks or are not known; depth and width change with size too",
+        "confounds": SAME_TOKENS if same_tokens else OTHER_TOKENS,
         "tokenizers": f"units are spans of text between token boundaries that all tokenizers share (scope: "
-        f"{study.units.scope})",
-        "training_data": "all networks are trained on the same corpus; those of one family, whatever their size, on "
-        "the same tokens in the same order"
-        if trained
-        else UNKNOWN + "the training data of networks that were not trained here",
-        "independence": "points of a curve share no network, but all sizes of a family have its seed, its tokenizer "
-        "and its order of the text; curves that have a family in common share its networks"
-        if trained
-        else UNKNOWN + "whether networks that were not trained here share seeds or data order",
+        f"{one.study.units.scope})",
+        "training_data": SAME_CORPUS if one.is_trained_here else elsewhere,
+        "independence": SHARED_SEEDS if one.is_trained_here else unknown_seeds,
     }
 
 
-def point_data(models: pd.DataFrame, snapshots: pd.DataFrame, row: dict, fit: dict) -> dict:
-    members = row["models"].split()
+def point_data(one: Fitted, row: dict) -> dict:
+    """One PointData; `row` is that of the point in counts."""
+    members, snapshots = row["models"].split(), one.tables["snapshots"]
     by_units = snapshots[(snapshots.point == row["point"]) & ~snapshots.extrapolated]
-    words = {
-        key: [f"{m}: {in_words(models[key][m], 'not trained here')}" for m in members]
-        for key in ("seed", "training_tokens")
-    }
+
+    def of_members(column: str) -> list[str]:
+        return [f"{model}: {value_in_words(one.models[column][model], 'not trained here')}" for model in members]
+
     return {
         "point": str(row["point"]),
         "models": members,
-        "weights_sha256": [models.sha256[model] for model in members],
+        "weights_sha256": [one.models.sha256[model] for model in members],
         "neurons": row["neurons"],
-        "seeds": words["seed"],
-        "training_tokens": words["training_tokens"],
-        "count": row[fit["quantity"]],
+        "seeds": of_members("seed"),
+        "training_tokens": of_members("training_tokens"),
+        "count": row[one.quantity],
         "denominator": int(row["anchor_neurons"]),
-        "nulls": {null: known(row[f"null_{null}"], "no draw can tell") for null in (*NULLS, "iid")},
-        "count_against_units": rows_of(by_units[["units", "count"]]),
+        "nulls": {null: value_or_reason(row[f"null_{null}"], "no draw can tell") for null in (*NULLS, "iid")},
+        "count_against_units": listed_rows(by_units[["units", "count"]]),
     }
 
 
-def estimation_block(layout: Layout, fit: dict, points: pd.DataFrame) -> dict:
-    line = sm.OLS(np.log(points[fit["quantity"]]), sm.add_constant(np.log(points.neurons))).fit()
+def estimation_block(one: Fitted) -> dict:
+    line = sm.OLS(np.log(one.points[one.quantity]), sm.add_constant(np.log(one.points.neurons))).fit()
     return {
         "objective": "least squares of ln y on ln x",
         "weights": "equal; see the estimators beside it for others",
         "optimiser": "closed form: no starts, tolerances or bounds",
         "status": "exact solution",
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "seed": layout.study.fits.seed,
-        "alpha": fit["alpha"],
-        "log_c": float(np.log(fit["c"])),
+        "seed": one.study.fits.seed,
+        "alpha": one.fit["alpha"],
+        "log_c": float(np.log(one.fit["c"])),
         "covariance": line.cov_params().to_numpy().tolist(),
     }
 
 
-def uncertainty_block(layout: Layout, tables: dict, chosen: dict, fit: dict) -> dict:
-    spread = chosen["uncertainty"].iloc[0]
-    everywhere = tables["fits"][(tables["fits"].curve == fit["curve"]) & tables["fits"].quantity.isin(MEANING)]
-    columns = ["criterion", "quantity", "x", "alpha", "low", "high"]
-    sensitivity = everywhere[columns].assign(estimator="ols").to_dict("records")
-    sensitivity += (
-        chosen["estimators"][["criterion", "quantity", "alpha", "low", "high", "estimator"]]
-        .assign(x="neurons")
-        .to_dict("records")
-    )
+def sensitivity_rows(one: Fitted) -> list[dict]:
+    """Exponents of the curve by every other criterion, quantity, abscissa, and estimator."""
+    same_curve = one.fits[(one.fits.curve == one.fit["curve"]) & one.fits.quantity.isin(MEANING)]
+    rows = same_curve[["criterion", "quantity", "x", "alpha", "low", "high"]].assign(estimator="ols").to_dict("records")
+    estimators = one.tables["estimators"][["criterion", "quantity", "alpha", "low", "high", "estimator"]]
+    rows += estimators.assign(x="neurons").to_dict("records")
+    return [{key: value_or_reason(value, "no fit") for key, value in row.items()} for row in rows]
+
+
+def uncertainty_block(one: Fitted) -> dict:
+    fit, spread, points = one.fit, one.tables["uncertainty"].iloc[0], int(one.fit["points"])
     return {
         "method": "Student's t; the replicate is the point (a pair or triple of networks), never the neuron",
-        "confidence": layout.study.polarization.confidence,
-        "points": int(fit["points"]),
-        "degrees_of_freedom": int(fit["points"]) - 2,
-        "warning": few_points_warning(int(fit["points"])) or "none",
-        "alpha": [known(fit[end], fit["note"] or "it is not defined here") for end in ("low", "high")],
-        "model_sd": known(spread.model_sd),
-        "documents_sd": known(spread.documents_sd, "documents are resampled for counts only"),
-        "nulls_sd": known(spread.nulls_sd, "only the excess depends on the draws of nulls"),
-        "seeds_sd": known(spread.seeds_sd, "no other curve differs from this one in its seeds only"),
-        "sensitivity": [{key: known(value, "no fit") for key, value in row.items()} for row in sensitivity],
-        "coverage": rows_of(chosen["coverage"], "coverage is simulated for counts only"),
+        "confidence": one.study.polarization.confidence,
+        "points": points,
+        "degrees_of_freedom": points - 2,
+        "warning": few_points_warning(points) or "none",
+        "alpha": [value_or_reason(fit[end], fit["note"] or "it is not defined here") for end in ("low", "high")],
+        "model_sd": value_or_reason(spread.model_sd),
+        "documents_sd": value_or_reason(spread.documents_sd, "documents are resampled for counts only"),
+        "nulls_sd": value_or_reason(spread.nulls_sd, "only the excess depends on the draws of nulls"),
+        "seeds_sd": value_or_reason(spread.seeds_sd, "no other curve differs from this one in its seeds only"),
+        "sensitivity": sensitivity_rows(one),
+        "coverage": listed_rows(one.tables["coverage"], "coverage is simulated for counts only"),
     }
 
 
-def adequacy_block(chosen: dict, fit: dict, points: pd.DataFrame) -> dict:
+def adequacy_block(one: Fitted) -> dict:
+    fit, points, rivals = one.fit, one.points, one.tables["rivals"]
     expected = np.log(fit["c"]) + fit["alpha"] * np.log(points.neurons)
-    rivals = chosen["rivals"]
     return {
-        "residuals": rows_of(points[["point"]].assign(residual=np.log(points[fit["quantity"]]) - expected)),
-        "curvature": rows_of(rivals[rivals.form == "quadratic"][["form", "curvature", "low", "high"]]),
-        "influence": rows_of(chosen["influence"]),
-        "rivals": rows_of(rivals.drop(columns=["curvature", "low", "high"])),
-        "largest_rung": rows_of(rivals[["form", "largest"]]),
-        "r2": known(fit["r2"], "all counts are equal"),
+        "residuals": listed_rows(points[["point"]].assign(residual=np.log(points[one.quantity]) - expected)),
+        "curvature": listed_rows(rivals[rivals.form == "quadratic"][["form", "curvature", "low", "high"]]),
+        "influence": listed_rows(one.tables["influence"]),
+        "rivals": listed_rows(rivals.drop(columns=["curvature", "low", "high"])),
+        "largest_rung": listed_rows(rivals[["form", "largest"]]),
+        "r2": value_or_reason(fit["r2"], "all counts are equal"),
     }
 
 
-def claim_block(layout: Layout, chosen: dict, points: pd.DataFrame) -> dict:
-    name = layout.study.study
-    sizes = chosen["fits"][["x", "alpha", "geometric", "p_sublinear"]]
+def claim_block(one: Fitted) -> dict:
+    sizes = one.tables["fits"][["x", "alpha", "geometric", "p_sublinear"]]
     sizes = sizes.set_index("x").reindex([x for x in ABSCISSAE if x in set(sizes.x)]).reset_index()
+    neurons = one.points.neurons
     return {
-        "below_proportional": rows_of(sizes),
-        "range_of_validity": f"{points.neurons.min():g} to {points.neurons.max():g} neurons; anything beyond is "
-        "extrapolation",
-        "fixed_beforehand": f"the criteria {', '.join(layout.study.judged)}, the abscissa neurons, ordinary least "
+        "below_proportional": listed_rows(sizes),
+        "range_of_validity": f"{neurons.min():g} to {neurons.max():g} neurons; anything beyond is extrapolation",
+        "fixed_beforehand": f"the criteria {', '.join(one.study.judged)}, the abscissa neurons, ordinary least "
         "squares of the logarithms, and the rules of the verdicts",
         "explored": "every other criterion, quantity, abscissa and estimator in `sensitivity`",
-        "reproduce": "make study" + (f" STUDY={name}" if (WORKFLOW / "studies" / f"{name}.yaml").is_file() else ""),
+        "reproduce": one.facts.reproduce,
     }

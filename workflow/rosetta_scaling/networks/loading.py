@@ -1,6 +1,7 @@
 """Load networks from `save_pretrained` folders, and describe them. No remote code is executed, no pickle is read."""
 
 import copy
+import itertools
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ import torch
 
 from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.networks.mlps import shape_of
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import model_class
 from rosetta_scaling.store.atomic import atomic
@@ -57,6 +59,7 @@ def load_model(
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
             f"{_why_absent(absent[0], loaded['unexpected_keys'])}"
         )
+    _require_used(folder, model, loaded["unexpected_keys"])
     model = model.eval() if device_map else model.to(device).eval()
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
     with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
@@ -83,18 +86,44 @@ def _is_calculated(model: torch.nn.Module, name: str) -> bool:
     return True
 
 
+def _require_used(folder: str | Path, model: torch.nn.Module, unexpected: Iterable[str]) -> None:
+    """Refuse a checkpoint that holds more of a linear map than the network does: scales of quantised weights, adapters.
+
+    What else nobody asked for are heads, and parts that are not read.
+    """
+    maps = {name for name, module in model.named_modules() if shape_of(module)}
+    for name in sorted(unexpected):
+        if any(owner in maps for owner in itertools.accumulate(name.split("."), "{}.{}".format)):
+            raise StudyError(
+                f"model folder {folder} holds {name}, which {type(model).__name__} does not use and which changes what "
+                "its weights mean; expected plain weights: take the unquantised repository, or merge what was added "
+                "and save the network"
+            )
+
+
 def _why_absent(name: str, others: Iterable[str]) -> str:
     """What was expected in place of a checkpoint without the weight `name`, but with `others` that nobody asked for."""
     if any("lora_" in other or ".base_layer." in other for other in others):
         return "it was saved with an adapter in it: merge the adapter (merge_and_unload), then save the network"
-    held = next((other for other in sorted(others) if other.endswith(f".{name}")), None)
-    if held:
-        prefix = held.removesuffix(name)
+    others = sorted(others)
+    if held := next((other for other in others if _is_wrapped(name, other)), None):
         return (
             f"it holds {held}, so it was saved inside a wrapper (torch.compile, DataParallel ...): save what is in the "
-            f"wrapper with save_pretrained, or take the prefix {prefix!r} off its names"
+            "wrapper with save_pretrained, or take what the wrapper added off its names"
+        )
+    module = name.rpartition(".")[0]
+    if held := next((other for other in others if other.startswith(f"{module}.")), None):
+        return (
+            f"it holds {held} in its place, as pruning, quantisation and the like write it: undo that and save the "
+            "network, or take the original repository"
         )
     return "expected a whole network, a causal language model with its head"
+
+
+def _is_wrapped(name: str, other: str) -> bool:
+    """Whether `other` is `name` with the names of wrappers before or between its parts."""
+    parts = iter(other.split("."))
+    return all(part in parts for part in name.split(".")) and next(parts, None) is None
 
 
 def spread(file_bytes: int, device: torch.device, networks: Networks) -> str | None:

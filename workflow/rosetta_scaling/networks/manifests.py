@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.networks.folders import model_files
-from rosetta_scaling.networks.mlps import config_of, find_down_projections, neurons_of
-from rosetta_scaling.networks.sizes import count_parameters
+from rosetta_scaling.networks.mlps import config_of
+from rosetta_scaling.networks.sizes import size_of_model
 from rosetta_scaling.store.digests import file_sha256, require_unchanged
 from rosetta_scaling.store.tables import read_json, write_json
 
@@ -15,15 +15,14 @@ log = logging.getLogger(__name__)
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """Sizes of a network of text, or of the part of it that is read; `neurons` is a list, one number per layer."""
-    downs, config = find_down_projections(model), config_of(model)
-    parameters, non_embedding = count_parameters(model)
+    """What is recorded of the sizes of a network, or of the part of it that is read; `neurons` is one per layer."""
+    size, config = size_of_model(model), config_of(model)
     return {
         "architecture": model.config.model_type,
-        "parameters": parameters,
-        "non_embedding_parameters": non_embedding,
-        "neurons": [neurons_of(down) for down in downs],
-        "layers": len(downs),
+        "parameters": size.parameters,
+        "non_embedding_parameters": size.non_embedding_parameters,
+        "neurons": list(size.widths),
+        "layers": size.layers,
         "hidden_size": config.hidden_size,
         "vocabulary": config.vocab_size,
     }

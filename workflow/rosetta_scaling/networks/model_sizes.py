@@ -9,55 +9,57 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.activations.chunks import WINDOW_BATCHES
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Size
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network
 
+PUBLIC = WORKFLOW / "models" / "public.yaml"
+PACKAGES = WORKFLOW / "models" / "packages.yaml"
+
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What a plan needs to know of a network."""
+    """Sizes of a network: of one that was built exactly, of one that is only configured the weights of its matrices."""
 
-    layers: int
-    width: int  # neurons per layer
+    widths: tuple[int, ...]  # neurons of every layer
     hidden: int
     vocabulary: int
-    gated: bool = False
+    parameters: int
+    non_embedding_parameters: int
+
+    @property
+    def layers(self) -> int:
+        return len(self.widths)
+
+    @property
+    def width(self) -> int:
+        """Neurons of the widest layer."""
+        return max(self.widths)
 
     @property
     def neurons(self) -> int:
-        return self.layers * self.width
+        return sum(self.widths)
 
-    @property
-    def parameters(self) -> int:
-        """Weights of all matrices."""
-        maps = (3 if self.gated else 2) * self.hidden * self.width + 4 * self.hidden**2
-        return self.layers * maps + 2 * self.vocabulary * self.hidden
 
-    def forward_bytes(self, batch_tokens: int, weight_bytes: int = 4) -> int:
-        """Memory of a network that is being read: weights, a batch inside a block, a window of all neurons."""
-        inside_a_block = 4 * batch_tokens * (6 * self.width + 16 * self.hidden)
-        return weight_bytes * self.parameters + inside_a_block + 2 * WINDOW_BATCHES * batch_tokens * self.neurons
+def transformer_size(layers: int, width: int, hidden: int, vocabulary: int, *, gated: bool = False) -> ModelSize:
+    """A transformer whose layers are alike, with `width` neurons each and matrices of embeddings on both sides."""
+    matrices = layers * ((3 if gated else 2) * hidden * width + 4 * hidden**2)
+    return ModelSize((width,) * layers, hidden, vocabulary, matrices + 2 * vocabulary * hidden, matrices)
 
 
 def trained_size(family: Family, size: Size) -> ModelSize:
     """The network that ladder.make_config makes."""
     gated = family.architecture == "llama"
     width = 8 * round(size.hidden_size / 3) if gated else 4 * size.hidden_size
-    return ModelSize(size.layers, width, size.hidden_size, family.vocabulary, gated)
+    return transformer_size(size.layers, width, size.hidden_size, family.vocabulary or 0, gated=gated)
 
 
 def folder_size(folder: str | Path) -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
     path = Path(folder) / "config.json"
     with reading_network(folder):
-        size = config_size(json.loads(path.read_text()), str(path))
-    for name in ("layers", "width", "hidden", "vocabulary"):
-        if not isinstance(found := getattr(size, name), int):
-            raise StudyError(f"{path} gives {found!r} as a number ({name}), a whole number was expected: correct it")
-    return size
+        return config_size(json.loads(path.read_text()), str(path))
 
 
 def published(source: str, name: str) -> dict | None:
@@ -65,19 +67,26 @@ def published(source: str, name: str) -> dict | None:
 
     `source` is "hub" or "package", `name` owner/name@revision or the name of a package's model.
     """
-    known = _models_file("public.yaml" if source == "hub" else "packages.yaml")
-    models = known
     if source == "hub":
         models = {
-            name: entry for entry in known.values() for name in (entry["repository"], *entry.get("same_shape", ()))
+            repository: entry
+            for entry in public_models().values()
+            for repository in (entry["repository"], *entry.get("same_shape", ()))
         }
+    else:
+        models = _models_file(PACKAGES)
     return copy.deepcopy(models.get(name.split("@")[0]))
 
 
+def public_models() -> dict[str, dict]:
+    """Of every published network that plans know by name: `repository` on the hub, and `config`."""
+    return _models_file(PUBLIC)
+
+
 @functools.cache
-def _models_file(name: str) -> dict:
+def _models_file(path: Path) -> dict:
     """Read once: a plan asks for the size of every network many times."""
-    return yaml.safe_load((WORKFLOW / "models" / name).read_text())
+    return yaml.safe_load(path.read_text())
 
 
 # Without a width in their configuration, MLPs of these types are four times as wide as the residual stream.
@@ -85,7 +94,7 @@ FOUR_TIMES = ("gpt2", "gptj", "codegen", "bloom", "falcon")
 
 
 def config_size(values: dict, where: str) -> ModelSize:
-    """The network that a configuration makes; `where` it stands is told when it is not that of a transformer.
+    """The network that a configuration, read from `where`, makes. Raises StudyError when it makes no transformer.
 
     Most configurations name all sizes. Of others transformers builds the network, without weights, which takes seconds.
     """
@@ -102,21 +111,28 @@ def config_size(values: dict, where: str) -> ModelSize:
     if not all(isinstance(size, int) for size in (hidden, layers, width)):
         return _built_size(json.dumps(values, sort_keys=True), where)
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
-    return ModelSize(layers, width, hidden, first("vocab_size") or 0, gated)
+    vocabulary = first("vocab_size") or 0  # networks of images have none
+    for name, value in {"layers": layers, "width": width, "hidden": hidden, "vocabulary": vocabulary}.items():
+        least = 0 if name == "vocabulary" else 1
+        if not isinstance(value, int) or value < least:
+            raise StudyError(
+                f"{where} gives {value!r} as a number ({name}), a whole number from {least} on was expected: correct it"
+            )
+    return transformer_size(layers, width, hidden, vocabulary, gated=gated)
 
 
 @functools.cache
 def _built_size(values: str, where: str) -> ModelSize:
     """The size of the network that transformers makes of a configuration, a JSON object."""
-    from rosetta_scaling.networks.sizes import describe, parse  # here, because they import torch
+    from rosetta_scaling.networks.sizes import parse, size_of_config  # here, because they import torch
 
-    about = describe(parse(json.loads(values), where))
-    if len(set(about.neurons)) > 1:
+    size = size_of_config(parse(json.loads(values), where))
+    if len(set(size.widths)) > 1:
         raise StudyError(
-            f"{where} makes layers of {min(about.neurons):,} to {max(about.neurons):,} neurons, expected equally many "
+            f"{where} makes layers of {min(size.widths):,} to {max(size.widths):,} neurons, expected equally many "
             "in all layers: choose another network"
         )
-    return ModelSize(about.layers, about.neurons[0], about.hidden, about.vocabulary, about.gated)
+    return size
 
 
 def require_planned(model: str, neurons: int, planned: int) -> None:

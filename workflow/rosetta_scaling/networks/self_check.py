@@ -1,6 +1,6 @@
 """Make sure that what is read from a network are the neurons of its MLPs, as its weights define them.
 
-hooks.py finds MLPs by the structure of modules. Nothing there says how a module computes: a norm before the
+mlps.py finds MLPs by the structure of modules. Nothing there says how a module computes: a norm before the
 down-projection, halves in another order, or weights that are not used as they are would go unnoticed.
 """
 

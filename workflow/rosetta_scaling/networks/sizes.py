@@ -1,34 +1,14 @@
-"""Sizes of networks from their configuration alone: no weight is allocated and no network is asked."""
+"""Exact sizes of networks, from the network or from its configuration, for which no weight is allocated."""
 
 import copy
-from typing import NamedTuple
+from typing import Any
 
 import torch
-import yaml
 
-from rosetta_scaling import WORKFLOW
-from rosetta_scaling.networks.mlps import config_of, find_mlps, neurons_of, shape_of
+from rosetta_scaling.networks.mlps import config_of, find_down_projections, neurons_of
+from rosetta_scaling.networks.model_sizes import PUBLIC, ModelSize, public_models
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
-
-PUBLIC = WORKFLOW / "models" / "public.yaml"
-
-
-class Description(NamedTuple):
-    """Sizes of a network."""
-
-    layers: int
-    neurons: tuple[int, ...]  # of each layer
-    parameters: int
-    non_embedding_parameters: int
-    hidden: int
-    vocabulary: int
-    gated: bool
-
-
-def public_models() -> dict[str, dict]:
-    """Of every published network that plans know by name: `repository` on the hub, and `config`."""
-    return yaml.safe_load(PUBLIC.read_text())
 
 
 def public_config(name: str):
@@ -41,7 +21,7 @@ def public_config(name: str):
     return AutoConfig.for_model(**models[name]["config"])
 
 
-def model_class(config) -> type:
+def model_class(config) -> Any:
     """The class that reads a network: a causal language model with its head, or an encoder without one.
 
     An encoder-decoder is read by its encoder. The class says nothing of where a network looks: see requirements.py.
@@ -70,41 +50,46 @@ def parse(values: dict, where: str):
             f"{where} names the model_type {kind!r}; expected one that transformers knows: correct it, or choose "
             "another network"
         )
-    with explaining(
-        lambda error: (
-            f"{where} is no configuration of a {kind} ({reason_of(error)}); correct it, or choose another network"
-        )
-    ):
+
+    def sentence(error: BaseException) -> str:
+        return f"{where} is no configuration of a {kind} ({reason_of(error)}); correct it, or choose another network"
+
+    with explaining(sentence):
         return AutoConfig.for_model(**values)
 
 
-def describe(config) -> Description:
+def size_of_config(config) -> ModelSize:
     """Sizes of the network that a transformers configuration makes.
 
     Raises StudyError for an architecture that cannot be built, or whose MLPs are not found.
     """
-    with (
-        explaining(
-            lambda error: (
-                f"transformers cannot build a {config.model_type} of this configuration ({reason_of(error)}); "
-                "correct config.json, or choose another network"
-            )
-        ),
-        torch.device("meta"),
-    ):
-        # some fill in what their configuration leaves open
+
+    def sentence(error: BaseException) -> str:
+        return (
+            f"transformers cannot build a {config.model_type} of this configuration ({reason_of(error)}); correct "
+            "config.json, or choose another network"
+        )
+
+    with explaining(sentence), torch.device("meta"):
+        # A copy, since some networks fill in what their configuration leaves open.
         model = model_class(config).from_config(copy.deepcopy(config))
-    mlps, tower = find_mlps(model), config_of(model)
-    neurons = tuple(neurons_of(mlp.down) for mlp in mlps)
-    vocabulary = getattr(tower, "vocab_size", 0)  # networks of images have none
-    gated = len(mlps[0].ups) == 2 or shape_of(mlps[0].ups[0])[1] == 2 * neurons[0]
-    return Description(len(neurons), neurons, *count_parameters(model), tower.hidden_size, vocabulary, gated)
+    return size_of_model(model)
+
+
+def size_of_model(model: torch.nn.Module) -> ModelSize:
+    """Sizes of a network that was built, or of the part of it that is read.
+
+    The vocabulary is 0 where its configuration names none, as in networks of images.
+    """
+    widths, config = tuple(neurons_of(down) for down in find_down_projections(model)), config_of(model)
+    return ModelSize(widths, config.hidden_size, getattr(config, "vocab_size", 0), *count_parameters(model))
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     """Parameters, tied ones once, and those that are no embeddings (token, position, unembedding)."""
     embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-    if model.get_output_embeddings() is not None:
-        embeddings |= set(model.get_output_embeddings().parameters())
+    network: Any = model
+    if (head := network.get_output_embeddings()) is not None:
+        embeddings |= set(head.parameters())
     total = sum(p.numel() for p in model.parameters())
     return total, total - sum(p.numel() for p in embeddings)

@@ -1,7 +1,25 @@
 """The intervals that several tables give: of a share, of a mean, of draws."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import stats
+
+
+class Estimate(NamedTuple):
+    """A value and the ends of its interval, or of the range of its draws; NaN where it is not known."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def unknown(cls) -> "Estimate":
+        return cls(np.nan, np.nan, np.nan)
+
+    def columns(self, name: str) -> dict[str, float]:
+        """The columns of a table row: NAME, NAME_low, NAME_high."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
 def of_share(successes: int, n: int, confidence: float) -> tuple[float, float]:

@@ -1,151 +1,151 @@
-"""The counts of a study: beside each its nulls, what survives calibration, and how stable it is."""
+"""The counts of a point: beside each its nulls, what survives calibration, and how stable it is."""
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.matching import Criterion
-from rosetta_scaling.config.nulls import NULLS
-from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.nulls import chance
 from rosetta_scaling.nulls.calibration import threshold
-from rosetta_scaling.points.point import Matches, Point
-from rosetta_scaling.points.rosetta import rosetta_neurons
+from rosetta_scaling.numerics.intervals import Estimate
+from rosetta_scaling.points.point import CountRule, PartnerTables, Point
 from rosetta_scaling.power_laws.estimators import predict_power_law
-from rosetta_scaling.schemas.names import REPLICATES
-from rosetta_scaling.store.tables import read_json
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import SEEDS, SNAPSHOTS
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
 
 
-def by_draw(tables: Matches, criterion: Criterion, strict: bool, draws: Sequence[int]) -> np.ndarray:
-    """Count in every draw; NaN where a draw cannot tell (the criterion asks for an excess that is not defined)."""
-    partners, outer = tables
-    if not can_tell(tables, criterion):
+def by_draw(tables: PartnerTables, rule: CountRule, draws: Sequence[int]) -> np.ndarray:
+    """Count in every draw; NaN where the rule asks for an excess that the draw does not define."""
+    if not defines_excess(tables, rule):
         return np.full(len(draws), np.nan)
-    found = rosetta_neurons(partners, outer if strict else {}, criterion, ["draw"])
-    count = found.groupby("draw").size().reindex(draws, fill_value=0).to_numpy(float)
-    if criterion.min_excess:
-        for table in partners.values():
+    neurons = tables.rosetta_neurons(rule, ["draw"])
+    count = neurons.groupby("draw").size().reindex(draws, fill_value=0).to_numpy(float)
+    if rule.criterion.min_excess:
+        for table in tables.anchored.values():
             count[table.groupby("draw").excess_a.count().reindex(draws, fill_value=0) == 0] = np.nan
     return count
 
 
-def can_tell(tables: Matches, criterion: Criterion) -> bool:
-    """Is what the criterion asks for in the tables? Excess is measured on the real pair and its nulls only."""
-    return not criterion.min_excess or all("excess_a" in table for table in tables[0].values())
+def defines_excess(tables: PartnerTables, rule: CountRule) -> bool:
+    """Whether the tables have the excess, if the rule asks for one: it is measured on real pairs and nulls only."""
+    return not rule.criterion.min_excess or all("excess_a" in table for table in tables.anchored.values())
 
 
 def point_counts(point: Point, table: pd.DataFrame) -> pd.DataFrame:
-    """One row per criterion of a point; `table` is its rosetta table (one row per anchor neuron)."""
-    layout, study = point.layout, point.layout.study
-    replicates = {kind: point.read(partial(layout.replicate, kind)) for kind in REPLICATES}
-    rows = []
-    for name, criterion, strict in point.criteria():
-        chosen = table[name]
-        row = {"criterion": name, "count": int(chosen.sum()), "fraction": chosen.mean()}
-        for null, tables in point.nulls.items():
-            draws = by_draw(tables, criterion, strict, range(study.nulls.draws(null))) * point.scale
-            draws = np.full_like(draws, np.nan) if strict and point.sampled else draws
-            row |= summary_of(f"null_{null}", draws)
-        row["null_iid"] = chance.expected_count(point.sizes([point.anchor, *point.others]), criterion, units(point))
-        row["null_iid"] = np.nan if strict else row["null_iid"]
-        means = [row[f"null_{null}"] for null in NULLS]
-        row["excess"] = row["count"] - (np.nanmax(means) if np.isfinite(means).any() else np.nan)
-        row |= calibrated(point, criterion, strict)
-        row |= split_half(replicates["half"], criterion, strict)
-        resampled = by_draw(replicates["bootstrap"], criterion, strict, range(study.stability.bootstrap))
-        row |= interval(row["count"], resampled, study.polarization.confidence)
-        equal = [
-            by_draw(replicates[kind], criterion, strict, range(study.stability.subset_draws))
-            for kind in ("subset", "subset_rotate")
-        ]
-        row["closer_than_own"] = closer_than_own(point, criterion, strict)
-        row |= {"equal_n": layout.smallest, "equal_n_count": equal[0].mean(), "equal_n_null": equal[1].mean()}
-        rows.append(row | {"mean_r": table.filter(regex="^r_").mean(axis=1)[chosen].mean()})
-    return pd.DataFrame(rows)
+    """One row per rule of a point; `table` is its rosetta table (one row per anchor neuron)."""
+    return pd.DataFrame([_count_row(point, table, rule) for rule in point.rules])
 
 
-def summary_of(name: str, draws: np.ndarray) -> dict[str, float]:
-    """Mean, lowest and highest of the draws that can tell."""
-    known = draws[np.isfinite(draws)]
-    values = (known.mean(), known.min(), known.max()) if len(known) else (np.nan,) * 3
-    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+def _count_row(point: Point, table: pd.DataFrame, rule: CountRule) -> dict:
+    chosen, stability = table[rule.name], point.study.stability
+    row = {"criterion": rule.name, "count": int(chosen.sum()), "fraction": chosen.mean()}
+    row |= null_counts(point, rule)
+    means = [row[f"null_{null}"] for null in NULLS]
+    row["excess"] = row["count"] - (np.nanmax(means) if np.isfinite(means).any() else np.nan)
+    row |= calibrated_counts(point, rule)
+    row |= split_half(point.replicates["half"], rule)
+    resampled = by_draw(point.replicates["bootstrap"], rule, range(stability.bootstrap))
+    row |= count_interval(row["count"], resampled, point.confidence)
+    row["closer_than_own"] = closer_than_own(point, rule)
+    row["equal_n"] = point.smallest
+    for column, kind in (("equal_n_count", "subset"), ("equal_n_null", "subset_rotate")):
+        row[column] = by_draw(point.replicates[kind], rule, range(stability.subset_draws)).mean()
+    return row | {"mean_r": table.filter(regex="^r_").mean(axis=1)[chosen].mean()}
 
 
-def units(point: Point) -> int:
-    return read_json(Path(point.layout.matches(point.anchor, point.others[0])).with_name("summary.json"))["units"]
+def null_counts(point: Point, rule: CountRule) -> dict[str, float]:
+    """The counts of every null: mean, lowest and highest of its draws; and null_iid, what noise alone would give.
 
-
-def calibrated(point: Point, criterion: Criterion, strict: bool) -> dict:
-    """Counts of matches whose q-value is at most a level, and the largest null above the same correlation."""
-    row = {}
-    for suffix, level in LEVELS.items():
-        least = [{key: threshold(table, level) for key, table in part.items()} for part in point.real]
-        row[f"calibrated_{suffix}"] = len(survivors(point, criterion, level, strict))
-        worst = 0.0
-        for null, tables in point.nulls.items():
-            kept = [
-                {key: as_strong(table, limits[key]) for key, table in part.items()}
-                for part, limits in zip(tables, least, strict=True)
-            ]
-            found = len(rosetta_neurons(kept[0], kept[1] if strict else {}, criterion, ["draw"]))
-            worst = max(worst, found * point.scale / point.layout.study.nulls.draws(null))
-        row[f"calibrated_{suffix}_null"] = worst
+    A strict rule has no count where the nulls look at some neurons only, and none of noise.
+    """
+    row: dict[str, float] = {}
+    for null, tables in point.nulls.items():
+        draws = by_draw(tables, rule, range(point.study.nulls.draws(null))) * point.scale
+        if rule.strict and point.is_sampled:
+            draws = np.full_like(draws, np.nan)
+        row |= draws_summary(draws).columns(f"null_{null}")
+    sizes = list(point.neurons.values())
+    row["null_iid"] = np.nan if rule.strict else chance.expected_count(sizes, rule.criterion, point.units)
     return row
 
 
-def survivors(point: Point, criterion: Criterion, level: float, strict: bool = False) -> pd.DataFrame:
+def draws_summary(draws: np.ndarray) -> Estimate:
+    """Mean, lowest and highest of the draws that are not NaN."""
+    known = draws[np.isfinite(draws)]
+    return Estimate(known.mean(), known.min(), known.max()) if len(known) else Estimate.unknown()
+
+
+def calibrated_counts(point: Point, rule: CountRule) -> dict[str, float]:
+    """Counts of matches whose q-value is at most a level, and the largest null above the same correlation."""
+    row: dict[str, float] = {}
+    for suffix, level in LEVELS.items():
+        row[f"calibrated_{suffix}"] = len(survivors(point.real, rule, level))
+        row[f"calibrated_{suffix}_null"] = largest_null(point, rule, level)
+    return row
+
+
+def largest_null(point: Point, rule: CountRule, level: float) -> float:
+    """Largest count of a null among matches as strong as the weakest real one with a q-value of at most `level`."""
+
+    def strong(null: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
+        return mutual_above(null, threshold(real, level))
+
+    worst = 0.0
+    for null, tables in point.nulls.items():
+        count = len(tables.map(strong, point.real).rosetta_neurons(rule, ["draw"]))
+        worst = max(worst, count * point.scale / point.study.nulls.draws(null))
+    return worst
+
+
+def survivors(real: PartnerTables, rule: CountRule, level: float) -> pd.DataFrame:
     """Rosetta neurons all of whose matches have a q-value of at most `level`; column neuron_a."""
-    kept = [{key: table[table.q_a <= level] for key, table in part.items()} for part in point.real]
-    return rosetta_neurons(kept[0], kept[1] if strict else {}, criterion)
+    return real.map(lambda table: table[table.q_a <= level]).rosetta_neurons(rule)
 
 
-def as_strong(table: pd.DataFrame, least: float) -> pd.DataFrame:
+def mutual_above(table: pd.DataFrame, least: float) -> pd.DataFrame:
     """The best mutual partners of a table with at least this correlation."""
     return table[(table.rank_a == 1) & (table.rank_b == 1) & (table.r >= least)]
 
 
-def closer_than_own(point: Point, criterion: Criterion, strict: bool) -> int:
-    """How many Rosetta neurons are closer to their partners than either of a pair is to any neuron of its own model."""
-    closer = [{}, {}]
-    for place, part in enumerate(point.real):
-        for key, table in part.items():
-            pair = (point.anchor, key) if place == 0 else key
-            own = point.read_pair(partial(point.layout.null, "own"), *pair)
-            kept = table
-            for side, other in ("ab", "ba"):
-                best = own[own.changed == other].set_index(f"neuron_{side}").r
-                kept = kept[kept.r > best.reindex(kept[f"neuron_{side}"]).fillna(-1).to_numpy()]
-            closer[place][key] = kept
-    return len(rosetta_neurons(closer[0], closer[1] if strict else {}, criterion))
+def closer_than_own(point: Point, rule: CountRule) -> int:
+    """Number of Rosetta neurons whose partners are closer than any neuron of either's own model is to it."""
+    return len(point.real.map(closer_matches, point.own).rosetta_neurons(rule))
 
 
-def split_half(tables: Matches, criterion: Criterion, strict: bool) -> dict[str, float]:
-    """Overlap of what two halves of the documents find, and how strongly it correlates on the other half."""
-    if not can_tell(tables, criterion):
+def closer_matches(table: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of a table of partners with a larger r than either neuron has with any other one of its model.
+
+    `own` are partners within one network: in its rows where side b was `changed` both neurons are of model A.
+    """
+    for side, changed in (("a", "b"), ("b", "a")):
+        neuron = f"neuron_{side}"
+        best = own[own.changed == changed].set_index(neuron).r
+        table = table[table.r > best.reindex(table[neuron]).fillna(-1).to_numpy()]
+    return table
+
+
+def split_half(tables: PartnerTables, rule: CountRule) -> dict[str, float]:
+    """Overlap of the matches in two halves of the documents, and their mean correlation on the other half."""
+    if not defines_excess(tables, rule):
         return {"splithalf_jaccard": np.nan, "splithalf_r": np.nan}
-    partners, outer = tables
-    found = rosetta_neurons(partners, outer if strict else {}, criterion, ["draw"])
-    sets, heldout = [], []
-    for draw, neurons in found.groupby("draw").neuron_a:
-        keys = set()
-        for model, table in partners.items():
-            one = table[(table.draw == draw) & (table.rank_a == 1) & table.neuron_a.isin(neurons)]
-            keys |= {(model, *pair) for pair in zip(one.neuron_a, one.neuron_b, strict=True)}
-            heldout.append(one.heldout_r)
-        sets.append(keys)
-    both = set.union(*sets) if sets else set()
+    matched, heldout = [], []
+    for draw, neurons in tables.rosetta_neurons(rule, ["draw"]).groupby("draw").neuron_a:
+        pairs = set()
+        for model, table in tables.anchored.items():
+            best = table[(table.draw == draw) & (table.rank_a == 1) & table.neuron_a.isin(neurons)]
+            pairs |= {(model, *pair) for pair in zip(best.neuron_a, best.neuron_b, strict=True)}
+            heldout.append(best.heldout_r)
+        matched.append(pairs)
+    every = set.union(*matched) if matched else set()
     return {
-        "splithalf_jaccard": len(set.intersection(*sets)) / len(both) if len(sets) == 2 and both else np.nan,
+        "splithalf_jaccard": len(set.intersection(*matched)) / len(every) if len(matched) == 2 and every else np.nan,
         "splithalf_r": pd.concat(heldout).mean() if heldout else np.nan,
     }
 
 
-def interval(count: int, resampled: np.ndarray, confidence: float) -> dict[str, float]:
+def count_interval(count: int, resampled: np.ndarray, confidence: float) -> dict[str, float]:
     """Interval of a count over resampled documents.
 
     Resampling repeats documents, so fewer are different and other matches come out: the quantiles of the draws are
@@ -162,35 +162,32 @@ def point_snapshots(point: Point, table: pd.DataFrame) -> pd.DataFrame:
 
     Columns: criterion, units, count, low, high (of the extrapolated one), extrapolated.
     """
-    rows, tables = [], point.read(point.layout.snapshots)
-    draws = sorted(set.intersection(*(set(part.draw) for _, part in point.pairs(tables))))
-    for name, criterion, strict in point.criteria():
-        if can_tell(tables, criterion):
-            numbers = [*draws, units(point)]
-            counts = np.array([*by_draw(tables, criterion, strict, draws), table[name].sum()])
-            for number, count in zip(numbers, counts, strict=True):
-                rows.append({"criterion": name, "units": number, "count": count, "extrapolated": False})
-            if (counts > 0).all() and len(counts) > 2:
-                more = predict_power_law(numbers, counts, 10 * numbers[-1], point.layout.study.polarization.confidence)
-                row = {"criterion": name, "units": 10 * numbers[-1]} | dict(
-                    zip(("count", "low", "high"), more, strict=True)
-                )
-                rows.append(row | {"extrapolated": True})
-    columns = ["criterion", "units", "count", "low", "high", "extrapolated"]
-    return pd.DataFrame(rows, columns=columns)
+    rows, tables = [], point.snapshots
+    draws = sorted(set.intersection(*(set(part.draw) for part in tables.all())))
+    for rule in point.rules:
+        if not defines_excess(tables, rule):
+            continue
+        units = [*draws, point.units]
+        counts = np.array([*by_draw(tables, rule, draws), table[rule.name].sum()])
+        for number, count in zip(units, counts, strict=True):
+            rows.append({"criterion": rule.name, "units": number, "count": count, "extrapolated": False})
+        if (counts > 0).all() and len(counts) > 2:
+            more = 10 * units[-1]
+            count, low, high = predict_power_law(units, counts, more, point.confidence)
+            row = {"criterion": rule.name, "units": more, "count": count, "low": low, "high": high}
+            rows.append(row | {"extrapolated": True})
+    return pd.DataFrame(rows, columns=SNAPSHOTS.names)
 
 
-def seeds_table(layout: Layout, counts: pd.DataFrame) -> pd.DataFrame:
-    """Counts of curves that differ in nothing but seeds: architectures, point, criterion, curves, mean, deviation."""
-    families, rows = layout.study.families, []
-    kinds = {
-        curve: " ".join(f"{families[name].architecture or name}" for name in members)
-        for curve, members in layout.study.curves.items()
-    }
-    alike = counts.assign(architectures=counts.curve.map(kinds))
+def seeds_table(counts: pd.DataFrame, architectures: Mapping[str, str]) -> pd.DataFrame:
+    """Counts of curves that differ in nothing but seeds; `architectures` are those that a curve compares.
+
+    Columns: architectures, point, criterion, curves, replicates, mean, deviation.
+    """
+    rows = []
+    alike = counts.assign(architectures=counts.curve.map(architectures))
     for (kind, point, criterion), part in alike.groupby(["architectures", "point", "criterion"], sort=False):
         if len(part) > 1:
             row = {"architectures": kind, "point": point, "criterion": criterion, "curves": " ".join(part.curve)}
             rows.append(row | {"replicates": len(part), "mean": part["count"].mean(), "deviation": part["count"].std()})
-    columns = ["architectures", "point", "criterion", "curves", "replicates", "mean", "deviation"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=SEEDS.names)

@@ -1,81 +1,126 @@
-"""What was matched at one point of a curve, seen from its anchor."""
+"""What was matched at one point of a curve, seen from its anchor: the tables that all measures of the point start from.
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+A point opens no file. A notebook can make one from tables of its own; stages/points.py reads that of a study.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
 from rosetta_scaling.config.matching import Criterion
-from rosetta_scaling.config.nulls import NULLS
-from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.nulls.calibration import add_excess
-from rosetta_scaling.points.rosetta import orient
-from rosetta_scaling.store.tables import read_json, read_table
-
-Matches = tuple[dict, dict]  # of a point: the anchor with each other model, and the others with each other
+from rosetta_scaling.points.rosetta import rosetta_neurons
 
 
+class CountRule(NamedTuple):
+    """When a neuron of the anchor counts as a Rosetta neuron."""
+
+    name: str  # of the count, as tables have it
+    criterion: Criterion  # which every pair with the anchor has to meet
+    strict: bool = False  # whether the partners have to match each other too
+
+
+@dataclass(frozen=True)
+class PartnerTables:
+    """A table of partners (see neighbours.partner_table) for every two models of a point."""
+
+    anchored: Mapping[str, pd.DataFrame]  # other model -> table of the anchor, which is side a, with it
+    outer: Mapping[tuple[str, str], pd.DataFrame]  # two other models -> their table
+
+    def map(self, change: Callable[..., pd.DataFrame], *others: "PartnerTables") -> "PartnerTables":
+        """The result of `change` for every pair; it is given the pair's table here, then those in `others`."""
+        return PartnerTables(
+            {key: change(table, *(one.anchored[key] for one in others)) for key, table in self.anchored.items()},
+            {key: change(table, *(one.outer[key] for one in others)) for key, table in self.outer.items()},
+        )
+
+    def all(self) -> list[pd.DataFrame]:
+        """The tables of all pairs."""
+        return [*self.anchored.values(), *self.outer.values()]
+
+    def rosetta_neurons(self, rule: CountRule, by: Sequence[str] = ()) -> pd.DataFrame:
+        """Rosetta neurons by a rule: a row each, with columns `by` and neuron_a (see rosetta.rosetta_neurons)."""
+        return rosetta_neurons(self.anchored, self.outer if rule.strict else {}, rule.criterion, by)
+
+
+@dataclass(frozen=True)
 class Point:
-    """What was matched at one point of a curve, seen from its anchor."""
+    """The tables and settings of one point of a curve."""
 
-    def __init__(self, layout: Layout, curve: str, rung: str):
-        self.layout, self.curve, self.rung = layout, curve, rung
-        self.anchor, *self.others = layout.points[curve, rung]
-        self.outer = [(a, b) for i, a in enumerate(self.others) for b in self.others[i + 1 :]]
-        self.neurons = layout.size(self.anchor).neurons
-
-    @cached_property
-    def widths(self) -> dict[str, list[int]]:
-        """Neurons of every layer of every model."""
-        paths = self.layout.summaries(self.curve, self.rung)
-        return {name: read_json(path)["neurons"] for name, path in zip([self.anchor, *self.others], paths, strict=True)}
-
-    def criteria(self) -> list[tuple[str, Criterion, bool]]:
-        """Name of every count, its criterion, and whether it is strict."""
-        plain = [(criterion.name, criterion, False) for criterion in self.layout.study.matching.criteria]
-        return plain + [(f"{name}_strict", criterion, True) for name, criterion, _ in plain if self.outer]
-
-    def read(self, path: Callable[[str, str], str]) -> Matches:
-        """Tables of partners of all pairs; `path(a, b)` names that of two models. The anchor is side a."""
-
-        anchored = {other: self.read_pair(path, self.anchor, other) for other in self.others}
-        return anchored, {pair: self.read_pair(path, *pair) for pair in self.outer}
-
-    def read_pair(self, path: Callable[[str, str], str], a: str, b: str) -> pd.DataFrame:
-        return orient(read_table(path(a, b)), swap=self.layout.pair(a, b) != (a, b))
-
-    @cached_property
-    def real(self) -> Matches:
-        """The matches of all pairs."""
-        return self.read(self.layout.matches)
-
-    @cached_property
-    def nulls(self) -> dict[str, Matches]:
-        """The draws of every null, with the excess correlation of every pair."""
-        tables = {null: self.read(partial(self.layout.null, null)) for null in NULLS}
-        rotations, found = dict(self.pairs(tables["rotate"])), {}
-        for null, matches in tables.items():
-            excess = {pair: add_excess(t, rotations[pair], self.sizes(pair)) for pair, t in self.pairs(matches)}
-            anchored = {other: excess[self.anchor, other] for other in self.others}
-            if self.sampled:
-                anchored = {other: table[table.sampled_a] for other, table in anchored.items()}
-            found[null] = anchored, {pair: excess[pair] for pair in self.outer}
-        return found
+    study: Study
+    widths: Mapping[str, list[int]]  # neurons of every layer of every model, the anchor first
+    units: int  # on which the models were matched
+    smallest: int  # neurons of the smallest model of the study: so many are compared at equal n
+    real: PartnerTables
+    nulls: Mapping[str, PartnerTables]  # all draws of every null, with their excess (see nulls_with_excess)
+    own: PartnerTables  # partners of both models of a pair within their own network
+    replicates: Mapping[str, PartnerTables]  # of the documents and of the neurons, by kind (REPLICATES)
+    snapshots: PartnerTables  # partners after a part of the units; `draw` is their number
 
     @property
-    def sampled(self) -> bool:
-        """Do the nulls look at some neurons only?"""
-        return self.layout.study.nulls.rows is not None
+    def anchor(self) -> str:
+        return next(iter(self.widths))
+
+    @property
+    def others(self) -> list[str]:
+        """The models of the point but its anchor."""
+        return list(self.widths)[1:]
+
+    @property
+    def neurons(self) -> dict[str, int]:
+        """Neurons of every model, the anchor first."""
+        return {model: sum(widths) for model, widths in self.widths.items()}
+
+    @property
+    def primary(self) -> Criterion:
+        """The criterion that claims are judged on first."""
+        return self.study.matching.criteria[0]
+
+    @property
+    def confidence(self) -> float:
+        return self.study.polarization.confidence
+
+    @property
+    def rules(self) -> list[CountRule]:
+        """The rules of all counts; with three models or more there are strict ones too."""
+        plain = [CountRule(criterion.name, criterion) for criterion in self.study.matching.criteria]
+        strict = [CountRule(f"{rule.name}_strict", rule.criterion, strict=True) for rule in plain]
+        return plain + (strict if len(self.others) > 1 else [])
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the nulls look at some neurons of a model only."""
+        return self.study.nulls.rows is not None
 
     @property
     def scale(self) -> float:
-        """What counts of nulls are multiplied by: how many neurons of the anchor stand for one that was looked at."""
-        return self.neurons / len(self.layout.sample(self.anchor, self.layout.study.nulls.rows))
+        """What counts of nulls are multiplied by: neurons of the anchor for each one that the nulls look at."""
+        neurons = self.neurons[self.anchor]
+        return neurons / min(neurons, self.study.nulls.rows or neurons)
 
-    def pairs(self, tables: Matches):
-        """(two models, table) of all pairs."""
-        yield from (((self.anchor, other), table) for other, table in tables[0].items())
-        yield from tables[1].items()
 
-    def sizes(self, models: Sequence[str]) -> tuple[int, ...]:
-        return tuple(self.layout.size(model).neurons for model in models)
+def nulls_with_excess(
+    nulls: Mapping[str, PartnerTables], neurons: Mapping[str, int], is_sampled: bool
+) -> dict[str, PartnerTables]:
+    """All draws of every null with the excess correlation of every pair; `neurons` of every model, the anchor first.
+
+    Where the nulls look at some neurons only (`is_sampled`), those of the anchor that they do not look at are left out.
+    """
+    anchor, rotations = next(iter(neurons)), nulls["rotate"]
+    found = {}
+    for null, tables in nulls.items():
+        anchored = {
+            other: add_excess(table, rotations.anchored[other], (neurons[anchor], neurons[other]))
+            for other, table in tables.anchored.items()
+        }
+        if is_sampled:
+            anchored = {other: table[table.sampled_a] for other, table in anchored.items()}
+        outer = {
+            (a, b): add_excess(table, rotations.outer[a, b], (neurons[a], neurons[b]))
+            for (a, b), table in tables.outer.items()
+        }
+        found[null] = PartnerTables(anchored, outer)
+    return found

@@ -1,46 +1,58 @@
 """Write all fits of a study."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rosetta_scaling.fits.checklist import write_checked
-from rosetta_scaling.fits.counts import fit_counts
-from rosetta_scaling.fits.report import report_fits
-from rosetta_scaling.fits.tables import (
-    coverage_table,
-    estimators_table,
-    forecast_table,
-    influence_table,
-    pooled_table,
-    rivals_table,
-    uncertainty_table,
-)
-from rosetta_scaling.fits.theory.data import theory_table
-from rosetta_scaling.fits.theory.simulation import recovered_exponent
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.names import STUDY_TABLES
+from rosetta_scaling.schemas.tables.fits import FIT_TABLES
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.stages.inputs import Inputs
+from rosetta_scaling.store.tables import read_json, read_table
+
+if TYPE_CHECKING:
+    from rosetta_scaling.fits.report import FitFacts
+
+READ = ("counts", "seeds", "isolation", "models", "snapshots")  # tables that fits are made from and reported with
+
+
+def fit_inputs(plan: StudyPlan) -> Inputs:
+    layout = plan.layout
+    return {
+        "tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES],
+        "simulations": layout.simulations,
+        "corpus": [layout.corpus_manifest],
+        "units": layout.units_tables,
+    }
 
 
 def write_fits(layout: Layout, folder: Path) -> None:
     """Write every one of FIT_TABLES, and fits.json, from the other tables in `folder`."""
-    study, confidence = layout.study, layout.study.polarization.confidence
-    counts, seeds, isolation = (read_table(folder / f"{name}.csv") for name in ("counts", "seeds", "isolation"))
+    from rosetta_scaling.fits.checklist import write_checked
+    from rosetta_scaling.fits.report import report_fits
+    from rosetta_scaling.fits.study import fit_tables
+
+    read = {name: read_table(folder / f"{name}.csv") for name in READ}
     simulated = pd.concat(map(read_table, layout.simulations), ignore_index=True)
-    sizes = counts[["curve", "point", "neurons"]].drop_duplicates()
-    tables = {
-        "fits": fit_counts(counts, confidence),
-        "estimators": estimators_table(counts, confidence),
-        "pooled": pooled_table(counts, study.curves, confidence),
-        "rivals": rivals_table(counts, study.judged, confidence),
-        "influence": influence_table(counts, study.judged, confidence),
-        "uncertainty": uncertainty_table(counts, seeds, study),
-        "coverage": coverage_table(counts, study),
-        "forecast": forecast_table(counts, study),
-        "theory": theory_table(isolation.merge(sizes), confidence),
-        "theory_simulation": simulated,
-        "theory_exponents": recovered_exponent(simulated, confidence),
-    }
+    tables = fit_tables(layout.study, read, simulated)
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
-    write_checked(folder / "fits.json", report_fits(layout, folder, tables))
+        write_checked_table(folder / f"{name}.csv", table, FIT_TABLES[name])
+    write_checked(folder / "fits.json", report_fits(layout.study, {**read, **tables}, read_facts(layout)))
+
+
+def read_facts(layout: Layout) -> "FitFacts":
+    """Read what the report of fits says of the corpus, the units and the networks."""
+    from rosetta_scaling.fits.report import FitFacts
+
+    name = layout.study.study
+    is_shipped = (WORKFLOW / "studies" / f"{name}.yaml").is_file()
+    return FitFacts(
+        corpus_sha256=read_json(layout.corpus_manifest)["sha256"],
+        units=max(len(read_table(units)) for units in layout.units_tables),
+        trained_here=frozenset(filter(layout.is_trained_here, layout.models)),
+        reproduce="make study" + (f" STUDY={name}" if is_shipped else ""),
+    )

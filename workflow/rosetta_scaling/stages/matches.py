@@ -1,117 +1,137 @@
-"""Match two models: tile by tile or by sketches, as they are and as nulls, and see how stable the matches are.
+"""Match two models: a tile of them in a job of its own, or all of both.
 
-Every variant of a pair (see variants.py) goes through the same engine and comes out as a table of partners.
+Every variant of a pair (see facts.py) goes through the same engine and comes out as a table of partners.
 """
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 
-from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_tiles
-from rosetta_scaling.matching.neighbour_files import Found, read_neighbours, write_neighbours
-from rosetta_scaling.matching.neighbours import Neighbours, partner_table
-from rosetta_scaling.matching.tiles import Tile, exact_flops
-from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values
-from rosetta_scaling.numerics.devices import product_rate
-from rosetta_scaling.stages.sources import open_pair
-from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
+from rosetta_scaling.matching.tiles import Tile
+from rosetta_scaling.nulls.calibration import add_excess, add_q_values
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import decoys
+from rosetta_scaling.schemas.tables.matching import MATCHES, MATCHES_WITHOUT_NULLS, SNAPSHOTS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.stages.facts import PairFacts, pair_facts, variant_inputs
+from rosetta_scaling.stages.inputs import Inputs
+from rosetta_scaling.store.tables import read_json, read_table, write_json
 from rosetta_scaling.units.neurons import layer_and_channel
+
+if TYPE_CHECKING:
+    import torch
+
+    from rosetta_scaling.matching.neighbours import Neighbours
 
 log = logging.getLogger(__name__)
 
-LONG = 1e12  # floating-point operations above which a job says how long it will take
+
+# -- a tile ----------------------------------------------------------------------------------------------------------
+
+
+def tile_inputs(plan: StudyPlan, pair: str, variant: str) -> Inputs:
+    return variant_inputs(plan, pair, variant)
+
+
+def match_one_tile(plan: StudyPlan, pair: str, variant: str, index: int, *, device: "torch.device", out: str) -> None:
+    """Write the best partners within one tile of a pair."""
+    from rosetta_scaling.matching.neighbour_files import write_neighbours
+    from rosetta_scaling.stages.partners import match_tile
+
+    tile = plan.matching.tiles[pair][index]
+    write_neighbours(out, tile, match_tile(pair_facts(plan, pair), variant, tile, device))
+
+
+# -- a pair ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MatchFiles:
+    """What is written of a pair."""
+
+    matches: Path  # every match with its evidence
+    neighbours: Path  # the best partners of every neuron
+    snapshots: Path  # matches after a part of the units, whose number is the column draw
+    summary: Path
+
+
 WITHOUT_NULLS = "no null stands beside them, so nothing says how many matches there would be by chance"
 
 
-# -- exact engine ----------------------------------------------------------------------------------------------------
+def pair_inputs(plan: StudyPlan, pair: str) -> Inputs:
+    """What was found by jobs before, or else what a pair of one tile is matched from."""
+    units = {"units": [pair_facts(plan, pair).units]}
+    if plan.matching.engine == "sketch":
+        return {"found": [plan.layout.rescored(pair)], **units}
+    if tiles := plan.neighbour_files(pair, "real"):
+        return {"found": tiles, **units}
+    return variant_inputs(plan, pair, "real") | units
 
 
-def match_one_tile(layout: Layout, pair: str, variant: str, index: int, device: torch.device, out: str) -> None:
-    """Write the best partners within one tile of a pair."""
-    tile = layout.plan.tiles[pair][index]
-    write_neighbours(out, tile, _match(*open_pair(layout, pair, variant, device), tile, layout, pair, variant, device))
+def match_inputs(plan: StudyPlan, pair: str) -> Inputs:
+    """The same, and the decoys."""
+    layout, models = plan.layout, plan.layout.pairs[pair]
+    return pair_inputs(plan, pair) | {"decoys": [layout.null(null, *models) for null in decoys()]}
 
 
-def _match(a, b, tile: Tile, layout: Layout, pair: str, variant: str, device) -> Found:
-    """The best partners within a tile; of the real pair also on the way, for the curve of counts against units."""
-    name = f"{pair} {variant}"
-    flops = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, a.units)
-    log.info("%s: tile of %.0f MB, %.1e FLOP, activations %s", name, tile.bytes / 1e6, flops, layout.plan.placement)
-    if flops > LONG:
-        rate = product_rate(device)
-        log.info("%s: about %.0f s of products at %.0f GFLOP/s", name, flops / rate, rate / 1e9)
-    shares = layout.study.stability.snapshots if variant == "real" else ()
-    return match_tile_or_quarters(a, b, tile, layout.study.matching.k + 1, device, shares)
+def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFiles) -> None:
+    """Write the matches of a pair."""
+    from rosetta_scaling.matching.neighbour_files import write_neighbours
+    from rosetta_scaling.matching.neighbours import partner_table
+    from rosetta_scaling.stages.partners import best_partners
 
-
-# -- matches and nulls -----------------------------------------------------------------------------------------------
-
-
-def best_partners(layout: Layout, pair: str, variant: str, device: torch.device) -> Found:
-    """What jobs before this one found, put together; a pair that is one tile is matched here."""
-    models = layout.pairs[pair]
-    whole = Tile(0, layout.size(models[0]).neurons, 0, layout.size(models[1]).neurons)
-    if files := layout.found(pair, variant):
-        parts = [read_neighbours(file) for file in files]
-        return {
-            units: merge_tiles(whole, [(tile, *found[units]) for tile, found in parts], layout.study.matching.k + 1)
-            for units in parts[0][1]
-        }
-    return _match(*open_pair(layout, pair, variant, device), whole, layout, pair, variant, device)
-
-
-def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> None:
-    """Write matches.parquet with the evidence for every match; beside it neighbours.safetensors (the best partners of
-    every neuron), snapshots.parquet (matches after a part of the units, whose number is the column draw), summary.json.
-    """
-    models, k = layout.pairs[pair], layout.study.matching.k
-    found = best_partners(layout, pair, "real", device)
+    layout, facts, k = plan.layout, pair_facts(plan, pair), plan.study.matching.k
+    found = best_partners(plan, pair, "real", device)
     units = max(found)
     best = found.pop(units)
-    neurons = tuple(layout.size(model).neurons for model in models)
-    decoys = {null: read_table(layout.null(null, *models)) for null in DECOYS}
-    table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], neurons), decoys, neurons)
-    add_places(layout, pair, table)
+    false = {null: read_table(layout.null(null, *facts.models)) for null in decoys()}
+    table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], facts.neurons), false, facts.neurons)
+    add_places(facts, table)
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
-    write_table(out, table)
-    write_neighbours(out.with_name("neighbours.safetensors"), Tile(0, neurons[0], 0, neurons[1]), {units: best})
-    write_table(out.with_name("snapshots.parquet"), pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
-    write_json(out.with_name("summary.json"), summary_of_matches(layout, pair, table, best) | {"units": units})
+    write_checked_table(out.matches, table, MATCHES)
+    write_neighbours(out.neighbours, Tile(0, facts.neurons[0], 0, facts.neurons[1]), {units: best})
+    read = pd.concat(snapshots) if snapshots else table[:0].assign(draw=0)
+    write_checked_table(out.snapshots, read, SNAPSHOTS)
+    write_json(out.summary, summary_of_matches(plan, pair, table, best) | {"units": units})
 
 
-def match_without_nulls(layout: Layout, pair: str, device: torch.device, out: Path) -> None:
-    """Write matches.parquet and summary.json as `match_pair` does, without what is known from nulls only.
+def match_without_nulls(plan: StudyPlan, pair: str, device: "torch.device", matches: str, *, summary: str) -> None:
+    """Write the table and the summary of a pair as `match_pair` does, without what only nulls can tell.
 
     The table has no q_a, q_b, excess_a and excess_b, and the summary says under `nulls` that none stands beside it.
     """
-    found = best_partners(layout, pair, "real", device)
+    from rosetta_scaling.matching.neighbours import partner_table
+    from rosetta_scaling.stages.partners import best_partners
+
+    found = best_partners(plan, pair, "real", device)
     units = max(found)
-    table = partner_table(*found[units], layout.study.matching.k)
-    add_places(layout, pair, table)
-    summary = summary_of_matches(layout, pair, table, found[units]) | {"units": units}
-    write_table(out, table)
-    write_json(out.with_name("summary.json"), summary | {"nulls": WITHOUT_NULLS})
+    table = partner_table(*found[units], plan.study.matching.k)
+    add_places(pair_facts(plan, pair), table)
+    write_checked_table(matches, table, MATCHES_WITHOUT_NULLS)
+    about = summary_of_matches(plan, pair, table, found[units])
+    write_json(summary, about | {"units": units, "nulls": WITHOUT_NULLS})
 
 
-def add_places(layout: Layout, pair: str, table: pd.DataFrame) -> None:
+def add_places(facts: PairFacts, table: pd.DataFrame) -> None:
     """Add columns to a table of partners: layer and channel of the neurons of both models."""
-    for side, model in zip("ab", layout.pairs[pair], strict=True):
-        size = layout.size(model)
-        layer, channel = layer_and_channel([size.width] * size.layers)
+    for side, size in zip("ab", facts.sizes, strict=True):
+        layer, channel = layer_and_channel(list(size.widths))
         table[f"layer_{side}"] = layer[table[f"neuron_{side}"]]
         table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
 
 
-def summary_of_matches(layout: Layout, pair: str, table: pd.DataFrame, best: tuple[Neighbours, Neighbours]) -> dict:
+def summary_of_matches(
+    plan: StudyPlan, pair: str, table: pd.DataFrame, best: "tuple[Neighbours, Neighbours]"
+) -> dict[str, object]:
     """How many neurons were compared, how, and how many matches there are."""
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     log.info("%s: %s mutual matches", pair, f"{count:,}")
-    summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
+    summary = {"matches": count, "engine": plan.matching.engine, "placement": plan.matching.placement}
     for side, partners in zip("ab", best, strict=True):
         summary |= {f"neurons_{side}": len(partners.r), f"constant_{side}": int(partners.constant.sum())}
-    if layout.plan.engine == "sketch":
-        summary |= read_json(Path(layout.rescored(pair)) / f"{pair}.json")
+    if plan.matching.engine == "sketch":
+        summary |= read_json(Path(plan.layout.rescored(pair)) / f"{pair}.json")
     return summary

@@ -1,30 +1,41 @@
 """Compare Rosetta neurons with the others, for every curve."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.selectivity.kinds import FAMILIES
-from rosetta_scaling.selectivity.polarization.effects import placebo_sets
-from rosetta_scaling.selectivity.polarization.tables import (
-    QUANTITIES,
-    NeuronSet,
-    firing,
-    mean_rows,
-    metric_rows,
-    trends,
-)
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import OF_CURVE
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
+
+if TYPE_CHECKING:
+    from rosetta_scaling.selectivity.polarization.tables import NeuronSet
 
 
-def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
+def polarization_inputs(plan: StudyPlan, curve: str) -> Inputs:
+    """The Rosetta neurons of a curve, and the selectivity of its models on the units of its points."""
+    layout, neurons = plan.layout, set()
+    rungs = plan.study.points_of(curve)
+    for rung in rungs:
+        for member, model in enumerate(layout.points[curve, rung]):
+            neurons.add(layout.selectivity(layout.scope_of_member(curve, rung, member), model))
+    return {"rosetta": [layout.rosetta(curve, rung) for rung in rungs], "neurons": sorted(neurons)}
+
+
+def neuron_sets(layout: Layout, curve: str) -> Iterator["NeuronSet"]:
     """All sets of a curve: the primary criterion, what of it survives calibration, and the strongest correlations.
 
     In the models that are not the anchor, the Rosetta neurons are the best partners of the anchor's.
     """
+    from rosetta_scaling.selectivity.polarization.effects import placebo_sets
+    from rosetta_scaling.selectivity.polarization.tables import NeuronSet
+
     settings = layout.study
     for rung in settings.points_of(curve):
         rosetta = read_table(layout.rosetta(curve, rung))
@@ -43,8 +54,11 @@ def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
 
 def write_polarization(layout: Layout, curve: str) -> None:
     """Write the POLARIZATION_TABLES of a curve."""
+    from rosetta_scaling.selectivity.kinds import FAMILIES
+    from rosetta_scaling.selectivity.polarization.tables import QUANTITIES, firing, mean_rows, metric_rows, trends
+
     confidence, draws = layout.study.polarization.confidence, {}
-    rows = {name: [] for name in ("polarization", "specialisation", "families")}
+    rows: dict[str, list[dict]] = {name: [] for name in ("polarization", "specialisation", "families")}
     for one in neuron_sets(layout, curve):
         found = {
             "polarization": metric_rows(one, confidence),
@@ -65,4 +79,4 @@ def write_polarization(layout: Layout, curve: str) -> None:
         ignore_index=True,
     )
     for name, table in tables.items():
-        write_table(layout.polarization(curve, name), table)
+        write_checked_table(layout.polarization(curve, name), table, OF_CURVE[name])

@@ -6,10 +6,34 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.points.counts import seeds_table
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import POINT_TABLES, POLARIZATION_TABLES
+from rosetta_scaling.schemas.tables.catalogue import STUDY
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_json, read_table, write_table
+from rosetta_scaling.store.tables import read_json, read_table
+
+
+def table_inputs(plan: StudyPlan) -> Inputs:
+    layout, curves = plan.layout, plan.study.curves
+    return {
+        "rosetta": [layout.rosetta(*point) for point in layout.points],
+        "matches": [layout.matches(*pair) for pair in layout.pairs.values()],
+        "summaries": summaries(layout),
+        "points": [layout.point_table(name, *point) for name in POINT_TABLES for point in layout.points],
+        "polarization": [layout.polarization(curve, name) for name in POLARIZATION_TABLES for curve in curves],
+        "manifests": [layout.checkpoint_manifest(model) for model in layout.models],
+        "judgements": layout.judgements,
+    }
+
+
+def summaries(layout: Layout) -> list[str]:
+    """What is known of the networks as they were read, and of the anchor and the first other network of every point."""
+    of_points = [path for point in layout.points for path in layout.summaries(*point)]
+    of_models = [layout.summary(scope_of_model(layout, model), model) for model in layout.models]
+    of_pairs = [layout.match_summary(*models[:2]) for models in layout.points.values()]
+    return sorted({*of_points, *of_models, *of_pairs})
 
 
 def point_tables(layout: Layout, name: str) -> pd.DataFrame:
@@ -56,7 +80,7 @@ def training_flops(layout: Layout, model: str, parameters: int) -> float:
 def _constant(layout: Layout, curve: str, rung: str) -> int:
     """Neurons of the anchor that never change, and so cannot match."""
     anchor, partner = layout.points[curve, rung][:2]
-    summary = read_json(Path(layout.matches(anchor, partner)).with_name("summary.json"))
+    summary = read_json(layout.match_summary(anchor, partner))
     return summary["constant_a" if layout.pair(anchor, partner)[0] == anchor else "constant_b"]
 
 
@@ -65,8 +89,7 @@ def models_table(layout: Layout) -> pd.DataFrame:
     rows = []
     for model in layout.models:
         manifest = read_json(layout.checkpoint_manifest(model))
-        scope = next(layout.scope(*pair) for pair in layout.pairs.values() if model in pair)
-        summary = read_json(f"{layout.activations(scope, model)}/summary.json")
+        summary = read_json(layout.summary(scope_of_model(layout, model), model))
         sizes = {key: summary[key] for key in ("parameters", "non_embedding_parameters", "layers", "hidden_size")}
         rows.append(
             {
@@ -97,12 +120,17 @@ def models_table(layout: Layout) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def scope_of_model(layout: Layout, model: str) -> str:
+    """The first unit set on which a model was read."""
+    return next(layout.scope(*pair) for pair in layout.pairs.values() if model in pair)
+
+
 def origin(layout: Layout, model: str, manifest: dict) -> str:
     """Where a network is from: what the study calls it, with the commit that it stood for."""
     if layout.source(model) in ("ladder", "untrained"):
         return layout.source(model)
     commit = manifest["origin"].get("commit")
-    return layout.named(model) + (f" (commit {commit})" if commit else "")
+    return layout.network_reference(model) + (f" (commit {commit})" if commit else "")
 
 
 def training_table(layout: Layout) -> pd.DataFrame:
@@ -114,7 +142,7 @@ def training_table(layout: Layout) -> pd.DataFrame:
         if layout.is_trained_here(model)
         for step, loss in read_json(layout.checkpoint_manifest(model))["losses"]
     ]
-    return pd.DataFrame(rows, columns=["model", "family", "rung", "step", "tokens", "loss"])
+    return pd.DataFrame(rows, columns=STUDY["training"].names)
 
 
 def curve_tables(layout: Layout, name: str) -> pd.DataFrame:
@@ -128,21 +156,32 @@ def judge_table(layout: Layout) -> pd.DataFrame:
     for path in layout.judgements:
         curve, point = Path(path).parts[-3:-1]
         tables.append(read_table(path).assign(curve=curve, point=point))
-    columns = ["curve", "point", "group", "measure", "neurons", "answered", "mean", "low", "high", "chance"]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    schema = STUDY["judge"]
+    return pd.concat(tables, ignore_index=True)[schema.names] if tables else schema.empty()
+
+
+def architectures(layout: Layout) -> dict[str, str]:
+    """The architectures that every curve compares, as words; of a family that is not trained here, its name."""
+    families = layout.study.families
+    return {
+        curve: " ".join(str(families[name].architecture or name) for name in members)
+        for curve, members in layout.study.curves.items()
+    }
 
 
 def write_tables(layout: Layout, folder: Path) -> None:
     """Write every one of STUDY_TABLES."""
+    from rosetta_scaling.points.counts import seeds_table
+
     counts, models = counts_table(layout), models_table(layout)
     tables = {
         "counts": counts,
         **{name: point_tables(layout, name) for name in POINT_TABLES if name != "counts"},
         **{name: curve_tables(layout, name) for name in POLARIZATION_TABLES},
         "judge": judge_table(layout),
-        "seeds": seeds_table(layout, counts),
+        "seeds": seeds_table(counts, architectures(layout)),
         "models": models,
         "training": training_table(layout),
     }
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+        write_checked_table(folder / f"{name}.csv", table, STUDY[name])

@@ -14,14 +14,17 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import Normalizer
 
 from rosetta_scaling.config.units import Units
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.sources import TOKENS, UNITS
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, pointer
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.units.characters import is_boundary
 
 log = logging.getLogger(__name__)
 
 STRIDE = 2**32  # passage * STRIDE + byte is one sortable integer per position
+LONGEST = 18  # code points that the normal forms of Unicode make of one
 
 
 def cut_passages(documents: pd.DataFrame, passage_bytes: int) -> pd.DataFrame:
@@ -145,7 +148,10 @@ def _left_behind(normalizer: Normalizer, own: str, gap: str) -> int:
     def size(text: str) -> int:  # letters on both sides: normalizers that strip or prepend do it to them
         return len(normalizer.normalize_str(f"a{text}a"))
 
-    return next(reach for reach in range(len(gap), -1, -1) if size(own + gap[:reach]) == size(own))
+    alone, reach = size(own), len(gap)
+    while reach and (more := size(own + gap[:reach]) - alone):
+        reach -= max(1, more // LONGEST)  # behind a passage that was cut short there may be thousands
+    return reach
 
 
 def boundaries(tokens: pd.DataFrame) -> np.ndarray:
@@ -228,11 +234,11 @@ def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out:
         (units.end - units.start).mean(),
         f"{len(passages):,}",
     )
-    write_table(out, units)
+    write_checked_table(out, units, UNITS)
 
 
 def index_tokens(documents_path: str, units_path: str, tokenizer_path: str, settings: Units, out: str) -> None:
     """Write the tokens of one tokenizer on the probe documents, each with its unit (-1: none)."""
     tokens = tokenize(load_tokenizer(tokenizer_path), _probe_passages(documents_path, settings), settings.max_tokens)
     tokens["unit"] = unit_of_tokens(tokens, read_table(units_path))
-    write_table(out, tokens)
+    write_checked_table(out, tokens, TOKENS)

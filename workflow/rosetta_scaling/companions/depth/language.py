@@ -7,17 +7,13 @@ table of a null after rosetta.add_layers). It matches nothing itself.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.depth.rosetta import ALIGNMENT, alignment
+from rosetta_scaling.companions.depth.rosetta import alignment, matched_layers
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import fit_power_law
+from rosetta_scaling.schemas.tables.depth import LANGUAGE
 
-PAIR_COLUMNS = ["model_a", "model_b", "layers", "kind"]
-PAIR_COLUMNS += [f"{middle}{key}" for middle in ("", "middle_") for key in ALIGNMENT]
-LOSS_FORMS = {
-    "1 / depth": np.reciprocal,
-    "ln depth": np.log,
-}  # the loss is linear in these
+LOSS_FORMS = {"1 / depth": np.reciprocal, "ln depth": np.log}  # the loss is linear in these
 
 
 def middle_angles(angles: pd.DataFrame) -> pd.DataFrame:
@@ -48,7 +44,7 @@ def language_exponents(models: pd.DataFrame, angles: pd.DataFrame, confidence: f
             fit = fit_power_law(part.layers, part.step_angle, confidence)
             found = {"value": -fit["alpha"], "low": -fit["high"], "high": -fit["low"], "points": fit["points"]}
             rows.append({"family": family, "network": network} | found)
-    return pd.DataFrame(rows, columns=["family", "network", "value", "low", "high", "points"])
+    return pd.DataFrame(rows, columns=LANGUAGE["language_exponents"].names)
 
 
 def loss_table(models: pd.DataFrame) -> pd.DataFrame:
@@ -65,17 +61,19 @@ def loss_table(models: pd.DataFrame) -> pd.DataFrame:
             rmse = np.sqrt(np.mean((loss - intercept - slope * of(depth)) ** 2))
             fit = {"slope": slope, "intercept": intercept, "rmse": rmse, "falls": bool((np.diff(loss) < 0).all())}
             rows.append({"family": family, "form": form} | fit | {"points": len(part)})
-    return pd.DataFrame(rows, columns=["family", "form", "slope", "intercept", "rmse", "falls", "points"])
+    return pd.DataFrame(rows, columns=LANGUAGE["language_losses"].names)
 
 
 def pair_alignment(matches: pd.DataFrame, layers: int, settings: DepthSettings) -> dict[str, float]:
     """How diagonal the matrix of layers of two models of equal depth is: of all matches, and of those in the middle.
 
-    `matches` are rows of a table of partners that count (see rosetta.layer_matrix). Keys: those of
+    `matches` are rows of a table of partners that count (see rosetta.matched_layers). Keys: those of
     rosetta.alignment, and the same with prefix middle_ of matches of which neither side is in a first or a last
     layer, where shared tokens alone align networks.
     """
     middle = matches[matches[["layer_a", "layer_b"]].isin(range(1, layers - 1)).all(axis=1)]
-    how = (settings.shuffles, settings.confidence, [settings.seed, layers])
-    found = alignment(matches, layers, layers, *how)
-    return found | {f"middle_{key}": value for key, value in alignment(middle, layers, layers, *how).items()}
+    every, inner = (
+        alignment(matched_layers(part, layers, layers), settings.shuffles, settings.confidence, [settings.seed, layers])
+        for part in (matches, middle)
+    )
+    return every | {f"middle_{key}": value for key, value in inner.items()}

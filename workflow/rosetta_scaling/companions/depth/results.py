@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.depth.rosetta import BETWEEN, INSIDE, alignment, layer_matrix
+from rosetta_scaling.companions.depth.rosetta import BETWEEN, INSIDE, alignment, matched_layers
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics import intervals
 
@@ -139,7 +139,8 @@ def alignments_table(matches: pd.DataFrame, settings: DepthSettings) -> pd.DataF
             row[f"{prefix}rosetta"] = (found.mutual & (found.r >= settings.min_r)).mean()
         mutual = part[(part.kind == BETWEEN) & part.mutual]
         depth, seed = row["depth"], [settings.seed, row["depth"], row["teacher"]]
-        rows.append(row | alignment(mutual, depth, depth, settings.shuffles, settings.confidence, seed))
+        layers = matched_layers(mutual, depth, depth)
+        rows.append(row | alignment(layers, settings.shuffles, settings.confidence, seed))
     return pd.DataFrame(rows)
 
 
@@ -169,8 +170,8 @@ def layers_table(matches: pd.DataFrame, settings: DepthSettings) -> pd.DataFrame
     keys, tables = [*JOB, "depth", "network", "kind"], []
     for key, part in matches[matches.mutual].groupby(keys, sort=False):
         place = dict(zip(keys, key, strict=True))
-        table = layer_matrix(part, place["depth"], place["depth"])
-        strong = layer_matrix(part[part.r >= settings.min_r], place["depth"], place["depth"])
+        table = matched_layers(part, place["depth"], place["depth"]).matrix()
+        strong = matched_layers(part[part.r >= settings.min_r], place["depth"], place["depth"]).matrix()
         tables.append(table.assign(rosetta=strong.matches, **place))
     return pd.concat(tables, ignore_index=True)[[*keys, "layer_a", "layer_b", "matches", "expected", "rosetta"]]
 

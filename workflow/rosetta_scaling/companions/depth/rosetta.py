@@ -5,14 +5,15 @@ matrix; layers that average may stand in any order, so it is flat. The torch-fre
 tables of matches of real models alike.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from rosetta_scaling.numerics import intervals
-from rosetta_scaling.points.depth import same_depth
+from rosetta_scaling.points.layers import MatchedLayers, on_diagonal
 from rosetta_scaling.units.neurons import layer_and_channel
 
-ALIGNMENT = ("matches", "share", "expected", "kappa", "null_low", "null_high")  # keys of `alignment`
 BETWEEN, INSIDE = "between", "inside"
 
 
@@ -51,45 +52,44 @@ def add_layers(table: pd.DataFrame, widths_a: list[int], widths_b: list[int]) ->
     return table.assign(**layers)
 
 
-def layer_matrix(matches: pd.DataFrame, layers_a: int, layers_b: int) -> pd.DataFrame:
-    """Matches by pair of layers. Columns: layer_a, layer_b, matches, expected from the margins alone.
+def matched_layers(matches: pd.DataFrame, layers_a: int, layers_b: int) -> MatchedLayers:
+    """The layers of matches between two networks.
 
     `matches` has a row for every match that counts, with columns layer_a and layer_b: mutual best partners of students,
     or rows of a matches.parquet that meet a criterion (see rosetta.satisfying).
     """
-    matrix = np.zeros([layers_a, layers_b], int)
-    np.add.at(matrix, (matches.layer_a.to_numpy(), matches.layer_b.to_numpy()), 1)
-    expected = np.outer(matrix.sum(1), matrix.sum(0)) / max(1, matrix.sum())
-    a, b = np.indices(matrix.shape).reshape(2, -1)
-    return pd.DataFrame({"layer_a": a, "layer_b": b, "matches": matrix.ravel(), "expected": expected.ravel()})
+    return MatchedLayers(matches.layer_a.to_numpy(), layers_a, matches.layer_b.to_numpy(), layers_b)
 
 
-def kappa(layer_a: np.ndarray, layers_a: int, layer_b: np.ndarray, layers_b: int) -> tuple[float, float, float]:
-    """Share of matches at the same relative depth, what the margins alone give, and Cohen's kappa: how far the former
-    is on the way from the latter to 1. NaN without matches; kappa is NaN, too, where the margins alone give 1.
+class Kappa(NamedTuple):
+    """How far matches are on the way from what the margins of their layers give to the diagonal."""
+
+    share: float  # of matches that join layers of the same relative depth
+    expected: float  # that share by the margins alone
+    kappa: float  # Cohen's: (share - expected) / (1 - expected)
+
+
+def kappa(layers: MatchedLayers) -> Kappa:
+    """All NaN without matches; kappa is NaN, too, where the margins alone give a share of 1."""
+    n = len(layers.a)
+    if not n:
+        return Kappa(np.nan, np.nan, np.nan)
+    share = layers.at_same_depth().mean()
+    expected = on_diagonal(*layers.margins()) / n**2
+    return Kappa(share, expected, (share - expected) / (1 - expected) if expected < 1 else np.nan)
+
+
+def alignment(layers: MatchedLayers, shuffles: int, confidence: float, seed: list[int] | int) -> dict[str, float]:
+    """How diagonal a matrix of matches is (see Kappa), beside its null: partners dealt anew among the matches.
+
+    Keys: ALIGNMENT; null_low and null_high are quantiles of kappa over `shuffles` draws.
     """
-    if not len(layer_a):
-        return np.nan, np.nan, np.nan
-    share = same_depth(layer_a, layers_a, layer_b, layers_b).mean()
-    margins = np.bincount(layer_a, minlength=layers_a), np.bincount(layer_b, minlength=layers_b)
-    diagonal = same_depth(np.arange(layers_a)[:, None], layers_a, np.arange(layers_b), layers_b)
-    expected = margins[0] @ diagonal @ margins[1] / len(layer_a) ** 2
-    return share, expected, (share - expected) / (1 - expected) if expected < 1 else np.nan
-
-
-def alignment(
-    matches: pd.DataFrame, layers_a: int, layers_b: int, shuffles: int, confidence: float, seed: int | list[int]
-) -> dict[str, float]:
-    """How diagonal a matrix of matches is (see kappa), beside its null: partners dealt anew among the matches.
-
-    Keys: matches, share, expected, kappa, null_low, null_high (quantiles of kappa over `shuffles` draws).
-    """
-    a, b = matches.layer_a.to_numpy(), matches.layer_b.to_numpy()
-    found = dict(zip(("share", "expected", "kappa"), kappa(a, layers_a, b, layers_b), strict=True))
+    found = kappa(layers)
     low = high = np.nan
-    if np.isfinite(found["kappa"]):
+    if np.isfinite(found.kappa):
         random = np.random.default_rng(seed)
-        shares = [same_depth(a, layers_a, random.permutation(b), layers_b).mean() for _ in range(shuffles)]
-        draws = (np.array(shares) - found["expected"]) / (1 - found["expected"])  # the margins stay as they are
+        dealt = (layers._replace(b=random.permutation(layers.b)) for _ in range(shuffles))
+        shares = [one.at_same_depth().mean() for one in dealt]
+        draws = (np.array(shares) - found.expected) / (1 - found.expected)  # the margins stay as they are
         low, high = intervals.of_draws(draws, confidence)
-    return {"matches": len(a)} | found | {"null_low": low, "null_high": high}
+    return {"matches": len(layers.a)} | found._asdict() | {"null_low": low, "null_high": high}

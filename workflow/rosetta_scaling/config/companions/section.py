@@ -7,12 +7,6 @@ from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.config.section import Section
 
-TITLES = {
-    "lottery": "Lottery-ticket ensembling",
-    "depth": "Inverse depth scaling",
-    "mixture": "Capacity, interference and rare tasks",
-}  # of the page of every companion study
-
 
 class Companions(Section):
     """Three studies of scaling in small networks. They depend on nothing else in the study, except that the depth study

@@ -1,4 +1,4 @@
-"""Figures of fits and theory: see figures.py. Every `*_data` picks the rows, every `draw_*` draws them."""
+"""Figures of fits and theory. Every `*_data` picks the rows, every `draw_*` draws them."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rosetta_scaling.report.figures import style
-from rosetta_scaling.report.figures.data import primary
+from rosetta_scaling.report.figures.data import counted, primary, primary_criterion
+from rosetta_scaling.report.figures.entry import FigureEntry
+from rosetta_scaling.schemas.nulls import drawn_nulls
 
 PLAIN = "neurons"  # the abscissa of the claims
 FORM_LOOKS = {
@@ -18,11 +20,6 @@ FORM_LOOKS = {
     "quadratic": {"color": style.COLOURS[4], "ls": "-."},
     "broken power law": {"color": style.COLOURS[5], "ls": "-."},
 }
-
-
-def counted(table: pd.DataFrame, criterion: str) -> pd.DataFrame:
-    """The rows about counts by a criterion: the primary one may have no fit, so no table of fits says which it is."""
-    return table[(table["criterion"] == criterion) & (table["quantity"] == "count")].reset_index(drop=True)
 
 
 def multiverse_data(fits: pd.DataFrame, estimators: pd.DataFrame, pooled: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +95,7 @@ def rivals_data(counts: pd.DataFrame, rivals: pd.DataFrame) -> pd.DataFrame:
     points = primary(counts)[["curve", "point", "neurons", "count"]].reset_index(drop=True)
     positive = points[points["count"] > 0]  # what the forms are fitted to
     largest = positive.loc[positive.groupby("curve")["neurons"].idxmax(), ["curve", "neurons", "count"]]
-    rivals = counted(rivals, counts["criterion"].iloc[0])
+    rivals = counted(rivals, primary_criterion(counts))
     found = rivals[["curve", "form", "largest"]].merge(largest, on="curve")
     found["predicted"] = found["count"] * np.exp(found["largest"])
     return pd.concat([points.assign(form="measured"), found], ignore_index=True)
@@ -186,7 +183,7 @@ def draw_isolation(data: pd.DataFrame) -> Figure:
         return style.empty_figure("No neuron was matched.")
     curves = data["curve"].unique()
     figure, axes = style.panels(len(curves), height=2.6)
-    kinds = {"real": None, "untrained": "o", "rotate": "D", "permute": "s"}
+    kinds = {"real": None} | {null.name: look.marker for null, look in drawn_nulls()}
     for ax, curve in zip(axes, curves, strict=True):
         group = data[data["curve"] == curve]
         real = group[(group["kind"] == "real") & (group["isolation"] > 0)].sort_values("neurons")
@@ -243,3 +240,63 @@ def draw_forecast(data: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, title="extrapolation")
     return figure
+
+
+FIGURES = (
+    FigureEntry(
+        name="estimators",
+        title="Exponents by estimator",
+        place="fits.html: estimators",
+        tables=("estimators", "counts"),
+        pick=lambda tables: counted(tables["estimators"], primary_criterion(tables["counts"])),
+        draw=draw_estimators,
+    ),
+    FigureEntry(
+        name="rivals",
+        title="The largest point predicted from the smaller ones",
+        place="fits.html: rivals",
+        tables=("counts", "rivals"),
+        pick=lambda tables: rivals_data(tables["counts"], tables["rivals"]),
+        draw=draw_rivals,
+    ),
+    FigureEntry(
+        name="coverage",
+        title="Coverage of the intervals, by simulation",
+        place="fits.html: coverage",
+        tables=("coverage", "counts"),
+        pick=lambda tables: counted(tables["coverage"], primary_criterion(tables["counts"])),
+        draw=draw_coverage,
+    ),
+    FigureEntry(
+        name="multiverse",
+        title="The exponent under every choice",
+        place="fits.html: choices",
+        tables=("fits", "estimators", "pooled"),
+        pick=lambda tables: multiverse_data(tables["fits"], tables["estimators"], tables["pooled"]),
+        draw=draw_multiverse,
+    ),
+    FigureEntry(
+        name="simulation",
+        title="Simulated networks that obey the theory",
+        place="fits.html: simulation",
+        tables=("theory_simulation",),
+        pick=lambda tables: tables["theory_simulation"],
+        draw=draw_simulation,
+    ),
+    FigureEntry(
+        name="isolation",
+        title="Isolation of Rosetta neurons against size",
+        place="fits.html: isolation",
+        tables=("isolation", "counts", "theory"),
+        pick=lambda tables: isolation_data(tables["isolation"], tables["counts"], tables["theory"]),
+        draw=draw_isolation,
+    ),
+    FigureEntry(
+        name="forecast",
+        title="Extrapolated counts",
+        place="fits.html: forecast",
+        tables=("forecast", "counts"),
+        pick=lambda tables: counted(tables["forecast"], primary_criterion(tables["counts"])),
+        draw=draw_forecast,
+    ),
+)

@@ -17,6 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from rosetta_scaling.formatting import MINUS
+from rosetta_scaling.schemas.nulls import drawn_nulls
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.tables import write_table
 
@@ -26,13 +27,6 @@ ALPHA, TIMES = "\N{GREEK SMALL LETTER ALPHA}", "\N{MULTIPLICATION SIGN}"
 # seaborn's "colorblind" palette (Okabe and Ito's colours), repeated here because importing seaborn takes a second
 COLOURS = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#ece133"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
-# Those of the nulls that every figure of counts shows; the others are in the decomposition and in the tables.
-NULLS = {
-    "null_untrained": ("untrained networks", "o"),
-    "null_permute": ("permuted units", "s"),
-    "null_rotate": ("rotated neurons", "D"),
-}
-NULL_COLUMNS = [f"{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
 RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so the bytes do not depend on the machine's fonts
     "font.size": 9,
@@ -170,15 +164,15 @@ def draw_with_range(axes: Axes, x, y, low, high, shift: float = 0.0, **look) -> 
 
 def draw_nulls(axes: Axes, group: pd.DataFrame, suffix: str = "") -> None:
     """The nulls of counts.csv as open grey markers (mean of the draws) with bars (smallest to largest draw)."""
-    for (name, (_, shape)), shift in zip(NULLS.items(), (-8, 8, 14), strict=True):
-        low, high = group[f"{name}_low{suffix}"], group[f"{name}_high{suffix}"]
-        look = {"marker": shape, "facecolor": "white", "edgecolor": GREY, "s": 26}
-        draw_with_range(axes, group["neurons"], group[f"{name}{suffix}"], low, high, shift, **look)
+    for null, look in drawn_nulls():
+        mean, low, high = (group[f"{column}{suffix}"] for column in null.columns)
+        marks = {"marker": look.marker, "facecolor": "white", "edgecolor": GREY, "s": 26}
+        draw_with_range(axes, group["neurons"], mean, low, high, look.shift, **marks)
 
 
 def null_handles() -> list[Line2D]:
-    look = {"color": GREY, "markerfacecolor": "white", "lw": 1.2, "markersize": 5}
-    return [Line2D([], [], marker=shape, label=f"null: {label}", **look) for label, shape in NULLS.values()]
+    marks = {"color": GREY, "markerfacecolor": "white", "lw": 1.2, "markersize": 5}
+    return [Line2D([], [], marker=look.marker, label=f"null: {null.label}", **marks) for null, look in drawn_nulls()]
 
 
 def draw_points(axes: Axes, group: pd.DataFrame, y: str) -> None:

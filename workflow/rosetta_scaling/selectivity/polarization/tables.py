@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from rosetta_scaling.schemas.metrics import LEAST, METRICS
 from rosetta_scaling.selectivity.polarization.confounds import Adjustment, adjust
 from rosetta_scaling.selectivity.polarization.effects import (
-    LEAST,
-    METRICS,
     beyond_chance,
     mean_against_placebo,
     placebo_slopes,

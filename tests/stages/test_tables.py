@@ -1,0 +1,330 @@
+"""Points, fits and claims about counts, on numbers whose answer is known."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_points import made_point
+from schema_rows import rows_of
+from scipy import stats
+
+from rosetta_scaling import WORKFLOW
+from rosetta_scaling.claims import counts as claims
+from rosetta_scaling.config.matching import Criterion
+from rosetta_scaling.config.parsing import load, parse
+from rosetta_scaling.fits.counts import fit_counts
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.points import neurons as neurons_of_points
+from rosetta_scaling.points.counts import survivors
+from rosetta_scaling.points.neurons import point_neurons
+from rosetta_scaling.points.point import CountRule, PartnerTables
+from rosetta_scaling.points.rosetta import orient, rosetta_table
+from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
+from rosetta_scaling.schemas.names import POINT_TABLES
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
+from rosetta_scaling.stages import point_tables, points, tables
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_table, write_json, write_table
+from rosetta_scaling.units.groups import displacements
+
+TOP1, TOP2 = Criterion(), Criterion(k=2)
+
+
+def matches(*rows) -> pd.DataFrame:
+    """(neuron_a, neuron_b, r, rank_a, rank_b)"""
+    return pd.DataFrame(rows, columns=["neuron_a", "neuron_b", "r", "rank_a", "rank_b"])
+
+
+# -- points ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rosetta_neuron_is_matched_in_every_model_and_strictly_when_the_others_agree():
+    ab = matches((0, 10, 0.9, 1, 1), (1, 11, 0.6, 1, 1), (2, 12, 0.4, 1, 1))
+    ac = matches((0, 20, 0.8, 1, 1), (1, 21, 0.7, 1, 1), (3, 23, 0.9, 1, 1))
+    bc = matches((10, 20, 0.7, 1, 1), (11, 29, 0.7, 1, 1))
+    half = Criterion(min_r=0.65)
+    table = rosetta_table(5, {"B": ab, "C": ac}, {("B", "C"): bc}, [TOP1, half])
+    assert table.mutual_top1.tolist() == [True, True, False, False, False]
+    assert table.mutual_top1_strict.tolist() == [True, False, False, False, False]
+    assert table["mutual_top1_r0.65"].tolist() == [True, False, False, False, False]
+    assert table.partner_B.tolist() == [10, 11, 12, -1, -1]
+
+
+def test_matches_found_at_a_larger_k_give_the_smaller_one():
+    found = matches((0, 5, 0.9, 1, 1), (1, 5, 0.8, 1, 2), (1, 6, 0.7, 2, 1))
+    table = rosetta_table(3, {"B": found}, {}, [TOP1, TOP2])
+    assert table.mutual_top1.tolist() == [True, False, False]
+    assert table.mutual_top2.tolist() == [True, True, False]
+    assert table.partner_B.tolist() == [5, 5, -1]
+
+
+def test_partners_meet_the_first_criterion_or_else_are_mutual():
+    found = matches((0, 5, 0.9, 1, 0), (0, 6, 0.8, 2, 1), (1, 7, 0.7, 1, 1), (2, 8, 0.6, 1, 0), (3, 9, 0.5, 2, 2))
+    assert rosetta_table(4, {"B": found}, {}, [TOP1]).partner_B.tolist() == [6, 7, -1, 9]
+    one_sided = rosetta_table(4, {"B": found}, {}, [Criterion(mutual=False)])
+    assert one_sided.partner_B.tolist() == [5, 7, 8, 9]
+    assert one_sided[Criterion(mutual=False).name].tolist() == [True, True, True, False]
+
+
+def test_orient_exchanges_the_sides_and_back():
+    found = matches((0, 5, 0.9, 1, 2))
+    swapped = orient(found, swap=True)
+    assert (swapped.neuron_a[0], swapped.neuron_b[0], swapped.rank_a[0], swapped.rank_b[0]) == (5, 0, 2, 1)
+    assert orient(swapped, swap=True)[found.columns.tolist()].equals(found)
+
+
+def test_displacements_end_at_documents():
+    doc = np.repeat(np.arange(40), np.random.default_rng(0).integers(3, 30, 40))
+    places = displacements(doc, 5, seed=1)
+    assert len(set(places)) == 5
+    assert (doc[places] != doc[places - 1]).all()
+    assert (places >= len(doc) // 4).all()
+    assert (places <= 3 * len(doc) // 4).all()
+    with pytest.raises(StudyError, match="too few"):
+        displacements(np.array([0, 0, 1, 1]), 5, seed=1)
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch) -> StudyPlan:
+    """Of the smoke study, every pair of which has its own units; nothing is in its folder."""
+    monkeypatch.chdir(tmp_path)
+    values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
+    values["units"]["scope"] = "pair"
+    values["matching"]["criteria"] = [{}, {"min_r": 0.5}]
+    return StudyPlan(Layout(parse(values), corpus_key="k"))
+
+
+def test_the_widths_of_a_point_are_those_of_its_activations(plan):
+    folder = "results/smoke/activations"
+    write_json(f"{folder}/neox-r3--bloom-r3/neox-r3/summary.json", {"neurons": [4, 3]})
+    write_json(f"{folder}/neox-r3--bloom-r3/bloom-r3/summary.json", {"neurons": [5]})
+    write_json(f"{folder}/neox-r3--llama-r3/llama-r3/summary.json", {"neurons": [1, 2, 3]})
+    widths = point_tables.read_widths(plan.layout, "neox-bloom-llama", "r3")
+    assert widths == {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [1, 2, 3]}
+    assert list(widths) == ["neox-r3", "bloom-r3", "llama-r3"]
+
+
+def calibrated(*rows) -> pd.DataFrame:
+    """(neuron_a, neuron_b, q_a)"""
+    return pd.DataFrame(rows, columns=["neuron_a", "neuron_b", "q_a"]).assign(r=0.5, rank_a=1, rank_b=1)
+
+
+def test_survivors_have_no_match_that_may_be_false():
+    ab = calibrated((0, 10, 0.05), (1, 11, 0.01), (2, 12, 0.02), (3, 13, 0.06), (4, 14, np.nan))
+    ac = calibrated((0, 20, 0.03), (1, 21, 0.02), (2, 22, 0.07), (3, 23, 0.01), (4, 24, 0.01))
+    bc = calibrated((10, 20, 0.04), (11, 21, 0.5))
+    real = PartnerTables({"B": ab, "C": ac}, {("B", "C"): bc})
+    assert survivors(real, CountRule("plain", TOP1), 0.05).neuron_a.tolist() == [0, 1]
+    assert survivors(real, CountRule("strict", TOP1, strict=True), 0.05).neuron_a.tolist() == [0]
+    assert survivors(real, CountRule("plain", TOP1), 0.02).neuron_a.tolist() == [1]
+    assert survivors(real, CountRule("strong", Criterion(min_r=0.6)), 0.05).empty
+
+
+def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(plan):
+    q = {"bloom-r3": (0.01, 0.2, 0.05), "llama-r3": (0.01, 0.01, 0.01)}
+    real = {model: calibrated(*zip((0, 3, 6), (2, 1, 0), values, strict=True)) for model, values in q.items()}
+    table = point_neurons(made_point(plan.study, {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [6]}, real))
+    assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
+    assert table.layer.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert table.channel.tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert np.flatnonzero(table.mutual_top1).tolist() == [0, 3, 6]
+    assert np.flatnonzero(table.mutual_top1_fdr05).tolist() == [0, 6]
+    assert set(plan.study.judged_sets) <= set(table.columns)
+
+
+def test_a_point_is_written_with_all_its_tables(plan, monkeypatch):
+    neurons = rows_of(ROSETTA, 2, neuron=[0, 1])
+    monkeypatch.setattr(point_tables, "read_point", lambda *about: "point" if about == (plan, "c", "r3") else None)
+    monkeypatch.setattr(neurons_of_points, "point_neurons", lambda point: neurons if point == "point" else None)
+    for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
+        made = partial(lambda schema, _, table: rows_of(schema, len(table)), OF_POINT[name])
+        monkeypatch.setattr(point_tables, f"point_{name}", made)
+    for name in ("decomposition", "isolation"):
+        monkeypatch.setattr(
+            point_tables, f"point_{name}", partial(lambda schema, _: rows_of(schema, 2), OF_POINT[name])
+        )
+    paths = {name: f"{name}.csv" for name in POINT_TABLES}
+    points.write_rosetta(plan, "c", "r3", "rosetta.parquet", tables=paths)
+    pd.testing.assert_frame_equal(read_table("rosetta.parquet"), neurons)
+    for name in POINT_TABLES:
+        written = read_table(paths[name])
+        assert list(written) == OF_POINT[name].names
+        assert len(written) == 2
+
+
+def test_tables_of_curves_are_joined_in_the_order_of_the_study(plan):
+    for i, curve in enumerate(plan.study.curves):
+        table = pd.DataFrame({"curve": [curve] * 2, "slope": [i, i + 0.5]})
+        write_table(plan.layout.polarization(curve, "trends"), table)
+    found = tables.curve_tables(plan.layout, "trends")
+    assert found.curve.unique().tolist() == list(plan.study.curves)
+    assert found.slope.tolist() == [0, 0.5, 1, 1.5, 2, 2.5]
+    assert found.index.tolist() == list(range(6))
+
+
+def test_a_study_is_judged_on_its_strongest_criterion_too():
+    study = load(WORKFLOW / "studies/smoke.yaml")
+    assert study.judged == ["mutual_top1", "mutual_top1_r0.5"]
+    assert study.judged_sets == ["mutual_top1", "mutual_top1_r0.5", "mutual_top1_fdr05"]
+    values = study.model_dump(mode="json")
+    values["matching"]["criteria"] = [{"min_r": 0.5}, {"min_r": 0.2}, {"k": 3, "min_r": 0.5}]
+    assert parse(values).judged_sets == ["mutual_top1_r0.5", "mutual_top1_r0.5_fdr05"]
+
+
+# -- fits ------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(alpha=st.floats(-2, 2), c=st.floats(1e-3, 1e3))
+def test_a_noise_free_law_comes_back_exactly(alpha, c):
+    x = np.array([192, 384, 768, 1536, 3072])
+    fit = fit_power_law(x, c * x**alpha)
+    assert fit["alpha"] == pytest.approx(alpha, abs=1e-9)
+    assert fit["c"] == pytest.approx(c, rel=1e-6)
+
+
+@pytest.mark.parametrize("points", [3, 5])
+def test_the_interval_covers_at_its_nominal_rate(points):
+    rng, x, covered = np.random.default_rng(0), 2.0 ** np.arange(7, 7 + points), []
+    for _ in range(2000):
+        fit = fit_power_law(x, 3 * x**0.6 * np.exp(rng.normal(0, 0.2, points)))
+        covered.append(fit["low"] < 0.6 < fit["high"])
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("at", [12, 320])
+def test_a_prediction_interval_covers_one_more_observation(at):
+    rng, x, covered = np.random.default_rng(0), np.array([4.0, 8.0, 16.0, 32.0]), []
+    for _ in range(2000):
+        y = 3 * np.append(x, at) ** 0.4 * np.exp(rng.normal(0, 0.1, 5))
+        middle, low, high = predict_power_law(x, y[:4], at)
+        covered.append(low < y[4] < high)
+        assert low < middle < high
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+    assert predict_power_law(x, 2 * x**0.5, 64)[0] == pytest.approx(16)
+
+
+def counts_of(count, untrained, shift, curve="c") -> pd.DataFrame:
+    n, nulls = len(count), {f"null_{null}": 0.0 for null in (*NULLS, "iid")}
+    table = pd.DataFrame({
+        "curve": curve, "criterion": "mutual_top1", "count": count, **nulls,
+        "null_untrained": untrained, "null_permute": shift,
+        "calibrated_05": np.array(count) // 2, "calibrated_01": np.array(count) // 3,
+        "equal_n_count": 20.0 / 2.0 ** np.arange(n) * np.resize([1, 1.1], n), "equal_n_null": 3.0,
+        "count_low": np.array(count) * 0.9, "count_high": np.array(count) * 1.1,
+        "neurons": 2.0 ** np.arange(7, 7 + n), "parameters": 4.0 ** np.arange(7, 7 + n),
+        "non_embedding_parameters": 5.0 ** np.arange(7, 7 + n),
+        "hidden_size": 2.0 ** np.arange(3, 3 + n), "training_flops": np.nan,
+    })  # fmt: skip
+    return table.assign(excess=table["count"] - table[list(nulls)].max(axis=1))
+
+
+def test_zero_counts_are_left_out_and_said_so():
+    fits = fit_counts(counts_of([10, 20, 40, 80], [0, 0, 3, 5], [1, 2, 3, 4]), 0.95)
+    row = fits[(fits.quantity == "null_untrained") & (fits.x == "neurons")].iloc[0]
+    assert np.isnan(row.alpha)
+    assert "2 of 4 points left out" in row.note
+    excess = fits[(fits.quantity == "excess") & (fits.x == "neurons")].iloc[0]
+    slope = stats.linregress(np.log([128, 256, 512, 1024]), np.log([9, 18, 37, 75])).slope
+    assert excess.alpha == pytest.approx(slope)
+
+
+def test_too_few_points_and_zeros_are_refused():
+    with pytest.raises(StudyError, match="at least 3"):
+        fit_power_law([1, 2], [1, 2])
+    with pytest.raises(StudyError, match="not positive"):
+        fit_power_law([1, 2, 3], [1, 0, 2])
+
+
+# -- claims ----------------------------------------------------------------------------------------------------------
+
+
+def judged(counts: pd.DataFrame, bits=(3.0, 2.0, 2.5)) -> list[dict]:
+    for null in NULLS:
+        counts[f"null_{null}_high"] = counts[f"null_{null}"]
+    models = pd.DataFrame({"family": "f", "neurons": [1, 2, 3], "validation_bits_per_byte": bits})
+    tables = {"counts": counts, "fits": fit_counts(counts, 0.95), "models": models}
+    return claims.judge(tables, list(counts.criterion.unique()))
+
+
+def verdicts(count, untrained, shift) -> dict[str, str]:
+    found = judged(counts_of(count, untrained, shift))
+    assert all(set(c) == {"claim", "source", "verdict", "statistic", "sentence"} for c in found)
+    return {c["claim"].removesuffix(" (mutual_top1)"): c["verdict"] for c in found}
+
+
+GROWS = "The Rosetta count grows as a sublinear power of model size"
+EXCESS = "The count beyond its largest null grows as a sublinear power of model size"
+
+
+ARTEFACT = "The count is not an artefact of the matching"
+CALIBRATED = "The count that survives calibration grows as a sublinear power of model size"
+POOL = "The count grows also among equally many neurons"
+
+
+def test_claims_can_be_supported():
+    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 9, 30])
+    assert found[GROWS] == found[EXCESS] == claims.SUPPORTED
+    assert found["Matches are absent between networks whose units are shuffled"] == claims.SUPPORTED
+    assert found[ARTEFACT] == found[CALIBRATED] == claims.SUPPORTED
+    assert not any("selective" in claim for claim in found), "those claims are judged elsewhere"
+
+
+def test_claims_can_be_refuted():
+    found = verdicts([100, 230, 505, 1150], [50, 3, 3, 4], [5, 6, 9, 30])
+    assert found[GROWS] == claims.NOT_SUPPORTED
+    assert found["Matches are absent between networks that were never trained"] == claims.NOT_SUPPORTED
+    assert found["Larger networks of a family predict held-out text better"] == claims.NOT_SUPPORTED
+
+
+def test_claims_can_stay_open():
+    assert verdicts([100, 400, 120, 300], [1] * 4, [1] * 4)[GROWS] == claims.INCONCLUSIVE
+
+
+def test_every_criterion_is_judged_by_its_own_rows():
+    grows, explodes = (counts_of(c, [1] * 4, [1] * 4) for c in ([100, 152, 230, 350], [100, 230, 505, 1150]))
+    found = judged(pd.concat([grows, explodes.assign(criterion="mutual_top5")], ignore_index=True))
+    verdict = {c["claim"]: c["verdict"] for c in found}
+    assert verdict[f"{GROWS} (mutual_top1)"] == claims.SUPPORTED
+    assert verdict[f"{GROWS} (mutual_top5)"] == claims.NOT_SUPPORTED
+    assert len(verdict) == len(found) == 2 * 8 + 1
+
+
+def test_how_well_networks_predict_is_judged_once_and_only_where_it_was_measured():
+    words = "Larger networks of a family predict held-out text better"
+    for bits, expected in (((3.0, 2.0, 1.0), [claims.SUPPORTED]), ((3.0, 2.0, 2.0), [claims.NOT_SUPPORTED])):
+        found = judged(counts_of([100, 152, 230, 350], [1] * 4, [1] * 4), bits)
+        assert [c["verdict"] for c in found if c["claim"] == words] == expected
+    found = judged(counts_of([100, 152, 230, 350], [1] * 4, [1] * 4), (np.nan,) * 3)
+    assert words not in [c["claim"] for c in found]
+
+
+def test_intervals_are_told_by_curve():
+    rows = pd.DataFrame({"curve": ["a", "b"], "alpha": [0.5, np.nan], "low": [0.25, np.nan], "high": [0.75, np.nan]})
+    assert claims.intervals(rows, "alpha") == "a: 0.50 [0.25, 0.75]; b: no fit"
+
+
+def test_a_null_as_large_as_the_count_takes_the_support_away():
+    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 230, 30])
+    assert found[GROWS] == claims.INCONCLUSIVE
+    assert found[EXCESS] == claims.NOT_SUPPORTED
+    assert found[ARTEFACT] == claims.NOT_SUPPORTED
+    assert verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 220, 30])[ARTEFACT] == claims.INCONCLUSIVE
+
+
+def test_untrained_networks_do_not_decide_whether_the_matching_makes_the_count():
+    found = verdicts([100, 152, 230, 350], [200, 3, 3, 4], [5, 6, 9, 30])
+    assert found[ARTEFACT] == claims.SUPPORTED
+    assert found[POOL] == claims.NOT_SUPPORTED
+
+
+def test_one_contradiction_decides_and_nothing_proves_nothing():
+    assert claims.combine([claims.SUPPORTED, claims.NOT_SUPPORTED]) == claims.NOT_SUPPORTED
+    assert claims.combine([claims.SUPPORTED, claims.INCONCLUSIVE]) == claims.INCONCLUSIVE
+    assert claims.combine([]) == claims.INCONCLUSIVE
+    assert claims.inside(np.nan, np.nan, 0, 1) == claims.INCONCLUSIVE

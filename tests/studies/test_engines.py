@@ -1,0 +1,114 @@
+"""Every engine, placement and tiling, through the whole workflow, finds the same."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from study_runs import ROOT, checkout, one_sentence, run, study
+
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.store.tables import read_json, read_table
+
+pytestmark = [pytest.mark.study(5), pytest.mark.timeout(1500)]
+
+# -- every way to match finds the same -------------------------------------------------------------------------------
+
+ENGINES = {
+    "whole": {},
+    "tiled": {"memory_mb": 16},
+    "one_pass": {"placement": "one_pass"},
+    "recomputed": {"placement": "recomputed", "memory_mb": 22},
+    "sketched": {"engine": "sketch", "sketch_slots": 2048},
+    "sketched_recomputed": {"engine": "sketch", "placement": "recomputed", "sketch_slots": 2048, "memory_mb": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory) -> Path:
+    """A checkout with studies of networks of 384 neurons, which 16 MB cannot match at once."""
+    folder = checkout(tmp_path_factory.mktemp("wide"))
+    rungs = {f"r{i}": {"hidden_size": 8, "layers": 1, "heads": 2, "learning_rate": 1e-2} for i in (1, 2)}
+    rungs["r3"] = {"hidden_size": 32, "layers": 3, "heads": 2, "learning_rate": 5e-3}
+    families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
+    families = {name: families[name] for name in ("neox", "bloom")}
+    for name, matching in ENGINES.items():
+        changes = {"matching": matching, "activations": {"batch_passages": 4}, "families": families}
+        study(folder, study=name, ladder={"rungs": rungs}, curves={"neox-bloom": ["neox", "bloom"]}, **changes)
+    return folder
+
+
+PAIR = "neox-r3--bloom-r3"
+
+
+def matches(folder: Path, name: str, *options: str) -> tuple[dict[str, pd.DataFrame], str]:
+    """Matches and nulls of the largest pair, and what was printed."""
+    files = [f"matches/{PAIR}/matches.parquet", *(f"nulls/{PAIR}/{null}.parquet" for null in NULLS)]
+    files += [f"stability/{PAIR}/{kind}.parquet" for kind in ("half", "subset")]
+    targets = [f"results/{name}/{file}" for file in files]
+    code, printed = run(folder, name, *options, *targets)
+    assert code == 0, printed
+    return {file: read_table(folder / target) for file, target in zip(files, targets, strict=True)}, printed
+
+
+@pytest.mark.parametrize("name", [name for name in ENGINES if name != "whole"])
+def test_engines_placements_and_tiles_find_the_same(wide, name):
+    expected, _ = matches(wide, "whole")
+    found, printed = matches(wide, name)
+    for file, table in expected.items():
+        keys = ["draw"] * ("draw" in table) + ["neuron_a", "neuron_b"]
+        pd.testing.assert_frame_equal(
+            found[file].sort_values(keys, ignore_index=True),
+            table.sort_values(keys, ignore_index=True),
+            atol=1e-5,
+            obj=f"{name} {file}",
+        )
+    assert ("rule match_tile" in printed or "tile 00001" in printed) == (name in ("tiled", "recomputed"))
+    stored = list((wide / f"results/{name}/activations").rglob("shard-*.safetensors"))
+    assert bool(stored) == (name in ("tiled", "sketched"))
+    summary = read_json(wide / f"results/{name}/matches/{PAIR}/summary.json")
+    assert summary["engine"] == ("sketch" if name.startswith("sketch") else "exact")
+    assert ("certified_a" in summary) == (summary["engine"] == "sketch")
+
+
+def test_finished_tiles_are_kept(wide):
+    """What a kill leaves of the tiles of a pair is used: only the missing ones are matched."""
+    expected, _ = matches(wide, "whole")
+    name = "again"
+    path = wide / "workflow/studies/tiled.yaml"
+    (path.with_stem(name)).write_text(path.read_text().replace("study: tiled", f"study: {name}"))
+    first = f"results/{name}/tiles/{PAIR}/real/00000.safetensors"
+    assert run(wide, name, "--notemp", first)[0] == 0
+    before = (wide / first).stat().st_mtime_ns
+    found, printed = matches(wide, name, "--notemp")
+    assert (wide / first).stat().st_mtime_ns == before
+    assert f"{PAIR} (real), tile 00001" in printed
+    assert f"{PAIR} (real), tile 00000" not in printed
+    file = f"matches/{PAIR}/matches.parquet"
+    pd.testing.assert_frame_equal(found[file], expected[file], atol=1e-5)
+
+
+def test_the_plan_is_printed_before_anything_runs(wide):
+    name = study(wide, study="planned", matching={"placement": "recomputed"})
+    code, printed = run(wide, name, "plan")
+    assert code == 0, printed
+    assert "Matching of study planned: exact engine, activations recomputed" in printed
+    assert "neox-r3--bloom-r3" in printed
+    assert "GFLOP/s" in printed
+    assert not (wide / f"results/{name}/units").exists()
+
+
+@pytest.mark.parametrize(
+    ("matching", "expected"),
+    [
+        ({"placement": "one_pass", "memory_mb": 20}, "matching.placement is one_pass, but matching.memory_mb = 20"),
+        ({"placement": "stored", "scratch_gb": 1e-6}, "matching.scratch_gb is 1e-06; raise it"),
+    ],
+)
+def test_budgets_that_cannot_hold_stop_the_run(wide, matching, expected):
+    values = yaml.safe_load((wide / "workflow/studies/whole.yaml").read_text())
+    values |= {"study": "budget", "matching": matching}
+    (wide / "workflow/studies/budget.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    code, printed = run(wide, "budget", f"results/budget/matches/{PAIR}/matches.parquet")
+    assert code != 0
+    one_sentence(printed, expected)

@@ -1,0 +1,100 @@
+"""The studies that ship: what dry runs plan, and real pretrained networks from packages, to the end."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from study_runs import ROOT, checkout, run, snakemake, tables
+
+from rosetta_scaling.store.tables import read_json, read_table
+
+pytestmark = [pytest.mark.study(3), pytest.mark.timeout(1500)]
+
+
+def test_lint_and_format(tmp_path):
+    linted = snakemake(checkout(tmp_path), "--lint")
+    assert linted.returncode == 0, linted.stderr
+    assert subprocess.run([Path(sys.executable).with_name("snakefmt"), "--check", "Snakefile", "workflow/rules"],
+                          cwd=ROOT).returncode == 0  # fmt: skip
+
+
+def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
+    """How many jobs of every rule a dry run plans."""
+    planned = snakemake(folder, "--dry-run", "--quiet", "rules", *arguments)
+    assert planned.returncode == 0, planned.stderr
+    lines = [line.split() for line in planned.stdout.splitlines()]
+    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
+
+
+def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
+    jobs = planned_jobs(checkout(tmp_path))
+    assert jobs["train_model"] == jobs["extract_activations"] == 18
+    assert jobs["match_pair"] == jobs["nulls"] == jobs["stability"] == 21
+    assert jobs["selectivity"] == 18
+    assert jobs["polarization"] == 6
+    assert jobs["simulate_theory"] == 6, "one job per beta"
+    assert jobs["companion_job"] == 6 + 5 + 4
+    assert jobs["companion_report"] == 3
+    for rule in ("corpus", "tables", "fits", "claims", "figures", "report"):
+        assert jobs[rule] == 1, rule
+
+
+TRAINED_HERE = ("", "bench", "companions-large", "depth-ladder", "smoke")
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Whatever asks for an address finds nobody there."""
+    for name in ("HF_ENDPOINT", "http_proxy", "https_proxy", "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("name", ["", *sorted(path.stem for path in (ROOT / "workflow/studies").glob("*.yaml"))])
+def test_every_study_is_planned_without_a_network(tmp_path, no_network, name):
+    code, printed = run(checkout(tmp_path), name, "plan")
+    assert code == 0, printed
+    jobs = planned_jobs(tmp_path, *(["--configfile", f"workflow/studies/{name}.yaml"] if name else []))
+    assert jobs["report"] == jobs["tables"] == 1
+    assert jobs["match_pair"] >= 1 or jobs["rescore"] >= 1
+    assert ("To download: 0.0 GB" in printed) == (name in TRAINED_HERE), printed
+
+
+def test_a_dry_run_of_the_smoke_study_plans_its_own_jobs(tmp_path):
+    jobs = planned_jobs(checkout(tmp_path), "--configfile", "workflow/studies/smoke.yaml")
+    assert jobs["train_model"] == 9
+    assert jobs["rosetta_neurons"] == 9
+    assert jobs["simulate_theory"] == 2
+    assert jobs["fits"] == jobs["claims"] == jobs["report"] == 1
+
+
+def test_real_networks_from_packages(tmp_path):
+    """The study of pretrained networks, with its two smallest: encoders, one point, no exponent, a common origin."""
+    folder = checkout(tmp_path)
+    ready = yaml.safe_load((ROOT / "workflow/studies/pretrained.yaml").read_text())
+    ready["families"] = {name: {"source": "package", "models": {"base": f"minilm-{name}"}} for name in ("l6", "l3")}
+    ready |= {
+        "curves": {"l6-l3": ["l6", "l3"]},
+        "corpus": {"domains": ["docs", "scripture"], "probe_bytes_per_domain": 4000},
+    }
+    ready["theory"] = {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]}
+    (folder / "workflow/studies/real.yaml").write_text(yaml.safe_dump(ready | {"study": "real"}))
+    code, printed = run(folder, "real")
+    assert code == 0, printed
+    found = tables(folder, "real")
+    counts, models = found["counts"].set_index("criterion"), found["models"].set_index("model")
+    assert models.neurons.to_dict() == {"l6-base": 6 * 1536, "l3-base": 3 * 1536}
+    assert models.parameters["l6-base"] == 22_713_216
+    strong = counts.loc["mutual_top1_r0.5"]
+    assert strong["count"] > 10 * max(strong.null_permute, strong.null_untrained, 1)
+    (pair,) = read_table(folder / "results/real/tables/audit.csv").to_dict("records")
+    assert pair["verdict"] == "shared embeddings"
+    assert found["fits"].alpha.isna().all()
+    refused = read_json(folder / "results/real/tables/fits.json")
+    assert not refused["fits"]
+    assert "1 points are positive and a fit needs 3" in refused["refused"][0]["reason"]
+    neurons = read_table(folder / "results/real/selectivity/study/l6-base.parquet")
+    assert neurons.vocab_kurtosis.isna().all(), "an encoder without a head writes no tokens"
+    assert neurons.token_information.notna().mean() > 0.9
+    assert "shared embeddings" in (folder / "results/real/report/index.html").read_text()

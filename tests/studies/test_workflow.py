@@ -1,0 +1,467 @@
+"""The whole study as a user runs it: end to end, killed and resumed, and with the mistakes people make."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hub_mirror import Mirror, Trouble
+from judge_server import Judge
+from scipy import stats
+from study_runs import checkout, one_sentence, run, snakemake, study, tables
+from transformers import AutoModelForCausalLM
+
+from rosetta_scaling.activations.sources import StoredActivations
+from rosetta_scaling.fits.checklist import read_checked
+from rosetta_scaling.networks.mlps import find_down_projections, weight_out
+from rosetta_scaling.points.rosetta import orient
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.store.digests import digest, file_sha256
+from rosetta_scaling.store.tables import read_json, read_table
+from rosetta_scaling.units.groups import displacements, document_groups
+
+pytestmark = [pytest.mark.study(11), pytest.mark.timeout(1500)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A checkout in which the smoke study ran to its end, undisturbed."""
+    folder = checkout(tmp_path_factory.mktemp("finished"))
+    code, printed = run(folder, "smoke")
+    assert code == 0, printed
+    return folder
+
+
+def test_the_study_writes_what_it_promises(finished):
+    results = finished / "results/smoke"
+    counts = read_table(results / "tables/counts.csv")
+    assert {"curve", "point", "models", "neurons", "parameters", "criterion", "count", "fraction", "null_rotate",
+            "null_permute", "excess", "calibrated_05", "calibrated_01", "splithalf_jaccard", "equal_n_count",
+            "count_low", "count_high", "null_untrained", "null_shift"} <= set(counts.columns)  # fmt: skip
+    no_excess = counts[~counts.criterion.str.contains("excess")]
+    assert no_excess[[f"null_{null}" for null in NULLS]].notna().all(axis=None), "no count without its null"
+    assert no_excess[["count_low", "count_high", "equal_n_count", "excess"]].notna().all(axis=None)
+    assert (counts.calibrated_01 <= counts.calibrated_05).all()
+    assert (counts.calibrated_05 <= counts["count"]).all()
+    parts = read_table(results / "tables/decomposition.csv")
+    np.testing.assert_allclose(parts.chance + parts.subspace + parts.neurons, parts["count"])
+    assert (parts[["chance", "subspace", "neurons"]] >= 0).all(axis=None)
+    assert (counts["count"] <= counts.anchor_neurons).all()
+    strict = counts[counts.criterion.str.endswith("_strict")]
+    assert set(strict.curve) == {"neox-bloom-llama"}
+    plain = counts.set_index(["curve", "point", "criterion"])["count"]
+    for row in strict.itertuples():
+        assert row.count <= plain[row.curve, row.point, row.criterion.removesuffix("_strict")]
+    fits = read_table(results / "tables/fits.csv")
+    assert {"curve", "criterion", "x", "alpha", "low", "high", "r2", "points"} <= set(fits.columns)
+    assert set(fits.x) == {"neurons", "parameters", "non_embedding_parameters", "hidden_size", "training_flops"}
+    judged = fits[(fits.x == "neurons") & fits.quantity.isin(["count", "excess", "calibrated_05"])]
+    judged = judged[judged.criterion.isin(["mutual_top1", "mutual_top1_r0.5"])]
+    reported = read_checked(results / "tables/fits.json")
+    assert len(reported.fits) == judged.alpha.notna().sum()
+    assert len(reported.refused) == judged.alpha.isna().sum()
+    assert all(fit.uncertainty.degrees_of_freedom == 1 for fit in reported.fits)
+    simulated = read_table(results / "tables/theory_simulation.csv")
+    assert len(simulated) == 2 * 3 * 2
+    assert set(simulated.beta) == {1.5, 2.0}
+    isolation = read_table(results / "tables/isolation.csv")
+    real = isolation[isolation.kind == "real"].merge(counts, on=["curve", "point", "criterion"])
+    assert (real.matches == real["count"]).all()
+    nulls = isolation[isolation.kind == "rotate"].merge(counts, on=["curve", "point", "criterion"])
+    np.testing.assert_allclose(nulls.matches, nulls.null_rotate)
+    claims = read_json(results / "tables/claims.json")["claims"]
+    assert {c["verdict"] for c in claims} <= {"supported", "not supported", "inconclusive"}
+    assert len(claims) >= 10
+    pages = {name: html.unescape((results / f"report/{name}.html").read_text()) for name in ("index", "fits")}
+    for claim in claims:
+        page = pages["fits" if "fit" in claim else "index"]
+        assert claim["claim"] in page
+        assert claim["sentence"] in page
+    assert sum("fit" in claim for claim in claims) == 2 * 7 + 1
+    assert "3 points leave 1 degree of freedom" in pages["fits"]
+    models = read_table(results / "tables/models.csv")
+    assert len(models) == 9
+    assert models.validation_bits_per_byte.between(1, 8).all()
+
+
+def activations(folder: Path, model: str) -> np.ndarray:
+    stored = StoredActivations(folder / f"results/smoke/activations/study/{model}")
+    return np.concatenate([chunk.double().numpy() for chunk in stored.chunks()], axis=1)
+
+
+def mutual_matches(a: np.ndarray, b: np.ndarray) -> int:
+    """Mutual nearest neighbours by numpy in float64, one neuron at a time."""
+    return len(best_pairs(a, b))
+
+
+def best_pairs(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
+    r = np.corrcoef(a, b)[: len(a), len(a) :]
+    return [(i, int(r[i].argmax())) for i in range(len(a)) if r[:, r[i].argmax()].argmax() == i]
+
+
+@pytest.mark.parametrize("curve", ["neox-bloom", "llama-neox"])  # the anchor of the second comes later in the study
+def test_counts_and_nulls_follow_from_the_activations(finished, curve):
+    anchor, other = (f"{family}-r2" for family in curve.split("-"))
+    counts = read_table(finished / "results/smoke/tables/counts.csv")
+    row = counts[(counts.curve == curve) & (counts.point == "r2") & (counts.criterion == "mutual_top1")].iloc[0]
+    a, b = activations(finished, anchor), activations(finished, other)
+    assert (row.anchor, row.anchor_neurons) == (anchor, len(a))
+    assert row["count"] == mutual_matches(a, b)
+    untrained = [activations(finished, f"{model}.untrained0") for model in (anchor, other)]
+    assert row.null_untrained == mutual_matches(*untrained)
+    first, second = sorted((anchor, other))
+    doc = read_table(finished / "results/smoke/units/study/units.parquet").doc.to_numpy()
+    (place,) = displacements(doc, 1, [0, int(digest(["shift", first, second]), 16)])
+    by_name = {anchor: a, other: b}
+    assert row.null_shift == mutual_matches(by_name[first], np.roll(by_name[second], place, axis=1))
+    pair = sorted((anchor, other), key=["neox-r2", "bloom-r2", "llama-r2"].index)
+    table = read_table(finished / f"results/smoke/matches/{'--'.join(pair)}/matches.parquet")
+    table = orient(table, swap=pair[0] != anchor)
+    kept = table[(table.rank_a == 1) & (table.rank_b == 1) & (table.q_a <= 0.05)]
+    assert row.calibrated_05 == len(kept)
+    group = document_groups(doc, 0)
+    pairs = [set(best_pairs(a[:, group % 2 == half], b[:, group % 2 == half])) for half in (0, 1)]
+    assert row.splithalf_jaccard == pytest.approx(len(pairs[0] & pairs[1]) / len(pairs[0] | pairs[1]))
+    snapshots = read_table(finished / "results/smoke/tables/snapshots.csv")
+    snapshots = snapshots[
+        (snapshots.curve == curve) & (snapshots.point == "r2") & (snapshots.criterion == "mutual_top1")
+    ]
+    snapshots = snapshots[~snapshots.extrapolated]
+    assert snapshots.units.iloc[-1] == a.shape[1]
+    for shot in snapshots.itertuples():
+        assert shot.count == mutual_matches(a[:, : shot.units], b[:, : shot.units])
+    rosetta = read_table(finished / f"results/smoke/rosetta/{curve}/r2.parquet")
+    r = np.corrcoef(a, b)[: len(a), len(a) :]
+    chosen = rosetta[rosetta.mutual_top1]
+    np.testing.assert_allclose(chosen[f"r_{other}"], r[chosen.neuron, chosen[f"partner_{other}"]], atol=1e-5)
+
+
+@pytest.mark.parametrize("curve", ["neox-bloom", "llama-neox"])
+def test_selectivity_and_polarization_follow_from_activations_and_weights(finished, curve):
+    anchor = f"{curve.split('-')[0]}-r3"
+    results = finished / "results/smoke"
+    values = activations(finished, anchor)
+    table = read_table(results / f"selectivity/study/{anchor}.parquet")
+    np.testing.assert_allclose(table.activation_kurtosis, stats.kurtosis(values, axis=1), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(table.fraction_active, (values > 0).mean(1))
+    units = read_table(results / "units/study/units.parquet")
+    for domain, here in units.groupby("domain").unit:
+        np.testing.assert_allclose(table[f"mean_{domain}"], values[:, here].mean(1), rtol=1e-4, atol=1e-6)
+    contexts = read_table(results / f"activations/study/{anchor}/contexts.parquet")
+    np.testing.assert_allclose(contexts.groupby("neuron").activation.max(), values.max(1))
+    folder = read_table(results / "tables/models.csv").set_index("model").checkpoint[anchor]
+    model = AutoModelForCausalLM.from_pretrained(finished / folder)
+    head = model.get_output_embeddings().weight.detach().double().numpy()
+    out = np.concatenate([weight_out(part).detach().double().numpy() for part in find_down_projections(model)], 1)
+    cosine = (head / np.linalg.norm(head, axis=1, keepdims=True)) @ (out / np.linalg.norm(out, axis=0))
+    np.testing.assert_allclose(table.vocab_kurtosis, stats.kurtosis(cosine, axis=0), atol=1e-4)
+    rosetta = read_table(results / f"rosetta/{curve}/r3.parquet").mutual_top1.to_numpy()
+    rows = read_table(results / "tables/polarization.csv").set_index(["curve", "model", "set", "metric"])
+    for metric in ("gini", "vocab_kurtosis", "detection_auc"):
+        row, known = rows.loc[curve, anchor, "mutual_top1", metric], np.isfinite(table[metric])
+        inside, outside = table[metric][rosetta & known], table[metric][~rosetta & known]
+        u = stats.mannwhitneyu(inside, outside).statistic
+        assert row.effect == pytest.approx(2 * u / len(inside) / len(outside) - 1)
+        assert row.median_rosetta == pytest.approx(inside.median())
+    firing = read_table(results / "tables/specialisation.csv")
+    firing = firing[(firing.curve == curve) & (firing.model == anchor) & (firing["set"] == "mutual_top1")]
+    assert firing.set_index("domain")["mean"].to_dict() == pytest.approx(
+        {domain: table[f"firing_{domain}"][rosetta].mean() for domain in units.domain.unique()}
+    )
+
+
+def test_firing_is_that_of_the_strongest_units_above_zero(finished):
+    results = finished / "results/smoke"
+    values, table = activations(finished, "bloom-r3"), read_table(results / "selectivity/study/bloom-r3.parquet")
+    domain = read_table(results / "units/study/units.parquet").domain
+    share = domain.value_counts(normalize=True)
+    for neuron in range(0, len(values), 7):
+        above = np.flatnonzero(values[neuron] > 0)
+        strongest = above[np.argsort(-values[neuron][above], kind="stable")][:20]
+        for name in share.index:
+            expected = (domain[strongest] == name).mean() / share[name] if len(above) else np.nan
+            np.testing.assert_allclose(table[f"firing_{name}"][neuron], expected)
+
+
+def test_a_second_run_does_nothing(finished):
+    began = time.monotonic()
+    code, printed = run(finished, "smoke")
+    assert code == 0
+    assert "Nothing to be done" in printed
+    assert time.monotonic() - began < 60  # seconds on an idle machine; the bound only tells apart from computing
+
+
+def test_the_status_tells_what_is_done_and_what_waits(finished):
+    def status() -> str:
+        command = [sys.executable, "-m", "rosetta_scaling.jobs.status", "smoke"]
+        return subprocess.run(command, cwd=finished, capture_output=True, text=True, check=True).stdout
+
+    assert "91 of 91 jobs are done." in status()
+    report = finished / "results/smoke/report/index.html"
+    report.rename(report.with_suffix(".kept"))
+    try:
+        assert "90 of 91 jobs are done; about 0.00 hours with 1 at a time." in status()
+    finally:
+        report.with_suffix(".kept").rename(report)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"activations": {"batch_passages": 7}, "matching": {"memory_mb": 200}, "device": "cpu"}, set()),
+        ({"matching": {"scratch_gb": 7, "sketch_slots": 4096}}, set()),
+        ({"fits": {"coverage_draws": 60}}, {"fits", "claims", "figures", "report"}),
+        ({"theory": {"runs": 3}}, {"simulate_theory", "fits", "claims", "figures", "report"}),
+        ({"polarization": {"draws": 200}}, {"polarization", "tables", "fits", "claims", "figures", "report"}),
+        ({"selectivity": {"shuffles": 30}}, {"selectivity", "polarization", "tables", "figures", "report"}),
+        ({"activations": {"unit_texts": 99}}, {"extract_activations", "selectivity", "polarization", "tables"}),
+        ({"matching": {"criteria": [{"k": 2}]}}, {"nulls", "match_pair", "stability", "rosetta_neurons", "tables"}),
+        ({"stability": {"bootstrap": 12}}, {"stability", "rosetta_neurons", "tables"}),
+        ({"nulls": {"rotate_draws": 4}}, {"nulls", "match_pair", "tables"}),
+        ({"activations": {"dtype": "float32"}}, {"extract_activations", "extract_untrained", "match_pair", "tables"}),
+        ({"units": {"passage_bytes": 80}}, {"align_units", "index_tokens", "extract_activations", "tables"}),
+        ({"nulls": {"seed": 5}}, {"extract_untrained", "nulls", "match_pair", "tables"}),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished, changes, expected):
+    path = finished / "workflow/studies/smoke.yaml"
+    before = path.read_text()
+    try:
+        study(finished, **changes)
+        printed = snakemake(finished, "--dry-run", "--configfile", str(path)).stdout
+    finally:
+        path.write_text(before)
+    planned = {line.split()[0] for line in printed.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit()}
+    assert expected <= planned
+    assert bool(expected) == bool(planned)
+    assert planned.isdisjoint({"corpus", "prepare_text", "train_model"})
+    if expected.isdisjoint({"match_pair", "extract_activations"}):
+        assert planned.isdisjoint({"extract_activations", "match_pair"})
+    if "theory" not in changes:
+        assert "simulate_theory" not in planned
+    if changes.keys() <= {"fits", "theory"}:
+        assert planned.isdisjoint({"rosetta_neurons", "polarization"})
+
+
+def marked_word(prompt: str) -> str:
+    """A judge that goes by the piece of text that is marked most often."""
+    marks = re.findall(r"\[\[(.*?)\]\]", prompt.split("Passages:")[1])
+    word, count = Counter(marks).most_common(1)[0]
+    if "is_monosemantic" in prompt:
+        return json.dumps({"is_monosemantic": count > len(marks) / 2, "description": f"the text <{word}>"})
+    wanted = json.loads(re.search(r'^".*"$', prompt, re.MULTILINE)[0])
+    return json.dumps({"matches": [i for i, mark in enumerate(marks, 1) if f"the text <{mark}>" == wanted]})
+
+
+def test_a_judge_can_be_asked_and_its_answers_put_by_hand(finished, tmp_path):
+    assert read_table(finished / "results/smoke/tables/judge.csv").empty
+    folder, by_hand, judge = shutil.copytree(finished, tmp_path / "copy"), tmp_path / "answers", Judge(marked_word)
+    by_hand.mkdir()
+    study(folder, judge={"neurons": 3, "model": "reader", "answers": str(by_hand)})
+    code, printed = run(folder, "smoke")
+    assert code
+    assert "send the requests in results/smoke/judge/" in printed
+    study(folder, judge={"neurons": 3, "model": "reader", "endpoint": judge.endpoint})
+    code, printed = run(folder, "smoke")
+    judge.close()
+    assert code == 0, printed
+    page = (folder / "results/smoke/report/index.html").read_text()
+    found = read_table(folder / "results/smoke/tables/judge.csv")
+    for point in (folder / "results/smoke/judge").glob("*/*"):
+        for stage in ("describe", "detect"):
+            answers = by_hand / f"{point.parent.name}-{point.name}-{stage}.jsonl"
+            shutil.move(point / f"{stage}.answers.jsonl", answers)
+    study(folder, judge={"neurons": 3, "model": "reader", "answers": str(by_hand)})
+    code, printed = run(folder, "smoke", "results/smoke/tables/judge.csv")
+    assert code == 0, printed
+    pd.testing.assert_frame_equal(read_table(folder / "results/smoke/tables/judge.csv"), found)
+    assert set(found.group) == {"rosetta", "others"}
+    assert (found.answered == 1).all()
+    assert found[found.measure == "accuracy"]["mean"].mean() > 0.6, "the marked word tells contexts from random units"
+    assert "Judged by a language model" in page
+
+
+# -- other studies on the networks that the smoke study trained ------------------------------------------------------
+
+
+def local_families(finished: Path) -> dict:
+    models = read_table(finished / "results/smoke/tables/models.csv")
+    chosen = models[models.family != "llama"]
+    return {
+        family: {"source": "local", "models": {r.rung: str(finished / r.checkpoint) for r in rows.itertuples()}}
+        for family, rows in chosen.groupby("family", sort=False)
+    }
+
+
+def test_the_same_networks_from_folders_and_from_a_hub_by_any_scope(finished, tmp_path, monkeypatch):
+    """Some of them downloaded, and compared with fresh ones too; units shared by the pair only give the same."""
+    folder, local, hub = checkout(tmp_path), local_families(finished), Mirror()
+    for family in local.values():
+        del family["models"]["r3"]  # two sizes tell as much, in less time
+    for rung, path in local["neox"]["models"].items():
+        hub.add(f"smoke/neox-{rung}", Path(path))
+    downloaded = {"source": "hub", "models": {rung: f"smoke/neox-{rung}@main" for rung in local["neox"]["models"]}}
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    fresh = {"neox": downloaded, "fresh": {"source": "untrained", "of": "neox", "seed": 5}}
+    found, curves = {}, {"neox-bloom": ["neox", "bloom"]}
+    for scope, families in (("study", local | fresh), ("pair", local)):
+        changes = {"curves": curves | ({"neox-fresh": ["neox", "fresh"]} if scope == "study" else {})}
+        changes |= {"families": families, "units": {"scope": scope}, "cache_dir": str(finished / "results/cache")}
+        changes |= {"selectivity": {"detection_neurons": 10}}
+        name = study(folder, study=f"from_{scope}", **changes)
+        code, printed = run(folder, name, f"results/{name}/tables/counts.csv")
+        assert code == 0, printed
+        found[scope] = tables(folder, name, ("counts", "models"))
+    hub.close()
+    counts, models = found["study"]["counts"], found["study"]["models"].set_index("model")
+    same = counts[counts.curve == "neox-bloom"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, found["pair"]["counts"])
+    assert models.source[["neox-r1", "bloom-r1", "fresh-r1"]].tolist() == ["hub", "local", "untrained"]
+    commit = hub.repositories["smoke/neox-r1"].revisions["main"]
+    assert models.origin["neox-r1"] == f"smoke/neox-r1@main (commit {commit})"
+    assert models.sha256["neox-r1"] == found["pair"]["models"].set_index("model").sha256["neox-r1"]
+    audit = read_table(folder / "results/from_study/tables/audit.csv")
+    assert set(audit.verdict) == {"independent"}
+    assert len(audit) == 4
+    strong = counts[counts.criterion == "mutual_top1_r0.5"].groupby("curve")["count"].sum()
+    assert strong["neox-fresh"] <= strong["neox-bloom"], "a fresh network shares nothing that was learned"
+
+
+@pytest.mark.parametrize(
+    ("revision", "gated", "trouble", "expected"),
+    [
+        ("step7", False, [], ["there/neox-r1 has no revision 'step7'", "branch, tag or commit"]),
+        ("main", True, [], ["there/neox-r1 is gated and HF_TOKEN is not set", "accept its licence"]),
+        (
+            "main",
+            False,
+            [Trouble(corrupt=True)] * 20,
+            ["error in download_model", "model.safetensors of there/neox-r1 arrives damaged"],
+        ),
+        ("main", False, [Trouble(after=2000), Trouble(after=3000, reset=True)], []),
+    ],
+    ids=["revision", "gated", "corrupt", "dropped"],
+)
+def test_trouble_with_the_hub(finished, tmp_path, monkeypatch, revision, gated, trouble, expected):
+    """A connection that drops is taken up again; what cannot be mended ends in a sentence and leaves no model."""
+    folder, local, hub = checkout(tmp_path), local_families(finished), Mirror()
+    hub.add("there/neox-r1", Path(local["neox"]["models"]["r1"]), gated=gated)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.trouble["model.safetensors"] = trouble
+    families = {"there": {"source": "hub", "models": {"r1": f"there/neox-r1@{revision}"}}, "bloom": local["bloom"]}
+    families["bloom"]["models"] = {"r1": local["bloom"]["models"]["r1"]}
+    name = study(folder, study="trouble", families=families, curves={"there-bloom": ["there", "bloom"]})
+    code, printed = run(folder, name, "--until", "download_model")
+    hub.close()
+    models = list((folder / "results/cache/checkpoints").glob("*/model.safetensors"))
+    assert bool(code) == bool(expected), printed
+    assert bool(models) == (not expected)
+    if expected:
+        one_sentence(printed, *expected)
+    else:
+        assert file_sha256(models[0]) == hub.expected("there/neox-r1", "model.safetensors")
+        assert hub.asked("model.safetensors") == [None, "bytes=2000-", "bytes=5000-"], "only what was missing"
+
+
+def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(finished):
+    """`nulls.rows` takes another path: with as many rows as there are neurons it must end in the same counts."""
+    name = study(finished, study="sampled", nulls={"rows": 10**6}, matching={"criteria": [{"k": 1}, {"k": 5}]})
+    points = [f"rosetta/neox-bloom/{rung}.counts.csv" for rung in ("r1", "r2", "r3")]
+    code, printed = run(finished, name, *[f"results/{name}/{point}" for point in points])
+    assert code == 0, printed
+    names = ["mutual_top1", "mutual_top5"]  # not the others, which a sample cannot tell
+    expected, found = (
+        pd.concat([read_table(finished / "results" / one / point) for point in points]) for one in ("smoke", name)
+    )
+    expected, found = (table[table.criterion.isin(names)].reset_index(drop=True) for table in (expected, found))
+    columns = ["criterion", "count", "null_iid", "equal_n_count", "calibrated_05"]
+    columns += [f"null_{null}{end}" for null in NULLS for end in ("", "_low", "_high")]
+    pd.testing.assert_frame_equal(found[columns], expected[columns])
+
+
+# -- mistakes --------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_key_stops_at_once(finished):
+    name = study(finished, study="typo", units={"skope": "pair"})
+    code, printed = run(finished, name)
+    assert code != 0
+    one_sentence(printed, "'units.skope' is not a key; allowed here: scope, passage_bytes")
+
+
+def test_an_unknown_study_stops_at_once(finished):
+    code, printed = run(finished, "smoek")
+    assert code != 0
+    one_sentence(printed, "no study is called 'smoek'", "smoke")
+
+
+@pytest.mark.parametrize("fault", ["missing", "without weights"])
+def test_a_bad_model_folder_stops_the_run(finished, tmp_path, fault):
+    folder = tmp_path / "model"
+    if fault == "without weights":
+        shutil.copytree(finished / read_table(finished / "results/smoke/tables/models.csv").checkpoint[0], folder)
+        (folder / "model.safetensors").unlink()
+    families = local_families(finished)
+    families["neox"]["models"]["r2"] = str(folder)
+    name = study(finished, study="badfolder", families=families, curves={"c": ["neox", "bloom"]})
+    code, printed = run(finished, name)
+    assert code != 0
+    one_sentence(printed, f"model folder {folder}", {"missing": "does not exist", "without weights": "weights"}[fault])
+
+
+def test_an_empty_domain_stops_the_run(finished, tmp_path):
+    (tmp_path / "texts/poems").mkdir(parents=True)
+    (tmp_path / "texts/poems/one.txt").write_text("A poem that is much too short to train and to probe with. " * 5)
+    name = study(finished, study="empty", corpus={"kind": "folder", "path": str(tmp_path / "texts"), "domains": None})
+    code, printed = run(finished, name)
+    assert code != 0
+    one_sentence(printed, "error in corpus", "poems")
+
+
+def test_a_truncated_artifact_is_found_and_made_again(finished):
+    results = finished / "results/smoke"
+    expected = tables(finished)
+    folder = results / "activations/study/neox-r1"
+    layer = folder / "layers/shard-0000.safetensors"
+    layer.write_bytes(layer.read_bytes()[:-50])
+    code, printed = run(finished, "smoke", "--forcerun", "match_pair")
+    assert code != 0
+    one_sentence(
+        printed,
+        "error in match_pair",
+        "shard-0000.safetensors",
+        "damaged or truncated",
+        f"folder {folder.relative_to(finished)}",
+    )
+    matches = [results / f"matches/neox-r1--{other}-r1/matches.parquet" for other in ("bloom", "llama")]
+    assert not all(file.exists() for file in matches), "the failed job leaves nothing that looks whole"
+    shutil.rmtree(folder)
+    code, printed = run(finished, "smoke")
+    assert code == 0, printed
+    for name, table in tables(finished).items():
+        pd.testing.assert_frame_equal(table, expected[name], check_exact=True, obj=name)
+
+
+# -- the workflow itself ---------------------------------------------------------------------------------------------
+
+
+def test_a_study_without_a_name_is_not_run_as_the_default_one(finished):
+    (finished / "nameless.yaml").write_text("units: {passage_bytes: 64}")
+    refused = snakemake(finished, "--dry-run", "--configfile", "nameless.yaml")
+    assert refused.returncode != 0
+    one_sentence(refused.stdout + refused.stderr, "'study' is missing")
+
+
+def test_another_study_is_not_merged_into_the_default_one(finished):
+    printed = snakemake(finished, "--dry-run", "--forceall", "--configfile", "workflow/studies/smoke.yaml").stdout
+    assert "results/smoke" in printed
+    assert "results/ladder" not in printed
+    assert printed.count("rule train_model") + printed.count("Train ") < 2 * 15
