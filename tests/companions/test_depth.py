@@ -215,7 +215,7 @@ def test_angles_of_a_checkpoint_and_its_control(tmp_path):
     model.save_pretrained(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
     tokens = np.random.default_rng(0).integers(0, 300, 1000).astype(np.uint16)
-    table = language_angles(tmp_path, tokens, 16, 40, 0, torch.device("cpu"))
+    table = language_angles(tmp_path, tokens, context=16, sequences=40, seed=0, device=torch.device("cpu"))
     assert table.groupby("network").layer.agg(list).to_dict() == {"trained": [0, 1, 2], "untrained": [0, 1, 2]}
     assert (table.layers == 3).all()
     ids = torch.from_numpy(tokens[: 40 * 16].astype(np.int64)).view(40, 16)
@@ -227,7 +227,7 @@ def test_angles_of_a_checkpoint_and_its_control(tmp_path):
     trained, untrained = (table[table.network == name].step_angle.to_numpy() for name in ("trained", "untrained"))
     assert not np.allclose(trained, untrained), "the control is the network itself"
     with pytest.raises(StudyError, match="angles were asked of 10 tokens"):
-        language_angles(tmp_path, tokens[:10], 16, 40, 0, torch.device("cpu"))
+        language_angles(tmp_path, tokens[:10], context=16, sequences=40, seed=0, device=torch.device("cpu"))
 
 
 # -- partners and matrices ---------------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ def measured(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("depth")
     for job in TINY.jobs:
-        catalogue.write_job("depth", TINY, job, torch.device("cpu"), folder / job)
+        catalogue.write_job("depth", TINY, job, device=torch.device("cpu"), folder=folder / job)
     catalogue.write_tables("depth", TINY, folder, folder / "tables")
     return catalogue.read_tables([folder / "tables"]), folder
 

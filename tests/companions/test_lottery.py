@@ -501,7 +501,7 @@ def study(tmp_path_factory):
     """Settings and folder of a small study that was run to its end."""
     protocol, folder = LotterySettings.model_validate(SMALL), tmp_path_factory.mktemp("lottery")
     for job in protocol.jobs:
-        catalogue.write_job("lottery", protocol, job, CPU, folder / job)
+        catalogue.write_job("lottery", protocol, job, device=CPU, folder=folder / job)
     catalogue.write_tables("lottery", protocol, folder, folder / "tables")
     catalogue.write_figures("lottery", protocol, [folder / "tables"], folder / "figures")
     return protocol, folder

@@ -479,7 +479,7 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixture")
     torch.set_num_threads(1)
     for job in SMALL.jobs:
-        catalogue.write_job("mixture", SMALL, job, "cpu", folder / job)
+        catalogue.write_job("mixture", SMALL, job, device="cpu", folder=folder / job)
     catalogue.write_tables("mixture", SMALL, folder, folder / "tables")
     return folder, catalogue.read_tables([folder / "tables"])
 

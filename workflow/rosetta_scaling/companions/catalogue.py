@@ -38,7 +38,7 @@ class Study(Protocol):
 STUDIES: dict[str, Study] = {"lottery": lottery, "depth": depth, "mixture": mixture}
 
 
-def write_job(name: str, settings: Settings, job: str, device: object, folder: str | Path) -> None:
+def write_job(name: str, settings: Settings, job: str, *, device: object, folder: str | Path) -> None:
     """Do a job and write its folder, completely or not at all; manifest.json in it holds the settings."""
     with atomic(folder) as part:
         part.mkdir()

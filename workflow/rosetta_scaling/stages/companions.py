@@ -16,7 +16,7 @@ def train_companion(layout: Layout, name: str, job: str, device: "torch.device",
     """Do one job of a companion study; write its folder, the manifest last."""
     from rosetta_scaling.companions.catalogue import write_job
 
-    write_job(name, layout.companion_settings(name), job, device, Path(manifest).parent)
+    write_job(name, layout.companion_settings(name), job, device=device, folder=Path(manifest).parent)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------

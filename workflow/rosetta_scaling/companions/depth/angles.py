@@ -95,7 +95,7 @@ def model_angles(model: torch.nn.Module, windows: torch.Tensor) -> pd.DataFrame:
 
 
 def language_angles(
-    folder: str | Path, tokens: np.ndarray, context: int, sequences: int, seed: int, device: torch.device
+    folder: str | Path, tokens: np.ndarray, *, context: int, sequences: int, seed: int, device: torch.device
 ) -> pd.DataFrame:
     """Angles of the checkpoint in `folder`, and of the same architecture untrained, on a stream of its tokens.
 
