@@ -57,8 +57,14 @@ def measure_angles(plan: StudyPlan, model: str, device: "torch.device", out: str
 
     layout, settings = plan.layout, plan.study.companions.depth
     text = np.load(layout.held_out(model))
-    context, sequences, seed = plan.study.ladder.context, settings.language_sequences, settings.seed
-    angles = language_angles(Path(layout.checkpoint(model)), text, context, sequences, seed, device)
+    angles = language_angles(
+        Path(layout.checkpoint(model)),
+        text,
+        context=plan.study.ladder.context,
+        sequences=settings.language_sequences,
+        seed=settings.seed,
+        device=device,
+    )
     write_checked_table(out, angles, LANGUAGE_ANGLES)
 
 

@@ -1,7 +1,7 @@
 """A ladder of language models of equal width and different depth: its angles, its loss, and its matrices of layers.
 
-Reads tables of the study: models (models.csv), angles (depth_angles.language_angles) and matches (matches.parquet, or a
-null's table after depth_rosetta.add_layers), and needs no matching of its own.
+It reads tables of the study: models (models.csv), angles (angles.language_angles) and matches (matches.parquet, or the
+table of a null after rosetta.add_layers). It matches nothing itself.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import fit_power_law
 from rosetta_scaling.schemas.tables.depth import LANGUAGE
 
-LOSS_FORMS = {"1 / depth": np.reciprocal, "ln depth": np.log}  # straight lines in these: two numbers each
+LOSS_FORMS = {"1 / depth": np.reciprocal, "ln depth": np.log}  # the loss is linear in these
 
 
 def middle_angles(angles: pd.DataFrame) -> pd.DataFrame:

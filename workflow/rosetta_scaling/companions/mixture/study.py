@@ -1,6 +1,7 @@
 """The study of capacity, interference and rare tasks: see catalogue.py for what every companion study has."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,10 +13,14 @@ from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import write_tensors
 
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.figure import Figure
+
 WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} | {"rosetta": ("allocation", "rosetta")}
 
 
-def run_job(settings: MixtureSettings, job: str, device: object, folder: Path) -> None:
+def run_job(settings: MixtureSettings, job: str, device: "torch.device", folder: Path) -> None:
     """Train the networks of one experiment; of the one with ReLU, they are kept too."""
     from rosetta_scaling.companions.mixture import retention as mixture_retention
     from rosetta_scaling.companions.mixture import rosetta as mixture_rosetta
@@ -36,6 +41,7 @@ def run_job(settings: MixtureSettings, job: str, device: object, folder: Path) -
 
 
 def make_tables(settings: MixtureSettings, jobs: Path) -> dict[str, pd.DataFrame]:
+    """All tables of the study by name, from the folder of its jobs."""
     names = {name: job for job, written in WRITTEN.items() for name in written}
     return mixture_results.make_tables(
         settings, {name: read_table(jobs / job / f"{name}.csv") for name, job in names.items()}
@@ -46,7 +52,8 @@ def judge(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> list[di
     return mixture_claims.judge(tables, settings)
 
 
-def draw(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
+def draw(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple["Figure", pd.DataFrame]]:
+    """Figures by name, each with the rows that it draws."""
     from rosetta_scaling.companions.mixture import figures as mixture_figures
     from rosetta_scaling.report.figures.entry import draw_figures
 
