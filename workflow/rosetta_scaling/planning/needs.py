@@ -70,7 +70,7 @@ def minutes_asked(need: Need) -> float:
 
 
 def _resource(need: Callable | Need, value: Callable[[Need], float], grows: bool) -> Callable:
-    def resource(wildcards, attempt):
+    def resource(wildcards: object, attempt: int) -> int:
         found = value(need(wildcards) if callable(need) else need)
         return math.ceil(found * 2 ** (attempt - 1 if grows else 0))
 
