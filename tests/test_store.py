@@ -304,6 +304,6 @@ def test_without_locks_nobody_is_taken_for_killed(tmp_path, monkeypatch):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     with open(tmp_path / "lock", "w") as lock:
-        assert run._wait_for(lock)
+        assert run._take_lock(lock)
         monkeypatch.setattr(run.fcntl, "flock", refuse)
-        assert not run._wait_for(lock)
+        assert not run._take_lock(lock)

@@ -1,9 +1,9 @@
 """Run or resume a study: what `make study` calls.
 
-Snakemake leaves its lock behind when it is killed. This launcher holds a lock of its own, which the kernel gives back
-when Snakemake and the launcher are gone: so it knows when Snakemake's lock is stale, clears it and continues. Jobs that
-outlive a killed run are left to finish: on this machine long ones lock their work folder, on a cluster orphans.py waits
-for them; what they finish is used.
+Snakemake leaves its lock behind when it is killed. This launcher holds a lock of its own, which the kernel releases
+when Snakemake and the launcher have ended. So the next run knows that Snakemake's lock is stale, clears it and
+continues. Jobs that outlive a killed run may finish, and their results are used: on this machine long jobs lock their
+work folder, on a cluster orphans.py waits for them.
 """
 
 import argparse
@@ -23,7 +23,7 @@ LOCK = Path(".snakemake/rosetta-run.lock")
 
 
 def configuration_of(study: str) -> Path | None:
-    """File of a named study; None for the default one. Exits with a sentence when there is none of that name."""
+    """File of a named study; None for the default study. Exits with a sentence when no study has that name."""
     if not study:
         return None
     path = WORKFLOW / "studies" / f"{study}.yaml"
@@ -34,7 +34,7 @@ def configuration_of(study: str) -> Path | None:
 
 
 def command_for(study: str, profile: str, *more: str) -> list[str]:
-    """How Snakemake is called for a study; `more` stands first, since --configfile takes all that follows it."""
+    """The call of Snakemake for a study; `more` comes first, since --configfile takes all arguments that follow it."""
     command = [sys.executable, "-m", "snakemake", *more]
     command += ["--workflow-profile", str(WORKFLOW / "profiles" / profile)]
     if configuration := configuration_of(study):
@@ -53,7 +53,7 @@ def main() -> int:
     command = command_for(arguments.study, arguments.profile, *more)
     LOCK.parent.mkdir(exist_ok=True)
     with open(LOCK, "a+") as lock:
-        locked = _wait_for(lock)
+        locked = _take_lock(lock)
         lock.seek(0)
         if locked and lock.read():  # a run began and did not end: it was killed
             print("The last run was killed; continuing where it stopped.", file=sys.stderr)
@@ -61,7 +61,7 @@ def main() -> int:
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
             sweep("results")
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
-        # Snakemake inherits the open lock, so it is free only when both are gone.
+        # Snakemake inherits the open lock, so the lock is free only when both have ended.
         with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
             code = _wait_out(snakemake)
         _mark(lock, "")
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def _wait_out(process: subprocess.Popen) -> int:
-    """Wait for the end; on Ctrl-C, which the terminal sends to both, Snakemake ends its jobs and then itself."""
+    """Wait until Snakemake has ended; on Ctrl-C, which the terminal sends to both, Snakemake ends its jobs first."""
     while True:
         try:
             return process.wait()
@@ -77,8 +77,8 @@ def _wait_out(process: subprocess.Popen) -> int:
             continue
 
 
-def _wait_for(lock) -> bool:
-    """Whether the lock was had. Where the file system has none, nobody knows who runs; Snakemake's own lock decides."""
+def _take_lock(lock) -> bool:
+    """Take the lock; False where the file system has no locks, so that Snakemake's own lock decides."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
