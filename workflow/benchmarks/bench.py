@@ -42,6 +42,7 @@ from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.numerics.moments import Moments
 from rosetta_scaling.report.figures.style import save_figure
+from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.store.tables import read_table, write_json
 
 log = logging.getLogger("bench")
@@ -106,7 +107,8 @@ class Bench:
 def prepare() -> Layout:
     """Text and networks, made by the workflow itself and kept in the cache of the project."""
     study = "workflow/studies/bench.yaml"
-    layout = Layout(config.load(study))
+    settings = config.load(study)
+    layout = Layout(settings, corpus_key(settings))
     targets = [layout.units("study")]
     for model in MODELS + MANY:
         targets += [layout.checkpoint_manifest(model), layout.tokens("study", model)]
