@@ -167,6 +167,19 @@ def test_every_study_can_be_planned_without_a_network(path, tmp_path):
     assert "match_pair" in done.stdout + done.stderr
 
 
+def test_the_rules_are_read_without_a_network(tmp_path):
+    """A network of unknown size, a closed port for a hub, and a cache that is empty."""
+    families = {"a": hub("owner/unknown@main"), "b": hub("facebook/opt-125m@main")}
+    values = study(**families).study.model_dump(mode="json")
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW.parent / "Snakefile"), "--list-rules"]
+    command += ["--directory", str(tmp_path), "--configfile", str(tmp_path / "s.yaml")]
+    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "extract_activations" in done.stdout
+
+
 # -- loading ---------------------------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ def run(folder, monkeypatch, until: int | None = None) -> list[str]:
 
     monkeypatch.setattr(null_draws, "null_draw", draw)
     monkeypatch.setattr(null_draws, "own_partners", lambda *_: table_of("own", OWN))
-    nulls.match_nulls(SimpleNamespace(layout=LAYOUT), "a--b", None, folder / "out", folder / "work")
+    nulls.match_nulls(SimpleNamespace(layout=LAYOUT), "a--b", None, folder=folder / "out", work_dir=folder / "work")
     return computed
 
 

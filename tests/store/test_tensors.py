@@ -304,9 +304,9 @@ def test_without_locks_nobody_is_taken_for_killed(tmp_path, monkeypatch):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     with open(tmp_path / "lock", "w") as lock:
-        assert run._wait_for(lock)
+        assert run._take_lock(lock)
         monkeypatch.setattr(run.fcntl, "flock", refuse)
-        assert not run._wait_for(lock)
+        assert not run._take_lock(lock)
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9_-]*", fullmatch=True) | st.sampled_from(["nan", "007", "true", "1e5"])))

@@ -45,6 +45,7 @@ from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.numerics.moments import Moments
 from rosetta_scaling.report.figures.style import save_figure
+from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.store.tables import read_table, write_json
 
 log = logging.getLogger("bench")
@@ -113,7 +114,8 @@ def forward_pass(network: torch.nn.Module, tokens: pd.DataFrame, weights: str) -
 def prepare() -> Layout:
     """Text and networks, made by the workflow itself and kept in the cache of the project."""
     study = "workflow/studies/bench.yaml"
-    layout = Layout(parsing.load(study))
+    settings = parsing.load(study)
+    layout = Layout(settings, corpus_key(settings))
     targets = [layout.units("study")]
     for model in MODELS + MANY:
         targets += [layout.checkpoint_manifest(model), layout.tokens("study", model)]

@@ -42,7 +42,7 @@ def request_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
     }
 
 
-def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device", folder: Path) -> None:
+def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device", *, folder: Path) -> None:
     """Write examples.parquet and describe.jsonl: random Rosetta neurons of a point's anchor, and as many others.
 
     Of a neuron's `top_contexts` strongest contexts the last HELD_OUT are kept from the judge, to be told from as many

@@ -28,7 +28,7 @@ def null_inputs(plan: StudyPlan, pair: str) -> Inputs:
     return variants_inputs(plan, pair, variants, tiled=plan.study.nulls.rows is None)
 
 
-def match_nulls(plan: StudyPlan, pair: str, device: "torch.device", folder: Path, work_dir: Path) -> None:
+def match_nulls(plan: StudyPlan, pair: str, device: "torch.device", *, folder: Path, work_dir: Path) -> None:
     """Write folder/NULL.parquet for every null: tables of partners of all draws; and folder/own.parquet.
 
     Columns draw and changed tell them apart: the side that the draw changed, `a`, `b` or `both`. Where only some

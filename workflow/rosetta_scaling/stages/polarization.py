@@ -1,6 +1,6 @@
 """Compare Rosetta neurons with the others, for every curve."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,8 +52,8 @@ def neuron_sets(layout: Layout, curve: str) -> Iterator["NeuronSet"]:
                 yield NeuronSet(about, table, mask, sets)
 
 
-def write_polarization(layout: Layout, curve: str) -> None:
-    """Write the POLARIZATION_TABLES of a curve."""
+def write_polarization(layout: Layout, curve: str, paths: Mapping[str, str]) -> None:
+    """Write every one of the POLARIZATION_TABLES of a curve to its path."""
     from rosetta_scaling.selectivity.kinds import FAMILIES
     from rosetta_scaling.selectivity.polarization.tables import QUANTITIES, firing, mean_rows, metric_rows, trends
 
@@ -78,5 +78,5 @@ def write_polarization(layout: Layout, curve: str) -> None:
         ],
         ignore_index=True,
     )
-    for name, table in tables.items():
-        write_checked_table(layout.polarization(curve, name), table, OF_CURVE[name])
+    for name, path in paths.items():
+        write_checked_table(path, tables[name], OF_CURVE[name])

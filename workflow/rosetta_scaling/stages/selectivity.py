@@ -29,7 +29,7 @@ def selectivity_inputs(plan: StudyPlan, scope: str, model: str) -> Inputs:
 
 
 def write_selectivity(
-    plan: StudyPlan, scope: str, model: str, device: "torch.device", out: str, *, out_tokens: str
+    plan: StudyPlan, scope: str, model: str, device: "torch.device", *, out: str, out_tokens: str
 ) -> None:
     """Write the table of neurons, and the tokens that each promotes and suppresses most."""
     import torch

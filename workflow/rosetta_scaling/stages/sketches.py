@@ -26,7 +26,7 @@ def sketch_inputs(plan: StudyPlan, scope: str, model: str) -> Inputs:
     return {"source": source_files(plan, scope, model).inputs, "audit": [plan.layout.audit]}
 
 
-def sketch_model(plan: StudyPlan, scope: str, model: str, device: "torch.device", out: Path) -> None:
+def sketch_model(plan: StudyPlan, scope: str, model: str, device: "torch.device", *, out: Path) -> None:
     """Write the sketch of a model: one pass over its activations, whatever the number of models it is compared with."""
     from rosetta_scaling.matching.sketch import Sketch, write_sketch
     from rosetta_scaling.stages.sources import open_source
@@ -74,7 +74,7 @@ def group_inputs(plan: StudyPlan, group: str) -> Inputs:
     }
 
 
-def rescore_group(plan: StudyPlan, group: str, device: "torch.device", out: Path, work_dir: Path) -> None:
+def rescore_group(plan: StudyPlan, group: str, device: "torch.device", *, out: Path, work_dir: Path) -> None:
     """Write the best partners by exact correlation for all pairs of a group, in common passes over its models.
 
     The passes are saved on the way to `work_dir`, from which a job that was killed continues.
