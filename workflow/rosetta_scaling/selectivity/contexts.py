@@ -29,7 +29,7 @@ def windows(units: pd.DataFrame, chosen: np.ndarray, before: int = 48, after: in
 
 
 def strongest_contexts(contexts: pd.DataFrame, top: int) -> pd.DataFrame:
-    """The `top` strongest contexts of every neuron over both halves: neuron, rank (from 0), unit, activation.
+    """The `top` strongest contexts of every neuron in all documents: neuron, rank (from 0), unit, activation.
 
     Among equals the lower unit wins.
     """

@@ -1,6 +1,6 @@
-"""Is a neuron about one thing? How alike its strongest contexts are, and whether half of them predict the others.
+"""Is a neuron about one thing? How alike its strongest contexts are, and how well some of them predict the others.
 
-Both look at text alone: the words around the units on which a neuron is strongest.
+Both look at the text alone: the words around the units on which a neuron is strongest.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from rosetta_scaling.selectivity.contexts import strongest_contexts, text_featur
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
 
-FEWEST = 5  # contexts in either half below which an AUC says nothing
+FEWEST = 5  # contexts in either fold below which an AUC says nothing
 
 
 def embed(texts: list[str], embedding: str, device: str = "cpu") -> np.ndarray:
@@ -98,17 +98,17 @@ def context_monoscore(
 def detection(
     contexts: pd.DataFrame,
     units: pd.DataFrame,
-    half: np.ndarray,
+    fold: np.ndarray,
     negatives: int = 100,
     seed: int = 0,
     neurons: np.ndarray | None = None,
 ) -> pd.Series:
-    """How well the contexts of a neuron in one half of the documents predict those in the other: AUC by neuron.
+    """How well the contexts of a neuron in one fold of the documents predict those in the other: AUC by neuron.
 
     The detection scoring of automated interpretability (arXiv 2606.03990, table 5) with logistic regression on the
-    text up to the unit in place of a language model. It learns the contexts with a positive activation of one half
+    text up to the unit in place of a language model. It learns the contexts with a positive activation of one fold
     against `negatives` random units of it, the same for all neurons but never those contexts, and is scored on
-    the other half; the value is the mean of both directions, 0.5 by chance. NaN where either half has fewer than 5
+    the other fold; the value is the mean of both directions, 0.5 by chance. NaN where either fold has fewer than 5
     contexts, where the neuron is constant, and for neurons that are not in `neurons` (default: all).
     """
     from sklearn import config_context
@@ -117,8 +117,8 @@ def detection(
     index = np.unique(contexts.neuron)
     known = contexts[(contexts.activation > 0) & contexts.neuron.isin(index if neurons is None else neurons)]
     known = known.sort_values(["neuron", "half", "unit"])
-    members, rng = [np.flatnonzero(half == side) for side in (0, 1)], np.random.default_rng(seed)
-    drawn = [np.sort(rng.permutation(units_of_half)[:negatives]) for units_of_half in members]
+    members, rng = [np.flatnonzero(fold == side) for side in (0, 1)], np.random.default_rng(seed)
+    drawn = [np.sort(rng.permutation(units_of_fold)[:negatives]) for units_of_fold in members]
     used = np.unique(np.concatenate([known.unit, *drawn]))
     row = np.zeros(len(units), np.int64)
     row[used] = np.arange(len(used))
@@ -139,13 +139,13 @@ def detection(
 
 
 def _held_out_auc(model, features, rows: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Learn on one half, score the other, and the reverse; `rows` of `features`: (positive, negative) of each half."""
-    halves = [(features[np.concatenate(both)], np.repeat([1, 0], [len(one) for one in both])) for both in rows]
-    found = []
-    for learn, (tested, labels) in zip(halves, halves[::-1], strict=True):
+    """Learn on one fold, score the other, and the reverse; `rows` of `features`: (positive, negative) of each fold."""
+    folds = [(features[np.concatenate(both)], np.repeat([1, 0], [len(one) for one in both])) for both in rows]
+    values = []
+    for learn, (tested, labels) in zip(folds, folds[::-1], strict=True):
         score = tested @ model.fit(*learn).coef_[0]
-        found.append(auc(score[labels == 1], score[labels == 0]))
-    return float(np.mean(found))
+        values.append(auc(score[labels == 1], score[labels == 0]))
+    return float(np.mean(values))
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
