@@ -8,7 +8,7 @@ import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.numerics.seeds import seed_from
-from rosetta_scaling.selectivity.contexts import strongest_contexts, windows
+from rosetta_scaling.selectivity.contexts import strongest_contexts
 from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
 from rosetta_scaling.selectivity.judge.client import ask
 from rosetta_scaling.selectivity.judge.questions import (
@@ -17,6 +17,7 @@ from rosetta_scaling.selectivity.judge.questions import (
     judge_summary,
     judge_table,
 )
+from rosetta_scaling.selectivity.text_contexts import windows
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_table
 
