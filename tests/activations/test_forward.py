@@ -346,7 +346,7 @@ def test_statistics_are_those_of_the_stored_activations(tmp_path):
 
 def test_contexts_are_the_strongest_units_of_either_half(tmp_path):
     values = whole(run(tiny_model("gpt2"), tmp_path, dtype="bfloat16", top_contexts=5)).float().numpy()
-    half, rows = label_units(study_tables()[1], 4).half, []
+    half, rows = label_units(study_tables()[1], 4).fold, []
     for neuron, code in itertools.product(range(96), (0, 1)):
         best = sorted(np.flatnonzero(half == code), key=lambda unit: (-values[neuron, unit], unit))[:5]
         rows += [(neuron, code, rank, unit, values[neuron, unit]) for rank, unit in enumerate(best)]

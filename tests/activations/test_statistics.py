@@ -49,7 +49,7 @@ def strongest_by_sorting(x: np.ndarray, half: np.ndarray, top: int) -> tuple[np.
 
 
 def assert_strongest(state: dict, x: torch.Tensor, labels=LABELS) -> None:
-    value, unit = strongest_by_sorting(x.numpy(), labels.half[: len(x)], state["top_value"].shape[1])
+    value, unit = strongest_by_sorting(x.numpy(), labels.fold[: len(x)], state["top_value"].shape[1])
     np.testing.assert_array_equal(state["top_unit"], unit)
     np.testing.assert_array_equal(state["top_value"], value)
 
@@ -215,7 +215,7 @@ def test_little_is_merged_of_a_silent_neuron(monkeypatch):
 def test_a_corpus_with_one_half_only():
     units = unit_table(documents=1, domains=1, longest=200)
     labels = label_units(units, 3)
-    assert not labels.half.any()
+    assert not labels.fold.any()
     x = population(7)[: len(units)]
     state = state_of(x, [3, 10, 30], labels=labels)
     assert_strongest(state, x, labels)

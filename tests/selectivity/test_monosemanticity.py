@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from rosetta_scaling.selectivity.contexts import strongest_contexts, text_features, windows
-from rosetta_scaling.selectivity.monosemanticity import auc, context_monoscore, detection, embed, monoscore
+from rosetta_scaling.selectivity.contexts import reader_of, strongest_contexts
+from rosetta_scaling.selectivity.monosemanticity import auc, context_monoscore, detection, monoscore
+from rosetta_scaling.selectivity.text_contexts import embed, features, windows
 from rosetta_scaling.store.errors import StudyError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Importing from 'sentence_transformers.models':DeprecationWarning")
@@ -344,18 +345,18 @@ def test_no_units_left_for_negatives():
 def test_features_know_what_was_read_and_nothing_else():
     units, _ = world(passages=3)
     chosen = np.array([20, 21, 25, 30])  # passage 1; its first two units have little before them
-    expected = text_features(units, chosen).toarray()
+    expected = features(units, chosen).toarray()
     for changed in (slice(0, 20), slice(31, 60)):
         other = units.copy()
         other.loc[other.index[changed], "text"] = " wheel"
         other.loc[:, "end"] = other.start + other.text.str.len()
-        np.testing.assert_array_equal(text_features(other, chosen).toarray(), expected)
-    some = text_features(units, chosen[[3, 1]]).toarray()
+        np.testing.assert_array_equal(features(other, chosen).toarray(), expected)
+    some = features(units, chosen[[3, 1]]).toarray()
     np.testing.assert_array_equal(some, expected[[3, 1]])
     for read in (28, 29, 30):
         other = units.copy()
         other.loc[read, "text"] = " zzzzz"
-        assert (text_features(other, chosen).toarray()[3] != expected[3]).any()
+        assert (features(other, chosen).toarray()[3] != expected[3]).any()
 
 
 def test_auc_against_scikit_learn():
@@ -364,3 +365,8 @@ def test_auc_against_scikit_learn():
         positive, negative = rng.integers(1, spread + 1, 23), rng.integers(0, spread, 50)
         expected = roc_auc_score(np.repeat([1, 0], [23, 50]), np.append(positive, negative))
         assert auc(positive, negative) == pytest.approx(expected)
+
+
+def test_a_unit_table_that_nobody_reads_is_refused():
+    with pytest.raises(StudyError, match="unit table has the columns unit, colour; expected one of text"):
+        reader_of(pd.DataFrame({"unit": [0], "colour": ["red"]}))

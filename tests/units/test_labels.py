@@ -111,11 +111,11 @@ def test_both_halves_exist_in_every_domain_of_two_documents(corpus):
     for code in np.unique(domain):
         here = domain == code
         documents = len(np.unique(doc[here]))
-        assert set(labels.half[here]) == ({0, 1} if documents > 1 else {0})
-        blocks = np.bincount(labels.block_half[labels.block_domain == code], minlength=2)
+        assert set(labels.fold[here]) == ({0, 1} if documents > 1 else {0})
+        blocks = np.bincount(labels.block_fold[labels.block_domain == code], minlength=2)
         assert blocks[0] - blocks[1] in (0, 1), "every other block"
     for document in np.unique(doc):
-        assert len(set(labels.half[doc == document])) == 1
+        assert len(set(labels.fold[doc == document])) == 1
 
 
 def test_halves_and_blocks_of_many_documents_are_even():
@@ -124,7 +124,7 @@ def test_halves_and_blocks_of_many_documents_are_even():
     for domain in range(3):
         blocks = np.bincount(labels.block)[labels.block_domain == domain]
         assert blocks.max() - blocks.min() <= 3
-        halves = np.bincount(labels.half[labels.block_domain[labels.block] == domain])
+        halves = np.bincount(labels.fold[labels.block_domain[labels.block] == domain])
         assert halves[0] / halves.sum() == pytest.approx(11 / 21, abs=0.005), "11 blocks and 10"
 
 

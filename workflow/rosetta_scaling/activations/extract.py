@@ -74,7 +74,7 @@ def extract(
     `samples` is the table of what the network reads (see inputs/: for text its tokens), `units` a unit table. The files
     in layers/ hold `activations` of shape (chunks, neurons of all layers, chunk); there are none unless `job.store`.
     Those in statistics/ hold the state of NeuronStatistics, and contexts.parquet the strongest units of every neuron in
-    either block half of the documents; both are left out unless `job.measure`. Raises StudyError before anything is
+    either fold of the documents; both are left out unless `job.measure`. Raises StudyError before anything is
     read when the network cannot be read or measured, or when the tables do not belong together.
     """
     sizes = describe(model)
@@ -163,13 +163,16 @@ def _publish(job: Extraction, shards: list[Path]) -> None:
 
 
 def contexts_table(states: Iterable[dict[str, torch.Tensor]]) -> pd.DataFrame:
-    """The strongest units of every neuron: neuron (over all layers), half of the documents, rank, unit, activation."""
+    """The strongest units of every neuron: neuron (over all layers), half (see below), rank, unit, activation.
+
+    The column `half` holds the fold of the documents (see units/labels.py), under the name it has always had.
+    """
     tables, before = [], 0
     for state in states:
-        halves, top, neurons = state["top_unit"].shape
-        half, rank, neuron = np.indices((halves, top, neurons)).reshape(3, -1)
+        folds, top, neurons = state["top_unit"].shape
+        fold, rank, neuron = np.indices((folds, top, neurons)).reshape(3, -1)
         unit, value = (state[name].flatten().numpy() for name in ("top_unit", "top_value"))
-        table = {"neuron": neuron + before, "half": half, "rank": rank, "unit": unit, "activation": value}
+        table = {"neuron": neuron + before, "half": fold, "rank": rank, "unit": unit, "activation": value}
         tables.append(pd.DataFrame(table)[unit >= 0])
         before += neurons
     return pd.concat(tables).sort_values(["neuron", "half", "rank"], ignore_index=True)

@@ -20,7 +20,7 @@ class LabelMatrix:
     """Sparse (labels, units) matrices with a one where a unit has a label; `rows` finds a kind of label in the sums."""
 
     def __init__(self, labels: UnitLabels):
-        self.half = torch.from_numpy(labels.half)
+        self.fold = torch.from_numpy(labels.fold)
         self.rows: dict[str, dict[str, slice]] = {}  # by the name of the sums, then by the kind of label
         self.sizes: dict[str, int] = {}
         self.codes: dict[str, list[torch.Tensor]] = {}  # (units,) each: rows of the sums
@@ -64,7 +64,7 @@ class NeuronStatistics:
         active                  units above zero (neurons,)
         histogram               of |activation| (neurons, BINS)
         labelled, positive      sums beyond `shift`, and of what is above zero, by label (labels, neurons)
-        top_value, top_unit     strongest units of either block half, see units/labels.py (2, top, neurons)
+        top_value, top_unit     strongest units of either fold, see units/labels.py (2, top, neurons)
     """
 
     def __init__(self, neurons: int, labels: LabelMatrix, top: int, space: WorkSpace):
@@ -121,48 +121,48 @@ class NeuronStatistics:
         self.settled = int(state["count"])
 
     def _collect(self, values: torch.Tensor, first: int) -> None:
-        """Collect the units that may be among the strongest of their half: few, once the lists are full."""
-        halves, top, neurons = self.state["top_value"].shape
-        half = self.labels.half[first : first + len(values)]
+        """Collect the units that may be among the strongest of their fold: few, once the lists are full."""
+        folds, top, neurons = self.state["top_value"].shape
+        fold = self.labels.fold[first : first + len(values)]
         above = torch.empty_like(values, dtype=torch.bool)
-        least = self.state["top_value"][:, -1]  # what a unit must exceed (halves, neurons)
+        least = self.state["top_value"][:, -1]  # what a unit must exceed (folds, neurons)
         full = torch.isfinite(least).all(1).tolist()
         for code in (0, 1):
-            units = torch.nonzero(half == code)[:, 0].to(self.device)
+            units = torch.nonzero(fold == code)[:, 0].to(self.device)
             if len(units) and not full[code]:
                 above[units] = _strongest_of(values[units], top)
-        for run in torch.split(torch.arange(len(half)), _runs(half)):
+        for run in torch.split(torch.arange(len(fold)), _runs(fold)):
             here = slice(int(run[0]), int(run[-1]) + 1)
-            if full[half[here.start]]:
-                torch.gt(values[here], least[half[here.start]], out=above[here])
+            if full[fold[here.start]]:
+                torch.gt(values[here], least[fold[here.start]], out=above[here])
         row, neuron = torch.nonzero(above, as_tuple=True)
-        # Columns are neurons of half 0, then of half 1.
-        column = half.to(self.device)[row] * neurons + neuron
+        # Columns are neurons of fold 0, then of fold 1.
+        column = fold.to(self.device)[row] * neurons + neuron
         self.candidates.append((column, row + first, values[row, neuron]))
         # The strongest units so far need to be known only roughly, so candidates are merged when there are many of
         # them, or when the number of units has doubled.
-        many = sum(len(column) for column, _, _ in self.candidates) > 4 * halves * top * neurons
+        many = sum(len(column) for column, _, _ in self.candidates) > 4 * folds * top * neurons
         if many or first + len(values) >= 2 * self.settled:
             self._settle()
 
     def _settle(self) -> None:
         """Merge the candidates into the lists of the strongest; among equals the earlier unit comes first."""
-        halves, top, neurons = self.state["top_value"].shape
+        folds, top, neurons = self.state["top_value"].shape
         column, unit, value = (torch.cat(parts) for parts in zip(*self.candidates, strict=True))
         order = torch.argsort(value, descending=True, stable=True)
         order = order[torch.argsort(column[order], stable=True)]
-        number = torch.bincount(column, minlength=halves * neurons)
+        number = torch.bincount(column, minlength=folds * neurons)
         column = column[order]
         rank = torch.arange(len(order), device=self.device) - (number.cumsum(0) - number)[column]  # within its column
         kept = rank < top
         rank, column, order = rank[kept], column[kept], order[kept]
-        new_value = torch.full((top, halves * neurons), -torch.inf, device=self.device)
+        new_value = torch.full((top, folds * neurons), -torch.inf, device=self.device)
         new_unit = torch.zeros_like(new_value, dtype=torch.int64)
-        new_value[rank, column], new_unit[rank, column] = value[order], unit[order]  # (top, halves * neurons)
+        new_value[rank, column], new_unit[rank, column] = value[order], unit[order]  # (top, folds * neurons)
         old = [self.state[name].transpose(0, 1).reshape(top, -1) for name in ("top_value", "top_unit")]
         best = strongest(torch.cat([old[0], new_value]), torch.cat([old[1], new_unit]), top, dim=0)
         for name, merged in zip(("top_value", "top_unit"), best, strict=True):
-            self.state[name] = merged.view(top, halves, neurons).transpose(0, 1).contiguous()
+            self.state[name] = merged.view(top, folds, neurons).transpose(0, 1).contiguous()
         self.candidates, self.settled = [], int(self.state["count"])
 
 

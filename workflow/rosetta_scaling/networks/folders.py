@@ -5,6 +5,8 @@ from pathlib import Path
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json
 
+# What a network needs beside its weights, by what it reads: only text goes through a tokenizer.
+NEEDED = {"text": ("config.json", "tokenizer.json"), "image": ("config.json",)}
 WEIGHTS, ADAPTER = "model.safetensors", "adapter_config.json"
 
 
@@ -25,19 +27,19 @@ def weight_files(folder: str | Path) -> list[Path]:
         ) from error
 
 
-def model_files(folder: str | Path) -> list[str]:
-    """The files of a `save_pretrained` folder that decide what is measured; refuses an incomplete one."""
+def model_files(folder: str | Path, modality: str = "text") -> list[str]:
+    """The files of a `save_pretrained` folder that decide what is measured. Raises StudyError when one is missing."""
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"model folder {folder} does not exist; correct the path in families.*.models")
     weights = weight_files(folder)
     if (folder / ADAPTER).is_file():
-        beside = " beside whole weights, and it is not said which of them is meant" if weights else ", no whole network"
+        beside = " beside whole weights, and only one of them can be meant" if weights else ", no whole network"
         raise StudyError(
             f"model folder {folder} holds an adapter ({ADAPTER}){beside}; merge it into its base model, save that with "
             f"save_pretrained and name its folder{', or move the files of the adapter elsewhere' if weights else ''}"
         )
-    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    missing = [name for name in NEEDED[modality] if not (folder / name).is_file()]
     pickled = sorted(file.name for file in folder.glob("pytorch_model*.bin"))
     if not weights and pickled and not missing:
         raise StudyError(
@@ -48,6 +50,6 @@ def model_files(folder: str | Path) -> list[str]:
     if missing := missing + ([] if weights else [f"{WEIGHTS} (weights)"]):
         raise StudyError(
             f"model folder {folder} lacks {', '.join(missing)}; expected a folder written by save_pretrained "
-            "for model and tokenizer"
+            f"for model{' and tokenizer' if modality == 'text' else ''}"
         )
-    return [str(file) for file in (folder / "config.json", folder / "tokenizer.json", *weights)]
+    return [str(file) for file in (*(folder / name for name in NEEDED[modality]), *weights)]

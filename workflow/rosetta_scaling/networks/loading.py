@@ -27,7 +27,12 @@ UNREAD = ("pooler.",)  # heads of encoders that some checkpoints lack, and that 
 
 @reads_network
 def load_model(
-    folder: str | Path, device: torch.device, networks: Networks | None = None, device_map: dict | str | None = None
+    folder: str | Path,
+    device: torch.device,
+    networks: Networks | None = None,
+    device_map: dict | str | None = None,
+    *,
+    modality: str = "text",
 ) -> torch.nn.Module:
     """A network, ready to be read: a causal language model, or an encoder without its head.
 
@@ -38,7 +43,7 @@ def load_model(
     from transformers import AutoConfig
 
     networks = networks or Networks.model_validate({})
-    files = [Path(file) for file in model_files(folder)]
+    files = [Path(file) for file in model_files(folder, modality)]
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
     limit = memory_limit(device, networks) if device_map == "auto" else None
     offload = tempfile.TemporaryDirectory(prefix="rosetta-offload-") if limit else None

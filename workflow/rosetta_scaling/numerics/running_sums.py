@@ -1,4 +1,4 @@
-"""Sums over a long pass that survive a kill: saved every few minutes, and gone on from."""
+"""Sums over a long pass that survive a kill: they are saved every few minutes and continued."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ def pass_over(
     """All chunks that are not yet in `sums`, to which the caller adds each in place.
 
     `chunks_from(n)` yields all but the first n chunks. The sums are saved to the file `saved`, if any, on the way and
-    at the end, and begin as they were saved there; so its path must name all that they depend on.
+    at the end. They are restored from there, so its path must encode everything they depend on.
     """
     done, last = 0, time.monotonic()
     if saved and saved.exists():

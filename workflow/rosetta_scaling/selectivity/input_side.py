@@ -36,9 +36,10 @@ def input_metrics(state: dict, labels: UnitLabels, shuffles: int, seed) -> pd.Da
 
 
 def moments(s: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean, variance, skewness, excess kurtosis and maximum; a constant neuron has neither of the middle two.
+    """Mean, variance, skewness, excess kurtosis and maximum.
 
-    Nor has one so weak that its fourth powers were below what float32 can hold.
+    Skewness and kurtosis are undefined for constant neurons, and for neurons so weak that their fourth powers are below
+    what float32 can hold.
     """
     n = float(s["count"])
     p1, p2, p3, p4 = s["power"] / n  # moments about the shift

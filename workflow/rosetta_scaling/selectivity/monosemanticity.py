@@ -1,57 +1,14 @@
-"""Is a neuron about one thing? How alike its strongest contexts are, and whether half of them predict the others.
+"""Is a neuron about one thing? How alike its strongest contexts are, and how well some of them predict the others.
 
-Both look at text alone: the words around the units on which a neuron is strongest.
+Both look only at what surrounds the units on which a neuron is strongest: see contexts.py.
 """
-
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.selectivity.contexts import strongest_contexts, text_features, windows
-from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.foreign import explaining, reason_of
+from rosetta_scaling.selectivity.contexts import reader_of, strongest_contexts
 
-FEWEST = 5  # contexts in either half below which an AUC says nothing
-
-
-def embed(texts: list[str], embedding: str, device: str = "cpu") -> np.ndarray:
-    """Embeddings (texts, dim) float32 of unit length; a row of zeros where the text is empty.
-
-    `embedding` is "wordllama", word vectors inside the package of that name, or a sentence-transformers model, by name
-    or folder. Nothing is subtracted: the mean of unit-length wordllama vectors over a probe corpus has length 0.2.
-    Raises StudyError when the model or the library that reads it is not there.
-    """
-    vectors = _wordllama(texts) if embedding == "wordllama" else _sentence_transformer(texts, embedding, device)
-    vectors = vectors.astype(np.float32)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    length[length == 0] = 1
-    return vectors / length * np.array([[text != ""] for text in texts], np.float32)
-
-
-def _wordllama(texts: list[str]) -> np.ndarray:
-    import wordllama
-
-    folder = Path(wordllama.__file__).parent  # without it the loader overlooks the tokenizer that it ships
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True).embed(texts, norm=False)
-
-
-def _sentence_transformer(texts: list[str], name: str, device: str) -> np.ndarray:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise StudyError(
-            f"the embedding {name} needs the package sentence-transformers, which is not installed; "
-            "run .venv/bin/pip install sentence-transformers, or choose wordllama"
-        ) from None
-    with explaining(
-        lambda error: (
-            f"the embedding {name} cannot be loaded ({reason_of(error)}); expected a folder or a downloaded "
-            "model of sentence-transformers: correct the name, download the model first, or choose wordllama"
-        )
-    ):
-        model = SentenceTransformer(name, device=device)
-    return model.encode(texts, show_progress_bar=False, convert_to_numpy=True)
+FEWEST = 5  # contexts in either fold below which an AUC says nothing
 
 
 def monoscore(weights: np.ndarray, index: np.ndarray, embeddings: np.ndarray, chunk: int = 512) -> np.ndarray:
@@ -87,28 +44,28 @@ def _pair_means(weights: np.ndarray, index: np.ndarray, embeddings: np.ndarray) 
 def context_monoscore(
     contexts: pd.DataFrame, units: pd.DataFrame, neurons: int, top: int, embedding: str, device: str = "cpu"
 ) -> np.ndarray:
-    """MonoScore (neurons,) of the windows around the `top` strongest contexts of every neuron (see contexts.py)."""
+    """MonoScore (neurons,) of the `top` strongest contexts of every neuron, as their reader embeds them."""
     table = strongest_contexts(contexts, top)
     used, row = np.unique(table.unit, return_inverse=True)
     weights, index = np.zeros((neurons, top), np.float32), np.zeros((neurons, top), np.int64)
     weights[table.neuron, table["rank"]], index[table.neuron, table["rank"]] = table.activation, row
-    return monoscore(weights, index, embed(windows(units, used), embedding, device))
+    return monoscore(weights, index, reader_of(units).embeddings(units, used, embedding, device))
 
 
 def detection(
     contexts: pd.DataFrame,
     units: pd.DataFrame,
-    half: np.ndarray,
+    fold: np.ndarray,
     negatives: int = 100,
     seed: int = 0,
     neurons: np.ndarray | None = None,
 ) -> pd.Series:
-    """How well the contexts of a neuron in one half of the documents predict those in the other: AUC by neuron.
+    """How well the contexts of a neuron in one fold of the documents predict those in the other: AUC by neuron.
 
     The detection scoring of automated interpretability (arXiv 2606.03990, table 5) with logistic regression on the
-    text up to the unit in place of a language model. It learns the contexts with a positive activation of one half
+    text up to the unit in place of a language model. It learns the contexts with a positive activation of one fold
     against `negatives` random units of it, the same for all neurons but never those contexts, and is scored on
-    the other half; the value is the mean of both directions, 0.5 by chance. NaN where either half has fewer than 5
+    the other fold; the value is the mean of both directions, 0.5 by chance. NaN where either fold has fewer than 5
     contexts, where the neuron is constant, and for neurons that are not in `neurons` (default: all).
     """
     from sklearn import config_context
@@ -117,12 +74,12 @@ def detection(
     index = np.unique(contexts.neuron)
     known = contexts[(contexts.activation > 0) & contexts.neuron.isin(index if neurons is None else neurons)]
     known = known.sort_values(["neuron", "half", "unit"])
-    members, rng = [np.flatnonzero(half == side) for side in (0, 1)], np.random.default_rng(seed)
-    drawn = [np.sort(rng.permutation(units_of_half)[:negatives]) for units_of_half in members]
+    members, rng = [np.flatnonzero(fold == side) for side in (0, 1)], np.random.default_rng(seed)
+    drawn = [np.sort(rng.permutation(units_of_fold)[:negatives]) for units_of_fold in members]
     used = np.unique(np.concatenate([known.unit, *drawn]))
     row = np.zeros(len(units), np.int64)
     row[used] = np.arange(len(used))
-    features = text_features(units, used)
+    features = reader_of(units).features(units, used)
     model = LogisticRegression(solver="liblinear", dual=True, random_state=0)  # the dual is faster than the primal here
     value, unit, side = pd.Series(np.nan, index, name="detection"), known.unit.to_numpy(), known.half.to_numpy()
     with config_context(assume_finite=True, skip_parameter_validation=True):
@@ -139,13 +96,13 @@ def detection(
 
 
 def _held_out_auc(model, features, rows: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Learn on one half, score the other, and the reverse; `rows` of `features`: (positive, negative) of each half."""
-    halves = [(features[np.concatenate(both)], np.repeat([1, 0], [len(one) for one in both])) for both in rows]
-    found = []
-    for learn, (tested, labels) in zip(halves, halves[::-1], strict=True):
+    """Learn on one fold, score the other, and the reverse; `rows` of `features`: (positive, negative) of each fold."""
+    folds = [(features[np.concatenate(both)], np.repeat([1, 0], [len(one) for one in both])) for both in rows]
+    values = []
+    for learn, (tested, labels) in zip(folds, folds[::-1], strict=True):
         score = tested @ model.fit(*learn).coef_[0]
-        found.append(auc(score[labels == 1], score[labels == 0]))
-    return float(np.mean(found))
+        values.append(auc(score[labels == 1], score[labels == 0]))
+    return float(np.mean(values))
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:

@@ -90,7 +90,7 @@ def weak_units(source, neurons: np.ndarray, rng: np.random.Generator) -> pd.Data
 
 def marked_windows(units: pd.DataFrame, chosen: np.ndarray) -> list[str]:
     """Text around every chosen unit, which stands between [[ and ]]."""
-    from rosetta_scaling.selectivity.contexts import windows
+    from rosetta_scaling.selectivity.text_contexts import windows
 
     own = units.text.to_numpy(object)[chosen]
     left, right = windows(units, chosen, after=0), windows(units, chosen, before=0)

@@ -45,7 +45,7 @@ def context_metrics(
     settings, seed, top = study.selectivity, study.nulls.seed, study.activations.top_contexts
     chosen = np.random.default_rng(seed).permutation(neurons)[: settings.detection_neurons]
     # The same seed for all models: what the random negatives do to an AUC, they do to all of them.
-    auc = detection(contexts, units, labels.half, seed=seed, neurons=chosen)
+    auc = detection(contexts, units, labels.fold, seed=seed, neurons=chosen)
     columns = {
         "monoscore": context_monoscore(contexts, units, neurons, top, settings.embedding, str(device)),
         "detection_auc": auc.reindex(range(neurons)).to_numpy(),

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that one process writes at a time."""
+"""Files that appear whole or not at all, and folders in which one process works at a time."""
 
 import contextlib
 import errno
@@ -38,9 +38,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def sweep(folder: str | Path) -> None:
-    """Remove what processes that are no more have half written (see `atomic`).
+    """Remove unfinished files of processes that have ended (see `atomic`).
 
-    What another machine writes cannot be asked after; it goes when nothing has touched it for a day.
+    A process of another host cannot be checked; its file is removed after a day without changes.
     """
     for part in Path(folder).rglob(".*.part"):
         host, _, process = part.name.removesuffix(".part").rpartition(".")
@@ -58,15 +58,15 @@ def _umask() -> int:
     return before
 
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without locks say
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # errors of file systems without locks
 
 
 @contextlib.contextmanager
 def folder_lock(folder: str | Path) -> Iterator[None]:
-    """Wait until no other process of this machine is at work in `folder`, which is made if missing.
+    """Wait until no other process of this machine works in `folder`, which is made if missing.
 
-    It only saves work: two at a time would do the same and each would write whole files. So where a file system has no
-    locks, or they do not reach other machines, nothing goes wrong.
+    The lock only saves work: two processes at a time would do the same, and each would write whole files. So nothing
+    goes wrong where a file system has no locks, or where locks do not reach other machines.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     with open(Path(folder) / "lock", "w") as lock:

@@ -1,4 +1,4 @@
-"""What names content: digests of values and of files."""
+"""Digests of values and of files, which name their content."""
 
 import hashlib
 import json
@@ -21,8 +21,9 @@ def file_sha256(path: str | Path) -> str:
 
 
 def file_states(paths: Iterable[str | Path]) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of files: what tells cheaply whether any of them is another one now."""
-    return [(str(path), (found := os.stat(path)).st_size, found.st_mtime_ns) for path in paths]
+    """Name, size and time of change of files: a cheap way to notice that one of them has changed."""
+    stats = [(str(path), os.stat(path)) for path in paths]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def require_unchanged(folder: str | Path, digests: dict[str, str], users_own: bool = False) -> None:
@@ -34,8 +35,8 @@ def require_unchanged(folder: str | Path, digests: dict[str, str], users_own: bo
     if users_own:
         remedy = f"copy or download that file again; if the change is meant, `touch {folder}/*`: it is measured anew"
     for name, expected in digests.items():
-        if (found := file_sha256(Path(folder) / name)) != expected:
+        if (actual := file_sha256(Path(folder) / name)) != expected:
             raise StudyError(
-                f"{folder}/{name} is damaged or was changed (sha256 {found[:12]}..., where {expected[:12]}... was "
+                f"{folder}/{name} is damaged or was changed (sha256 {actual[:12]}..., where {expected[:12]}... was "
                 f"written); {remedy}"
             )

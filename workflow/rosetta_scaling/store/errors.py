@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 class StudyError(Exception):
-    """A mistake the user can mend: one sentence with what was found, what was expected, what to do."""
+    """A mistake that the user can mend, as one sentence: what was found, what was expected, what to do."""
 
 
 class DamagedFile(StudyError):

@@ -1,10 +1,14 @@
-"""Groups of documents: what is resampled, split in halves and displaced as a whole."""
+"""Groups of documents: what is resampled, split in halves and displaced as a whole.
+
+The two *halves* of the documents, on which matches are found again, are the even and the odd groups. The two *folds*,
+between which contexts are tested (see labels.py), alternate between blocks, which know domains.
+"""
 
 import numpy as np
 
 from rosetta_scaling.store.errors import StudyError
 
-GROUPS = 64  # of documents, at most, that are resampled; even and odd ones are the halves
+GROUPS = 64  # at most, of documents that are resampled
 
 
 def document_groups(doc: np.ndarray, seed: int) -> np.ndarray:
@@ -29,11 +33,11 @@ def displacements(doc: np.ndarray, draws: int, seed) -> np.ndarray:
     return np.random.default_rng(seed).choice(starts, draws, replace=False)
 
 
-BLOCKS = 64  # of documents of one domain, over all domains; sums over them tell domains, halves, domains dealt anew
+BLOCKS = 64  # over all domains, each of documents of one domain; sums over blocks give those over domains
 
 
 def document_blocks(doc: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Block of every unit, and domain of every block: whole documents of one domain, dealt so that blocks are even.
+    """Block of every unit, and domain of every block: whole documents of one domain, in blocks of equal size.
 
     Every domain gets the same number of blocks, or one per document where it has fewer.
     """

@@ -49,13 +49,16 @@ class UnitLabels:
         return {"text": kinds["text"], "block": kinds["block"], "displaced": Kind(self.displaced, kinds["text"].size)}
 
     @property
-    def half(self) -> np.ndarray:
-        """Block half of every unit, 0 or 1: whole documents of every domain are in one or the other (units,)."""
-        return self.block_half[self.block]
+    def fold(self) -> np.ndarray:
+        """Fold of every unit, 0 or 1 (units,): whole documents, and about as much of every domain in both folds.
+
+        What is learned on one fold is tested on the other. The halves of units/groups.py are other ones.
+        """
+        return self.block_fold[self.block]
 
     @property
-    def block_half(self) -> np.ndarray:
-        """Block half of every block: blocks of a domain alternate (blocks,)."""
+    def block_fold(self) -> np.ndarray:
+        """Fold of every block (blocks,): the blocks of a domain alternate."""
         first = np.searchsorted(self.block_domain, self.block_domain)  # blocks are sorted by domain
         return (np.arange(len(self.block_domain)) - first) % 2
 

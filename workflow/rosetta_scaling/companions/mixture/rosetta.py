@@ -14,7 +14,7 @@ from rosetta_scaling.companions.mixture.linear import Networks, initial
 from rosetta_scaling.companions.mixture.networks import Mixture, seed_of
 from rosetta_scaling.companions.mixture.relu import Targets, allocation, correlation, loss_and_gradient, train
 from rosetta_scaling.config.companions.mixture import MixtureSettings
-from rosetta_scaling.matching.neighbours import best_in_rows
+from rosetta_scaling.matching.neighbours import best_in_rows, is_mutual
 
 RELU, WORLD, ROTATION = 4, 5, 6  # so that no two uses share random numbers
 SPARE = 0.1  # a neuron that contributes less than this share of the least useful feature is spare
@@ -117,8 +117,7 @@ def matches(a: torch.Tensor, b: torch.Tensor, least_r: float) -> torch.Tensor:
     """
     r = correlation(a[None], b[None])[0].cpu()
     there, back = (best_in_rows(one, 1, 0, torch.zeros(len(one), dtype=torch.bool)) for one in (r, r.T))
-    mutual = back.partner[there.partner[:, 0], 0] == torch.arange(len(r))
-    return mutual & (there.r[:, 0] >= least_r)
+    return is_mutual(there, back) & (there.r[:, 0] >= least_r)
 
 
 def labels(encoder: torch.Tensor, targets: Targets, least_r: float) -> torch.Tensor:
