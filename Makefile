@@ -12,7 +12,7 @@ study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling run $(STUDY) --profile $(PROFILE)
 
 matches: .venv/.ready     ## the matched pairs alone, without nulls: make matches STUDY=smoke
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) matches
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) matches
 
 companions: .venv/.ready  ## the companion studies alone, with a page each
 	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) companions
@@ -31,8 +31,8 @@ style: .venv/.ready       ## check format, floors between rooms, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
-	@if [ -x $(BIN)/lint-imports ]; then $(BIN)/lint-imports; else echo 'lint-imports is not installed'; fi
-	@if [ -x $(BIN)/mypy ]; then $(BIN)/mypy; else echo 'mypy is not installed'; fi
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 check: style              ## check style and run the quick tests, those of single rooms: minutes
 	$(TESTS) -m "not slow and not study"

@@ -17,11 +17,12 @@ from memory_sources import write_stored
 from tiny_networks import tiny_model
 
 from rosetta_scaling.activations import extract as activations
-from rosetta_scaling.activations.extract import extract
-from rosetta_scaling.activations.forward import ForwardPass, transposed
+from rosetta_scaling.activations.extract import Extraction, extract
+from rosetta_scaling.activations.forward import ForwardPass, Reading, transposed
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.config.study import Activations
+from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
@@ -117,12 +118,14 @@ def run(model, folder, weights="w", store=True, measure=True, chunk=CHUNK, **set
     tokens, units = study_tables()
     settings = Activations(**({"dtype": "float32", "shards": 3, "batch_passages": 5} | settings))
     out, work = folder / "out", folder / "work"
-    extract("m", model, tokens, units, settings, out, work, CPU, weights, measure, store, chunk)
+    job = Extraction("m", settings, weights, out, work, measure, store, chunk)
+    extract(job, model, tokens, units, device=CPU)
     return StoredActivations(out) if store else None
 
 
 def forward_pass(model, batch: int = 5, chunk: int = CHUNK, displacement: int = 0, dtype: str = "float32"):
-    return ForwardPass(model, study_tables()[0], batch, dtype, CPU, displacement=displacement, chunk=chunk)
+    inputs = TextInputs(model, study_tables()[0], CPU)
+    return ForwardPass(model, inputs, Reading(batch, dtype, CPU, chunk), displacement=displacement)
 
 
 def whole(source, *arguments, **options) -> torch.Tensor:
@@ -180,9 +183,9 @@ def test_padding_and_batches_do_not_matter(architecture, batch):
 
 def test_every_batch_is_of_similar_length():
     source = forward_pass(tiny_model("gpt2"), batch=3)
-    length = np.diff(source.bounds)
+    length = source.inputs.lengths
     seen = []
-    for begin, end, batches in source.batches(0, source.units):
+    for begin, end, batches in source.windows(0, source.units):
         together = np.concatenate(batches)
         assert (np.diff(length[together]) >= 0).all()
         assert max(map(len, batches)) <= 3
@@ -470,7 +473,13 @@ def test_an_extraction_that_is_done_is_not_done_again(tmp_path, monkeypatch):
 def test_tables_of_different_units_are_refused(tmp_path):
     tokens, units = study_tables()
     with pytest.raises(StudyError, match=f"token table has {COUNT} units, the unit table {COUNT - 1}; delete both"):
-        extract("m", tiny_model("gpt2"), tokens, units[:-1], Activations(), tmp_path / "o", tmp_path / "w", CPU, "w")
+        extract(
+            Extraction("m", Activations(), "w", tmp_path / "o", tmp_path / "w"),
+            tiny_model("gpt2"),
+            tokens,
+            units[:-1],
+            device=CPU,
+        )
 
 
 def test_a_truncated_shard_is_refused(tmp_path):

@@ -133,7 +133,7 @@ def test_training_imitates_and_every_student_has_its_own_teacher():
     teachers, pool = new_teachers("independent", settings), draw_inputs(1024, settings, "pool")
     targets = output(teachers, pool)
     before = new_students("independent", 4, teachers, settings)
-    after = imitate(before, pool, targets, 300, settings, "test")
+    after = imitate(before, pool, targets, 300, settings=settings, name="test")
     fresh = draw_inputs(512, settings, "fresh")
     answers, made = output(teachers, fresh), output(after, fresh)
     loss = (made[:, None] - answers[None]).square().mean((2, 3))  # (students, teachers)
@@ -147,7 +147,7 @@ def test_training_imitates_and_every_student_has_its_own_teacher():
 def test_training_depends_on_its_name_and_seed_alone():
     teachers, pool = new_teachers("tied", TINY), draw_inputs(256, TINY, "pool")
     students, targets = new_students("tied", 2, teachers, TINY), output(teachers, pool)
-    one, again, other = (imitate(students, pool, targets, 5, TINY, name) for name in ("a", "a", "b"))
+    one, again, other = (imitate(students, pool, targets, 5, settings=TINY, name=name) for name in ("a", "a", "b"))
     assert all(x.equal(y) for x, y in zip(one, again, strict=True))
     assert not one.down.equal(other.down)
 
@@ -215,7 +215,7 @@ def test_angles_of_a_checkpoint_and_its_control(tmp_path):
     model.save_pretrained(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
     tokens = np.random.default_rng(0).integers(0, 300, 1000).astype(np.uint16)
-    table = language_angles(tmp_path, tokens, 16, 40, 0, torch.device("cpu"))
+    table = language_angles(tmp_path, tokens, context=16, sequences=40, seed=0, device=torch.device("cpu"))
     assert table.groupby("network").layer.agg(list).to_dict() == {"trained": [0, 1, 2], "untrained": [0, 1, 2]}
     assert (table.layers == 3).all()
     ids = torch.from_numpy(tokens[: 40 * 16].astype(np.int64)).view(40, 16)
@@ -227,7 +227,7 @@ def test_angles_of_a_checkpoint_and_its_control(tmp_path):
     trained, untrained = (table[table.network == name].step_angle.to_numpy() for name in ("trained", "untrained"))
     assert not np.allclose(trained, untrained), "the control is the network itself"
     with pytest.raises(StudyError, match="angles were asked of 10 tokens"):
-        language_angles(tmp_path, tokens[:10], 16, 40, 0, torch.device("cpu"))
+        language_angles(tmp_path, tokens[:10], context=16, sequences=40, seed=0, device=torch.device("cpu"))
 
 
 # -- partners and matrices ---------------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ def measured(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("depth")
     for job in TINY.jobs:
-        catalogue.write_job("depth", TINY, job, torch.device("cpu"), folder / job)
+        catalogue.write_job("depth", TINY, job, device=torch.device("cpu"), folder=folder / job)
     catalogue.write_tables("depth", TINY, folder, folder / "tables")
     return catalogue.read_tables([folder / "tables"]), folder
 
@@ -419,7 +419,7 @@ def test_the_excess_is_the_difference_to_the_control(measured):
 
 def test_every_figure_is_drawn_from_the_tables(measured, tmp_path):
     catalogue.write_figures("depth", TINY, [measured[1] / "tables"], tmp_path)
-    for name in FIGURES:
+    for name in (figure.name for figure in FIGURES):
         assert {path.suffix for path in tmp_path.glob(f"{name}.*")} == {".svg", ".png", ".csv"}
         assert len(read_table(tmp_path / f"{name}.csv")) > 0
 

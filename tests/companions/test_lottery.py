@@ -136,10 +136,10 @@ def test_the_learning_rate_is_constant_then_falls_to_its_end():
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_seeds_do_not_depend_on_what_is_trained_with_them(protocol, activation):
-    whole = train_square(protocol, activation, 30, 8, CPU)
-    pieces = train_square(protocol.model_copy(update={"elements": 1024 // 4}), activation, 30, 8, CPU)
+    whole = train_square(protocol, activation, 30, 8, device=CPU)
+    pieces = train_square(protocol.model_copy(update={"elements": 1024 // 4}), activation, 30, 8, device=CPU)
     fewer = train_square(
-        protocol.model_copy(update={"least_seeds": 4, "neurons_per_width": 32}), activation, 30, 8, CPU
+        protocol.model_copy(update={"least_seeds": 4, "neurons_per_width": 32}), activation, 30, 8, device=CPU
     )
     for name, value in whole.items():
         torch.testing.assert_close(pieces[name], value)
@@ -156,7 +156,7 @@ def test_initial_values_are_those_of_torchs_layers(protocol):
 
 
 def test_training_lowers_the_loss_and_keeps_what_is_read_of_it(protocol):
-    found = train_square(protocol, "silu", 60, 8, CPU)
+    found = train_square(protocol, "silu", 60, 8, device=CPU)
     curve = found["curve"]
     assert curve.shape == (8, len(lottery_results.watched_steps(60)))
     assert (found["train"] < curve[:, 0]).all()
@@ -453,7 +453,7 @@ def test_neurons_that_never_vary_are_left_out_and_counted(protocol):
     x, hidden = rng.uniform(-1, 1, (100, 2)), rng.normal(size=(4, 6, 3))
     hidden[:, :3] = [0.1, 0.1, -5]  # never reaches zero from below
     assert neuron_values(hidden[0], x, "relu").shape == (3, 100)
-    found = activation_rows(protocol, hidden, hidden, x, "relu")
+    found = activation_rows(protocol, hidden, hidden, x, activation="relu")
     assert found["constant_trained"] >= 0.5
 
 
@@ -461,12 +461,14 @@ def test_activations_match_networks_that_share_directions(protocol):
     rng = np.random.default_rng(7)
     x, before = rng.normal(size=(500, 8)), rng.normal(size=(4, 6, 9))
     one = rng.normal(size=(6, 9))
-    found = activation_rows(protocol, np.stack([one[rng.permutation(6)] for _ in range(4)]), before, x, "silu")
+    found = activation_rows(
+        protocol, np.stack([one[rng.permutation(6)] for _ in range(4)]), before, x, activation="silu"
+    )
     assert (found["share"], found["width"], found["seeds"]) == (1, 6, 4)
     assert found["r_trained"] == pytest.approx(1)
     assert found["null_untrained"] < 0.1
     assert found["excess_low"] > 0.9
-    assert activation_rows(protocol, before, before, x, "silu")["excess"] == 0
+    assert activation_rows(protocol, before, before, x, activation="silu")["excess"] == 0
 
 
 # ---- the quadratic form ----------------------------------------------------------------------------------------------
@@ -499,7 +501,7 @@ def study(tmp_path_factory):
     """Settings and folder of a small study that was run to its end."""
     protocol, folder = LotterySettings.model_validate(SMALL), tmp_path_factory.mktemp("lottery")
     for job in protocol.jobs:
-        catalogue.write_job("lottery", protocol, job, CPU, folder / job)
+        catalogue.write_job("lottery", protocol, job, device=CPU, folder=folder / job)
     catalogue.write_tables("lottery", protocol, folder, folder / "tables")
     catalogue.write_figures("lottery", protocol, [folder / "tables"], folder / "figures")
     return protocol, folder
@@ -520,7 +522,7 @@ def test_every_table_and_figure_is_there(study):
 def test_the_same_study_gives_the_same_bytes(study, tmp_path):
     protocol, folder = study
     path = lottery_results.run_path(tmp_path, "silu", 30)
-    lottery.square_job(protocol, "silu", 30, CPU, path)
+    lottery.square_job(protocol, "silu", 30, device=CPU, path=path)
     before = read_tensors(lottery_results.run_path(folder, "silu", 30))
     assert all(torch.equal(value, before[name]) for name, value in read_tensors(path).items())
     catalogue.write_tables("lottery", protocol, folder, tmp_path)

@@ -59,7 +59,11 @@ def random_linear(shape: tuple[int, int], width: int, inputs: int, seed: int, co
     generator = torch.Generator().manual_seed(seed)
     rotation = torch.linalg.qr(torch.randn(inputs, inputs, generator=generator, dtype=torch.float64)).Q
     targets = mixture_linear.Targets(targets.maps @ rotation, targets.task)
-    return mixture, targets, mixture_linear.initial(width, count, len(targets.maps), inputs, 1.0, (seed,))
+    return (
+        mixture,
+        targets,
+        mixture_linear.initial(width, count, len(targets.maps), inputs, deviation=1.0, seed=(seed,)),
+    )
 
 
 def random_relu(shape: tuple[int, int], width: int, inputs: int, seed: int, count: int = 2):
@@ -68,7 +72,11 @@ def random_relu(shape: tuple[int, int], width: int, inputs: int, seed: int, coun
     targets = mixture_relu.Targets(
         targets.directions.double(), targets.amplitudes.double(), targets.frequencies.double()
     )
-    return mixture, targets, mixture_linear.initial(width, count, len(targets.directions), inputs, 1.0, (seed,))
+    return (
+        mixture,
+        targets,
+        mixture_linear.initial(width, count, len(targets.directions), inputs, deviation=1.0, seed=(seed,)),
+    )
 
 
 # -- closed forms ------------------------------------------------------------------------------------------------------
@@ -269,8 +277,8 @@ def test_energy_of_known_spans():
 
 
 def test_networks_do_not_depend_on_their_neighbours():
-    small = mixture_linear.initial(3, 2, 4, 5, 0.1, (7, 1))
-    large = mixture_linear.initial(3, 4, 4, 5, 0.1, (7, 1))
+    small = mixture_linear.initial(3, 2, 4, 5, deviation=0.1, seed=(7, 1))
+    large = mixture_linear.initial(3, 4, 4, 5, deviation=0.1, seed=(7, 1))
     assert large.encoder[:2].equal(small.encoder)
     assert large.decoder[:2].equal(small.decoder)
     assert not large.encoder[2].equal(large.encoder[3])
@@ -471,7 +479,7 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixture")
     torch.set_num_threads(1)
     for job in SMALL.jobs:
-        catalogue.write_job("mixture", SMALL, job, "cpu", folder / job)
+        catalogue.write_job("mixture", SMALL, job, device="cpu", folder=folder / job)
     catalogue.write_tables("mixture", SMALL, folder, folder / "tables")
     return folder, catalogue.read_tables([folder / "tables"])
 
@@ -619,7 +627,7 @@ def test_a_spread_that_falls_no_faster_than_chance_decides_nothing(study):
 def test_figures_are_drawn(study, tmp_path):
     folder, _ = study
     catalogue.write_figures("mixture", SMALL, [folder / "tables"], tmp_path)
-    for name in mixture_figures.FIGURES:
+    for name in (figure.name for figure in mixture_figures.FIGURES):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (tmp_path / f"{name}.svg").read_text()[:1000]
 

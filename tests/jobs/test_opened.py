@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import load
+from rosetta_scaling.config.parsing import load
 from rosetta_scaling.jobs.opened import DeclaredFiles
 from rosetta_scaling.layout.layout import Layout
 
@@ -70,7 +70,7 @@ def test_a_job_that_opens_an_undeclared_file_ends_with_one_sentence(tmp_path, co
         from shutil import rmtree
         from pandas import DataFrame
         from rosetta_scaling import WORKFLOW
-        from rosetta_scaling.config.study import load
+        from rosetta_scaling.config.parsing import load
         from rosetta_scaling.jobs.opened import watch_opened_files
         from rosetta_scaling.layout.layout import Layout
         from rosetta_scaling.store.tables import read_table, write_table

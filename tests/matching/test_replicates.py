@@ -63,7 +63,7 @@ def test_resampled_matches_are_those_of_repeated_documents():
     pairs = torch.stack([code // M, code % M])
     sums = GroupSums(MemorySource(a, CHUNK), MemorySource(b, CHUNK), pairs, group)
     draws, groups = 4, len(sums.count)
-    found = resample(sums, near, K, draws, 7)
+    found = resample(sums, near, K, draws, seed=[7])
     rng = np.random.default_rng(7)
     weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=draws)
     assert (weights.sum(1) == groups).all()
@@ -90,7 +90,7 @@ def test_the_interval_of_a_count_covers_its_mean_over_new_documents():
         code = code[code >= 0]
         pairs = torch.stack([code // M, code % M])
         sums = GroupSums(MemorySource(a, CHUNK), MemorySource(b, CHUNK), pairs, document_groups(doc, 0))
-        draws = resample(sums, near, 1, 60, seed)
+        draws = resample(sums, near, 1, 60, seed=[seed])
         resampled = ((draws[["rank_a", "rank_b"]] == 1).all(axis=1)).groupby(draws.draw).sum()
         intervals.append(count_interval(counts[-1], resampled.to_numpy(float), 0.95))
     covered = [i["count_low"] <= np.mean(counts) <= i["count_high"] for i in intervals]
@@ -138,7 +138,7 @@ def test_a_sample_tells_the_same_of_its_neurons_as_the_whole():
 def test_snapshots_of_one_pass_are_matches_of_the_first_units():
     a, b, _ = related(4)
     source = MemorySource(a, CHUNK)
-    found = match_tile_growing(source, MemorySource(b, CHUNK), Tile(0, N, 0, M), K, [0.1, 0.3, 0.5, 0.99])
+    found = match_tile_growing(source, MemorySource(b, CHUNK), Tile(0, N, 0, M), K, shares=[0.1, 0.3, 0.5, 0.99])
     assert list(found) == [CHUNK, 2 * CHUNK, 3 * CHUNK, UNITS]  # whole chunks; 0.99 is all of them
     assert source.passes == 1
     for units, sides in found.items():

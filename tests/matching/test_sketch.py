@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from rosetta_scaling.matching import candidates as candidates_module
 from rosetta_scaling.matching import rescoring, sketch
 from rosetta_scaling.matching import tiles as plan
-from rosetta_scaling.matching.candidates import Candidates, find_candidates
+from rosetta_scaling.matching.candidates import Candidates, Search, find_candidates
 from rosetta_scaling.matching.correlation import add_products
 from rosetta_scaling.matching.neighbours import Neighbours, mutual_matches
 from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
@@ -49,7 +49,7 @@ def population(seed: int, neurons: int, units: int = UNITS, noise: float = 1.5) 
 
 
 def sketched(folder, values: torch.Tensor, slots: int, pieces: int = 1) -> Sketch:
-    write_sketch(MemorySource(values, sketch.CHUNK_UNITS), slots, folder, CPU, pieces)
+    write_sketch(MemorySource(values, sketch.CHUNK_UNITS), slots, folder, device=CPU, pieces=pieces)
     return Sketch(folder)
 
 
@@ -163,7 +163,7 @@ def test_a_linear_change_of_activations_changes_no_estimate(tmp_path, slots):
 def test_pieces_do_not_matter(tmp_path):
     source = MemorySource(population(1, 100), 256)
     for pieces in (1, 3):
-        write_sketch(source, 2048, tmp_path / str(pieces), CPU, pieces)
+        write_sketch(source, 2048, tmp_path / str(pieces), device=CPU, pieces=pieces)
     assert source.passes == 1 + 3
     names = sorted(file.name for file in (tmp_path / "1").iterdir())
     assert names == ["moments.safetensors", "sketch.safetensors", "summary.json"]
@@ -178,7 +178,9 @@ def test_pieces_do_not_matter(tmp_path):
 def test_candidates_hold_all_that_may_win_but_those_left_out(tmp_path, k, limit):
     first = sketched(tmp_path / "a", population(1, 90), 1024)
     second = sketched(tmp_path / "b", population(2, 120), 1024)
-    found = find_candidates(first, second, tiles(90, 120, Tile(0, 50, 0, 50).bytes), k, limit, CPU, torch.float32)
+    found = find_candidates(
+        first, second, tiles(90, 120, Tile(0, 50, 0, 50).bytes), Search(k, limit, CPU, torch.float32)
+    )
     estimate = estimates(first, second)
     np.testing.assert_allclose(found.estimate, estimate[tuple(found.pairs)], atol=1e-6)
     code = found.pairs[0] * 120 + found.pairs[1]
@@ -200,7 +202,7 @@ def test_candidates_hold_all_that_may_win_but_those_left_out(tmp_path, k, limit)
 
 def test_candidates_are_written_and_read(tmp_path):
     first, second = (sketched(tmp_path / str(seed), population(seed, 20), 512) for seed in (1, 2))
-    found = find_candidates(first, second, [Tile(0, 20, 0, 20)], 1, 5, CPU, torch.float32)
+    found = find_candidates(first, second, [Tile(0, 20, 0, 20)], Search(1, 5, CPU, torch.float32))
     found.write(tmp_path / "found.safetensors")
     again = Candidates.read(tmp_path / "found.safetensors")
     assert again.variance == found.variance
@@ -222,7 +224,7 @@ def test_rescored_pairs_equal_the_oracle(tmp_path):
         candidates[pair] = Candidates(torch.stack([code // 70, code % 70]), torch.zeros(500), nothing, nothing, 0.0)
     for length in (25, 256, 999):
         sources = {name: MemorySource(x, length) for name, x in values.items()}
-        found = rescore(sources, sketches, candidates, CPU)
+        found = rescore(sources, sketches, candidates, device=CPU)
         assert [source.passes for source in sources.values()] == [1, 1, 1]
         for (a, b), r in found.items():
             assert r.dtype == torch.float64
@@ -258,13 +260,15 @@ def test_killed_passes_go_on_and_end_the_same(tmp_path, monkeypatch, lasts):
     nothing = torch.full((60,), 0.9)  # so that hardly any neuron is certified, and needs a row
     candidates = {("a", "b"): Candidates(some, torch.zeros(60), nothing, nothing, 1e-4)}
     length = -(-values["a"].shape[1] // 40)
-    expected = match_by_sketch({n: MemorySource(x, length) for n, x in values.items()}, sketches, candidates, 1, CPU)
+    expected = match_by_sketch(
+        {n: MemorySource(x, length) for n, x in values.items()}, sketches, candidates, 1, device=CPU
+    )
     sources = {name: Fragile(x, length, lasts=lasts) for name, x in values.items()}
     with pytest.raises(Killed):
-        match_by_sketch(sources, sketches, candidates, 1, CPU, tmp_path / "work")
+        match_by_sketch(sources, sketches, candidates, 1, device=CPU, work_dir=tmp_path / "work")
     for source in sources.values():
         source.lasts = 10**6
-    found = match_by_sketch(sources, sketches, candidates, 1, CPU, tmp_path / "work")
+    found = match_by_sketch(sources, sketches, candidates, 1, device=CPU, work_dir=tmp_path / "work")
     assert sources["a"].read <= 80 + 1, "no chunk was read twice but the one in hand"
     assert found["a", "b"][2] == expected["a", "b"][2]
     for mine, other in zip(found["a", "b"][:2], expected["a", "b"][:2], strict=True):
@@ -301,23 +305,23 @@ class Match:
         self.values = values = values or models()
         self.sources = {name: MemorySource(x, 256) for name, x in values.items()}
         for name, source in self.sources.items():
-            write_sketch(source, slots, folder / name, CPU)
+            write_sketch(source, slots, folder / name, device=CPU)
         self.sketches = {name: Sketch(folder / name) for name in values}
         candidates = {}
         for a, b in self.r:
             cut = tiles(len(values[a]), len(values[b]), Tile(0, side, 0, side).bytes)
-            candidates[a, b] = find_candidates(self.sketches[a], self.sketches[b], cut, k, limit, CPU, dtype)
+            candidates[a, b] = find_candidates(self.sketches[a], self.sketches[b], cut, Search(k, limit, CPU, dtype))
         self.passes_before = {name: source.passes for name, source in self.sources.items()}
         self.uncertain = {}
         real = rescoring.exact_rows
 
-        def exact_rows(sources, sketches, rows, *more):
+        def exact_rows(sources, sketches, rows, **more):
             self.uncertain = rows
-            return real(sources, sketches, rows, *more)
+            return real(sources, sketches, rows, **more)
 
         with monkeypatch.context() as patch:
             patch.setattr(rescoring, "exact_rows", exact_rows)
-            self.found = match_by_sketch(self.sources, self.sketches, candidates, k, CPU)
+            self.found = match_by_sketch(self.sources, self.sketches, candidates, k, device=CPU)
 
     def assert_agrees(self) -> None:
         """Every neuron has its k best partners by the oracle, whether certified or not."""

@@ -10,12 +10,15 @@ import torch
 import transformers
 from tiny_networks import TOKENS, text_types, tiny_config
 
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import config_size, require_planned
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.sizes import model_class, size_of_config
-from rosetta_scaling.selectivity.output_side import output_metrics, require_comparable
+from rosetta_scaling.networks.sizes import size_of_config
+from rosetta_scaling.networks.towers import model_class
+from rosetta_scaling.networks.unembedding import require_comparable
+from rosetta_scaling.selectivity.output_side import output_metrics
 from rosetta_scaling.store.errors import StudyError
 
 pytestmark = pytest.mark.slow(1.5)
@@ -56,12 +59,15 @@ def read(config) -> str:
     about = describe(model)
     require_comparable(model)
     output_metrics(model, top=2)
-    source = ForwardPass(model, passages(), 5, "float32", CPU)
-    together, alone = neurons(source), neurons(ForwardPass(model, passages(), 1, "float32", CPU))
+    source = ForwardPass(model, TextInputs(model, passages(), CPU), Reading(5, "float32", CPU))
+    together, alone = (
+        neurons(source),
+        neurons(ForwardPass(model, TextInputs(model, passages(), CPU), Reading(1, "float32", CPU))),
+    )
     assert float((together - alone).abs().max() / alone.abs().max()) < 1e-4, "the neurons depend on the batch"
     assert about["neurons"] == source.widths == list(size.neurons)
     require_planned(config.model_type, sum(source.widths), config_size(config.to_dict(), config.model_type).neurons)
-    return "read with a mask" if source.masked else "read"
+    return "read with a mask" if source.inputs.masked else "read"
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@ from hub_studies import hub, sizes, study
 from study_runs import SUPPORT
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.config import study as config
-from rosetta_scaling.config.study import Networks
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
+from rosetta_scaling.config import parsing as config
+from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.loading import load_model, untrained_model, write_untrained
@@ -166,6 +167,19 @@ def test_every_study_can_be_planned_without_a_network(path, tmp_path):
     assert "match_pair" in done.stdout + done.stderr
 
 
+def test_the_rules_are_read_without_a_network(tmp_path):
+    """A network of unknown size, a closed port for a hub, and a cache that is empty."""
+    families = {"a": hub("owner/unknown@main"), "b": hub("facebook/opt-125m@main")}
+    values = study(**families).study.model_dump(mode="json")
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW.parent / "Snakefile"), "--list-rules"]
+    command += ["--directory", str(tmp_path), "--configfile", str(tmp_path / "s.yaml")]
+    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "extract_activations" in done.stdout
+
+
 # -- loading ---------------------------------------------------------------------------------------------------------
 
 
@@ -188,7 +202,9 @@ def tokens_of(lengths: list[int]) -> pd.DataFrame:
 
 
 def neurons(model, tokens: pd.DataFrame, batch: int) -> torch.Tensor:
-    return next(ForwardPass(model, tokens, batch, "float32", CPU).chunks())[:, : len(tokens)].clone()
+    return next(ForwardPass(model, TextInputs(model, tokens, CPU), Reading(batch, "float32", CPU)).chunks())[
+        :, : len(tokens)
+    ].clone()
 
 
 def test_a_network_larger_than_its_memory_is_spread_and_read_the_same(neox):

@@ -1,6 +1,7 @@
 """What a text asks of a network: what is measured on it before the text is read, and what is refused in which words."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,13 @@ import transformers
 from architecture_cases import CASES, make
 from tiny_networks import ARCHITECTURES, tiny_model
 
-from rosetta_scaling.activations.extract import extract
-from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.config.study import Activations
+from rosetta_scaling.activations.extract import Extraction, extract
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
+from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.networks import requirements
 from rosetta_scaling.networks.requirements import require_readable
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.store.errors import StudyError
 
 CPU = torch.device("cpu")
@@ -44,7 +46,13 @@ def passages(*lengths: int) -> pd.DataFrame:
 
 
 def neurons(model, tokens: pd.DataFrame, batch: int, dtype: str = "float32") -> torch.Tensor:
-    return torch.cat([chunk.clone() for chunk in ForwardPass(model, tokens, batch, dtype, CPU).chunks()], 1)
+    return torch.cat(
+        [
+            chunk.clone()
+            for chunk in ForwardPass(model, TextInputs(model, tokens, CPU), Reading(batch, dtype, CPU)).chunks()
+        ],
+        1,
+    )
 
 
 def assert_batches_do_not_matter(model) -> None:
@@ -65,7 +73,7 @@ def test_batches_do_not_matter(name):
 def test_networks_trained_here_are_read_without_a_mask(name):
     model, seen = tiny_model(name), []
     tokens = passages(3, 20, 9)
-    source = ForwardPass(model, tokens, 3, "float32", CPU)
+    source = ForwardPass(model, TextInputs(model, tokens, CPU), Reading(3, "float32", CPU))
     model.register_forward_pre_hook(lambda _m, _a, options: seen.append(set(options)), with_kwargs=True)
     list(source.chunks())
     assert seen == [{"input_ids", "use_cache"}]
@@ -117,7 +125,7 @@ def test_what_no_mask_helps_is_refused(kind):
     model = network(getattr(transformers, f"{kind}Config")(**values))
     message = rf"{kind}Model: the neurons of a passage depend on what stands behind it .* choose another network"
     with pytest.raises(StudyError, match=message):
-        ForwardPass(model, passages(3, 20, 9), 3, "float32", CPU)
+        ForwardPass(model, TextInputs(model, passages(3, 20, 9), CPU), Reading(3, "float32", CPU))
 
 
 def test_positions_that_stretch_with_the_longest_of_a_batch_are_refused():
@@ -210,6 +218,12 @@ def test_a_token_without_an_embedding_is_refused():
         require_readable(model, np.array([5, 120]), 20, CPU)
 
 
+def test_a_network_without_a_table_of_embeddings_is_asked_for_the_rest():
+    model = network(transformers.CanineConfig(**TEXT))
+    with pytest.raises(StudyError, match=r"CanineModel"):
+        require_readable(model, TOKENS, 20, CPU)
+
+
 def test_other_errors_of_a_network_are_one_sentence():
     with pytest.raises(StudyError, match=r"ViTModel does not read tokens alone \(.*\); expected a network that does"):
         require_readable(network(CASES["vit"].config()), TOKENS, 20, CPU)
@@ -221,8 +235,8 @@ def test_all_is_asked_before_the_first_batch(tmp_path, monkeypatch):
     units = pd.DataFrame({"unit": range(32), "passage": 0, "doc": 0, "start": 0, "end": 1, "domain": "d", "text": "t"})
     monkeypatch.setattr(ForwardPass, "rows", None)
     model.base_model.ln_f = torch.nn.BatchNorm1d(12)
-    arguments = ("m", model, tokens, units, Activations(), tmp_path / "out", tmp_path / "work", CPU, "w")
+    job = Extraction("m", Activations(), "w", tmp_path / "out", tmp_path / "work")
     with pytest.raises(StudyError, match=r"GPT2LMHeadModel: its final norm \(BatchNorm1d\) cannot be measured"):
-        extract(*arguments)
+        extract(job, model, tokens, units, device=CPU)
     with pytest.raises(TypeError, match="NoneType"):  # without measures, it comes as far as reading
-        extract(*arguments, measure=False)
+        extract(replace(job, measure=False), model, tokens, units, device=CPU)

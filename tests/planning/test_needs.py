@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import load, parse
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning import needs as resources
 from rosetta_scaling.planning.requests import requests

@@ -10,14 +10,21 @@ from hypothesis import strategies as st
 from tiny_networks import tiny_model
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.config.study import Activations, Family, Matching, Size, Study, Units, load, parse
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
+from rosetta_scaling.config.activations import Activations
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
+from rosetta_scaling.config.matching import Matching
+from rosetta_scaling.config.parsing import load, parse
+from rosetta_scaling.config.study import Study
+from rosetta_scaling.config.units import Units
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import folder_size, trained_size, transformer_size
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.planning.plan import make_plan
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -199,5 +206,7 @@ def test_a_network_spread_over_memory_and_disk_is_read_the_same(tmp_path):
     spread = load_model(tmp_path, CPU, device_map=places | {"lm_head": "cpu"})
     assert spread.gpt_neox.layers[1].mlp.dense_h_to_4h.weight.device.type == "meta", "this block is on disk"
     tokens = pd.DataFrame({"passage": 0, "position": range(9), "token": range(9), "unit": range(-1, 8)})
-    chunks = [next(ForwardPass(m, tokens, 4, "float32", CPU).chunks()) for m in (model, spread)]
+    chunks = [
+        next(ForwardPass(m, TextInputs(m, tokens, CPU), Reading(4, "float32", CPU)).chunks()) for m in (model, spread)
+    ]
     torch.testing.assert_close(*chunks, atol=0, rtol=0)

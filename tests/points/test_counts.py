@@ -7,7 +7,7 @@ import torch
 from memory_sources import MemorySource
 from oracle import oracle
 
-from rosetta_scaling.config.study import Criterion
+from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_points import made_point
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import load
+from rosetta_scaling.config.parsing import load
 from rosetta_scaling.points.depth import BINS, point_depth, point_diagonal, point_layers
 from rosetta_scaling.points.layers import relative_depth, same_depth
 from rosetta_scaling.points.point import Point

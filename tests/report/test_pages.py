@@ -19,7 +19,7 @@ from scipy import stats
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.fits import judge_fits
-from rosetta_scaling.config.study import load, parse
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.theory.model import isolation_of_correlation, rank_slope
 from rosetta_scaling.fits.theory.simulation import simulate as simulate_theory
 from rosetta_scaling.formatting import MINUS, number

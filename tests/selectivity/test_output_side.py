@@ -10,8 +10,9 @@ from tiny_networks import tiny_model
 
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.mlps import find_down_projections, weight_out
+from rosetta_scaling.networks.unembedding import measure_final_norm, require_comparable
 from rosetta_scaling.selectivity import output_side as vocabulary
-from rosetta_scaling.selectivity.output_side import METRICS, measure_final_norm, output_metrics, require_comparable
+from rosetta_scaling.selectivity.output_side import METRICS, output_metrics
 from rosetta_scaling.store.errors import StudyError
 
 FOLDED = [f"{name}_folded" for name in METRICS]

@@ -4,16 +4,19 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from schema_rows import rows_of
 
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.matching import NULL_DRAW, OWN
+from rosetta_scaling.schemas.tables.schema import TableSchema
 from rosetta_scaling.stages import null_draws, nulls
 from rosetta_scaling.store.digests import file_states
 
 LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)], pairs={"a--b": ("a", "b")})
 
 
-def table_of(variant: str) -> pd.DataFrame:
-    return pd.DataFrame({"neuron_a": [0, 1], "r": [0.1 * len(variant), 1 / 3]})
+def table_of(variant: str, schema: TableSchema = NULL_DRAW) -> pd.DataFrame:
+    return rows_of(schema, 2, neuron_a=[0, 1], r=[0.1 * len(variant), 1 / 3])
 
 
 def run(folder, monkeypatch, until: int | None = None) -> list[str]:
@@ -27,8 +30,8 @@ def run(folder, monkeypatch, until: int | None = None) -> list[str]:
         return table_of(variant)
 
     monkeypatch.setattr(null_draws, "null_draw", draw)
-    monkeypatch.setattr(null_draws, "own_partners", lambda *_: table_of("own"))
-    nulls.match_nulls(SimpleNamespace(layout=LAYOUT), "a--b", None, folder / "out", folder / "work")
+    monkeypatch.setattr(null_draws, "own_partners", lambda *_: table_of("own", OWN))
+    nulls.match_nulls(SimpleNamespace(layout=LAYOUT), "a--b", None, folder=folder / "out", work_dir=folder / "work")
     return computed
 
 

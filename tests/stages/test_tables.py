@@ -1,16 +1,20 @@
 """Points, fits and claims about counts, on numbers whose answer is known."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_points import made_point
+from schema_rows import rows_of
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims import counts as claims
-from rosetta_scaling.config.study import Criterion, load, parse
+from rosetta_scaling.config.matching import Criterion
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -22,6 +26,7 @@ from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
 from rosetta_scaling.schemas.names import POINT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
 from rosetta_scaling.stages import point_tables, points, tables
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_json, write_table
@@ -133,20 +138,23 @@ def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(plan):
 
 
 def test_a_point_is_written_with_all_its_tables(plan, monkeypatch):
-    neurons = pd.DataFrame({"neuron": [0, 1]})
+    neurons = rows_of(ROSETTA, 2, neuron=[0, 1])
     monkeypatch.setattr(point_tables, "read_point", lambda *about: "point" if about == (plan, "c", "r3") else None)
     monkeypatch.setattr(neurons_of_points, "point_neurons", lambda point: neurons if point == "point" else None)
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
-        monkeypatch.setattr(
-            point_tables, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]})
-        )
+        made = partial(lambda schema, _, table: rows_of(schema, len(table)), OF_POINT[name])
+        monkeypatch.setattr(point_tables, f"point_{name}", made)
     for name in ("decomposition", "isolation"):
-        monkeypatch.setattr(point_tables, f"point_{name}", lambda _, name=name: pd.DataFrame({name: [2]}))
+        monkeypatch.setattr(
+            point_tables, f"point_{name}", partial(lambda schema, _: rows_of(schema, 2), OF_POINT[name])
+        )
     paths = {name: f"{name}.csv" for name in POINT_TABLES}
     points.write_rosetta(plan, "c", "r3", "rosetta.parquet", tables=paths)
     pd.testing.assert_frame_equal(read_table("rosetta.parquet"), neurons)
     for name in POINT_TABLES:
-        assert read_table(paths[name]).to_dict("list") == {name: [2]}
+        written = read_table(paths[name])
+        assert list(written) == OF_POINT[name].names
+        assert len(written) == 2
 
 
 def test_tables_of_curves_are_joined_in_the_order_of_the_study(plan):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
 
 from rosetta_scaling.companions.depth.chinchilla import read_runs
@@ -23,7 +24,7 @@ from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.digests import require_unchanged
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, is_foreign
-from rosetta_scaling.units.text import load_tokenizer
+from rosetta_scaling.units.tokenizers import load_tokenizer
 
 CPU = torch.device("cpu")
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 548105171\n"
@@ -91,6 +92,64 @@ def test_a_quantised_network_that_lacks_nothing_but_its_method(network):
     assert "it is quantised with an unnamed method, which needs" in sentence(load, network)
 
 
+def rename(folder: Path, name, **more) -> None:
+    """Write the weights anew under other names, and `more` beside them."""
+    tensors = load_file(folder / "model.safetensors")
+    save_file(
+        {name(key): value for key, value in tensors.items()} | more, folder / "model.safetensors", {"format": "pt"}
+    )
+
+
+@pytest.mark.parametrize("method", ["fp8", "mxfp4", "modelopt", "unheard-of"])
+def test_plain_weights_are_read_as_they_are_whatever_method_is_named(network, method):
+    expected = load(network).state_dict()
+    configure(network, quantization_config={"quant_method": method})
+    assert all(value.equal(expected[name]) for name, value in load(network).state_dict().items())
+
+
+def test_ternary_weights_are_no_weights_of_other_shapes(network):
+    configure(network, quantization_config={"quant_method": "bitnet"})
+    assert "it is quantised with bitnet, which needs what is not here" in sentence(load, network)
+
+
+DOWN = "model.layers.0.mlp.down_proj"
+
+
+@pytest.mark.parametrize("name", ["weight_scale_inv", "weight_scale", "lora_A.weight", "ia3_l", "bias"])
+def test_what_changes_the_meaning_of_a_weight_is_not_ignored(network, name):
+    """A checkpoint of 8 bits without its quantization_config would be read without its scales."""
+    rename(network, str, **{f"{DOWN}.{name}": torch.ones(16)})
+    told = sentence(load, network)
+    assert f"holds {DOWN}.{name}, which LlamaForCausalLM does not use and which changes what its weights mean" in told
+
+
+def test_heads_that_are_not_read_may_lie_in_a_checkpoint(network):
+    rename(network, str, **{"value_head.weight": torch.ones(16), "model.layers.0.self_attn.bias": torch.ones(16)})
+    load(network)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (lambda key: f"_orig_mod.{key}", "it holds _orig_mod.lm_head.weight, so it was saved inside a wrapper"),
+        (lambda key: key.replace("layers.0.", "layers.0._fsdp_wrapped_module."), "it holds model.layers.0._fsdp_wr"),
+        (
+            lambda key: key.replace("mlp.", "mlp._orig_mod."),
+            "it holds model.layers.0.mlp._orig_mod.down_proj.weight, so",
+        ),
+        (lambda key: key.replace("down_proj.weight", "down_proj.qweight"), f"it holds {DOWN}.qweight in its place, as"),
+        (
+            lambda key: key.replace("down_proj.weight", "down_proj.weight_orig"),
+            f"it holds {DOWN}.weight_orig in its pl",
+        ),
+        (lambda key: key.replace("lm_head", "head"), "expected a whole network, a causal language model with its head"),
+    ],
+)
+def test_weights_under_other_names(network, name, told):
+    rename(network, name)
+    assert told in sentence(load, network)
+
+
 @pytest.mark.parametrize("read", [load, fingerprint])
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_git_lfs_pointer(network, name, read):
@@ -137,7 +196,25 @@ def test_a_network_in_the_cache_is_made_anew(network):
 
 
 @pytest.mark.parametrize("read", [load, fingerprint])
-@pytest.mark.parametrize("content", [b"", b"<html>404 not found</html>"])
+def test_weights_with_something_behind_them(network, read):
+    with open(network / "model.safetensors", "ab") as file:
+        file.write(b"junk")
+    assert sentence(read, network) == (
+        f"model folder {network}: model.safetensors has 4 bytes more than its header says: write or download it again"
+    )
+
+
+@pytest.mark.parametrize("read", [load, fingerprint])
+def test_a_damaged_index_of_shards(network, read):
+    (network / "model.safetensors").rename(network / "model-00001-of-00001.safetensors")
+    (network / "model.safetensors.index.json").write_text("{")
+    told = sentence(read, network)
+    assert f"model folder {network} cannot be loaded (model.safetensors.index.json: Expecting property name" in told
+    assert told.endswith("write or download it again")
+
+
+@pytest.mark.parametrize("read", [load, fingerprint])
+@pytest.mark.parametrize("content", [b"", b"<html>404 not found</html>", (2**62).to_bytes(8, "little") + b"{}"])
 def test_weights_that_are_no_safetensors(network, content, read):
     (network / "model.safetensors").write_bytes(content)
     assert sentence(read, network) == (
@@ -208,6 +285,7 @@ def test_a_plan_refuses_sizes_that_are_no_numbers(network):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"model_type": None}, "config.json names no model_type that transformers knows: write or download it again"),
         ({"model_type": "nope"}, "does not know the model type 'nope': take another network"),
         (
             {"model_type": "nope", "auto_map": {"AutoConfig": "x.Y", "AutoModelForCausalLM": "x.Z"}},
@@ -221,6 +299,12 @@ def test_networks_that_cannot_be_read_here(network, changes, told):
     assert told in sentence(load, network)
 
 
+@pytest.mark.parametrize(("changes", "name"), [({"num_hidden_layers": -1}, "layers"), ({"hidden_size": -8}, "hidden")])
+def test_a_plan_refuses_negative_sizes(network, changes, name):
+    configure(network, **changes)
+    assert f"as a number ({name}), a whole number from 1 on was expected: correct it" in sentence(folder_size, network)
+
+
 def test_weights_in_a_pickle_only(network):
     (network / "model.safetensors").unlink()
     torch.save({"a": torch.zeros(2)}, network / "pytorch_model.bin")
@@ -231,7 +315,7 @@ def test_weights_in_a_pickle_only(network):
 def test_an_index_of_shards_without_names(network):
     (network / "model.safetensors").rename(network / "model-00001-of-00001.safetensors")
     (network / "model.safetensors.index.json").write_text("{}")
-    assert "cannot be loaded (KeyError: 'weight_map')" in sentence(load, network)
+    assert "names no files; expected an index as save_pretrained writes it: write or" in sentence(load, network)
 
 
 def test_a_network_of_text_and_images(tmp_path):
@@ -240,7 +324,7 @@ def test_a_network_of_text_and_images(tmp_path):
     settings = transformers.CLIPConfig(text_config=TINY, vision_config=see, projection_dim=8)
     transformers.CLIPModel(settings).save_pretrained(tmp_path / "clip")
     Tokenizer(models.WordLevel({"a": 0}, unk_token="a")).save(str(tmp_path / "clip/tokenizer.json"))
-    assert "CLIPModel cannot be read here: take a network of text or of images" in sentence(load, tmp_path / "clip")
+    assert "CLIPModel does not read tokens alone (AttributeError: " in sentence(load, tmp_path / "clip")
 
 
 def test_a_pickle_that_is_damaged(tmp_path):
@@ -258,15 +342,16 @@ def read_corpus(path: Path, kind: str = "jsonl"):
 
 
 def test_a_corpus_whose_reader_raises_anything(tmp_path):
-
+    endless = tmp_path / ("n" * 300)
+    assert f"corpus: {endless} cannot be read (" in sentence(read_corpus, endless)
     deep = tmp_path / "deep.jsonl"
     deep.write_text("[" * 100_000)
-    assert f"corpus: {deep} cannot be read (" in sentence(read_corpus, deep)
+    assert "corpus: deep.jsonl:1 is JSON that Python does not read (" in sentence(read_corpus, deep)
     damaged = tmp_path / "damaged.jsonl.gz"
     raw = bytearray(gzip.compress(b'{"text": "some text"}\n' * 50))
     raw[12:20] = b"\xff" * 8
     damaged.write_bytes(raw)
-    assert str(damaged) in sentence(read_corpus, damaged)
+    assert "if the file is damaged, fetch it again" in sentence(read_corpus, damaged)
 
 
 def test_a_table_of_the_user_is_not_to_be_deleted(tmp_path):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from rosetta_scaling.jobs import run
-from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
@@ -277,8 +277,8 @@ def test_files_are_as_open_as_the_umask_says(tmp_path, umask, expected):
 def test_two_processes_do_not_work_in_one_folder(tmp_path):
     code = f"""
         import time
-        from rosetta_scaling.store.atomic import alone
-        with alone({str(tmp_path / "work")!r}):
+        from rosetta_scaling.store.atomic import folder_lock
+        with folder_lock({str(tmp_path / "work")!r}):
             open({str(tmp_path / "trace")!r}, "a").write("in ")
             time.sleep(0.5)
             open({str(tmp_path / "trace")!r}, "a").write("out ")
@@ -293,7 +293,7 @@ def test_a_file_system_without_locks_is_no_hindrance(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("rosetta_scaling.store.atomic.fcntl.flock", refuse)
-    with alone(tmp_path / "work"):
+    with folder_lock(tmp_path / "work"):
         pass
 
 
@@ -304,9 +304,9 @@ def test_without_locks_nobody_is_taken_for_killed(tmp_path, monkeypatch):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     with open(tmp_path / "lock", "w") as lock:
-        assert run._wait_for(lock)
+        assert run._take_lock(lock)
         monkeypatch.setattr(run.fcntl, "flock", refuse)
-        assert not run._wait_for(lock)
+        assert not run._take_lock(lock)
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9_-]*", fullmatch=True) | st.sampled_from(["nan", "007", "true", "1e5"])))

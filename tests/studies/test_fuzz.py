@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from settings_strategies import ANYTHING, PLACES, SECTIONS, SMOKE, at, changed, studies, wrong_values
 from study_runs import checkout, snakemake
 
-from rosetta_scaling.config import study as config
+from rosetta_scaling.config import parsing as config
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning import needs
 from rosetta_scaling.planning.requests import requests_text

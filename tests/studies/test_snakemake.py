@@ -13,7 +13,7 @@ import pytest
 from study_runs import ROOT, checkout, mounted, one_sentence, run, small_study, snakemake, start
 
 from rosetta_scaling.activations.sources import StoredActivations
-from rosetta_scaling.config.study import parse
+from rosetta_scaling.config.parsing import parse
 from rosetta_scaling.jobs.run import unwritable
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.stages.networks import check_models, check_paths

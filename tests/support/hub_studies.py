@@ -1,6 +1,6 @@
 """Studies of networks from the hub."""
 
-from rosetta_scaling.config import study as config
+from rosetta_scaling.config import parsing as config
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.sizes import Sizes
 from rosetta_scaling.stages.networks import check_models

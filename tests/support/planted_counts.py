@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import load, parse
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.schemas.nulls import NULLS
 
 TOP1, HALF = "mutual_top1", "mutual_top1_r0.5"

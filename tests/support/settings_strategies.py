@@ -16,7 +16,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Family, Ladder, Size, Study, load
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Ladder, Size
+from rosetta_scaling.config.parsing import load
+from rosetta_scaling.config.study import Study
 
 FAR = 10**6  # beyond a bound; now and then much further
 FURTHEST = (2**31, 2**63, 10**19)

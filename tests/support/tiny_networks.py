@@ -6,7 +6,8 @@ import transformers
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto as known
 
-from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
 from rosetta_scaling.networks.training.architectures import make_config, new_model
 
 HIDDEN, LAYERS, HEADS, WIDTH, TOKENS, POSITIONS = 32, 2, 4, 60, 120, 64

@@ -12,11 +12,11 @@ from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 from tokenizers import normalizers as norm
 
-from rosetta_scaling.config.study import Family
+from rosetta_scaling.config.families import Family
 from rosetta_scaling.networks.training.tokenizers import train_tokenizer
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.characters import is_boundary
-from rosetta_scaling.units.text import boundaries, cut_passages, shared_units, tokenize, unit_of_tokens
+from rosetta_scaling.units.text import _left_behind, boundaries, cut_passages, shared_units, tokenize, unit_of_tokens
 
 TEXTS = [
     "def area(r):\n    return 3.14159 * r ** 2  # circle\n" * 5,
@@ -356,3 +356,17 @@ def test_a_control_token_that_the_model_itself_finds_is_special_and_an_unknown_w
     units = shared_units({"x": table}, passages, include_first=True)
     assert (unit_of_tokens(table, units)[table.special] == -1).all()
     assert "".join(units.text) == "here <s> 日 here"
+
+
+@pytest.mark.parametrize("text", ["some words and more of them, " * 150, "文" * 1500])
+def test_long_gaps_take_few_normalisations(text):
+    """Behind a passage that is cut short there may be thousands of code points."""
+    calls = []
+
+    class Counting:
+        def normalize_str(self, part):
+            calls.append(part)
+            return norm.NFKC().normalize_str(part)
+
+    assert _left_behind(Counting(), "e", "\u0301" + text) == 1
+    assert len(calls) < 200

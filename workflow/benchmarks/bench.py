@@ -26,13 +26,16 @@ from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.activations.extract import extract
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.extract import Extraction, extract
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.activations.sources import StoredActivations
-from rosetta_scaling.config import study as config
+from rosetta_scaling.config import parsing
+from rosetta_scaling.config.activations import Activations
+from rosetta_scaling.config.matching import Matching
 from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.matching.candidates import find_candidates
+from rosetta_scaling.matching.candidates import Search, find_candidates
 from rosetta_scaling.matching.correlation import match_tile, merge_tiles
 from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
 from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
@@ -42,6 +45,7 @@ from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.numerics.devices import product_rate, sketch_dtype
 from rosetta_scaling.numerics.moments import Moments
 from rosetta_scaling.report.figures.style import save_figure
+from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.store.tables import read_table, write_json
 
 log = logging.getLogger("bench")
@@ -50,7 +54,7 @@ MODELS = ("neox-r3", "bloom-r3")
 MANY = ("neox-r2", "neox2-r2", "neox3-r2", "neox4-r2", "neox5-r2")
 PAIR_TOKENS = 100_000
 EXACT_UNITS, SKETCH_UNITS = 65_536, 262_144
-SLOTS = config.Matching().sketch_slots
+SLOTS = Matching().sketch_slots
 SHARE = 512  # neurons of each model whose partners are also found exactly at SKETCH_UNITS
 KNOWN_SHARE = 0.25  # of the text of a pair, and one block of layers of four: the known way is slow
 OUT = Path("results/bench")
@@ -93,20 +97,25 @@ class Bench:
             self.keys[f"{engine}_{case}_exponent"] = slope(*zip(*points, strict=True))
 
     def forward(self, model: str, tokens: pd.DataFrame) -> ForwardPass:
-        return ForwardPass(self.networks[model], tokens, 32, "bfloat16", CPU, weights=model)
+        return forward_pass(self.networks[model], tokens, model)
 
     def store(self, model: str, tokens: pd.DataFrame, units: pd.DataFrame, name: str) -> StoredActivations:
         out = self.scratch / name / model
-        settings = config.Activations()
-        extract(model, self.networks[model], tokens, units, settings, out, out / "work", CPU, model, measure=False)
+        job = Extraction(model, Activations(), model, out, out / "work", measure=False)
+        extract(job, self.networks[model], tokens, units, device=CPU)
         os.sync()  # what is still being written would disturb what is measured next
         return StoredActivations(out)
+
+
+def forward_pass(network: torch.nn.Module, tokens: pd.DataFrame, weights: str) -> ForwardPass:
+    return ForwardPass(network, TextInputs(network, tokens, CPU), Reading(32, "bfloat16", CPU), weights=weights)
 
 
 def prepare() -> Layout:
     """Text and networks, made by the workflow itself and kept in the cache of the project."""
     study = "workflow/studies/bench.yaml"
-    layout = Layout(config.load(study))
+    settings = parsing.load(study)
+    layout = Layout(settings, corpus_key(settings))
     targets = [layout.units("study")]
     for model in MODELS + MANY:
         targets += [layout.checkpoint_manifest(model), layout.tokens("study", model)]
@@ -143,7 +152,7 @@ def by_sketch(sources: dict, folder: Path, slots: int = SLOTS):
 
     def sketch_all():
         for name, source in sources.items():
-            write_sketch(source, slots, folder / name, CPU)
+            write_sketch(source, slots, folder / name, device=CPU)
         return {name: Sketch(folder / name) for name in sources}
 
     seconds["sketch"], sketches = timed(sketch_all)
@@ -153,11 +162,11 @@ def by_sketch(sources: dict, folder: Path, slots: int = SLOTS):
         found = {}
         for a, b in itertools.combinations(sources, 2):
             parts = tiles(sum(sources[a].widths), sum(sources[b].widths), 1500 * 10**6)
-            found[a, b] = find_candidates(sketches[a], sketches[b], parts, 1, 128, CPU, dtype)
+            found[a, b] = find_candidates(sketches[a], sketches[b], parts, Search(1, 128, CPU, dtype))
         return found
 
     seconds["candidates"], candidates = timed(all_candidates)
-    seconds["re-scoring"], found = timed(lambda: match_by_sketch(sources, sketches, candidates, 1, CPU))
+    seconds["re-scoring"], found = timed(lambda: match_by_sketch(sources, sketches, candidates, 1, device=CPU))
     return found, seconds, candidates, sketches
 
 
@@ -286,7 +295,9 @@ def engines(bench: Bench) -> None:
     bench.keys["sketch_certified_share"] = (report["certified_a"] + report["certified_b"]) / 2
     bench.keys["sketch_largest_error"] = report["largest_error"]
     bench.keys["sketch_candidates_per_neuron"] = report["rescored"] / (2 * size)
-    spent, _ = timed(lambda: rescore({m: Part(s, 16_384) for m, s in sources.items()}, sketches, candidates, CPU))
+    spent, _ = timed(
+        lambda: rescore({m: Part(s, 16_384) for m, s in sources.items()}, sketches, candidates, device=CPU)
+    )
     bench.pair_rate = report["rescored"] * 16_384 / spent
     for neurons in (2048, 4096):
         parts = {model: Part(source, EXACT_UNITS, neurons) for model, source in sources.items()}
@@ -329,7 +340,7 @@ def many_models(bench: Bench) -> None:
     networks = {model: load_model(bench.layout.checkpoint(model), CPU) for model in MANY}
     read, spent, count = {}, {}, {}
     for k in (2, *range(2, len(MANY) + 1)):  # the first warms up
-        sources = {m: ForwardPass(networks[m], tokens[m], 32, "bfloat16", CPU, m) for m in MANY[:k]}
+        sources = {m: forward_pass(networks[m], tokens[m], m) for m in MANY[:k]}
         clock = {"seconds": 0.0, "tokens": 0}
         for source in sources.values():
             source.model.forward = functools.partial(_clocked, type(source.model).forward, source.model, clock)
@@ -372,9 +383,7 @@ def selectivity_overhead(bench: Bench) -> None:
     tokens, units = (table[table.passage < 1536] for table in (bench.tokens[model], bench.units))
     for measure in (False, True) * 3:
         out = bench.scratch / "measured"
-        run = functools.partial(
-            extract, model, bench.networks[model], tokens, units, config.Activations(), out, out / "w"
-        )
+        run = functools.partial(extract, model, bench.networks[model], tokens, units, Activations(), out, out / "w")
         spent, _ = timed(functools.partial(run, CPU, model, measure=measure))
         best[measure] = min(best[measure], spent)
         shutil.rmtree(out)

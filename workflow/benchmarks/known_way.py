@@ -15,7 +15,7 @@ from rosetta_scaling.activations.forward import ForwardPass
 
 def pooled(source: ForwardPass, passages: np.ndarray) -> list[torch.Tensor]:
     """All layers of a complete forward pass, averaged over units: a list of (units, neurons)."""
-    ids, at, bags, _ = source.pack(passages)
+    batch = source.inputs.batch(passages)
     inputs: dict[int, torch.Tensor] = {}
 
     def keep(layer):
@@ -23,18 +23,15 @@ def pooled(source: ForwardPass, passages: np.ndarray) -> list[torch.Tensor]:
 
     handles = [m.register_forward_pre_hook(keep(layer)) for layer, m in enumerate(source.modules)]
     with torch.inference_mode():
-        source.model(input_ids=ids, use_cache=False)
+        source.model(**batch.arguments)
     for handle in handles:
         handle.remove()
-    return [
-        torch.nn.functional.embedding_bag(at, inputs[layer].flatten(0, 1), bags, mode="mean")
-        for layer in sorted(inputs)
-    ]
+    return [batch.pool(inputs[layer]) for layer in sorted(inputs)]
 
 
 def batches(source: ForwardPass, share: float) -> list[np.ndarray]:
-    passages = np.arange(round(share * (len(source.bounds) - 1)))
-    return np.split(passages, range(source.batch_passages, len(passages), source.batch_passages))
+    passages = np.arange(round(share * len(source.inputs.lengths)))
+    return np.split(passages, range(source.batch_samples, len(passages), source.batch_samples))
 
 
 def statistics_seconds(a: ForwardPass, b: ForwardPass, share: float) -> float:

@@ -10,11 +10,11 @@ from pathlib import Path
 # The library that lies beside these rules, also where another copy of the project is installed, or none.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from rosetta_scaling.config import study as configuration
+from rosetta_scaling.config import parsing
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.jobs.finished import remove_unfinished
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.layout.literal_paths import require_literal
+from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.planning import needs
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
@@ -25,7 +25,7 @@ from rosetta_scaling.store.errors import StudyError
 jobs.share_library()
 
 try:
-    study = configuration.parse(
+    study = parsing.parse(
         {key: value for key, value in config.items() if key != jobs.CORPUS_KEY}
     )
     layout = Layout(study, corpus_key(study))

@@ -6,4 +6,4 @@ with job(snakemake) as this:
     from rosetta_scaling.stages.judge import write_requests
 
     wildcards, folder = snakemake.wildcards, Path(snakemake.output.requests).parent
-    write_requests(this.plan, wildcards.curve, wildcards.rung, this.device, folder)
+    write_requests(this.plan, wildcards.curve, wildcards.rung, this.device, folder=folder)

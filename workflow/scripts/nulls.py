@@ -6,4 +6,5 @@ with job(snakemake) as this:
     from rosetta_scaling.stages.nulls import match_nulls
 
     pair, folder = snakemake.wildcards.pair, Path(snakemake.output[0]).parent
-    match_nulls(this.plan, pair, this.device, folder, this.work_folder("nulls", pair, content=True))
+    work_dir = this.work_folder("nulls", pair, content=True)
+    match_nulls(this.plan, pair, this.device, folder=folder, work_dir=work_dir)

@@ -6,4 +6,5 @@ with job(snakemake) as this:
     from rosetta_scaling.stages.sketches import rescore_group
 
     group, out = snakemake.wildcards.group, Path(snakemake.output[0])
-    rescore_group(this.plan, group, this.device, out, this.work_folder("rescored", group, content=True))
+    work_dir = this.work_folder("rescored", group, content=True)
+    rescore_group(this.plan, group, this.device, out=out, work_dir=work_dir)

@@ -4,4 +4,4 @@ with job(snakemake) as this:
     from rosetta_scaling.stages.selectivity import write_selectivity
 
     scope, model, output = snakemake.wildcards.scope, snakemake.wildcards.model, snakemake.output
-    write_selectivity(this.plan, scope, model, this.device, output.neurons, out_tokens=output.tokens)
+    write_selectivity(this.plan, scope, model, this.device, out=output.neurons, out_tokens=output.tokens)

@@ -6,4 +6,4 @@ with job(snakemake) as this:
     from rosetta_scaling.stages.sketches import sketch_model
 
     wildcards = snakemake.wildcards
-    sketch_model(this.plan, wildcards.scope, wildcards.model, this.device, Path(snakemake.output[0]))
+    sketch_model(this.plan, wildcards.scope, wildcards.model, this.device, out=Path(snakemake.output[0]))

@@ -11,7 +11,7 @@ from planted_counts import HALF, NEURONS, SCATTER, T3, TOP1, line, only
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.config.study import load, parse
+from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.points.point import PartnerTables, Point
 from rosetta_scaling.schemas.nulls import NULLS

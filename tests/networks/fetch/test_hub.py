@@ -21,7 +21,7 @@ from tiny_networks import tiny_model
 from tokenizers import Tokenizer
 from transformers import GPT2Tokenizer, LlamaConfig
 
-from rosetta_scaling.config.study import Family
+from rosetta_scaling.config.families import Family
 from rosetta_scaling.networks.fetch import convert as hub_convert
 from rosetta_scaling.networks.fetch import transfer as hub_transfer
 from rosetta_scaling.networks.fetch.hub import download

@@ -9,7 +9,8 @@ import torch
 from tokenizers import Tokenizer, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rosetta_scaling.config.study import Family, Ladder, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Ladder, Size
 from rosetta_scaling.networks.training import trainer as ladder
 from rosetta_scaling.networks.training.tokenizers import SPLITS, prepare_text, train_tokenizer
 from rosetta_scaling.store.errors import StudyError
@@ -42,7 +43,8 @@ def prepared(text, tmp_path, architecture):
 
 def train(family, folder, name="run", settings=SETTINGS):
     out = folder / name / "out"
-    ladder.train("m", family, SIZE, settings, folder / "text", out, folder / name / "work", CPU)
+    job = ladder.TrainingJob("m", family, SIZE, settings, folder / "text", out, folder / name / "work")
+    ladder.train(job, CPU)
     return out
 
 
@@ -98,10 +100,10 @@ def test_seed_and_order_decide_the_weights(prepared):
 
 def test_batches_depend_on_seed_and_step_alone():
     tokens = np.arange(10_000, dtype=np.uint16)
-    first = ladder.batch(tokens, 7, 1, 4, 16)
+    first = ladder.batch(tokens, 7, 1, sequences=4, context=16)
     assert first.shape == (4, 17)
-    assert torch.equal(first, ladder.batch(tokens, 7, 1, 4, 16))
-    assert not torch.equal(first, ladder.batch(tokens, 8, 1, 4, 16))
+    assert torch.equal(first, ladder.batch(tokens, 7, 1, sequences=4, context=16))
+    assert not torch.equal(first, ladder.batch(tokens, 8, 1, sequences=4, context=16))
     assert (first[:, 1:] - first[:, :-1] == 1).all()
 
 

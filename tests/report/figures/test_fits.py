@@ -17,6 +17,7 @@ from rosetta_scaling.fits.tables import (
 )
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
+from rosetta_scaling.report.figures import theory as theory_figures
 from rosetta_scaling.report.figures.data import counted
 from rosetta_scaling.report.figures.fits import multiverse_data, rivals_data
 from rosetta_scaling.report.figures.style import COLOURS
@@ -40,10 +41,10 @@ def drawings(tables: dict[str, pd.DataFrame]) -> dict:
             fit_figures.draw_multiverse,
             multiverse_data(tables["fits"], tables["estimators"], tables["pooled"]),
         ),
-        "simulation": (fit_figures.draw_simulation, tables["theory_simulation"]),
+        "simulation": (theory_figures.draw_simulation, tables["theory_simulation"]),
         "isolation": (
-            fit_figures.draw_isolation,
-            fit_figures.isolation_data(tables["isolation"], counts, tables["theory"]),
+            theory_figures.draw_isolation,
+            theory_figures.isolation_data(tables["isolation"], counts, tables["theory"]),
         ),
         "forecast": (fit_figures.draw_forecast, counted(tables["forecast"], primary)),
     }
@@ -132,8 +133,8 @@ def test_a_criterion_without_fits_is_not_replaced_by_another():
 
 
 def test_isolation_is_drawn_with_both_its_slopes(tables):
-    data = fit_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
-    figure = fit_figures.draw_isolation(data)
+    data = theory_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
+    figure = theory_figures.draw_isolation(data)
     for axes, (curve, rows) in zip(figure.axes, data[data.criterion == TOP1].groupby("curve", sort=False), strict=True):
         real, rotated = rows[rows.kind == "real"], rows[rows.kind == "rotate"]
         assert {
@@ -148,15 +149,15 @@ def test_isolation_is_drawn_with_both_its_slopes(tables):
 
 
 def test_nothing_matched_is_said_and_a_curve_without_matches_leaves_its_panel(tables):
-    data = fit_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
+    data = theory_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
     nothing = data.assign(isolation=np.nan)
-    assert words_of(fit_figures.draw_isolation(nothing)) == "No neuron was matched."
+    assert words_of(theory_figures.draw_isolation(nothing)) == "No neuron was matched."
     one = data.assign(isolation=data.isolation.where(data.curve != "all"))
-    figure = fit_figures.draw_isolation(one)
+    figure = theory_figures.draw_isolation(one)
     figure.canvas.draw()
     assert [len(dots(axes)) for axes in figure.axes] == [10, 10, 0]
     half = data.assign(isolation=data.isolation.where((data.curve != "all") | (data.kind != "real")))
-    assert [len(dots(axes)) for axes in fit_figures.draw_isolation(half).axes] == [10, 10, 5]
+    assert [len(dots(axes)) for axes in theory_figures.draw_isolation(half).axes] == [10, 10, 5]
 
 
 def test_extrapolations_are_drawn_open_with_interval_and_rivals(tables):

@@ -13,7 +13,7 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.counts import INCONCLUSIVE
 from rosetta_scaling.claims.selectivity import judge_selectivity
-from rosetta_scaling.config.study import load
+from rosetta_scaling.config.parsing import load
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.schemas.metrics import METRICS, determined_metrics
 from rosetta_scaling.schemas.names import POLARIZATION_TABLES
@@ -498,8 +498,12 @@ def study(tmp_path_factory) -> Layout:
             write_table(layout.rosetta(CURVE, rung), table)
             for model, mask in ((f"neox-{rung}", rosetta), (f"bloom-{rung}", rosetta[::-1])):
                 write_table(layout.selectivity("study", model), selectivity(rng, mask))
-        write_polarization(layout, CURVE)
+        write_polarization(layout, CURVE, paths_of(layout))
         yield layout
+
+
+def paths_of(layout: Layout) -> dict[str, str]:
+    return {name: layout.polarization(CURVE, name) for name in POLARIZATION_TABLES}
 
 
 def written(layout: Layout) -> dict[str, pd.DataFrame]:
@@ -622,7 +626,7 @@ def test_trends_are_slopes_of_the_anchors_with_their_own_placebo(study):
 
 def test_the_same_study_gives_the_same_tables(study):
     before = written(study)
-    write_polarization(study, CURVE)
+    write_polarization(study, CURVE, paths_of(study))
     for name, table in written(study).items():
         pd.testing.assert_frame_equal(table, before[name])
 

@@ -1,7 +1,7 @@
 """One forward pass over the probe corpus: pooled unit activations and the statistics of every neuron.
 
 Units are read in shards. Each shard is written whole before the next begins, so a killed job continues after the last
-one; shards have fixed bounds, so what comes out does not depend on where the job was killed.
+one. The bounds of shards are fixed, so the results do not depend on where a job was killed.
 """
 
 import itertools
@@ -9,7 +9,9 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,121 +19,147 @@ import torch
 
 from rosetta_scaling import versions
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.activations.forward import ForwardPass, transposed
+from rosetta_scaling.activations.forward import ForwardPass, Reading, transposed
+from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
-from rosetta_scaling.config.study import Activations
+from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.networks.manifests import describe
-from rosetta_scaling.selectivity.output_side import require_comparable
+from rosetta_scaling.networks.unembedding import require_comparable
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import CONTEXTS
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_json, write_json, write_table
+from rosetta_scaling.store.tables import read_json, write_json
 from rosetta_scaling.store.tensors import TensorFile, read_tensors, write_tensors
 from rosetta_scaling.units.labels import label_units
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Extraction:
+    """What is read off one network, with which settings, and where it is written."""
+
+    name: str
+    settings: Activations
+    weights: object  # any JSON-like value that names the weights
+    out_dir: Path
+    work_dir: Path  # what a killed job has left here is used if weights, inputs and settings are the same
+    measure: bool = True  # whether to write statistics and contexts
+    store: bool = True  # whether to write activations
+    chunk: int = CHUNK_UNITS
+
+    def content(self, tables: tuple[pd.DataFrame, ...], shards: int) -> str:
+        """Digest of everything that decides over the activations."""
+        settings = self.settings.model_copy(update={"shards": shards}).model_dump(exclude={"batch_passages"})
+        decided_by = [self.weights, settings, self.chunk, self.store, self.measure, versions.ACTIVATIONS]
+        return digest(decided_by + [int(pd.util.hash_pandas_object(table).sum()) for table in tables])
+
+
+class Pass(NamedTuple):
+    """The one pass over the units, and what it fills."""
+
+    source: ForwardPass
+    statistics: list[NeuronStatistics]  # of every layer; none unless they are measured
+    store: bool
+
+
 def extract(
-    name: str,
-    model: torch.nn.Module,
-    tokens: pd.DataFrame,
-    units: pd.DataFrame,
-    settings: Activations,
-    out_dir: Path,
-    work_dir: Path,
-    device: torch.device,
-    weights: object,
-    measure: bool = True,
-    store: bool = True,
-    chunk: int = CHUNK_UNITS,
+    job: Extraction, model: torch.nn.Module, samples: pd.DataFrame, units: pd.DataFrame, *, device: torch.device
 ) -> None:
     """Write out_dir/{layers/shard-NNNN.safetensors, statistics/layer-NNN.safetensors, contexts.parquet, summary.json}.
 
-    `tokens` has columns passage, position, token, special, unit (-1: in no unit); `units` is a unit table.
-    The files in layers/ hold `activations` of shape (chunks, neurons of all layers, chunk) and there are none unless
-    `store`; those in statistics/ hold the state of NeuronStatistics, contexts.parquet the strongest units of every
-    neuron in either half of the documents; both are left out unless `measure`. `weights` is any JSON-like value that
-    names the weights: what a killed run left is used only if it was made from the same weights, text and settings.
+    `samples` is the table of what the network reads (see inputs/: for text its tokens), `units` a unit table. The files
+    in layers/ hold `activations` of shape (chunks, neurons of all layers, chunk); there are none unless `job.store`.
+    Those in statistics/ hold the state of NeuronStatistics, and contexts.parquet the strongest units of every neuron in
+    either block half of the documents; both are left out unless `job.measure`. Raises StudyError before anything is
+    read when the network cannot be read or measured, or when the tables do not belong together.
     """
     sizes = describe(model)
-    if measure:
+    if job.measure:
         require_comparable(model)
-    source = ForwardPass(model, tokens, settings.batch_passages, settings.dtype, device, chunk=chunk)
+    reading = Reading(job.settings.batch_passages, job.settings.dtype, device, job.chunk)
+    source = ForwardPass(model, open_inputs(model, samples, device), reading)
     if source.units != len(units):
         raise StudyError(
-            f"{name}: the token table has {source.units:,} units, the unit table {len(units):,}; delete both"
+            f"{job.name}: the token table has {source.units:,} units, the unit table {len(units):,}; delete both"
         )
-    chunks = -(-source.units // chunk)
-    settings = settings.model_copy(update={"shards": min(settings.shards, chunks)})
-    content = [weights, settings.model_dump(exclude={"batch_passages"}), chunk, store, measure, versions.ACTIVATIONS]
-    content = digest(content + [int(pd.util.hash_pandas_object(table).sum()) for table in (tokens, units)])
-    with alone(work_dir):  # a job that outlived its killed workflow finishes first
-        summary = out_dir / "summary.json"
+    chunks = -(-source.units // job.chunk)
+    shards = min(job.settings.shards, chunks)
+    content = job.content((samples, units), shards)
+    with folder_lock(job.work_dir):  # a job that outlived its killed workflow finishes first
+        summary = job.out_dir / "summary.json"
         if summary.exists() and read_json(summary)["content"] == content:
-            log.info("%s: another process has finished it meanwhile", name)
+            log.info("%s: already finished by another process", job.name)
             return
-        shards = [work_dir / content / f"shard-{i:04d}" for i in range(settings.shards)]
-        done = next((i for i, shard in enumerate(shards) if not shard.is_dir()), len(shards))
         statistics = []
-        if measure:
-            labels, space = LabelMatrix(label_units(units, settings.unit_texts)), WorkSpace(device)
-            statistics = [NeuronStatistics(width, labels, settings.top_contexts, space) for width in source.widths]
-            _resume(statistics, shards[done - 1] if done else None)
-        report = progress.Reporter(log, name, len(shards))
-        for i, part in list(enumerate(np.array_split(np.arange(chunks), len(shards))))[done:]:
-            _extract_shard(source, range(part[0], part[-1] + 1), statistics, store, shards[i])
-            report(i + 1)
-        with atomic(out_dir / "layers") as folder:
-            folder.mkdir()
-            if store:
-                for shard in shards:
-                    os.link(shard / "activations.safetensors", folder / f"{shard.name}.safetensors")
-        if measure:
-            with atomic(out_dir / "statistics") as folder:
-                folder.mkdir()
-                for file in sorted(shards[-1].glob("layer-*.safetensors")):
-                    os.link(file, folder / file.name)
-            files = sorted((out_dir / "statistics").glob("layer-*.safetensors"))
-            write_table(out_dir / "contexts.parquet", contexts_table(read_tensors(file) for file in files))
-        about = {"model": name, "units": len(units), "dtype": settings.dtype}
-        about |= {"weights": digest(weights), "content": content}
-        write_json(summary, about | sizes)  # last: its presence says that all is there
-        shutil.rmtree(work_dir)
+        if job.measure:
+            labels, space = LabelMatrix(label_units(units, job.settings.unit_texts)), WorkSpace(device)
+            statistics = [NeuronStatistics(n, labels, job.settings.top_contexts, space) for n in source.widths]
+        folders = [job.work_dir / content / f"shard-{i:04d}" for i in range(shards)]
+        _extract_shards(Pass(source, statistics, job.store), folders, chunks, job.name)
+        _publish(job, folders)
+        about = {"model": job.name, "units": len(units), "dtype": job.settings.dtype}
+        about |= {"weights": digest(job.weights), "content": content}
+        write_json(summary, about | sizes)  # last: where it is, everything else is too
+        shutil.rmtree(job.work_dir)
 
 
-def _resume(statistics: list[NeuronStatistics], shard: Path | None) -> None:
-    """Go on with the sums as they were after a shard."""
-    if shard:
-        for layer, running in enumerate(statistics):
-            running.resume(read_tensors(shard / f"layer-{layer:03d}.safetensors"))
+def _extract_shards(work: Pass, shards: list[Path], chunks: int, name: str) -> None:
+    """Write the folders of all shards that are not there yet, in their order."""
+    done = next((i for i, shard in enumerate(shards) if not shard.is_dir()), len(shards))
+    if done:
+        for layer, running in enumerate(work.statistics):
+            running.resume(read_tensors(shards[done - 1] / f"layer-{layer:03d}.safetensors"))
+    report = progress.Reporter(log, name, len(shards))
+    for i, own in list(enumerate(np.array_split(np.arange(chunks), len(shards))))[done:]:
+        _extract_shard(work, range(own[0], own[-1] + 1), shards[i])
+        report(i + 1)
 
 
-def _extract_shard(
-    source: ForwardPass, chunks: range, statistics: list[NeuronStatistics], store: bool, shard: Path
-) -> None:
+def _extract_shard(work: Pass, chunks: range, shard: Path) -> None:
     """Write a folder with the activations of a range of chunks and the state of the statistics of each layer, if any.
 
-    The state is that after all chunks up to here: shards are extracted in their order.
+    The state covers all chunks so far, so shards are extracted in their order.
     """
+    source = work.source
     with atomic(shard) as folder:
         folder.mkdir()
-        if store:
+        if work.store:
             shape = (len(chunks), sum(source.widths), source.chunk)
             file = TensorFile.create(folder / "activations.safetensors", shape, source.dtype_name)
             stored = torch.zeros(shape[1:], dtype=source.dtype)
         for i, rows in enumerate(itertools.islice(source.rows(first_chunk=chunks[0]), len(chunks))):
-            if store:
+            if work.store:
                 transposed(rows, stored)
                 stored[:, len(rows) :] = 0
                 file.write(i, 0, stored)
-            for layer, neurons in zip(statistics, rows.split(source.widths, dim=1), strict=False):
-                layer.update(neurons)
-        if store:
+            for running, neurons in zip(work.statistics, rows.split(source.widths, dim=1), strict=False):
+                running.update(neurons)
+        if work.store:
             file.seal()
-        for layer, running in enumerate(statistics):
+        for layer, running in enumerate(work.statistics):
             write_tensors(folder / f"layer-{layer:03d}.safetensors", running.finish())
+
+
+def _publish(job: Extraction, shards: list[Path]) -> None:
+    """Link the files of finished shards to where they belong, without copying them."""
+    with atomic(job.out_dir / "layers") as folder:
+        folder.mkdir()
+        if job.store:
+            for shard in shards:
+                os.link(shard / "activations.safetensors", folder / f"{shard.name}.safetensors")
+    if not job.measure:
+        return
+    with atomic(job.out_dir / "statistics") as folder:
+        folder.mkdir()
+        for file in sorted(shards[-1].glob("layer-*.safetensors")):
+            os.link(file, folder / file.name)
+    files = sorted((job.out_dir / "statistics").glob("layer-*.safetensors"))
+    contexts = contexts_table(read_tensors(file) for file in files)
+    write_checked_table(job.out_dir / "contexts.parquet", contexts, CONTEXTS)
 
 
 def contexts_table(states: Iterable[dict[str, torch.Tensor]]) -> pd.DataFrame:

@@ -1,63 +1,71 @@
-"""Run a network over the probe text as far as it is needed, and pool what its neurons do over the units.
+"""Run a network over its inputs as far as it is needed, and pool the activations of its neurons over the units.
 
-A pass stops inside the last block that is asked for and never computes logits. Passages of similar length are batched
-together, so little is padded. What is padded stands behind the text; networks that look there are given a mask.
+A pass stops inside the last block that is asked for and never computes logits. Samples of similar length are batched
+together, so little is padded.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS, WINDOW_BATCHES
+from rosetta_scaling.activations.inputs.contract import Batch, Inputs
 from rosetta_scaling.activations.sources import circular
-from rosetta_scaling.networks.batches import arguments, token_rows
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, read_inputs
-from rosetta_scaling.networks.requirements import require_readable
 from rosetta_scaling.store.errors import StudyError
 
 TRANSPOSED = 64  # units turned from rows into columns at a time: eight times faster than all at once
 
 
 def transposed(rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """Rows (units, neurons) written as columns of `out` (neurons, at least as many units); the columns written."""
+    """Write rows (units, neurons) as columns of `out` (neurons, at least as many units); the columns written."""
     for at in range(0, len(rows), TRANSPOSED):
         out[:, at : min(at + TRANSPOSED, len(rows))] = rows[at : at + TRANSPOSED].T
     return out[:, : len(rows)]
 
 
-class ForwardPass:
-    """A source (see sources.py) that computes activations whenever they are asked for.
+class Reading(NamedTuple):
+    """How a network is read."""
 
-    `tokens` has columns passage, position, token, unit (-1: in no unit), in the order of passages and positions; units
-    count from 0 in the same order. Values are rounded to `dtype`, in which other sources store them.
-    """
+    batch: int  # samples at a time
+    dtype: str  # to which activations are rounded; that of stored activations
+    device: torch.device
+    chunk: int = CHUNK_UNITS
+
+
+class Window(NamedTuple):
+    """Consecutive samples that are read before their units are handed out, in the order of the units."""
+
+    begin: int  # first unit
+    end: int  # one more than the last
+    batches: list[np.ndarray]  # numbers of samples, those of similar length together
+
+
+# By layer: the columns of the result that it fills, and which of its own neurons go there.
+Columns = dict[int, tuple[slice, slice]]
+
+
+class ForwardPass:
+    """A source (see sources.py) that computes activations whenever they are asked for."""
 
     def __init__(
         self,
         model: torch.nn.Module,
-        tokens: pd.DataFrame,
-        batch_passages: int,
-        dtype: str,
-        device: torch.device,
+        inputs: Inputs,
+        reading: Reading,
+        *,
         weights: object = None,
         displacement: int = 0,
-        chunk: int = CHUNK_UNITS,
     ):
-        self.model, self.device, self.weights, self.chunk = model, device, weights, chunk
-        self.dtype, self.dtype_name = getattr(torch, dtype), dtype
+        self.model, self.inputs, self.weights = model, inputs, weights
+        self.batch_samples, self.device, self.chunk = reading.batch, reading.device, reading.chunk
+        self.dtype, self.dtype_name = getattr(torch, reading.dtype), reading.dtype
         self.modules = find_down_projections(model)
         self.widths = [neurons_of(module) for module in self.modules]
-        self.batch_passages = batch_passages
-        self.token, self.unit = tokens.token.to_numpy(), tokens.unit.to_numpy()
-        passage = tokens.passage.to_numpy()
-        self.bounds = np.append(np.flatnonzero(np.append(True, passage[1:] != passage[:-1])), len(passage))
-        # The last unit that has begun when a passage ends, plus one: units of passage p are ends[p - 1]..ends[p].
-        self.ends = np.maximum.accumulate(np.maximum.reduceat(self.unit, self.bounds[:-1])) + 1
-        self.units = int(self.ends[-1])
+        self.units = inputs.units
         self.first = -displacement % self.units
-        self.masked = require_readable(model, self.token, int(np.diff(self.bounds).max()), device)
 
     def chunks(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
         """Neurons start..stop on consecutive units, from chunk `first_chunk` on (see sources.py)."""
@@ -69,20 +77,19 @@ class ForwardPass:
 
     def rows(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
         """The same chunks the other way round: (units, neurons)."""
-        starts = np.cumsum([0, *self.widths])
-        stop = int(starts[-1]) if stop is None else stop
-        layers = range(np.searchsorted(starts, start, "right") - 1, np.searchsorted(starts, stop, "left"))
+        stop = sum(self.widths) if stop is None else stop
+        columns = self._columns(start, stop)
         out = torch.empty(self.chunk, stop - start, dtype=self.dtype, device=self.device)
         filled, skip = 0, first_chunk * self.chunk
         for low, high in circular(self.first, self.units):
             if skip >= high - low:
                 skip -= high - low
                 continue
-            for window in self._windows(low + skip, high, layers, start - starts[layers[0]], stop - start):
-                while len(window):
-                    taken = min(len(window), self.chunk - filled)
-                    out[filled : filled + taken] = window[:taken]
-                    window, filled = window[taken:], filled + taken
+            for values in self._windows(low + skip, high, columns):
+                while len(values):
+                    taken = min(len(values), self.chunk - filled)
+                    out[filled : filled + taken] = values[:taken]
+                    values, filled = values[taken:], filled + taken
                     if filled == self.chunk:
                         yield out
                         filled = 0
@@ -90,72 +97,60 @@ class ForwardPass:
         if filled:
             yield out[:filled]
 
-    def batches(self, low: int, high: int) -> Iterator[tuple[int, int, list[np.ndarray]]]:
-        """Windows over units low..high: the units of their passages, and batches of passages of similar length."""
-        first = int(np.searchsorted(self.ends, low, "right"))
-        last = int(np.searchsorted(self.ends, high, "left")) + 1
-        length = np.diff(self.bounds)
-        for begin in range(first, last, WINDOW_BATCHES * self.batch_passages):
-            window = np.arange(begin, min(begin + WINDOW_BATCHES * self.batch_passages, last))
-            by_length = window[np.argsort(length[window], kind="stable")]
-            batches = np.split(by_length, range(self.batch_passages, len(window), self.batch_passages))
-            yield int(self.ends[begin - 1]) if begin else 0, int(self.ends[window[-1]]), batches
+    def windows(self, low: int, high: int) -> Iterator[Window]:
+        """The samples of units low..high, a few batches at a time, in their order."""
+        ends, lengths = self.inputs.ends, self.inputs.lengths
+        first = int(np.searchsorted(ends, low, "right"))
+        last = int(np.searchsorted(ends, high, "left")) + 1
+        for begin in range(first, last, WINDOW_BATCHES * self.batch_samples):
+            samples = np.arange(begin, min(begin + WINDOW_BATCHES * self.batch_samples, last))
+            by_length = samples[np.argsort(lengths[samples], kind="stable")]
+            batches = np.split(by_length, range(self.batch_samples, len(samples), self.batch_samples))
+            yield Window(int(ends[begin - 1]) if begin else 0, int(ends[samples[-1]]), batches)
 
-    def _windows(self, low: int, high: int, layers: range, offset: int, neurons: int) -> Iterator[torch.Tensor]:
-        """Activations (units, neurons) of consecutive units of low..high; neurons count from `offset` in layers[0]."""
+    def _columns(self, start: int, stop: int) -> Columns:
+        """The layers of neurons start..stop, and where their neurons stand among these."""
+        starts = np.cumsum([0, *self.widths])  # (layers + 1,)
+        columns = {}
+        for layer in range(np.searchsorted(starts, start, "right") - 1, np.searchsorted(starts, stop, "left")):
+            low, high = max(int(starts[layer]), start), min(int(starts[layer + 1]), stop)
+            columns[layer] = slice(low - start, high - start), slice(low - starts[layer], high - starts[layer])
+        return columns
+
+    def _windows(self, low: int, high: int, columns: Columns) -> Iterator[torch.Tensor]:
+        """Activations (units, neurons) of consecutive units of low..high; the same memory each time."""
+        neurons = next(reversed(columns.values()))[0].stop
         memory = torch.empty(0, neurons, dtype=self.dtype, device=self.device)
-        for begin, end, batches in self.batches(low, high):
-            if len(memory) < end - begin:
-                memory = torch.empty(end - begin, neurons, dtype=self.dtype, device=self.device)
-            values = memory[: end - begin]
-            for passages in batches:
-                ids, at, bags, unit = self.pack(passages)
-                if len(unit):
-                    rows = torch.from_numpy(unit - begin).to(self.device)
-                    write = self._writer(values, rows, at, bags, ids.shape, layers, offset)
-                    self._run(ids, passages, layers, write)
-            yield values[max(low - begin, 0) : min(end, high) - begin]
+        for window in self.windows(low, high):
+            if len(memory) < window.end - window.begin:
+                memory = torch.empty(window.end - window.begin, neurons, dtype=self.dtype, device=self.device)
+            values = memory[: window.end - window.begin]
+            for samples in window.batches:
+                batch = self.inputs.batch(samples)
+                if len(batch.units):
+                    self._read(batch, values, window.begin, columns)
+            yield values[max(low - window.begin, 0) : min(window.end, high) - window.begin]
 
-    def pack(self, passages: np.ndarray) -> tuple[torch.Tensor, ...]:
-        """Token ids (passages, longest); the flat places of tokens in units, where each unit's begin, and the units."""
-        begins, lengths = self.bounds[passages], np.diff(self.bounds)[passages]
-        row = np.repeat(np.arange(len(passages)), lengths)
-        position = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        source = np.repeat(begins, lengths) + position
-        ids = np.zeros((len(passages), lengths.max()), np.int64)
-        ids[row, position] = self.token[source]
-        inside = np.flatnonzero(self.unit[source] >= 0)
-        unit = self.unit[source[inside]]
-        bags = np.flatnonzero(np.append(True, unit[1:] != unit[:-1])[: len(unit)])
-        at = row[inside] * ids.shape[1] + position[inside]
-        return torch.from_numpy(ids), torch.from_numpy(at), torch.from_numpy(bags), unit[bags]
-
-    def _writer(self, values, rows, at, bags, shape, layers: range, offset: int) -> Callable[[int, torch.Tensor], None]:
-        """What receives the neurons of one layer on ids of this shape, and writes their means over units."""
-        column = np.cumsum([0, *(self.widths[layer] for layer in layers)]) - offset
+    def _read(self, batch: Batch, values: torch.Tensor, begin: int, columns: Columns) -> None:
+        """Write the activations of a batch to the rows of its units in `values`, whose first unit is `begin`."""
+        rows = torch.from_numpy(batch.units - begin).to(self.device)
 
         def write(layer: int, neurons: torch.Tensor) -> None:
-            flat = token_rows(neurons, *shape).float()
-            pooled = torch.nn.functional.embedding_bag(at.to(flat.device), flat, bags.to(flat.device), mode="mean")
-            least, most = torch.aminmax(pooled)
-            largest = torch.finfo(self.dtype).max
-            if not (-largest <= least and most <= largest):  # as it is for NaN, too
-                raise StudyError(
-                    f"layer {layer} gives activations that are not finite in {self.dtype_name}; "
-                    "the weights are damaged, or activations.dtype must be wider"
-                )
-            pooled = pooled.to(self.dtype)
-            left, right = column[layer - layers[0]], column[layer - layers[0] + 1]
-            low, high = max(left, 0), min(right, values.shape[1])
-            values[:, low:high].index_copy_(0, rows, pooled[:, low - left : high - left].to(self.device))
+            filled, own = columns[layer]
+            pooled = self._rounded(batch.pool(neurons), layer)
+            values[:, filled].index_copy_(0, rows, pooled[:, own].to(self.device))
 
-        return write
-
-    def _run(self, ids: torch.Tensor, passages: np.ndarray, layers: range, write: Callable) -> None:
-        inside = None
-        if self.masked:
-            inside = np.arange(ids.shape[1]) < np.diff(self.bounds)[passages][:, None]
-            inside = torch.from_numpy(inside).to(self.device)
-        modules = {layer: self.modules[layer] for layer in layers}
+        modules = {layer: self.modules[layer] for layer in columns}
         with torch.inference_mode(), read_inputs(modules, write):
-            self.model(**arguments(self.model, ids.to(self.device), inside))
+            self.model(**batch.arguments)
+
+    def _rounded(self, pooled: torch.Tensor, layer: int) -> torch.Tensor:
+        """Activations in the dtype of storage. Raises StudyError when it does not hold them."""
+        least, most = torch.aminmax(pooled)
+        largest = torch.finfo(self.dtype).max
+        if not (-largest <= least and most <= largest):  # not so for NaN, either
+            raise StudyError(
+                f"layer {layer} gives activations that are not finite in {self.dtype_name}; "
+                "the weights are damaged, or activations.dtype must be wider"
+            )
+        return pooled.to(self.dtype)

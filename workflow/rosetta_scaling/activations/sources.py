@@ -1,11 +1,4 @@
-"""Where activations come from. A source gives pooled activations of a model as chunks of units, in the order of units:
-
-    widths      neurons per layer
-    units       number of units
-    weights     names the weights, to refuse a comparison of a network with itself
-    chunks(start, stop)   yields (stop - start neurons, at most `chunk` units) in the dtype of storage; neurons count
-                over all layers. The memory is the source's own: not to be changed, and gone with the next chunk.
-                Those that jobs go on with after a kill also take `first_chunk`, to leave out the chunks before.
+"""Where activations come from: a source gives the pooled activations of a model as chunks of units, in their order.
 
 Chunks of two sources of the same units correspond. A displaced source begins elsewhere and wraps around: its unit 0
 stands beside unit `displacement` of the other model (the shift null).
@@ -20,6 +13,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -32,6 +26,39 @@ log = logging.getLogger(__name__)
 ROOM = 0.5  # of what is free on the node's disk: other jobs need some too
 
 
+class Source(Protocol):
+    """Pooled activations of a model. Networks, files, nulls and parts of them are sources; tests have more."""
+
+    @property
+    def widths(self) -> list[int]:
+        """Neurons per layer."""
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+
+    @property
+    def weights(self) -> object:
+        """Names the weights, to refuse a comparison of a network with itself."""
+
+    @property
+    def chunk(self) -> int:
+        """Units per chunk; the last chunk may have fewer."""
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
+        """Yield (stop - start neurons, at most `chunk` units) in the dtype of storage; neurons count over all layers.
+
+        The memory belongs to the source: readers do not change it, and it is overwritten by the next chunk.
+        """
+
+
+class ResumableSource(Source, Protocol):
+    """A source that can also leave out its first chunks, so that a killed job continues where it was."""
+
+    def chunks(self, start: int = 0, stop: int | None = None, first_chunk: int = 0) -> Iterator[torch.Tensor]:
+        """As those of Source, from chunk `first_chunk` on."""
+
+
 def circular(first: int, units: int) -> list[tuple[int, int]]:
     """All units from `first` around to `first`, as one or two ranges."""
     return [(low, high) for low, high in ((first, units), (0, first)) if low < high]
@@ -39,16 +66,18 @@ def circular(first: int, units: int) -> list[tuple[int, int]]:
 
 @functools.cache
 def copied(folder: Path, copy_to: str) -> Path:
-    """Stored activations on a disk of this node, copied once and gone with this process; `folder` if there is no room.
+    """Stored activations, copied to a disk of this node until this process ends; `folder` where there is no room.
 
-    `copy_to` may hold environment variables, as $TMPDIR, which are those of the node.
+    `copy_to` may hold environment variables such as $TMPDIR, which are those of the node.
     """
     target = Path(os.path.expandvars(copy_to))
     if not target.is_dir():
         raise StudyError(f"activations.copy_to is {copy_to}, which is no folder on {socket.gethostname()} ({target})")
     need, free = sum(file.stat().st_size for file in (folder / "layers").iterdir()), shutil.disk_usage(target).free
     if need > ROOM * free:
-        log.info("%s is read where it is: %.1f GB, and %.1f GB are free in %s", folder, need / 1e9, free / 1e9, target)
+        log.info(
+            "%s is read in place: it has %.1f GB, and %.1f GB are free in %s", folder, need / 1e9, free / 1e9, target
+        )
         return folder
     copy = Path(tempfile.mkdtemp(prefix="rosetta-scaling-", dir=target))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
@@ -70,8 +99,8 @@ class StoredActivations:
             files = [TensorFile(shard) for shard in self.shards]
             for file in files:
                 file.check()
-        except StudyError as error:  # its folder is made as a whole
-            raise StudyError(f"{error} What to delete is the whole folder {self.folder}.") from error
+        except StudyError as error:  # the folder is made as a whole
+            raise StudyError(f"{error} Delete the whole folder {self.folder}.") from error
         self.chunk = files[0].shape[2] if files else CHUNK_UNITS
         self.blocks = [(file, index) for file in files for index in range(file.shape[0])]
         if len(self.blocks) != -(-self.units // self.chunk) or any(f.shape[1] != sum(self.widths) for f in files):

@@ -8,7 +8,7 @@ sparse matrix of ones, added up in float32.
 import torch
 
 from rosetta_scaling.numerics.ranking import strongest
-from rosetta_scaling.units.labels import POSITIONS, UnitLabels
+from rosetta_scaling.units.labels import UnitLabels
 
 # |activation| is counted in bins that split every factor of two from 2^LOWEST on into four, read off the bits of the
 # float: its exponent and the first two digits after the point. Every SAMPLED-th unit is enough for that.
@@ -19,29 +19,26 @@ SAMPLED = 8
 class LabelMatrix:
     """Sparse (labels, units) matrices with a one where a unit has a label; `rows` finds a kind of label in the sums."""
 
-    KINDS = ("previous", "position", "text", "block", "displaced")
-    LABELLED, POSITIVE = KINDS[:4], KINDS[2:]  # activations are summed by the former, what is above zero by the latter
-
     def __init__(self, labels: UnitLabels):
-        texts = len(labels.texts) + 1
-        sizes = {"position": POSITIONS, "block": len(labels.block_domain)}
         self.half = torch.from_numpy(labels.half)
-        self.codes = {kind: torch.from_numpy(getattr(labels, kind)).long() for kind in self.KINDS}
-        self.rows, self.sizes = {}, {}
-        for name, kinds in (("labelled", self.LABELLED), ("positive", self.POSITIVE)):
-            start, self.rows[name] = 0, {}
-            for kind in kinds:
-                self.rows[name][kind] = slice(start, start + sizes.get(kind, texts))
-                start = self.rows[name][kind].stop
+        self.rows: dict[str, dict[str, slice]] = {}  # by the name of the sums, then by the kind of label
+        self.sizes: dict[str, int] = {}
+        self.codes: dict[str, list[torch.Tensor]] = {}  # (units,) each: rows of the sums
+        for name, kinds in (("labelled", labels.by_sum), ("positive", labels.by_positive_sum)):
+            start, self.rows[name], self.codes[name] = 0, {}, []
+            for kind, (codes, size) in kinds.items():
+                self.rows[name][kind] = slice(start, start + size)
+                self.codes[name].append(torch.from_numpy(codes).long() + start)
+                start += size
             self.sizes[name] = start
 
     def of(self, name: str, units: slice, device: torch.device) -> torch.Tensor:
         """The matrix of some units for the sums `name`, "labelled" or "positive"."""
-        row = torch.stack([self.codes[kind][units] + rows.start for kind, rows in self.rows[name].items()])
+        row = torch.stack([codes[units] for codes in self.codes[name]])  # (kinds, units)
         column = torch.arange(row.shape[1]).expand_as(row)
-        place, ones = torch.stack([row.flatten(), column.flatten()]), torch.ones(row.numel())
+        index, ones = torch.stack([row.flatten(), column.flatten()]), torch.ones(row.numel())
         size = (self.sizes[name], row.shape[1])
-        return torch.sparse_coo_tensor(place, ones, size, check_invariants=False).to(device)
+        return torch.sparse_coo_tensor(index, ones, size, check_invariants=False).to(device)
 
 
 class WorkSpace:
@@ -51,7 +48,7 @@ class WorkSpace:
         self.device, self.memory = device, torch.empty(0, device=device)
 
     def tensors(self, number: int, units: int, neurons: int) -> list[torch.Tensor]:
-        """So many tensors (units, neurons), with anything in them."""
+        """`number` uninitialised tensors of shape (units, neurons)."""
         if self.memory.numel() < number * units * neurons:
             self.memory = torch.empty(number * units * neurons, device=self.device)
         return list(self.memory[: number * units * neurons].view(number, units, neurons))
@@ -60,27 +57,27 @@ class WorkSpace:
 class NeuronStatistics:
     """Running sums of `neurons` neurons over all units, in order; feed chunks with `update`.
 
-    `state` is a dictionary of tensors, so that it can be saved between two chunks and be gone on with:
+    `state` is a dictionary of tensors, so it can be saved between chunks and resumed:
 
         count                   units seen, also as `sampled` those in the histogram
         shift, power            mean of the first chunk (neurons,); sums of the first four powers beyond it (4, neurons)
         active                  units above zero (neurons,)
         histogram               of |activation| (neurons, BINS)
         labelled, positive      sums beyond `shift`, and of what is above zero, by label (labels, neurons)
-        top_value, top_unit     strongest units of either half of the documents (2, top, neurons)
+        top_value, top_unit     strongest units of either block half, see units/labels.py (2, top, neurons)
     """
 
     def __init__(self, neurons: int, labels: LabelMatrix, top: int, space: WorkSpace):
         device = space.device
-        zeros = {"dtype": torch.float64, "device": device}
         self.labels, self.device, self.space = labels, device, space
-        self.candidates, self.settled = [], 0  # for the strongest units, and after how many units they were merged last
+        self.candidates: list[tuple[torch.Tensor, ...]] = []  # for the strongest units: column, unit, value
+        self.settled = 0  # number of units after which they were last merged
         self.state = {
             "count": torch.zeros((), dtype=torch.int64),
             "sampled": torch.zeros((), dtype=torch.int64),
             "shift": torch.zeros(neurons, device=device),
-            "power": torch.zeros(4, neurons, **zeros),
-            "active": torch.zeros(neurons, **zeros),
+            "power": torch.zeros(4, neurons, dtype=torch.float64, device=device),
+            "active": torch.zeros(neurons, dtype=torch.float64, device=device),
             "histogram": torch.zeros(neurons, BINS, dtype=torch.int32, device=device),
             "labelled": torch.zeros(labels.sizes["labelled"], neurons, device=device),
             "positive": torch.zeros(labels.sizes["positive"], neurons, device=device),
@@ -124,7 +121,7 @@ class NeuronStatistics:
         self.settled = int(state["count"])
 
     def _collect(self, values: torch.Tensor, first: int) -> None:
-        """Put aside the units that may be among the strongest of their half: few, once the lists are full."""
+        """Collect the units that may be among the strongest of their half: few, once the lists are full."""
         halves, top, neurons = self.state["top_value"].shape
         half = self.labels.half[first : first + len(values)]
         above = torch.empty_like(values, dtype=torch.bool)
@@ -142,30 +139,30 @@ class NeuronStatistics:
         # Columns are neurons of half 0, then of half 1.
         column = half.to(self.device)[row] * neurons + neuron
         self.candidates.append((column, row + first, values[row, neuron]))
-        # What is the strongest so far needs to be known only roughly: each time the number of units has doubled, or
-        # when much has come together.
-        many = sum(len(part[0]) for part in self.candidates) > 4 * halves * top * neurons
+        # The strongest units so far need to be known only roughly, so candidates are merged when there are many of
+        # them, or when the number of units has doubled.
+        many = sum(len(column) for column, _, _ in self.candidates) > 4 * halves * top * neurons
         if many or first + len(values) >= 2 * self.settled:
             self._settle()
 
     def _settle(self) -> None:
-        """Merge what was put aside into the lists of the strongest; among equals the earlier unit comes first."""
+        """Merge the candidates into the lists of the strongest; among equals the earlier unit comes first."""
         halves, top, neurons = self.state["top_value"].shape
         column, unit, value = (torch.cat(parts) for parts in zip(*self.candidates, strict=True))
         order = torch.argsort(value, descending=True, stable=True)
         order = order[torch.argsort(column[order], stable=True)]
         number = torch.bincount(column, minlength=halves * neurons)
         column = column[order]
-        place = torch.arange(len(order), device=self.device) - (number.cumsum(0) - number)[column]
-        kept = place < top
-        place, column, order = place[kept], column[kept], order[kept]
+        rank = torch.arange(len(order), device=self.device) - (number.cumsum(0) - number)[column]  # within its column
+        kept = rank < top
+        rank, column, order = rank[kept], column[kept], order[kept]
         new_value = torch.full((top, halves * neurons), -torch.inf, device=self.device)
         new_unit = torch.zeros_like(new_value, dtype=torch.int64)
-        new_value[place, column], new_unit[place, column] = value[order], unit[order]
+        new_value[rank, column], new_unit[rank, column] = value[order], unit[order]  # (top, halves * neurons)
         old = [self.state[name].transpose(0, 1).reshape(top, -1) for name in ("top_value", "top_unit")]
         best = strongest(torch.cat([old[0], new_value]), torch.cat([old[1], new_unit]), top, dim=0)
-        for name, found in zip(("top_value", "top_unit"), best, strict=True):
-            self.state[name] = found.view(top, halves, neurons).transpose(0, 1).contiguous()
+        for name, merged in zip(("top_value", "top_unit"), best, strict=True):
+            self.state[name] = merged.view(top, halves, neurons).transpose(0, 1).contiguous()
         self.candidates, self.settled = [], int(self.state["count"])
 
 

@@ -1,4 +1,5 @@
 """Companion studies: why do more neurons help at all? Copies that average, layers that share a task, rare tasks.
 
-Every study NAME has NAME_settings, its protocol, and NAME_study, which has the same functions as the others.
+Each study has a folder with a module study.py, which has the same functions in all of them (see catalogue.py); its
+settings, the protocol, are in config/companions.
 """

@@ -1,49 +1,57 @@
-"""What all companion studies have in common: each is a module NAME_study with the same functions.
+"""The companion studies, and what all of them have in common: a module study.py with the same functions.
 
-    run_job(settings, job, device, folder)   does one of settings.jobs; writes its files into an existing folder
-    make_tables(settings, jobs)       name -> table, from the folder in which every job has a folder of its name
-    judge(settings, tables)           claims, each as in claims.claim with the key `caveat`
-    draw(settings, tables)            name -> (matplotlib Figure, the rows it draws)
-
-Only run_job needs torch to compute, and only draw needs matplotlib.
+A study module imports neither torch nor matplotlib: run_job and draw import them when they are called.
 """
 
-import importlib
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
+from typing import Any, Protocol
 
 import pandas as pd
 
-from rosetta_scaling.config.section import Section
+from rosetta_scaling.companions.depth import study as depth
+from rosetta_scaling.companions.lottery import study as lottery
+from rosetta_scaling.companions.mixture import study as mixture
+from rosetta_scaling.config.companions.protocol import Protocol as Settings
+from rosetta_scaling.schemas.tables.catalogue import COMPANIONS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.store.atomic import atomic
-from rosetta_scaling.store.tables import read_table, write_json, write_table
-
-TITLES = {
-    "lottery": "Lottery-ticket ensembling",
-    "depth": "Inverse depth scaling",
-    "mixture": "Capacity, interference and rare tasks",
-}
+from rosetta_scaling.store.tables import read_table, write_json
 
 
-def study_of(name: str) -> ModuleType:
-    return importlib.import_module(f"rosetta_scaling.companions.{name}.study")
+class Study(Protocol):
+    """The functions of every study module; `settings` are those of the study, of a type of its own."""
+
+    def run_job(self, settings: Any, job: str, device: Any, folder: Path) -> None:
+        """Do one of settings.jobs and write its files into an existing folder. `device` is a torch.device."""
+
+    def make_tables(self, settings: Any, jobs: Path) -> dict[str, pd.DataFrame]:
+        """Tables by name, from the folder in which every job has a folder of its name."""
+
+    def judge(self, settings: Any, tables: dict[str, pd.DataFrame]) -> list:
+        """The claims of the study, each with a caveat."""
+
+    def draw(self, settings: Any, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[Any, pd.DataFrame]]:
+        """Figures by name: the matplotlib figure and the rows that it draws."""
 
 
-def write_job(name: str, settings: Section, job: str, device: object, folder: str | Path) -> None:
-    """Do a job and write its folder, whole or not at all; manifest.json in it says what it was made with."""
+STUDIES: dict[str, Study] = {"lottery": lottery, "depth": depth, "mixture": mixture}
+
+
+def write_job(name: str, settings: Settings, job: str, *, device: object, folder: str | Path) -> None:
+    """Do a job and write its folder, completely or not at all; manifest.json in it holds the settings."""
     with atomic(folder) as part:
         part.mkdir()
-        study_of(name).run_job(settings, job, device, part)
+        STUDIES[name].run_job(settings, job, device, part)
         write_json(part / "manifest.json", {"study": name, "job": job, "settings": settings.training()})
 
 
-def write_tables(name: str, settings: Section, jobs: str | Path, folder: str | Path) -> None:
+def write_tables(name: str, settings: Settings, jobs: str | Path, folder: str | Path) -> None:
     """Write every table of a study as NAME.csv, and claims.json."""
-    tables = study_of(name).make_tables(settings, Path(jobs))
+    tables = STUDIES[name].make_tables(settings, Path(jobs))
     for table, rows in tables.items():
-        write_table(Path(folder) / f"{table}.csv", rows)
-    write_json(Path(folder) / "claims.json", {"claims": study_of(name).judge(settings, read_tables([folder]))})
+        write_checked_table(Path(folder) / f"{table}.csv", rows, COMPANIONS[name][table])
+    write_json(Path(folder) / "claims.json", {"claims": STUDIES[name].judge(settings, read_tables([folder]))})
 
 
 def read_tables(folders: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
@@ -51,9 +59,9 @@ def read_tables(folders: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
     return {path.stem: read_table(path) for folder in folders for path in sorted(Path(folder).glob("*.csv"))}
 
 
-def write_figures(name: str, settings: Section, tables: Iterable[str | Path], folder: str | Path) -> None:
+def write_figures(name: str, settings: Settings, tables: Iterable[str | Path], folder: str | Path) -> None:
     """Write every figure of a study as svg, png and csv, from the folders with its tables."""
     from rosetta_scaling.report.figures import style
 
-    for figure, (picture, rows) in study_of(name).draw(settings, read_tables(tables)).items():
+    for figure, (picture, rows) in STUDIES[name].draw(settings, read_tables(tables)).items():
         style.save_figure(picture, rows, Path(folder) / figure)

@@ -1,15 +1,16 @@
-"""What is made from the configuration model: the table of every key, and the JSON schema for editors."""
+"""Generates the table of all configuration keys and the JSON schema for editors."""
 
 import json
 import types
 import typing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Study, section_of
+from rosetta_scaling.config.parsing import section_of
+from rosetta_scaling.config.study import Study
 
 
 def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tuple[str, str, str, str]]:
@@ -32,8 +33,8 @@ def documentation(section: type[BaseModel] = Study, prefix: str = "") -> list[tu
     return rows
 
 
-def _type_name(annotation) -> str:
-    """A type as the documentation shows it."""
+def _type_name(annotation: Any) -> str:
+    """A type as the table shows it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _type_name(arguments[0])
@@ -48,7 +49,7 @@ def _type_name(annotation) -> str:
 
 
 def export() -> dict[Path, str]:
-    """The files that are made from this module: path -> text. A test checks that they are current."""
+    """Path and text of every generated file. A test checks that the files are current."""
     lines = ["# Configuration keys", "", "Made by `python -m rosetta_scaling.config.reference`; do not edit.", ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, kind, default, meaning in documentation():

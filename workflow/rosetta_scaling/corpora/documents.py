@@ -6,7 +6,6 @@ order of files nor the machine matters.
 
 import hashlib
 import json
-import logging
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -21,12 +20,14 @@ from rosetta_scaling.corpora import embedded as corpus_packages
 from rosetta_scaling.corpora import readers as corpus_sources
 from rosetta_scaling.corpora.lines import unreadable
 from rosetta_scaling.corpora.near_duplicates import NearDuplicates
+from rosetta_scaling.corpora.pieces import clean, cut
+from rosetta_scaling.corpora.splits import choose_probe, is_needed_whole, shorten, sizes_of
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.sources import DOCUMENTS
 from rosetta_scaling.store import digests
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
-
-log = logging.getLogger(__name__)
 
 SOURCE_SETTINGS = ("kind", "path", "revision", "text_column", "domain_column", "domains", "seed")
 SIZE_SETTINGS = ("bytes_per_domain", "probe_bytes_per_domain", "min_document_bytes", "max_document_bytes")
@@ -35,8 +36,6 @@ DROPPED = ("skipped_undecodable", "dropped_empty", "dropped_short", "dropped_nea
 KEPT = ("documents", "bytes", "train_documents", "train_bytes", "probe_documents", "probe_bytes")
 COLUMNS = ("doc", "domain", "split", "text", "source", "bytes", "sha256")
 COUNTS = ("originals", *DROPPED, *KEPT)
-# Control characters (C0 without tab and newline, DEL, C1) are no text: tokenizers and reports stumble over them.
-CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 RESERVE = 3  # candidates kept per domain, in caps: room for copies and short pieces, and a bound on memory
 
 
@@ -61,7 +60,7 @@ def build_corpus(settings: SimpleNamespace, out_dir: str | Path) -> dict:
     table = pd.DataFrame(sorted(documents), columns=COLUMNS)
     table["doc"] = range(len(table))  # from here on the random order is the order of the numbers
     manifest = _manifest(settings, table, counts)
-    store.write_table(Path(out_dir) / "documents.parquet", table)
+    write_checked_table(Path(out_dir) / "documents.parquet", table, DOCUMENTS)
     store.write_json(Path(out_dir) / "manifest.json", manifest)
     return manifest
 
@@ -88,33 +87,6 @@ def _originals(settings: SimpleNamespace) -> Iterator[corpus_sources.Original]:
         case "huggingface":
             return corpus_sources.huggingface_originals(settings)
     raise StudyError(f"corpus: kind is {settings.kind!r}; choose embedded, folder, jsonl or huggingface.")
-
-
-def clean(text: str) -> str:
-    """Universal newlines become a line feed, control characters go; nothing else changes."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(CONTROLS)
-
-
-def cut(text: str, max_bytes: int) -> Iterator[str]:
-    """Pieces of at most max_bytes UTF-8 bytes that join to `text`.
-
-    A piece ends after the last empty line, else newline, else space in its second half, else inside a word.
-    """
-    data = text.encode()
-    start = 0
-    while len(data) - start > max_bytes:
-        end = start + max_bytes
-        for boundary in (b"\n\n", b"\n", b" "):
-            found = data.rfind(boundary, start + max_bytes // 2, end)
-            if found >= 0:
-                end = found + len(boundary)
-                break
-        else:
-            while data[end] & 0xC0 == 0x80:  # 10xxxxxx: the middle of a character
-                end -= 1
-        yield data[start:end].decode()
-        start = end
-    yield data[start:].decode()
 
 
 def _check_domains(settings: SimpleNamespace, found: set[str]) -> None:
@@ -203,14 +175,14 @@ def _keep_until_cap(rows: list, settings: SimpleNamespace, copies: NearDuplicate
                 kept.setdefault(origin, []).append((source, piece, size))
                 total += size
     count["left_out_by_cap"] += len(beyond)
-    if is_needed_whole(_sizes(kept), settings.probe_bytes_per_domain):
+    if is_needed_whole(sizes_of(kept), settings.probe_bytes_per_domain):
         _make_room(kept, beyond, settings, copies, count)
     return kept
 
 
 def _make_room(kept, beyond, settings: SimpleNamespace, copies: NearDuplicates, count: Counter) -> None:
     """Give half of the cap to the originals that the largest one has left no room for."""
-    sizes = _sizes(kept)
+    sizes = sizes_of(kept)
     largest = max(sizes, key=lambda origin: (sizes[origin], origin))
     others = [row for row in beyond if row[0] != largest]
     while others and len(kept[largest]) > 1 and sizes[largest] > settings.bytes_per_domain / 2:
@@ -224,16 +196,12 @@ def _make_room(kept, beyond, settings: SimpleNamespace, copies: NearDuplicates, 
             room -= size
 
 
-def _sizes(kept: dict[str, list]) -> dict[str, int]:
-    return {origin: sum(size for _, _, size in pieces) for origin, pieces in kept.items()}
-
-
 def _split(kept: dict[str, list], domain: str, settings: SimpleNamespace, count: Counter) -> list[tuple]:
     """Rows of the table in the order of COLUMNS, `probe` or `train` by origin."""
-    sizes, target = _sizes(kept), settings.probe_bytes_per_domain
+    sizes, target = sizes_of(kept), settings.probe_bytes_per_domain
     probe = choose_probe(sizes, target, domain)
     if is_needed_whole(sizes, target):
-        _shorten(kept, probe, target, count)
+        shorten(kept, probe, target, count)
     rows = []
     for origin, pieces in kept.items():
         split = "probe" if origin in probe else "train"
@@ -243,67 +211,6 @@ def _split(kept: dict[str, list], domain: str, settings: SimpleNamespace, count:
             rows.append((order, domain, split, text, source, size, sha256))
             count.update({"documents": 1, "bytes": size, f"{split}_documents": 1, f"{split}_bytes": size})
     return rows
-
-
-def choose_probe(sizes: dict[str, int], target: int, domain: str) -> set[str]:
-    """Origins of a domain's probe: `target` bytes, exceeded by less than the last origin taken.
-
-    sizes: bytes by origin, a sha256. Origins beyond a quarter of the target come last, so that the probe is not one
-    or two texts; within that, the hash decides. Where all would be needed, some are left for training: every other one
-    that the probe can spare, or else the smallest, and then the probe is that much shorter. One origin alone is probe.
-    """
-    if sum(sizes.values()) < target or not sizes:
-        raise StudyError(
-            f"corpus: domain {domain!r} has {len(sizes)} usable documents with {sum(sizes.values())} bytes, its probe "
-            f"alone needs {target}; add text, leave the domain out (corpus.domains) or lower probe_bytes_per_domain."
-        )
-    if not is_needed_whole(sizes, target):
-        return _fill(sizes, target)
-    *others, _ = sorted(sizes, key=lambda o: (sizes[o], o))
-    spare, given = sum(sizes.values()) - target, set()
-    for origin in others[::2]:
-        if sizes[origin] <= spare:
-            given.add(origin)
-            spare -= sizes[origin]
-    if others and not given:
-        given = {others[0]}
-        log.warning(
-            "domain %r: its probe is %d bytes short of %d, so that a document is left for training",
-            domain,
-            sizes[others[0]] - spare,
-            target,
-        )
-    return set(sizes) - given
-
-
-def _fill(sizes: dict[str, int], target: int) -> set[str]:
-    chosen: set[str] = set()
-    total = 0
-    for origin in sorted(sizes, key=lambda o: (sizes[o] > target / 4, o)):
-        if total + sizes[origin] <= target:
-            chosen.add(origin)
-            total += sizes[origin]
-    if total < target and (left := set(sizes) - chosen):
-        chosen.add(min(left, key=lambda o: (sizes[o], o)))
-    return chosen
-
-
-def is_needed_whole(sizes: dict[str, int], target: int) -> bool:
-    """Whether a probe of `target` bytes would take all origins of a domain, so that none is left for training."""
-    return sum(sizes.values()) >= target and _fill(sizes, target) == set(sizes)
-
-
-def _shorten(kept: dict[str, list], probe: set[str], target: int, count: Counter) -> None:
-    """Leave out the pieces of the probe's largest original that `target` does not need: it may be a hundred times that.
-
-    They are not trained on either: pieces of one original are in one split.
-    """
-    sizes = {origin: size for origin, size in _sizes(kept).items() if origin in probe}
-    pieces = kept[max(sizes, key=lambda o: (sizes[o], o))]
-    spare = sum(sizes.values()) - target
-    while len(pieces) > 1 and pieces[-1][2] <= spare:
-        spare -= pieces.pop()[2]
-        count["left_out_by_cap"] += 1
 
 
 def _manifest(settings: SimpleNamespace, table: pd.DataFrame, counts: dict[str, Counter]) -> dict:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rosetta_scaling.corpora.readers import Original
 from rosetta_scaling.store.errors import StudyError
@@ -42,6 +42,9 @@ EMBEDDED = (
     Package("translations", "Django", "BSD-3-Clause", "translations"),
 )
 EMBEDDED_DOMAINS = sorted({package.domain for package in EMBEDDED})
+
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef  # what can have a docstring
 
 
 def version_of(package: str) -> str:
@@ -102,17 +105,16 @@ def python_code(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
         lines = path.read_bytes().splitlines(keepends=True)  # bytes, as are column offsets
         for node in _documented(tree):
             docstring = node.body[0]
-            if lines[docstring.lineno - 1][: docstring.col_offset].strip() == b"":  # not behind `def f():`
-                lines[docstring.lineno - 1 : docstring.end_lineno] = [b""] * (
-                    docstring.end_lineno - docstring.lineno + 1
-                )
+            first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
+            if lines[first][: docstring.col_offset].strip() == b"":  # not behind `def f():`
+                lines[first:last] = [b""] * (last - first)
         yield name, b"".join(lines)
 
 
 def docstrings(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
     """The docstrings of each module, joined by empty lines: parsed, never imported."""
     for name, _, tree in _modules(files):
-        yield name, "\n\n".join(map(ast.get_docstring, _documented(tree)))
+        yield name, "\n\n".join(ast.get_docstring(node) or "" for node in _documented(tree))
 
 
 def _modules(files: list[tuple[str, Path]]) -> Iterator[tuple[str, Path, ast.Module]]:
@@ -127,16 +129,16 @@ def _modules(files: list[tuple[str, Path]]) -> Iterator[tuple[str, Path, ast.Mod
         yield name, path, tree
 
 
-def _documented(tree: ast.Module) -> list[ast.AST]:
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return [node for node in ast.walk(tree) if isinstance(node, kinds) and ast.get_docstring(node)]
+def _documented(tree: ast.Module) -> list[Documented]:
+    return [node for node in ast.walk(tree) if isinstance(node, Documented) and ast.get_docstring(node)]
 
 
 def help_topics(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
     """The texts of Python's `help()`: one dictionary literal."""
     for name, path in files:
         if name == HELP_TOPICS:
-            topics = ast.literal_eval(ast.parse(path.read_bytes()).body[-1].value)
+            last: Any = ast.parse(path.read_bytes()).body[-1]
+            topics = ast.literal_eval(last.value)
             yield from ((f"{name}#{topic}", text) for topic, text in sorted(topics.items()))
 
 

@@ -26,8 +26,12 @@ BEGINNINGS = {
     b"ARROW1": "arrow",
     b"SQLite format 3": "sqlite",
     b"%PDF": "pdf",
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
+    b"{\0": "UTF-16",
+    b"\0{": "UTF-16",
 }
 POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -45,7 +49,7 @@ def lines(path: Path) -> Iterator[bytes]:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise StudyError(f"corpus: {path} is damaged after line {number} ({error}); fetch the file again.") from error
     except zstandard.ZstdError as error:
-        raise StudyError(f"corpus: {path} {_zstd_fault(path, number, error)}") from error
+        raise StudyError(f"corpus: {path} {_zstd_fault(number, error)}") from error
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -57,17 +61,22 @@ def unreadable(path: Path, error: OSError) -> StudyError:
     )
 
 
+def require_text_itself(path: Path, start: bytes) -> None:
+    """Raise StudyError for a file that begins as those that git-lfs leaves behind in place of the text."""
+    if start.startswith(POINTER):
+        raise StudyError(
+            f"corpus: {path} is a git-lfs pointer of {path.stat().st_size} bytes, not the text itself; "
+            "run `git lfs pull` in its repository."
+        )
+
+
 def _format(path: Path) -> str | None:
     """How a file is compressed by name and content alike; None: not at all."""
     with path.open("rb") as file:
         start = file.read(64)
     named = COMPRESSED.get(path.suffix)
     found = next((name for beginning, name in BEGINNINGS.items() if start.startswith(beginning)), None)
-    if start.startswith(POINTER):
-        raise StudyError(
-            f"corpus: {path} is a git-lfs pointer of {path.stat().st_size} bytes, not the text itself; "
-            "run `git lfs pull` in its repository."
-        )
+    require_text_itself(path, start)
     if found == named:
         return named
     if found and found not in COMPRESSED.values():
@@ -113,18 +122,11 @@ def _zstd_lines(path: Path) -> Iterator[bytes]:
         yield rest
 
 
-def _zstd_fault(path: Path, number: int, error: zstandard.ZstdError) -> str:
-    with path.open("rb") as file:
-        start = file.read(18)  # the longest header of a frame
-    try:
-        about = zstandard.get_frame_parameters(start)
-    except zstandard.ZstdError:  # it does not begin with a frame of text
-        return f"is damaged after line {number} ({error}); fetch the file again."
-    if about.dict_id:
-        return f"was compressed with the zstd dictionary {about.dict_id}; compress it again without a dictionary."
-    if "memory" in str(error):
-        return (
-            f"has a zstd window of {about.window_size / 2**20:,.0f} MB, more than this machine or library can hold; "
-            "compress it again without --long."
-        )
+def _zstd_fault(number: int, error: zstandard.ZstdError) -> str:
+    """What is wrong with a file, by the library's words; a file may hold frames of several kinds."""
+    said = str(error)
+    if "Dictionary mismatch" in said:
+        return "was compressed with a zstd dictionary; compress it again without a dictionary."
+    if "memory" in said:
+        return "has a zstd window that is more than this machine or library can hold; compress it again without --long."
     return f"is damaged after line {number} ({error}); fetch the file again."

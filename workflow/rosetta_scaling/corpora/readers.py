@@ -5,14 +5,17 @@ Every reader yields `Original`s: whole, uncut documents.
 
 import codecs
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from rosetta_scaling.corpora.lines import lines, unreadable
+from rosetta_scaling.corpora.lines import lines, require_text_itself, unreadable
 from rosetta_scaling.store.errors import StudyError
+
+log = logging.getLogger(__name__)
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.zst", ".jsonl.gz")
 
@@ -27,8 +30,14 @@ def text_files(root: Path) -> list[tuple[str, Path]]:
     """(path below root with forward slashes, file) of a text corpus, sorted; hidden files are not part of it."""
     if not root.is_dir():
         raise StudyError(f"corpus: {root} is not a folder, a folder of text files was expected; correct corpus.path.")
-    found = ((p.relative_to(root), p) for p in root.rglob("*") if p.is_file())
-    return sorted((r.as_posix(), p) for r, p in found if not any(part.startswith(".") for part in r.parts))
+    found = ((p.relative_to(root), p) for p in root.rglob("*") if not p.is_dir())
+    found = [(r, p) for r, p in found if not any(part.startswith(".") for part in r.parts)]
+    if lost := [p for _, p in found if p.is_symlink() and not p.exists()]:
+        raise StudyError(
+            f"corpus: {min(lost)} is a link to {min(lost).readlink()}, which is not there; fetch that file, or remove "
+            "the link."
+        )
+    return sorted((r.as_posix(), p) for r, p in found if p.is_file())
 
 
 def folder_originals(settings: SimpleNamespace) -> Iterator[Original]:
@@ -42,11 +51,18 @@ def folder_originals(settings: SimpleNamespace) -> Iterator[Original]:
                 f"corpus: domain {folder!r} is an empty folder in {root}; put text in it, or name the other domains in "
                 "corpus.domains."
             )
+    if records := [name for name, _ in files if str(name).endswith(JSONL_SUFFIXES)]:
+        log.warning(
+            "corpus: %d files of JSON lines in %s (first: %s) are read as plain text, with their braces and quotes; "
+            "set corpus.kind to jsonl if their records are meant",
+            *(len(records), root, records[0]),
+        )
     for name, path in files:
         try:
             text = path.read_bytes()
         except OSError as error:
             raise unreadable(path, error) from error
+        require_text_itself(path, text)
         yield Original(name.parts[0] if len(name.parts) > 1 else "text", str(name), text)
 
 
@@ -69,11 +85,13 @@ def jsonl_files(path: Path) -> list[tuple[str, Path]]:
 
 
 def jsonl_originals(settings: SimpleNamespace) -> Iterator[Original]:
-    """One document per line that is not blank; a byte order mark at the beginning of a file is none of its text."""
+    """One document per line that is not blank.
+
+    A byte order mark is none of its text: it begins a file, or one of several that were joined.
+    """
     for name, path in jsonl_files(Path(settings.path)):
         for number, line in enumerate(lines(path), start=1):
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
+            line = line.removeprefix(codecs.BOM_UTF8)
             if line.strip():
                 source = f"{name}:{number}"
                 yield row_original(_object(line, source), source, settings)
@@ -87,7 +105,7 @@ def _object(line: bytes, source: str) -> dict:
     except UnicodeDecodeError as error:
         raise StudyError(
             f"corpus: {source} is not UTF-8 (0x{line[error.start]:02x} at byte {error.start + 1}); "
-            "convert the file to UTF-8, or take the line out."
+            "convert the file to UTF-8, take the line out, or, if the file is damaged, fetch it again."
         ) from error
     except json.JSONDecodeError as error:
         fault = f"{error.msg.removesuffix(' at')} at column {error.pos + 1}"
@@ -95,12 +113,13 @@ def _object(line: bytes, source: str) -> dict:
             raise StudyError(
                 f"corpus: {source} breaks off ({fault}), {expected}; the file is truncated: fetch it again."
             ) from error
-        hint = " (is it a .json array?)" if line.lstrip().startswith(b"[") else ""
-        raise StudyError(f"corpus: {source} is not JSON ({fault}), {expected}{hint}.") from error
+        hint = "is it a .json array?" if line.lstrip().startswith(b"[") else "correct the line, or take it out"
+        raise StudyError(f"corpus: {source} is not JSON ({fault}), {expected} ({hint}).") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists a thousand deep
         raise StudyError(f"corpus: {source} is JSON that Python does not read ({error}); take the line out.") from error
     if not isinstance(found, dict):
-        raise StudyError(f"corpus: {source} is {kind_of(found)}; {expected} (is it a .json array?).")
+        hint = "is it a .json array?" if isinstance(found, list) else "correct the line, or take it out"
+        raise StudyError(f"corpus: {source} is {kind_of(found)}; {expected} ({hint}).")
     return found
 
 
@@ -118,14 +137,18 @@ def row_original(row: dict, source: str, settings: SimpleNamespace) -> Original:
             f"corpus: {source} has {kind_of(text)} in column {settings.text_column!r}, text was expected; "
             f"correct corpus.text_column, or the record."
         )
-    return Original(
-        str(_column(row, settings.domain_column, source)) if settings.domain_column else "text", source, text
-    )
+    domain = _column(row, settings.domain_column, source) if settings.domain_column else "text"
+    if domain is None or isinstance(domain, list | dict):
+        raise StudyError(
+            f"corpus: {source} has {kind_of(domain)} in column {settings.domain_column!r}, the name of a domain was "
+            "expected; correct corpus.domain_column, or the record."
+        )
+    return Original(str(domain), source, text)
 
 
 def _column(row: dict, column: str, source: str) -> object:
     value = row
-    for key in column.split("."):
+    for key in [column] if column in row else column.split("."):
         if not isinstance(value, dict) or key not in value:
             raise StudyError(
                 f"corpus: {source} has no column {column!r}, only {sorted(row)}; "

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Study, parse
+from rosetta_scaling.config.parsing import parse
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -96,10 +97,11 @@ def _open_log(path: Path, tracebacks: Path) -> logging.Logger:
     path.parent.mkdir(parents=True, exist_ok=True)
     tracebacks.unlink(missing_ok=True)
     TRACEBACKS.handlers = [_BoundedLog(tracebacks, mode="w", delay=True)]
-    handlers = [_BoundedLog(path, mode="w"), logging.StreamHandler(sys.stderr)]
+    terminal = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [_BoundedLog(path, mode="w"), terminal]
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
-    handlers[1].addFilter(lambda record: record.name.startswith("rosetta_scaling"))
+    terminal.addFilter(lambda record: record.name.startswith("rosetta_scaling"))
     return logging.getLogger("rosetta_scaling")
 
 
@@ -112,7 +114,7 @@ class _BoundedLog(logging.FileHandler):
         if self.full and record.levelno < logging.ERROR and record.name != "root":
             return
         super().emit(record)
-        if not self.full and self.stream.tell() > LOG_BYTES:
+        if self.stream and not self.full and self.stream.tell() > LOG_BYTES:
             self.full = True
             self.stream.write(f"[more than {LOG_BYTES:,} bytes: only errors from here on]\n")
 

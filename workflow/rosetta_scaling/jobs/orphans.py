@@ -1,7 +1,7 @@
-"""SLURM jobs that outlived a run which was killed: found, and brought to an end before the next run begins.
+"""Find SLURM jobs that outlived a killed run, and end them before the next run begins.
 
-Two jobs must not write the same files. What runs may finish, since its results count and may have taken hours; what is
-still in the queue is cancelled, since the next run submits it again.
+Two jobs must not write the same files. Running jobs may finish, because their results are used and may have taken
+hours; jobs that are still in the queue are cancelled, because the next run submits them again.
 """
 
 import os

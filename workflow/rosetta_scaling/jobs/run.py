@@ -1,9 +1,9 @@
 """Run or resume a study: what `make study` calls.
 
-Snakemake leaves its lock behind when it is killed. This launcher holds a lock of its own, which the kernel gives back
-when Snakemake and the launcher are gone: so it knows when Snakemake's lock is stale, clears it and continues. Jobs that
-outlive a killed run are left to finish: on this machine long ones lock their work folder, on a cluster orphans.py waits
-for them; what they finish is used.
+Snakemake leaves its lock behind when it is killed. This launcher holds a lock of its own, which the kernel releases
+when Snakemake and the launcher have ended. So the next run knows that Snakemake's lock is stale, clears it and
+continues. Jobs that outlive a killed run may finish, and their results are used: on this machine long jobs lock their
+work folder, on a cluster orphans.py waits for them.
 """
 
 import argparse
@@ -24,7 +24,7 @@ LOCK = Path(".snakemake/rosetta-run.lock")
 
 
 def configuration_of(study: str) -> Path | None:
-    """File of a named study; None for the default one. Exits with a sentence when there is none of that name."""
+    """File of a named study; None for the default study. Exits with a sentence when no study has that name."""
     if not study:
         return None
     path = WORKFLOW / "studies" / f"{study}.yaml"
@@ -35,7 +35,7 @@ def configuration_of(study: str) -> Path | None:
 
 
 def command_for(study: str, profile: str, *more: str) -> list[str]:
-    """How Snakemake is called for a study; `more` stands first, since --configfile takes all that follows it."""
+    """The call of Snakemake for a study; `more` comes first, since --configfile takes all arguments that follow it."""
     command = [sys.executable, "-m", "snakemake", *more]
     # Relative to here, since Snakemake takes *, ? and [ in the path of a profile for a pattern, which then finds none.
     command += ["--workflow-profile", os.path.relpath(WORKFLOW / "profiles" / profile)]
@@ -57,7 +57,7 @@ def main() -> int:
         sys.exit(reason)
     LOCK.parent.mkdir(exist_ok=True)
     with open(LOCK, "a+") as lock:
-        locked = _wait_for(lock)
+        locked = _take_lock(lock)
         lock.seek(0)
         continued = bool(locked and lock.read())  # a run began and did not end: it was killed or interrupted
         if continued:
@@ -106,8 +106,8 @@ def _wait_out(process: subprocess.Popen) -> tuple[int, int]:
     return process.wait(), len(interrupts)
 
 
-def _wait_for(lock) -> bool:
-    """Whether the lock was had. Where the file system has none, nobody knows who runs; Snakemake's own lock decides."""
+def _take_lock(lock) -> bool:
+    """Take the lock; False where the file system has no locks, so that Snakemake's own lock decides."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

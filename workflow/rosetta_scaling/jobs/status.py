@@ -1,6 +1,6 @@
-"""How far a study is: `make status`. What is done and what waits, Snakemake says; what runs and what failed, the logs.
+"""How far a study is: `make status`. Snakemake says what is done and what waits, the logs what runs and what failed.
 
-It reads only, so it can be asked at any time, from any machine that sees the results, while the study runs or not.
+It only reads, so it can be called at any time, from any machine that sees the results, whether the study runs or not.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SILENT = 900.0  # seconds without a line after which a job on another machine is
 
 @dataclass(frozen=True)
 class Job:
-    """What the log of a job says. `state` is done, running, failed or stopped; `line` is the last one worth reading."""
+    """What the log of a job says. `state` is done, running, failed or stopped; `line` is the last informative line."""
 
     name: str
     rule: str

@@ -3,11 +3,15 @@
 from functools import cached_property
 
 from rosetta_scaling import versions
-from rosetta_scaling.config.section import Section
+from rosetta_scaling.config.companions.depth import DepthSettings
+from rosetta_scaling.config.companions.lottery import LotterySettings
+from rosetta_scaling.config.companions.mixture import MixtureSettings
+from rosetta_scaling.config.literal_paths import cache_folder
 from rosetta_scaling.config.study import Study
-from rosetta_scaling.layout.literal_paths import cache_folder
 from rosetta_scaling.layout.names import Names
 from rosetta_scaling.store.digests import digest
+
+CompanionSettings = LotterySettings | DepthSettings | MixtureSettings
 
 
 class Keys(Names):
@@ -92,13 +96,13 @@ class Keys(Names):
         theory = self.study.theory
         return digest({**theory.model_dump(exclude={"betas"}), "version": versions.THEORY})
 
-    def companion_settings(self, name: str) -> Section:
+    def companion_settings(self, name: str) -> CompanionSettings:
         return getattr(self.study.companions, name)
 
     @cached_property
     def companion_keys(self) -> dict[str, str]:
         """Companion study -> cache key, which names all that its trained networks depend on."""
-        keys = {}
+        keys: dict[str, str] = {}
         for name in self.study.companions.studies:
             trained = self.companion_settings(name).training()
             keys[name] = digest({"study": name, "settings": trained, "version": versions.COMPANIONS})

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -34,10 +35,18 @@ class Candidates:
         return cls(**values | {"variance": float(values["variance"])})
 
 
-def find_candidates(
-    a: Sketch, b: Sketch, tiles: list[Tile], k: int, limit: int, device: torch.device, dtype: torch.dtype
-) -> Candidates:
-    """At most `limit` candidates of every neuron, enough to hold the k best unless the sketch errs by too much."""
+class Search(NamedTuple):
+    """How many candidates are looked for, and with which arithmetic."""
+
+    k: int  # partners that are wanted of every neuron
+    limit: int  # candidates of a neuron, at most
+    device: torch.device
+    dtype: torch.dtype  # of the factors of products; sums are float32
+
+
+def find_candidates(a: Sketch, b: Sketch, tiles: list[Tile], search: Search) -> Candidates:
+    """Candidates of every neuron, enough to hold the k best unless the sketch errs by too much."""
+    k, limit, device, dtype = search
     best_a = Neighbours.empty(sum(a.widths), limit + 1)
     best_b = Neighbours.empty(sum(b.widths), limit + 1)
     for tile in tiles:

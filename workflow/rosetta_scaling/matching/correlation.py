@@ -1,16 +1,18 @@
 """Exact Pearson correlations of two groups of neurons, in one pass over their units.
 
-Nothing need be known beforehand: values are shifted by their mean over the first chunk, so that sums of products do
+Nothing has to be known beforehand: values are shifted by their mean over the first chunk, so that sums of products do
 not cancel, and scaled by powers of two, so that neither tiny nor huge activations leave the range of float32. Products
 are summed in float32, moments in float64. Constant neurons have no correlation: they are masked and counted.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
-from rosetta_scaling.matching.neighbours import Neighbours, best_in_blocks
+from rosetta_scaling.activations.sources import Source
+from rosetta_scaling.matching.neighbours import BestPartners, Growth, Neighbours, best_in_blocks
 from rosetta_scaling.matching.tiles import RANKED_ROWS, Tile
 from rosetta_scaling.numerics.moments import Moments
 
@@ -56,11 +58,11 @@ class CrossProducts:
         """All of them, (a, b)."""
         return torch.cat(list(self.blocks()))
 
-    def best(self, tile: Tile, k: int) -> tuple[Neighbours, Neighbours]:
-        """The k best partners within the tile that these are the products of."""
-        constant_a, constant_b = self.a.constant, self.b.constant
-        best_a = best_in_blocks(self.blocks(), tile.b1 - tile.b0, k, tile.b0, constant_a)
-        return best_a, best_in_blocks(self.blocks(transposed=True), tile.a1 - tile.a0, k, tile.a0, constant_b)
+    def best(self, tile: Tile, k: int) -> BestPartners:
+        """The k best partners within a tile; these are the products of its neurons."""
+        best_a = best_in_blocks(self.blocks(), k, range(tile.b0, tile.b1), self.a.constant)
+        best_b = best_in_blocks(self.blocks(transposed=True), k, range(tile.a0, tile.a1), self.b.constant)
+        return BestPartners(best_a, best_b)
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
@@ -77,38 +79,38 @@ def add_products(total: torch.Tensor, x: torch.Tensor, y: torch.Tensor, dtype: t
         total.addmm_(x, y.T)
         return
     x, y = x.to(dtype), y.to(dtype)
-    keep_float32 = {"out_dtype": torch.float32} if total.is_cuda else {}  # processors do not know it
+    keep_float32: dict[str, Any] = {"out_dtype": torch.float32} if total.is_cuda else {}  # unknown to processors
     for rows in range(0, len(x), PRODUCT_ROWS):
         total[rows : rows + PRODUCT_ROWS] += torch.mm(x[rows : rows + PRODUCT_ROWS], y.T, **keep_float32)
 
 
-def match_tile(a, b, tile: Tile, k: int, device: torch.device | str = "cpu") -> tuple[Neighbours, Neighbours]:
-    """The k best partners within a tile, of every neuron of source `a` and of every neuron of source `b`."""
-    return match_tile_growing(a, b, tile, k, [], device)[a.units]
+def match_tile(a: Source, b: Source, tile: Tile, k: int, *, device: torch.device | str = "cpu") -> BestPartners:
+    """The k best partners within a tile, of every neuron of `a` and of every neuron of `b`."""
+    return match_tile_growing(a, b, tile, k, device=device).final
 
 
 def match_tile_growing(
-    a, b, tile: Tile, k: int, shares: Sequence[float], device: torch.device | str = "cpu"
-) -> dict[int, tuple[Neighbours, Neighbours]]:
-    """match_tile by the number of units: after about these shares of the units, to the chunk, and after all."""
+    a: Source, b: Source, tile: Tile, k: int, *, shares: Sequence[float] = (), device: torch.device | str = "cpu"
+) -> Growth:
+    """match_tile after about these shares of the units, at the end of a chunk, and after all units."""
     products = CrossProducts(tile.a1 - tile.a0, tile.b1 - tile.b0, a.chunk, device)
-    found, due = {}, [share * a.units for share in shares]
+    growth, due = Growth(), [share * a.units for share in shares]
     for x, y in zip(a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1), strict=True):
         products.add(x.to(device), y.to(device))
         if due and products.a.count >= due[0]:
             due = [units for units in due if units > products.a.count]
             if products.a.count < a.units:
-                found[products.a.count] = products.best(tile, k)
-    found[a.units] = products.best(tile, k)
-    return found
+                growth[products.a.count] = products.best(tile, k)
+    growth[a.units] = products.best(tile, k)
+    return growth
 
 
 def match_tile_or_quarters(
-    a, b, tile: Tile, k: int, device: torch.device | str = "cpu", shares: Sequence[float] = ()
-) -> dict[int, tuple[Neighbours, Neighbours]]:
+    a: Source, b: Source, tile: Tile, k: int, *, shares: Sequence[float] = (), device: torch.device | str = "cpu"
+) -> Growth:
     """match_tile_growing; when memory runs out, once more in four tiles of half the size."""
     try:
-        return match_tile_growing(a, b, tile, k, shares, device)
+        return match_tile_growing(a, b, tile, k, shares=shares, device=device)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError, OSError) as error:
         # On a processor torch has no class for it, and a file that cannot be mapped is an OSError.
         if isinstance(error, RuntimeError | OSError) and "memory" not in str(error):
@@ -116,17 +118,21 @@ def match_tile_or_quarters(
         log.warning("out of memory on %s (%s); trying tiles of half the size", tile, str(error).partition("\n")[0])
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    parts = {part: match_tile_growing(a, b, part, k, shares, device) for part in tile.quarters()}
-    return {
-        units: merge_tiles(tile, [(part, *found[units]) for part, found in parts.items()], k)
-        for units in next(iter(parts.values()))
-    }
+    grown = {quarter: match_tile_growing(a, b, quarter, k, shares=shares, device=device) for quarter in tile.quarters()}
+    return merge_growth(tile, list(grown.items()), k)
 
 
-def merge_tiles(whole: Tile, parts: list[tuple[Tile, Neighbours, Neighbours]], k: int) -> tuple[Neighbours, Neighbours]:
+def merge_growth(whole: Tile, parts: list[tuple[Tile, Growth]], k: int) -> Growth:
+    """merge_tiles after every number of units; all parts were matched after the same ones."""
+    return Growth(
+        (units, merge_tiles(whole, [(tile, *growth[units]) for tile, growth in parts], k)) for units in parts[0][1]
+    )
+
+
+def merge_tiles(whole: Tile, parts: list[tuple[Tile, Neighbours, Neighbours]], k: int) -> BestPartners:
     """The k best partners within a tile from those within its parts, which may come in any order."""
     best_a, best_b = Neighbours.empty(whole.a1 - whole.a0, k), Neighbours.empty(whole.b1 - whole.b0, k)
-    for part, found_a, found_b in parts:
-        best_a.merge(part.a0 - whole.a0, found_a)
-        best_b.merge(part.b0 - whole.b0, found_b)
-    return best_a, best_b
+    for tile, of_a, of_b in parts:
+        best_a.merge(tile.a0 - whole.a0, of_a)
+        best_b.merge(tile.b0 - whole.b0, of_b)
+    return BestPartners(best_a, best_b)

@@ -4,27 +4,29 @@ from pathlib import Path
 
 import torch
 
-from rosetta_scaling.matching.neighbours import Neighbours
+from rosetta_scaling.matching.neighbours import BestPartners, Growth, Neighbours
 from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.store.tensors import read_tensors, write_tensors
 
-Found = dict[int, tuple[Neighbours, Neighbours]]  # the best partners both ways, by the number of units
 
-
-def write_neighbours(path: str | Path, tile: Tile, found: Found) -> None:
+def write_neighbours(path: str | Path, tile: Tile, growth: Growth) -> None:
+    """Write tensors named UNITS_SIDE_NAME, with NAME a field of Neighbours, and `tile`."""
     tensors = {
         f"{units}_{side}_{name}": value
-        for units, sides in found.items()
+        for units, sides in growth.items()
         for side, best in zip("ab", sides, strict=True)
         for name, value in vars(best).items()
     }
     write_tensors(path, tensors | {"tile": torch.tensor([tile.a0, tile.a1, tile.b0, tile.b1])})
 
 
-def read_neighbours(path: str | Path) -> tuple[Tile, Found]:
+def read_neighbours(path: str | Path) -> tuple[Tile, Growth]:
+    """What write_neighbours wrote."""
     values = read_tensors(path)
-    tile, names = Tile(*values.pop("tile").tolist()), ("r", "partner", "constant")
-    return tile, {
-        units: tuple(Neighbours(*(values[f"{units}_{side}_{name}"] for name in names)) for side in "ab")
-        for units in sorted({int(name.split("_")[0]) for name in values})
-    }
+    tile = Tile(*values.pop("tile").tolist())
+
+    def side_of(units: int, side: str) -> Neighbours:
+        return Neighbours(*(values[f"{units}_{side}_{name}"] for name in ("r", "partner", "constant")))
+
+    numbers = sorted({int(name.split("_")[0]) for name in values})
+    return tile, Growth((units, BestPartners(side_of(units, "a"), side_of(units, "b"))) for units in numbers)

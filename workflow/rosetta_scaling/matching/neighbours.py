@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,18 +36,42 @@ class Neighbours:
         self.constant[rows] |= other.constant
 
 
+class BestPartners(NamedTuple):
+    """The best partners of every neuron of both models of a pair."""
+
+    a: Neighbours
+    b: Neighbours
+
+
+class Growth(dict[int, BestPartners]):
+    """The best partners of a pair after some of the units and after all of them, by the number of units, rising."""
+
+    @property
+    def units(self) -> int:
+        """Number of all units."""
+        return max(self)
+
+    @property
+    def final(self) -> BestPartners:
+        """The best partners after all units."""
+        return self[self.units]
+
+    @property
+    def snapshots(self) -> dict[int, BestPartners]:
+        """Those after a part of the units, by its number of units."""
+        return {units: best for units, best in self.items() if units < self.units}
+
+
 def best_in_rows(r: torch.Tensor, k: int, offset: int, constant: torch.Tensor) -> Neighbours:
     """The k largest of every row of r (neurons, candidates); candidate j is neuron `offset` + j of the other model."""
-    return best_in_blocks(r.split(RANKED_ROWS), r.shape[1], k, offset, constant)
+    return best_in_blocks(r.split(RANKED_ROWS), k, range(offset, offset + r.shape[1]), constant)
 
 
-def best_in_blocks(
-    blocks: Iterable[torch.Tensor], candidates: int, k: int, offset: int, constant: torch.Tensor
-) -> Neighbours:
-    """best_in_rows of a matrix that comes a few rows at a time."""
+def best_in_blocks(blocks: Iterable[torch.Tensor], k: int, candidates: range, constant: torch.Tensor) -> Neighbours:
+    """best_in_rows of a matrix that comes a few rows at a time; its columns are these neurons of the other model."""
     best, start = Neighbours.empty(len(constant), k), 0
     for block in blocks:
-        index = torch.arange(offset, offset + candidates, device=block.device)
+        index = torch.arange(candidates.start, candidates.stop, device=block.device)
         value, partner = strongest(block.contiguous(), index.expand_as(block), k, dim=1)
         partner = torch.where(value == -torch.inf, -1, partner)
         best.r[start : start + len(block), : value.shape[1]] = value.cpu()

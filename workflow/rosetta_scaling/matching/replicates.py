@@ -11,20 +11,21 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.activations.moments import mean_and_deviation
+from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.matching.correlation import CrossProducts
-from rosetta_scaling.matching.neighbours import Neighbours, pair_numbers, partner_table
+from rosetta_scaling.matching.neighbours import BestPartners, Neighbours, pair_numbers, partner_table
 from rosetta_scaling.matching.rescoring import sparse_pattern
 from rosetta_scaling.matching.subsets import Selected
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.numerics.moments import mean_and_deviation
 from rosetta_scaling.numerics.ranking import strongest
 
 
 class GroupSums:
     """Sums over the units of every group, which give correlations of given pairs for any weights of the groups."""
 
-    def __init__(self, a, b, pairs: torch.Tensor, group: np.ndarray):
-        """a, b: sources; pairs (2, n) neurons of A and of B, sorted and each once; group (units,), 0, 1, ..."""
+    def __init__(self, a: Source, b: Source, pairs: torch.Tensor, group: np.ndarray):
+        """pairs (2, n) neurons of A and of B, sorted and each once; group (units,), 0, 1, ..."""
         self.pairs, groups = pairs, int(group.max()) + 1
         self.count = torch.from_numpy(np.bincount(group, minlength=groups)).double()
         scales = [mean_and_deviation(source, 0, sum(source.widths)) for source in (a, b)]
@@ -61,7 +62,7 @@ class GroupSums:
         return torch.where((spread_a[i] > 1e-9) & (spread_b[j] > 1e-9), r, -torch.inf).float()
 
 
-def resample(sums: GroupSums, near: tuple[Neighbours, Neighbours], k: int, draws: int, seed) -> pd.DataFrame:
+def resample(sums: GroupSums, near: BestPartners, k: int, draws: int, *, seed: list[int]) -> pd.DataFrame:
     """Matches when groups of documents are drawn with replacement, among the partners that are near with all of them.
 
     `near` holds these, all of which are among the pairs of `sums`.
@@ -73,8 +74,8 @@ def resample(sums: GroupSums, near: tuple[Neighbours, Neighbours], k: int, draws
     sides = [pair_numbers(side, neurons_b, swap) for side, swap in zip(near, (False, True), strict=True)]
     tables = []
     for draw in range(draws):
-        again = [_reordered(side, code, known, r[:, draw]) for side, code in zip(near, sides, strict=True)]
-        tables.append(partner_table(*again, k).assign(draw=draw))
+        a, b = (_reordered(side, code, known, r[:, draw]) for side, code in zip(near, sides, strict=True))
+        tables.append(partner_table(a, b, k).assign(draw=draw))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -86,7 +87,7 @@ def _reordered(best: Neighbours, code: torch.Tensor, known: torch.Tensor, r: tor
     return Neighbours(value, torch.where(value > -torch.inf, partner, -1), best.constant)
 
 
-def match_subsets(a, b, subsets: list[tuple[np.ndarray, np.ndarray]], k: int) -> pd.DataFrame:
+def match_subsets(a: Source, b: Source, subsets: list[tuple[np.ndarray, np.ndarray]], k: int) -> pd.DataFrame:
     """Tables of partners among some neurons of two sources, by their numbers in the whole models; a draw each."""
     products = [CrossProducts(len(mine), len(other), a.chunk) for mine, other in subsets]
     for x, y in zip(a.chunks(), b.chunks(), strict=True):
@@ -125,5 +126,5 @@ def match_sample(
                 all_best.r[rows], all_best.partner[rows] = part.r, part.partner
                 all_best.constant[rows] = part.constant
         best.append(all_best)
-    table = partner_table(*best, k)
+    table = partner_table(best[0], best[1], k)
     return table[table.neuron_a.isin(index_a) | table.neuron_b.isin(index_b)].reset_index(drop=True)

@@ -4,9 +4,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from rosetta_scaling.activations.sources import ResumableSource
 from rosetta_scaling.matching.candidates import Candidates
 from rosetta_scaling.matching.correlation import add_products
 from rosetta_scaling.matching.neighbours import Neighbours, best_in_rows
@@ -19,7 +21,7 @@ from rosetta_scaling.numerics.running_sums import pass_over
 
 
 def standardised_chunks(
-    sources: dict, sketches: dict[str, Sketch], device, first_chunk: int = 0
+    sources: dict[str, ResumableSource], sketches: dict[str, Sketch], device: torch.device, first_chunk: int = 0
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Chunks of the same units of several models, whose dot products over all chunks are Pearson's r."""
     mean = {name: sketches[name].mean.float()[:, None].to(device) for name in sources}
@@ -41,9 +43,10 @@ def standardised_chunks(
 
 
 def rescore(
-    sources: dict,
+    sources: dict[str, ResumableSource],
     sketches: dict[str, Sketch],
     candidates: dict[tuple[str, str], Candidates],
+    *,
     device: torch.device,
     saved: Path | None = None,
 ) -> dict[tuple[str, str], torch.Tensor]:
@@ -72,9 +75,10 @@ def sparse_pattern(pairs: torch.Tensor, neurons: Sequence[int]) -> torch.Tensor:
 
 
 def exact_rows(
-    sources: dict,
+    sources: dict[str, ResumableSource],
     sketches: dict[str, Sketch],
     rows: dict[tuple[str, str], torch.Tensor],
+    *,
     device: torch.device,
     saved: Path | None = None,
 ) -> dict[tuple[str, str], torch.Tensor]:
@@ -92,40 +96,51 @@ def exact_rows(
 # -- certificates ----------------------------------------------------------------------------------------------------
 
 
-def best_candidates(found: Candidates, exact: torch.Tensor, keep: int, neurons: tuple[int, int], side: int):
-    """The best re-scored partners of every neuron of one side (0 or 1), by exact r."""
-    mine, other = found.pairs[side], found.pairs[1 - side]
+def best_candidates(pairs: torch.Tensor, exact: torch.Tensor, keep: int, neurons: int) -> Neighbours:
+    """The best re-scored partners of every neuron of one side, by exact r; pairs (2, n): its neurons, and others."""
+    mine, other = pairs
     order = torch.argsort(mine, stable=True)
-    mine, other, r = mine[order], other[order], exact[order].float()
-    count = torch.bincount(mine, minlength=neurons[side])
-    place = torch.arange(len(mine)) - (count.cumsum(0) - count)[mine]
-    best = Neighbours.empty(neurons[side], max(keep, int(count.max()) if len(mine) else keep))
+    mine, other, r = mine[order], other[order], exact[order].float()  # (n,)
+    count = torch.bincount(mine, minlength=neurons)
+    place = torch.arange(len(mine)) - (count.cumsum(0) - count)[mine]  # (n,) of a pair among those of its neuron
+    best = Neighbours.empty(neurons, max(keep, int(count.max()) if len(mine) else keep))
     best.r[mine, place], best.partner[mine, place] = r, other
     return Neighbours(*strongest(best.r, best.partner, keep, dim=1), best.constant)
 
 
-def certified(
-    best: Neighbours, k: int, left_out: torch.Tensor, variance: float, standard_errors: float
+def is_certified(
+    best: Neighbours, k: int, left_out: torch.Tensor, *, variance: float, standard_errors: float
 ) -> torch.Tensor:
-    """Neurons none of whose partners left out can be among the k best: mask (neurons,)."""
+    """Whether no partner that was left out can be among the k best of a neuron: mask (neurons,)."""
     return best.r[:, k - 1] > left_out + error_bound(left_out, variance, standard_errors)
 
 
+class Rescored(NamedTuple):
+    """The best partners of both models of a pair, and how certain they are."""
+
+    a: Neighbours
+    b: Neighbours
+    report: dict[str, float]  # rescored, largest_error, certified_a, certified_b
+
+
 def match_by_sketch(
-    sources: dict,
+    sources: dict[str, ResumableSource],
     sketches: dict[str, Sketch],
     candidates: dict[tuple[str, str], Candidates],
     k: int,
+    *,
     device: torch.device,
     work_dir: Path | None = None,
-) -> dict[tuple[str, str], tuple[Neighbours, Neighbours, dict]]:
+) -> dict[tuple[str, str], Rescored]:
     """The k best partners of every neuron and the next, both ways, for all pairs of models; and how certain they were.
 
     Both passes over the models are saved on the way to `work_dir`, if any, whose path names all that they depend on.
     Of a certified neuron the k best are exact. The next one, from which margins are taken, is the best that was
     re-scored.
     """
-    exact = rescore(sources, sketches, candidates, device, work_dir and work_dir / "candidates.safetensors")
+    exact = rescore(
+        sources, sketches, candidates, device=device, saved=work_dir and work_dir / "candidates.safetensors"
+    )
     best, uncertain, report = {}, {}, {}
     for (a, b), found in candidates.items():
         neurons = len(sketches[a].mean), len(sketches[b].mean)
@@ -134,16 +149,18 @@ def match_by_sketch(
         errors = max(STANDARD_ERRORS, seen) if found.variance else 0.0
         report[a, b] = {"rescored": len(deviation), "largest_error": seen if found.variance else 0.0}
         for side, (mine, other, left_out) in enumerate(((a, b, found.left_out_a), (b, a, found.left_out_b))):
-            best[mine, other] = best_candidates(found, exact[a, b], k + 1, neurons, side)
+            of_side = found.pairs if side == 0 else found.pairs.flip(0)
+            best[mine, other] = best_candidates(of_side, exact[a, b], k + 1, neurons[side])
             best[mine, other].constant[:] = sketches[mine].constant
-            sure = certified(best[mine, other], k, left_out, found.variance, errors) | sketches[mine].constant
+            sure = is_certified(best[mine, other], k, left_out, variance=found.variance, standard_errors=errors)
+            sure |= sketches[mine].constant
             report[a, b][f"certified_{'ab'[side]}"] = float(sure.double().mean())
             if not sure.all():
                 uncertain[mine, other] = (~sure).nonzero().flatten()
     if uncertain:
         saved = work_dir and work_dir / "rows.safetensors"
-        for (mine, other), r in exact_rows(sources, sketches, uncertain, device, saved).items():
+        for (mine, other), r in exact_rows(sources, sketches, uncertain, device=device, saved=saved).items():
             index = uncertain[mine, other]
             rows = best_in_rows(r, k + 1, 0, sketches[mine].constant[index])
             best[mine, other].r[index], best[mine, other].partner[index] = rows.r, rows.partner
-    return {(a, b): (best[a, b], best[b, a], report[a, b]) for a, b in candidates}
+    return {(a, b): Rescored(best[a, b], best[b, a], report[a, b]) for a, b in candidates}

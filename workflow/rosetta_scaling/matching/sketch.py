@@ -1,8 +1,8 @@
 """Matching by sketches: a small signed fold of the activations finds candidates, exact correlations decide.
 
-A sketch folds many units into few slots: every unit is multiplied by a random sign and added to the slot whose turn it
-is. Chunks are folded onto chunks, so neighbouring units, which resemble each other, never share a slot. The product of
-two sketches estimates Pearson's r without bias; for unit-by-unit independent activations its variance is
+A sketch folds many units into few slots: every unit is multiplied by a random sign and added to one of the slots, in
+turn. Chunks are folded onto chunks, so neighbouring units, which are alike, never share a slot. The product of two
+sketches estimates Pearson's r without bias; for unit-by-unit independent activations its variance is
 (1 + r^2) * sum over slots of f(f - 1) / units^2, where f is the number of units in a slot (a count sketch, Charikar et
 al. 2002, with slots dealt out evenly). A model is sketched once, however many models it is compared with.
 
@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
+from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.numerics.moments import Moments, in_cache
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.tables import read_json, write_json
@@ -33,7 +34,7 @@ ROUNDING = 2.0**-8  # of an estimate, relative: slots are stored in bfloat16, an
 # -- one model -------------------------------------------------------------------------------------------------------
 
 
-def write_sketch(source, slots: int, folder: Path, device: torch.device, pieces: int = 1) -> None:
+def write_sketch(source: Source, slots: int, folder: Path, *, device: torch.device, pieces: int = 1) -> None:
     """Write folder/{sketch.safetensors, moments.safetensors, summary.json} in one pass over a source.
 
     With `pieces`, neurons are taken in so many passes, to need less memory. sketch.safetensors holds shifted, signed
@@ -117,7 +118,7 @@ class Sketch:
 
     def _folded_ones(self, block: int) -> torch.Tensor:
         """The sketch of a neuron that is 1 everywhere."""
-        return sum(sign * inside for sign, inside in self._signs_of(block))
+        return torch.stack([sign * inside for sign, inside in self._signs_of(block)]).sum(0)
 
     def _signs_of(self, block: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Of every chunk of a block: its signs, and which of its places hold a unit."""
@@ -128,7 +129,7 @@ class Sketch:
         """Variance of an estimate of r = 0: sum over slots of f(f - 1) / units^2."""
         total = 0
         for block in range(self.file.shape[0]):
-            held = sum(inside.long() for _, inside in self._signs_of(block))
+            held = torch.stack([inside.long() for _, inside in self._signs_of(block)]).sum(0)  # units in every slot
             total += int((held * (held - 1)).sum())
         return total / self.units**2
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from rosetta_scaling.activations.sources import Source
+
 
 class Transformed:
     """A source that is made from another one."""
 
-    def __init__(self, source):
+    def __init__(self, source: Source):
         self.source = source
         self.widths, self.units, self.weights, self.chunk = source.widths, source.units, source.weights, source.chunk
 
@@ -20,7 +22,7 @@ class Transformed:
 class Selected(Transformed):
     """Some neurons only; `index` is sorted."""
 
-    def __init__(self, source, index: np.ndarray):
+    def __init__(self, source: Source, index: np.ndarray):
         super().__init__(source)
         self.index, self.widths = torch.from_numpy(np.asarray(index)), [len(index)]
 
@@ -34,7 +36,7 @@ class Selected(Transformed):
 class OfUnits(Transformed):
     """Some units only; `chosen` (units,) says which."""
 
-    def __init__(self, source, chosen: np.ndarray):
+    def __init__(self, source: Source, chosen: np.ndarray):
         super().__init__(source)
         self.chosen, self.units = torch.from_numpy(np.flatnonzero(chosen)), int(chosen.sum())
 

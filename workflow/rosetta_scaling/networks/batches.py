@@ -1,6 +1,7 @@
 """How a batch of passages goes into a network, and how the neurons of its tokens come out."""
 
 import inspect
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ def arguments(model: torch.nn.Module, ids: torch.Tensor, inside: torch.Tensor | 
 
     `inside` (passages, tokens) is true of tokens of the text and false of padding; None: the network is not told.
     """
-    called_with = {"input_ids": ids}
+    called_with: dict[str, Any] = {"input_ids": ids}
     if "use_cache" in inspect.signature(model.forward).parameters:
         called_with["use_cache"] = False
     if inside is not None:

@@ -17,9 +17,12 @@ def weight_files(folder: str | Path) -> list[Path]:
     if whole.is_file() or not index.is_file():
         return [whole] if whole.is_file() else []
     try:
-        return [Path(folder) / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+        names = read_json(index)["weight_map"].values()
+        return [Path(folder) / name for name in sorted(set(names))]
     except (KeyError, TypeError, AttributeError) as error:
-        raise StudyError(f"{index} names no files; expected an index as save_pretrained writes it") from error
+        raise StudyError(
+            f"{index} names no files; expected an index as save_pretrained writes it: write or download it again"
+        ) from error
 
 
 def model_files(folder: str | Path) -> list[str]:

@@ -1,25 +1,28 @@
-"""Load networks from `save_pretrained` folders, and describe them. No remote code is executed, no pickle is read."""
+"""Load networks from `save_pretrained` folders. No remote code is executed, no pickle is read."""
 
 import copy
+import itertools
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from rosetta_scaling.config.study import Networks
+from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.networks.mlps import shape_of
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.sizes import model_class
+from rosetta_scaling.networks.towers import model_class
+from rosetta_scaling.numerics.seeds import torch_seed
 from rosetta_scaling.store.atomic import atomic
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network, reads_network
 from rosetta_scaling.store.tables import write_json
 
-UNREAD = ("pooler.",)  # heads of encoders that some checkpoints lack and nobody reads
+UNREAD = ("pooler.",)  # heads of encoders that some checkpoints lack, and that are not read
 
 
 @reads_network
@@ -30,11 +33,11 @@ def load_model(
 
     What will be read is checked (see self_check.py). A network that does not fit the GPU, or the memory that `networks`
     allows, is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the accelerate library)
-    says how, when it shall not be chosen.
+    overrides that choice.
     """
     from transformers import AutoConfig
 
-    networks = networks or Networks()
+    networks = networks or Networks.model_validate({})
     files = [Path(file) for file in model_files(folder)]
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
     limit = memory_limit(device, networks) if device_map == "auto" else None
@@ -49,7 +52,7 @@ def load_model(
         max_memory=limit,
         offload_folder=offload.name if offload else None,
     )
-    # transformers fills what is missing with random numbers: here that would be a measurement of noise.
+    # transformers fills missing weights with random numbers; what is measured then would be noise.
     absent = [name for name in sorted(loaded["missing_keys"]) if not name.startswith(UNREAD)]
     absent = [name for name in absent if not _is_calculated(model, name)]
     if absent := absent + sorted(map(str, loaded["mismatched_keys"])):
@@ -57,6 +60,7 @@ def load_model(
             f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
             f"{_why_absent(absent[0], loaded['unexpected_keys'])}"
         )
+    _require_used(folder, model, loaded["unexpected_keys"])
     model = model.eval() if device_map else model.to(device).eval()
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
     with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
@@ -67,7 +71,8 @@ def load_model(
 def _is_calculated(model: torch.nn.Module, name: str) -> bool:
     """Whether a weight is a formula, so that checkpoints need not hold it: the sines of Marian's positions."""
     path, _, attribute = name.rpartition(".")
-    module = model.get_submodule(path)
+    network: Any = model
+    module: Any = model.get_submodule(path)
     held = getattr(module, attribute)
     if held.is_meta or held.min() == held.max():  # what is lost may be constant at first, too: gains and biases
         return False
@@ -77,24 +82,50 @@ def _is_calculated(model: torch.nn.Module, name: str) -> bool:
         setattr(fresh, attribute, torch.nn.Parameter(torch.full_like(held, before), requires_grad=False))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(before))
-            model._init_weights(fresh)
+            network._init_weights(fresh)
         if not getattr(fresh, attribute).equal(held):
             return False
     return True
+
+
+def _require_used(folder: str | Path, model: torch.nn.Module, unexpected: Iterable[str]) -> None:
+    """Refuse a checkpoint that holds more of a linear map than the network does: scales of quantised weights, adapters.
+
+    What else nobody asked for are heads, and parts that are not read.
+    """
+    maps = {name for name, module in model.named_modules() if shape_of(module)}
+    for name in sorted(unexpected):
+        if any(owner in maps for owner in itertools.accumulate(name.split("."), "{}.{}".format)):
+            raise StudyError(
+                f"model folder {folder} holds {name}, which {type(model).__name__} does not use and which changes what "
+                "its weights mean; expected plain weights: take the unquantised repository, or merge what was added "
+                "and save the network"
+            )
 
 
 def _why_absent(name: str, others: Iterable[str]) -> str:
     """What was expected in place of a checkpoint without the weight `name`, but with `others` that nobody asked for."""
     if any("lora_" in other or ".base_layer." in other for other in others):
         return "it was saved with an adapter in it: merge the adapter (merge_and_unload), then save the network"
-    held = next((other for other in sorted(others) if other.endswith(f".{name}")), None)
-    if held:
-        prefix = held.removesuffix(name)
+    others = sorted(others)
+    if held := next((other for other in others if _is_wrapped(name, other)), None):
         return (
             f"it holds {held}, so it was saved inside a wrapper (torch.compile, DataParallel ...): save what is in the "
-            f"wrapper with save_pretrained, or take the prefix {prefix!r} off its names"
+            "wrapper with save_pretrained, or take what the wrapper added off its names"
+        )
+    module = name.rpartition(".")[0]
+    if held := next((other for other in others if other.startswith(f"{module}.")), None):
+        return (
+            f"it holds {held} in its place, as pruning, quantisation and the like write it: undo that and save the "
+            "network, or take the original repository"
         )
     return "expected a whole network, a causal language model with its head"
+
+
+def _is_wrapped(name: str, other: str) -> bool:
+    """Whether `other` is `name` with the names of wrappers before or between its parts."""
+    parts = iter(other.split("."))
+    return all(part in parts for part in name.split(".")) and next(parts, None) is None
 
 
 def spread(file_bytes: int, device: torch.device, networks: Networks) -> str | None:
@@ -128,9 +159,10 @@ def untrained_model(
     """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value."""
     from transformers import AutoConfig
 
-    config, dtype = AutoConfig.from_pretrained(folder, trust_remote_code=False), (networks or Networks()).dtype
-    torch.manual_seed(int(digest(seed), 16) % 2**63)
-    # Drawn in float32 whatever they are read in: the draws of another precision would be other ones.
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    dtype = (networks or Networks.model_validate({})).dtype
+    torch.manual_seed(torch_seed(seed))
+    # Always drawn in float32, since another precision would draw other weights.
     model = model_class(config).from_config(config, dtype=torch.float32)
     return model.to(device, getattr(torch, dtype)).eval()
 

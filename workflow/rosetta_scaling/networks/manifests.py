@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from rosetta_scaling.networks.folders import model_files
-from rosetta_scaling.networks.mlps import config_of
 from rosetta_scaling.networks.sizes import size_of_model
+from rosetta_scaling.networks.towers import architecture, config_of
 from rosetta_scaling.store.digests import file_sha256, require_unchanged
 from rosetta_scaling.store.tables import read_json, write_json
 
@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """What is recorded of the sizes of a network, or of the part of it that is read; `neurons` has a number per layer."""
+    """What is recorded of the sizes of a network, or of the part of it that is read; `neurons` is one per layer."""
     size, config = size_of_model(model), config_of(model)
     return {
-        "architecture": model.config.model_type,
+        "architecture": architecture(model),
         "parameters": size.parameters,
         "non_embedding_parameters": size.non_embedding_parameters,
         "neurons": list(size.widths),

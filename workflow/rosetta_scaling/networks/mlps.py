@@ -7,15 +7,15 @@ in gated MLPs. What is found by structure is to be checked by arithmetic before 
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
+from rosetta_scaling.networks.towers import config_of, require_known_input, tower_of
 from rosetta_scaling.store.errors import StudyError
 
 # What transformers' modules call their non-linearity: act, act_fn, activation_fn, intermediate_act_fn, gelu_impl.
 ACTIVATION = re.compile(r"(^|_)(act|activation|gelu|relu|silu)(_|$)")
-INPUTS = ("input_ids", "pixel_values")
 # What they call attention to the states of another network: encoder_attn, crossattention, cross_attn, EncDecAttention.
 CROSS_ATTENTION = re.compile(r"cross_?att|encoder_att|encdec_?att", re.IGNORECASE)
 
@@ -28,8 +28,8 @@ class Mlp(NamedTuple):
     down: torch.nn.Module
 
 
-def shape_of(module: torch.nn.Module) -> tuple[int, int] | None:
-    """(in, out) features of a linear map; transformers' Conv1D stores its weight the other way round."""
+def shape_of(module: Any) -> tuple[int, int] | None:
+    """(in, out) features of a linear map, None for other modules; Conv1D stores its weight the other way round."""
     if isinstance(module, torch.nn.Linear):
         return module.in_features, module.out_features
     if type(module).__name__ == "Conv1D":
@@ -37,14 +37,22 @@ def shape_of(module: torch.nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def weight_out(module: torch.nn.Module) -> torch.Tensor:
+def _shape(module: torch.nn.Module) -> tuple[int, int]:
+    """(in, out) features of what is known to be a linear map."""
+    shape = shape_of(module)
+    if shape is None:
+        raise ValueError(f"{type(module).__name__} is no linear map")
+    return shape
+
+
+def weight_out(module: Any) -> torch.Tensor:
     """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons)."""
     return module.weight if isinstance(module, torch.nn.Linear) else module.weight.T
 
 
 def neurons_of(module: torch.nn.Module) -> int:
     """Number of neurons that feed a down-projection."""
-    return shape_of(module)[0]
+    return _shape(module)[0]
 
 
 def _only_linear(module: torch.nn.Module) -> torch.nn.Module | None:
@@ -62,7 +70,7 @@ def _activation(owners: list[torch.nn.Module]) -> Callable[[torch.Tensor], torch
     return None
 
 
-def _mlps(block: torch.nn.Module, hidden: int) -> list[Mlp]:
+def _mlps(block: torch.nn.Module, hidden: int | None) -> list[Mlp]:
     """MLPs inside one block: siblings, of which one or two lead up (hidden -> n), or one (hidden -> 2 n), and one back.
 
     A non-linearity stands beside them. It tells them from attention of the same shapes: with half as many keys and
@@ -75,27 +83,14 @@ def _mlps(block: torch.nn.Module, hidden: int) -> list[Mlp]:
         if act is None or len(linears) not in (2, 3):
             continue
         for back in reversed(linears):  # of maps of equal shapes the last leads back
-            width, out = shape_of(linears[back])
+            width, out = _shape(linears[back])
             # The gate comes before the other map, wherever it is registered.
             ups = sorted((name for name in linears if name != back), key=lambda name: "gate" not in name)
-            shapes = [shape_of(linears[name]) for name in ups]
+            shapes = [_shape(linears[name]) for name in ups]
             if out == hidden and (set(shapes) == {(hidden, width)} or shapes == [(hidden, 2 * width)]):
                 found.append(Mlp(tuple(linears[name] for name in ups), act, linears[back]))
                 break
     return found
-
-
-def tower_of(model: torch.nn.Module) -> torch.nn.Module:
-    """The part that is read: the encoder of an encoder-decoder, the language network of a multimodal one, or all."""
-    if model.config.is_encoder_decoder:
-        return model.get_encoder()
-    text = model.config.get_text_config()
-    return next((module for module in model.modules() if getattr(module, "config", None) is text), model)
-
-
-def config_of(model: torch.nn.Module):
-    """The configuration of the part that is read."""
-    return getattr(tower_of(model), "config", model.config)  # FSMT's encoder has none of its own
 
 
 def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:
@@ -134,11 +129,7 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
 
     Raises StudyError when there is none, and for networks whose neurons would not mean what they seem to.
     """
-    if model.main_input_name not in INPUTS:
-        raise StudyError(
-            f"{type(model).__name__} reads {model.main_input_name}; expected a network that reads text or images "
-            f"({' or '.join(INPUTS)}): choose another network"
-        )
+    require_known_input(model)
     tower, config = tower_of(model), config_of(model)
     hidden, depth = (getattr(config, name, None) for name in ("hidden_size", "num_hidden_layers"))
     _refuse_cross_attention(model, tower)

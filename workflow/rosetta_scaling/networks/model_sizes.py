@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network
 
@@ -51,18 +52,14 @@ def trained_size(family: Family, size: Size) -> ModelSize:
     """The network that ladder.make_config makes."""
     gated = family.architecture == "llama"
     width = 8 * round(size.hidden_size / 3) if gated else 4 * size.hidden_size
-    return transformer_size(size.layers, width, size.hidden_size, family.vocabulary, gated=gated)
+    return transformer_size(size.layers, width, size.hidden_size, family.vocabulary or 0, gated=gated)
 
 
 def folder_size(folder: str | Path) -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
     path = Path(folder) / "config.json"
     with reading_network(folder):
-        size = config_size(json.loads(path.read_text()), str(path))
-    for name in ("hidden", "vocabulary"):
-        if not isinstance(value := getattr(size, name), int):
-            raise StudyError(f"{path} gives {value!r} as a number ({name}), a whole number was expected: correct it")
-    return size
+        return config_size(json.loads(path.read_text()), str(path))
 
 
 def published(source: str, name: str) -> dict | None:
@@ -114,7 +111,14 @@ def config_size(values: dict, where: str) -> ModelSize:
     if not all(isinstance(size, int) for size in (hidden, layers, width)):
         return _built_size(json.dumps(values, sort_keys=True), where)
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
-    return transformer_size(layers, width, hidden, first("vocab_size") or 0, gated=gated)
+    vocabulary = first("vocab_size") or 0  # networks of images have none
+    for name, value in {"layers": layers, "width": width, "hidden": hidden, "vocabulary": vocabulary}.items():
+        least = 0 if name == "vocabulary" else 1
+        if not isinstance(value, int) or value < least:
+            raise StudyError(
+                f"{where} gives {value!r} as a number ({name}), a whole number from {least} on was expected: correct it"
+            )
+    return transformer_size(layers, width, hidden, vocabulary, gated=gated)
 
 
 @functools.cache

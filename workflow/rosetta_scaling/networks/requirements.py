@@ -6,16 +6,17 @@ neurons depend on what else is in a batch are noticed at once.
 """
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
 from rosetta_scaling.networks.batches import arguments, token_rows
-from rosetta_scaling.networks.mlps import config_of, find_down_projections, read_inputs
-from rosetta_scaling.networks.self_check import cannot_be_read
+from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
+from rosetta_scaling.networks.towers import cannot_be_read, config_of, token_embeddings_of
 from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.foreign import is_foreign
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,8 @@ class _Probe:
         drawn = np.random.default_rng(0).choice(tokens, (PASSAGES, longest))
         self.ids = torch.from_numpy(drawn.astype(np.int64))
         self.short = -(-longest // SHORT)
-        rounding = ROUNDINGS * torch.finfo(model.dtype).eps * len(self.modules) ** 0.5
+        dtype: Any = model.dtype
+        rounding = ROUNDINGS * torch.finfo(dtype).eps * len(self.modules) ** 0.5
         self.tolerance = max(TOLERANCE, rounding)
 
     def influences(self, masked: bool) -> Influences:
@@ -113,9 +115,9 @@ class _Probe:
             self.read(self.ids[:, :length], slice(1))
         except StudyError as error:
             raise StudyError(f"{type(self.model).__name__}: {error}") from error
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:  # architectures raise whatever they like
+            if not is_foreign(error):
+                raise
             return error
         return None
 
@@ -157,8 +159,10 @@ def _most_off(found: list[torch.Tensor], expected: list[torch.Tensor]) -> float:
 
 
 def _require_embeddings(model: torch.nn.Module, largest: int) -> None:
-    table = model.get_input_embeddings()
-    rows = getattr(table, "num_embeddings", None)
+    try:
+        rows = getattr(token_embeddings_of(model), "num_embeddings", None)
+    except NotImplementedError:  # Canine computes its embeddings from the bits of code points
+        return
     if rows is not None and largest >= rows:
         raise StudyError(
             f"the text holds token {largest:,}, but {type(model).__name__} has embeddings of {rows:,} tokens: take the "
@@ -177,7 +181,7 @@ def _require_positions(probe: _Probe) -> None:
         return
     low, high = min(SURE, longest), longest  # it reads `low` tokens, but not `high`
     if low == high or probe.failure(low):
-        raise cannot_be_read(probe.model, "input_ids", error) from error
+        raise StudyError(cannot_be_read(probe.model, "input_ids", error)) from error
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if probe.failure(middle) else (middle, high)

@@ -1,11 +1,13 @@
 """Exact sizes of networks, from the network or from its configuration, for which no weight is allocated."""
 
 import copy
+from typing import Any
 
 import torch
 
-from rosetta_scaling.networks.mlps import config_of, find_down_projections, neurons_of
+from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
 from rosetta_scaling.networks.model_sizes import PUBLIC, ModelSize, public_models
+from rosetta_scaling.networks.towers import config_of, model_class
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
 
@@ -18,26 +20,6 @@ def public_config(name: str):
     if name not in models:
         raise StudyError(f"{name} is not in {PUBLIC}; expected one of {', '.join(models)}: correct it, or add it there")
     return AutoConfig.for_model(**models[name]["config"])
-
-
-def model_class(config) -> type:
-    """The class that reads a network: a causal language model with its head, or an encoder without one.
-
-    An encoder-decoder is read by its encoder. The class says nothing of where a network looks: see requirements.py.
-    Raises StudyError for a type of network that is neither.
-    """
-    from transformers import AutoModel, AutoModelForCausalLM
-    from transformers.models.auto import modeling_auto as known
-
-    causal = config.model_type in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    masked = config.model_type in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    chosen = AutoModelForCausalLM if causal and not masked and not config.is_encoder_decoder else AutoModel
-    if type(config) not in chosen._model_mapping:
-        raise StudyError(
-            f"{config.model_type} is neither a language model nor an encoder that transformers loads by itself; "
-            "expected one of these: choose another network"
-        )
-    return chosen
 
 
 def parse(values: dict, where: str):
@@ -87,7 +69,8 @@ def size_of_model(model: torch.nn.Module) -> ModelSize:
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     """Parameters, tied ones once, and those that are no embeddings (token, position, unembedding)."""
     embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-    if model.get_output_embeddings() is not None:
-        embeddings |= set(model.get_output_embeddings().parameters())
+    network: Any = model
+    if (head := network.get_output_embeddings()) is not None:
+        embeddings |= set(head.parameters())
     total = sum(p.numel() for p in model.parameters())
     return total, total - sum(p.numel() for p in embeddings)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from rosetta_scaling.config.study import Criterion
+from rosetta_scaling.config.matching import Criterion
 
 DRAWS = 100_000  # of a neuron's best partners, for k > 1
 

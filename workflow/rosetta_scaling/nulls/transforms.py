@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import torch
 
+from rosetta_scaling.activations.moments import mean_and_deviation
+from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.matching.correlation import CrossProducts
 from rosetta_scaling.matching.subsets import Transformed
-from rosetta_scaling.numerics.moments import mean_and_deviation
 from rosetta_scaling.numerics.seeds import generator
 from rosetta_scaling.schemas.nulls import require_complete
 
@@ -24,7 +25,7 @@ class Shuffled(Transformed):
     alignment.
     """
 
-    def __init__(self, source, seed):
+    def __init__(self, source: Source, seed: object):
         super().__init__(source)
         self.seed = seed
 
@@ -53,8 +54,8 @@ class ByLayer(Transformed):
         self.prepare(layers)
         first, last = edges[layers.start], edges[layers.stop]
         for i, values in enumerate(self.source.chunks(first, last)):
-            parts = values.float().split(self.widths[layers.start : layers.stop])
-            mixed = torch.cat([self.mix(layer, i, part) for layer, part in zip(layers, parts, strict=True)])
+            split = values.float().split(self.widths[layers.start : layers.stop])
+            mixed = torch.cat([self.mix(layer, i, x) for layer, x in zip(layers, split, strict=True)])
             yield mixed[start - first : stop - first]
 
     def edges(self) -> list[int]:
@@ -69,9 +70,10 @@ class Rotated(ByLayer):
     spectrum of their covariance matrix.
     """
 
-    def __init__(self, source, seed, standardise: bool):
+    def __init__(self, source: Source, seed: object, standardise: bool):
         super().__init__(source)
-        self.seed, self.standardise, self.bases = seed, standardise, {}
+        self.seed, self.standardise = seed, standardise
+        self.bases: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # by layer: rotation (n, n), mean (n, 1)
 
     def prepare(self, layers: range) -> None:
         if all(layer in self.bases for layer in layers):
@@ -87,16 +89,17 @@ class Rotated(ByLayer):
             self.bases[layer] = matrix * scale, shift[:, None]
 
     def mix(self, layer: int, chunk: int, values: torch.Tensor) -> torch.Tensor:
-        matrix, shift = (part.to(values.device) for part in self.bases[layer])
-        return matrix @ (values - shift)
+        matrix, shift = self.bases[layer]
+        return matrix.to(values.device) @ (values - shift.to(values.device))
 
 
 class Gaussian(ByLayer):
     """Independent Gaussian units with the covariance of every layer: what its spectrum alone gives by chance."""
 
-    def __init__(self, source, seed):
+    def __init__(self, source: Source, seed: object):
         super().__init__(source)
-        self.seed, self.factors = seed, {}
+        self.seed = seed
+        self.factors: dict[int, torch.Tensor] = {}  # by layer: (n, n), whose square is the covariance
 
     def prepare(self, layers: range) -> None:
         if all(layer in self.factors for layer in layers):
@@ -105,8 +108,8 @@ class Gaussian(ByLayer):
         widths = self.widths[layers.start : layers.stop]
         products = [CrossProducts(width, width, self.chunk) for width in widths]
         for values in self.source.chunks(first, last):
-            for part, running in zip(values.cpu().split(widths), products, strict=True):
-                running.add(part, part)
+            for of_layer, running in zip(values.cpu().split(widths), products, strict=True):
+                running.add(of_layer, of_layer)
         for layer, running in zip(layers, products, strict=True):
             power, axes = torch.linalg.eigh(covariance(running))
             self.factors[layer] = (axes * power.clamp(min=0).sqrt()).float()

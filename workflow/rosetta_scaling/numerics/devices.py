@@ -5,10 +5,11 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
-_claimed = []  # open lock files: a claim lasts as long as the process
+_claimed: list[TextIO] = []  # open lock files: a claim lasts as long as the process
 
 
 def prepare(device: str, threads: int) -> torch.device:
@@ -54,4 +55,4 @@ def product_rate(device: torch.device, dtype: torch.dtype = torch.float32, side:
 def sketch_dtype(device: torch.device) -> torch.dtype:
     """The faster of bfloat16 and float32. What sketches find is re-scored, so it does not touch results."""
     rates = {dtype: product_rate(device, dtype, 1024) for dtype in (torch.float32, torch.bfloat16)}
-    return max(rates, key=rates.get)
+    return max(rates, key=lambda dtype: rates[dtype])

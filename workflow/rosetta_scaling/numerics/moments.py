@@ -1,19 +1,6 @@
-"""None"""
+"""Running means and variances of neurons that lose no digits, however far from zero or however small values are."""
 
 import torch
-
-
-def mean_and_deviation(source, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation (float32) of some neurons; the deviation of constant ones is 0."""
-    moments, out = None, None
-    for values in source.chunks(start, stop):
-        if moments is None:
-            moments = Moments(stop - start, values.device)
-            out = torch.empty(stop - start, source.chunk, device=values.device)
-        moments.add(values, out[:, : values.shape[1]])
-    mean = moments.shift.double() + moments.sum / moments.count / moments.scale.double()
-    return mean.float().cpu(), moments.deviation().float().cpu()
-
 
 HEADROOM = 20  # a value may exceed all before it by 2^20 before the scale of its neuron is changed
 CACHED = 256  # neurons worked on at a time

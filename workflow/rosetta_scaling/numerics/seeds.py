@@ -1,4 +1,4 @@
-"""Random generators from names."""
+"""Seeds of random numbers from names, so that no draw depends on the order in which things are done."""
 
 import numpy as np
 import torch
@@ -6,14 +6,23 @@ import torch
 from rosetta_scaling.store.digests import digest
 
 
-def generator(*seed) -> torch.Generator:
-    """Random numbers on the processor, the same on every device, decided by any JSON-like values."""
-    return torch.Generator().manual_seed(int(digest(list(seed)), 16) % 2**63)
+def seed_from(value: object) -> int:
+    """A number of 64 bits decided by any JSON-like value, such as a list of names: a seed for numpy."""
+    return int(digest(value), 16)
 
 
-def random_subset(count: int, size: int | None, *seed) -> np.ndarray:
+def torch_seed(value: object) -> int:
+    """The same for torch, which takes seeds of 63 bits."""
+    return seed_from(value) % 2**63
+
+
+def generator(*names: object) -> torch.Generator:
+    """Random numbers drawn on the processor, the same on every device, decided by any JSON-like values."""
+    return torch.Generator().manual_seed(torch_seed(list(names)))
+
+
+def random_subset(count: int, size: int | None, *names: object) -> np.ndarray:
     """`size` random numbers of 0 ... count - 1, sorted; all of them when there are no more, or `size` is None."""
     if size is None or size >= count:
         return np.arange(count)
-    random = np.random.default_rng(int(digest(list(seed)), 16))
-    return np.sort(random.choice(count, size, replace=False))
+    return np.sort(np.random.default_rng(seed_from(list(names))).choice(count, size, replace=False))

@@ -21,9 +21,9 @@ def pair_operations(plan: StudyPlan, pair: str) -> tuple[float, float]:
     if matching.placement != "stored":
         passes = len(tiles) * draws + 4  # a model with itself, and subsets
         passes += 2 if matching.engine == "sketch" else len(tiles)
-    products = exact_flops(*neurons, matching.units)
+    products = exact_flops(neurons[0], neurons[1], matching.units)
     own = sum(exact_flops(count, count, matching.units) for count in neurons)
-    real = exact_flops(*neurons, study.matching.sketch_slots) if matching.engine == "sketch" else products
+    real = exact_flops(neurons[0], neurons[1], study.matching.sketch_slots) if matching.engine == "sketch" else products
     forward = passes * 2 * probe_tokens(study) * sum(size.parameters for size in sizes)
     return forward, real + own + draws * products
 

@@ -24,10 +24,10 @@ STATISTICS_BYTES = 20_000  # per neuron: sums and metrics of all its texts, doma
 COMPARED_BYTES = 5_000  # per neuron: its metrics and those of its placebos
 PARTNER_BYTES = 100  # per row of a table of partners: one neuron of either model and a null or a draw
 
-# To start: Snakemake twice and the libraries from a shared file system, which may be busy.
+# To start Snakemake twice and to load the libraries from a shared file system, which may be busy.
 START_MINUTES = 5
 MARGIN = 3  # between what is expected and what is asked for
-LONGEST_MINUTES = 2 * 1440  # few clusters give more; what is not done by then goes on in the next attempt
+LONGEST_MINUTES = 2 * 1440  # few clusters grant more; unfinished work continues in the next attempt
 # Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
 # GPU, networks are expected to reach half of what products do from a hidden size of 4,000 on, and less when smaller.
 CORE_RATE, PRODUCT_RATE, HALF_RATE_HIDDEN = 1e10, GPU_RATE, 4000
@@ -35,12 +35,12 @@ SMALL_NETWORKS_RATE = 1e12  # of many small ones side by side on a GPU: bound by
 NEURON_SECONDS = 0.01  # to judge the selectivity of one: measured, with room
 READ_RATE = 1e8  # bytes per second from a shared file system
 GPU_WEIGHTS_GB = 40  # weights on one GPU: half of it, when the study does not say (networks.memory_gb)
-QUICK_MINUTES = 60  # that all jobs of a model, or of a pair, ask for beyond their starts: less is not worth a queue
+QUICK_MINUTES = 60  # jobs of a model or of a pair that take less in all share one job of the cluster
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one attempt asks for. `minutes` of work come on top of the time to start."""
+    """What one attempt asks for. The time to start is added to `minutes` of work."""
 
     memory_mb: float = TABLES_MB
     minutes: float = 0.0
@@ -70,7 +70,7 @@ def minutes_asked(need: Need) -> float:
 
 
 def _resource(need: Callable | Need, value: Callable[[Need], float], grows: bool) -> Callable:
-    def resource(wildcards, attempt):
+    def resource(wildcards: object, attempt: int) -> int:
         found = value(need(wildcards) if callable(need) else need)
         return math.ceil(found * 2 ** (attempt - 1 if grows else 0))
 
@@ -186,9 +186,9 @@ def sketching(plan: StudyPlan, model: str) -> Need:
 
 def proposing(plan: StudyPlan, pair: str) -> Need:
     """The product of two sketches."""
-    neurons, settings = [plan.size(model).neurons for model in plan.layout.pairs[pair]], plan.study.matching
-    products = exact_flops(*neurons, settings.sketch_slots)
-    return Need(settings.memory_mb, minutes(plan, plan.layout.pairs[pair], products=products), gpus(plan))
+    (a, b), settings = plan.layout.pairs[pair], plan.study.matching
+    products = exact_flops(plan.size(a).neurons, plan.size(b).neurons, settings.sketch_slots)
+    return Need(settings.memory_mb, minutes(plan, (a, b), products=products), gpus(plan))
 
 
 def rescoring(plan: StudyPlan, group: str) -> Need:
@@ -224,7 +224,7 @@ def comparing(plan: StudyPlan, curve: str) -> Need:
 
 @functools.cache
 def is_quick(plan: StudyPlan) -> bool:
-    """Whether the jobs of every model, and those of every pair, are so short that they had better share one."""
+    """Whether the jobs of every model, and those of every pair, are so short that they should share one job."""
     untrained = plan.study.nulls.untrained_draws
     chains = [
         (training(plan, model).minutes if plan.layout.is_trained_here(model) else 0)

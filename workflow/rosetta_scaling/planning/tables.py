@@ -83,7 +83,8 @@ def download_bytes(layout: Layout, model: str, parameters: int) -> int:
     """What fetching a network takes; of the hub at 16 bits per parameter."""
     if layout.source(model) == "hub":
         return 2 * parameters
-    return sum(package["bytes"] for package in published("package", layout.network_reference(model))["packages"])
+    known = published("package", layout.network_reference(model))
+    return sum(package["bytes"] for package in known["packages"]) if known else 0
 
 
 def plan_table(plan: StudyPlan, rate: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import Criterion
+from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import satisfying
 from rosetta_scaling.schemas.nulls import NULLS, chance_nulls

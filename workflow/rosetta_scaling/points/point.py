@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from rosetta_scaling.config.study import Criterion, Study
+from rosetta_scaling.config.matching import Criterion
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.nulls.calibration import add_excess
 from rosetta_scaling.points.rosetta import rosetta_neurons
 

@@ -6,7 +6,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import Criterion
+from rosetta_scaling.config.matching import Criterion
 
 
 def orient(matches: pd.DataFrame, swap: bool) -> pd.DataFrame:

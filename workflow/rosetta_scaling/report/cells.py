@@ -32,7 +32,7 @@ SIZES = {
 
 
 def cells(frame: pd.DataFrame, columns: Mapping[str, str | Callable]) -> dict:
-    """A table for the template. A column given by name is text; one given by a function of the row is a number."""
+    """A table for the template. A column that is given by its name is text; a function of the row makes a number."""
     rows = frame.to_dict("records")
     return {
         "columns": [(header, callable(source)) for header, source in columns.items()],

@@ -12,7 +12,6 @@ import jinja2
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.companions.catalogue import TITLES
 from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.formatting import MINUS, data_size, interval, number, percent
 from rosetta_scaling.report.figures.catalogue import FIGURES
@@ -22,7 +21,7 @@ from rosetta_scaling.report.fits import fit_cells
 from rosetta_scaling.report.selectivity import verdict_cells
 from rosetta_scaling.report.tables import table_cells
 from rosetta_scaling.schemas.metrics import METRICS
-from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.schemas.names import COMPANION_TITLES, FIT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS, chance_nulls, drawn_nulls
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
@@ -30,16 +29,16 @@ from rosetta_scaling.store.tables import read_json, read_table
 
 PAGE = WORKFLOW / "report"  # template, style sheet and captions
 VERDICTS = ("supported", "not supported", "inconclusive")
-TABLES = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
+TABLES: tuple[str, ...] = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
 
 def write_report(results_dir: str | Path, folder: str | Path, companions: Mapping[str, list[str]]) -> None:
     """Write index.html and fits.html to `folder`, from results_dir/tables (csv, json) and results_dir/figures (svg).
 
-    `companions` are the folders with claims.json of every companion study that has a page of its own, by name. Raises
-    StudyError when a table or figure is missing or damaged, a verdict is none of VERDICTS, or a fit does not
-    report everything that it must.
+    `companions` maps the name of every companion study that has a page to its folders with a claims.json. Raises
+    StudyError when a table or figure is missing or damaged, when a verdict is none of VERDICTS, or when a fit lacks
+    something that it must report.
     """
     results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
@@ -94,7 +93,7 @@ def companion_claims(folders: Iterable[str | Path]) -> list[dict]:
 def companion_line(name: str, folders: Iterable[str | Path]) -> dict[str, str]:
     """What the report says of a companion study: page, title, verdicts."""
     words = verdict_words(companion_claims(folders))
-    return {"page": f"{name}.html", "title": TITLES[name], "verdicts": words}
+    return {"page": f"{name}.html", "title": COMPANION_TITLES[name], "verdicts": words}
 
 
 def check_claims(claims: list[dict]) -> list[dict]:
@@ -107,7 +106,7 @@ def check_claims(claims: list[dict]) -> list[dict]:
 
 
 def check_fits(uncertainty: pd.DataFrame, fits: Fits) -> Fits:
-    """Refuse fits.json when a fit is missing of which the tables give the uncertainty."""
+    """Refuse fits.json when it lacks a fit whose uncertainty is in the tables."""
     reported = {(fit.curve, fit.criterion, fit.quantity) for fit in fits.fits}
     for fit in uncertainty[["curve", "criterion", "quantity"]].astype(str).itertuples(index=False, name=None):
         if fit not in reported:
@@ -137,11 +136,13 @@ def figure_parts(folder: Path, name: str, captions: Path = PAGE / "captions") ->
 
 
 def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dict) -> list[str]:
-    """The page in a few plain sentences: what was compared, the largest point with its nulls, the verdicts."""
+    """The page in a few sentences: what was compared, the largest point with its nulls, and the verdicts."""
     models, counts = tables["models"], primary(tables["counts"])
     sizes = models["parameters"]
     top = counts.loc[counts["neurons"].idxmax()].to_dict()
-    nulls = ", ".join(f"{null.label} {interval(top, *null.columns, number)}" for null, _ in reversed(drawn_nulls()))
+    nulls = ", ".join(
+        f"{null.label} {interval(top, *null.columns, form=number)}" for null, _ in reversed(drawn_nulls())
+    )
     return [
         f"This study looked for neurons that independently trained networks share, in {len(models)} networks of "
         f"{models['family'].nunique()} families from {number(sizes.min())} to {number(sizes.max())} parameters, "

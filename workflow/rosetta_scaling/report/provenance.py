@@ -1,4 +1,4 @@
-"""Where the numbers come from: versions, commit, machine, hashes, times."""
+"""Where the numbers come from: versions, commit, machine, hashes and times."""
 
 import datetime
 import importlib.metadata
@@ -42,7 +42,7 @@ def hashes(files: Iterable[Path]) -> list[dict]:
 
 
 def _code() -> dict:
-    """Commit of the working tree and whether it differs from it; unknown outside a git checkout."""
+    """Commit of the working tree, and whether files differ from it; unknown outside a git checkout."""
 
     def git(*arguments: str) -> str | None:
         done = subprocess.run(["git", "-C", WORKFLOW, *arguments], capture_output=True, text=True)
@@ -65,15 +65,15 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _first_start(benchmarks: Path) -> str | None:
-    """When the first job of this study began: Snakemake writes a benchmark file when its job ends."""
+def first_start(benchmarks: Path) -> str | None:
+    """When the first job began: the time of a benchmark file, which is written when a job ends, less its duration."""
     starts = [file.stat().st_mtime - pd.read_csv(file, sep="\t").s[0] for file in benchmarks.rglob("*.tsv")]
     if not starts:
         return None
     return datetime.datetime.fromtimestamp(min(starts), datetime.UTC).isoformat(timespec="seconds")
 
 
-def _steps(benchmarks: Path) -> list[dict]:
+def steps_of_rules(benchmarks: Path) -> list[dict]:
     """Jobs, seconds and largest memory of every rule, from Snakemake's benchmark files (RULE/ANYTHING.tsv)."""
     rows = []
     for file in sorted(benchmarks.rglob("*.tsv")):

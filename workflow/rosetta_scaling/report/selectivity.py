@@ -14,7 +14,7 @@ def trends_cells(trends: pd.DataFrame, of: str) -> dict:
         "what": "words",
         "set": "set",
         "curve": "curve",
-        "slope per decade": lambda r: interval(r, "slope", "low", "high", number),
+        "slope per decade": lambda r: interval(r, "slope", "low", "high", form=number),
         "placebo": lambda r: f"[{number(r['placebo_low'])}, {number(r['placebo_high'])}]",
         "points": lambda r: number(r["points"]),
     }
@@ -32,7 +32,7 @@ def polarization_cells(polarization: pd.DataFrame) -> dict:
         "others": lambda r: number(r["others"]),
         "median, Rosetta": lambda r: number(r["median_rosetta"]),
         "median, others": lambda r: number(r["median_others"]),
-        "difference": lambda r: interval(r, "difference", "difference_low", "difference_high", number),
+        "difference": lambda r: interval(r, "difference", "difference_low", "difference_high", form=number),
         "effect": lambda r: interval(r, "effect", "low", "high"),
         "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high"),
         "effect, adjusted": lambda r: interval(r, "adjusted", "adjusted_low", "adjusted_high"),
@@ -49,9 +49,9 @@ def mean_cells(rows: pd.DataFrame, key: str, form: Callable) -> dict:
         "curve": "curve",
         "point": "point",
         "Rosetta": lambda r: number(r["rosetta"]),
-        "Rosetta neurons": lambda r: interval(r, "mean", "low", "high", form),
+        "Rosetta neurons": lambda r: interval(r, "mean", "low", "high", form=form),
         "other neurons": lambda r: form(r["mean_others"]),
-        "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high", form),
+        "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high", form=form),
     }
     return cells(rows, columns)
 

@@ -32,17 +32,17 @@ class Metric:
 
 LEAST = 5  # neurons in a set whose effect is told
 
-OVER_VOCABULARY = "over the vocabulary, of the cosine between what a neuron writes and the unembedding"
+OVER_VOCABULARY = "over the vocabulary of the cosine between what a neuron writes and the unembedding"
 FOLDED = "with the gain of the final norm folded in, and centred"
 
 # Hoyer's sparsity ranks neurons as that of Treves and Rolls does, so only one of the two is here.
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("vocab_kurtosis", f"excess kurtosis, {OVER_VOCABULARY}", "output", ("text",)),
+        Metric("vocab_kurtosis", f"excess kurtosis {OVER_VOCABULARY}", "output", ("text",)),
         Metric("vocab_kurtosis_folded", f"the same {FOLDED}", "output", ("text",)),
-        Metric("vocab_skewness", f"skewness, {OVER_VOCABULARY}", "output", ("text",)),
-        Metric("vocab_variance", f"variance, {OVER_VOCABULARY}", "output", ("text",)),
+        Metric("vocab_skewness", f"skewness {OVER_VOCABULARY}", "output", ("text",)),
+        Metric("vocab_variance", f"variance {OVER_VOCABULARY}", "output", ("text",)),
         Metric("activation_kurtosis", "excess kurtosis of the activation over units", "input"),
         Metric("skewness", "skewness of the activation over units", "input"),
         Metric(

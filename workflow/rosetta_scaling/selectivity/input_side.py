@@ -134,8 +134,9 @@ def unigram(sums: np.ndarray, units: np.ndarray, variance: np.ndarray) -> tuple[
 
 def token_metrics(s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray) -> dict[str, np.ndarray]:
     """What texts tell: token_information with that of displaced texts, token_entropy, shares of the variance."""
+    kinds = labels.by_sum
     sums = {kind: s["labelled"][rows["labelled"][kind]].astype(float) for kind in ("text", "previous", "position")}
-    units = {kind: np.bincount(getattr(labels, kind), minlength=len(part)) for kind, part in sums.items()}
+    units = {kind: np.bincount(kinds[kind].codes, minlength=kinds[kind].size) for kind in sums}
     share = units["text"] / units["text"].sum()
     activity, displaced = (s["positive"][rows["positive"][kind]].astype(float) for kind in ("text", "displaced"))
     best, unigram_r2 = unigram(sums["text"], units["text"], variance)

@@ -13,21 +13,15 @@ Some networks (OPT-350m) have a linear projection P from the hidden size to the 
 gain, which comes before P, multiplies w in place of W_U.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.networks.mlps import (
-    config_of,
-    find_blocks,
-    find_down_projections,
-    neurons_of,
-    tower_of,
-    weight_out,
-)
+from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, weight_out
+from rosetta_scaling.networks.towers import unembedding_of
+from rosetta_scaling.networks.unembedding import measure_final_norm, unembedding_reads_neurons
 from rosetta_scaling.numerics.ranking import strongest
 from rosetta_scaling.store.errors import StudyError
 
@@ -52,14 +46,14 @@ def output_metrics(
     over all layers), side ("promoted" or "suppressed"), rank (1 is the strongest; of equals the lower token id comes
     first), token (id) and cosine, of the folded reading.
 
-    Where neurons have nothing to be compared with (see `_reads_hidden`), all is NaN and the second table is empty.
+    Where neurons have nothing to be compared with (see unembedding.py), all is NaN and the second table is empty.
     `chunk` is the number of neurons that are held at a time, by default what is quick; it does not change the result.
     """
-    modules, head = find_down_projections(model), model.get_output_embeddings()
+    modules, head = find_down_projections(model), unembedding_of(model)
     columns = [name + suffix for suffix in ("", "_folded") for name in METRICS]
     metrics = pd.DataFrame(np.nan, range(sum(neurons_of(module) for module in modules)), columns)
     found = []
-    readable, projection = _reads_hidden(model, head)
+    readable, projection = unembedding_reads_neurons(model, head)
     if readable:
         for suffix, rows, as_seen in _readings(model, _rows(model, head, vocabulary), projection):
             moments = []
@@ -72,41 +66,7 @@ def output_metrics(
     return metrics, _token_table(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def require_comparable(model: torch.nn.Module) -> None:
-    """Raise StudyError when output_metrics could not be worked out: to be asked before hours of reading.
-
-    Weights that wait on the disk are not fetched for it.
-    """
-    if _reads_hidden(model, model.get_output_embeddings())[0]:
-        norm = _final_norm(model)
-        if norm is not None and not any(parameter.is_meta for parameter in norm.parameters()):
-            measure_final_norm(model)
-
-
-def _reads_hidden(model: torch.nn.Module, head: torch.nn.Module | None) -> tuple[bool, torch.Tensor | None]:
-    """Whether the unembedding reads what neurons write, and the projection (width, hidden) in between, if any.
-
-    It does not without an unembedding, in an encoder-decoder, where it reads the decoder, nor behind the transform of a
-    masked-language-model head (BERT, ELECTRA), which is not linear. Such a transform begins with a Linear that leads
-    from the hidden size to the width of W_U. If the two are equal, any such Linear outside the blocks is taken for one;
-    if not, a single one without bias is a projection. In a network that also sees, only the part that reads is
-    searched: text does not pass the others.
-    """
-    if head is None or model.config.is_encoder_decoder:
-        return False, None
-    hidden, width = config_of(model).hidden_size, head.weight.shape[1]
-    searched = model if config_of(model) is model.config else tower_of(model)
-    outside = set(searched.modules()) - set(find_blocks(model).modules()) - {head}
-    linears = [module for module in outside if isinstance(module, torch.nn.Linear)]
-    between = [module for module in linears if module.weight.shape == (width, hidden)]
-    if width == hidden:
-        return not between, None
-    if len(between) == 1 and between[0].bias is None:
-        return True, between[0].weight
-    return False, None
-
-
-def _rows(model: torch.nn.Module, head: torch.nn.Module, vocabulary: int | None) -> torch.Tensor:
+def _rows(model: torch.nn.Module, head: torch.nn.Linear, vocabulary: int | None) -> torch.Tensor:
     """The unembedding (vocabulary, width) in float32, without padding."""
     if vocabulary is not None and vocabulary > len(head.weight):
         raise StudyError(
@@ -132,39 +92,6 @@ def _readings(
         yield "", unembedding, lambda weights: projection @ weights
         folded = unembedding - unembedding.mean(0)
         yield "_folded", folded, lambda weights: projection @ (gain[:, None] * centre(weights))
-
-
-@torch.no_grad()
-def measure_final_norm(model: torch.nn.Module) -> tuple[torch.Tensor, bool]:
-    """Gain (hidden,) of the norm beside the stack of blocks, and whether it subtracts the mean of its input.
-
-    Measured, not read: a norm maps x whose mean is 0 and whose scale is 1 to gain * x + bias, whether it is a
-    LayerNorm, an RMSNorm, or one that stores gain - 1; a LayerNorm does not see a shift of x. Without a norm: 1, False.
-    """
-    hidden, norm = config_of(model).hidden_size, _final_norm(model)
-    if norm is None:
-        return torch.ones(hidden), False
-    norm = copy.deepcopy(norm).float().cpu()  # low precision would round gain + bias
-    x = torch.ones(hidden)
-    x[1::2] = -len(x[0::2]) / len(x[1::2])
-    x /= x.square().mean().sqrt()
-    try:
-        plain, shifted = ((norm(y) - norm(-y)) / 2 for y in (x, x + 1))  # without the bias
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise StudyError(
-            f"{type(model).__name__}: its final norm ({type(norm).__name__}) cannot be measured on a vector ({error}); "
-            "expected a LayerNorm or an RMSNorm: choose another network"
-        ) from error
-    return plain / x, bool((shifted - plain).norm() < 1e-3 * plain.norm())
-
-
-def _final_norm(model: torch.nn.Module) -> torch.nn.Module | None:
-    """The norm that stands beside the stack of blocks, if any does."""
-    stack, hidden = find_blocks(model), config_of(model).hidden_size
-    parent = next(module for module in model.modules() if any(child is stack for child in module.children()))
-    named = [module for module in parent.children() if "norm" in type(module).__name__.lower()]
-    norms = [norm for norm in named if getattr(norm, "weight", None) is None or norm.weight.shape == (hidden,)]
-    return norms[-1] if norms else None
 
 
 def _without_mean(weights: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ def extract_activations(
     plan: StudyPlan, scope: str, model: str, device: "torch.device", *, summary: str, work_dir: Path
 ) -> None:
     """Read a network once; write what extract.py says to the folder of `summary`."""
-    from rosetta_scaling.activations.extract import extract
+    from rosetta_scaling.activations.extract import Extraction, extract
     from rosetta_scaling.networks.loading import load_model
     from rosetta_scaling.networks.manifests import describe
     from rosetta_scaling.networks.model_sizes import require_planned
@@ -36,18 +36,15 @@ def extract_activations(
     plan.matching.check_scratch(len(units), study.matching.scratch_gb)
     network = load_model(layout.checkpoint(model), device, study.networks)
     require_planned(model, sum(describe(network)["neurons"]), plan.size(model).neurons)
-    extract(
+    job = Extraction(
         model,
-        network,
-        tokens=read_table(layout.tokens(scope, model)),
-        units=units,
-        settings=study.activations,
+        study.activations,
+        weights=[read_json(layout.checkpoint_manifest(model))["sha256"], study.networks.dtype],
         out_dir=Path(summary).parent,
         work_dir=work_dir,
-        device=device,
-        weights=[read_json(layout.checkpoint_manifest(model))["sha256"], study.networks.dtype],
         store=plan.stores_activations,
     )
+    extract(job, network, read_table(layout.tokens(scope, model)), units, device=device)
 
 
 def extract_untrained(
@@ -60,22 +57,20 @@ def extract_untrained(
     work_dirs: Sequence[Path],
 ) -> None:
     """Read every fresh initialisation of a network; write its activations to the folder of its summary."""
-    from rosetta_scaling.activations.extract import extract
+    from rosetta_scaling.activations.extract import Extraction, extract
     from rosetta_scaling.networks.loading import untrained_model
 
     layout, study = plan.layout, plan.study
     tokens, units = read_table(layout.tokens(scope, model)), read_table(layout.units(scope))
     for draw, (summary, work_dir) in enumerate(zip(summaries, work_dirs, strict=True)):
         seed = untrained_seed(study, model, draw)
-        extract(
+        job = Extraction(
             f"{model}.untrained{draw}",
-            untrained_model(layout.checkpoint(model), seed, device, study.networks),
-            tokens,
-            units,
-            settings=study.activations,
+            study.activations,
+            weights=[seed, study.networks.dtype],
             out_dir=Path(summary).parent,
             work_dir=work_dir,
-            device=device,
-            weights=[seed, study.networks.dtype],
             measure=False,
         )
+        network = untrained_model(layout.checkpoint(model), seed, device, study.networks)
+        extract(job, network, tokens, units, device=device)

@@ -2,9 +2,11 @@
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.sources import AUDIT
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import require_unchanged
-from rosetta_scaling.store.tables import read_json, write_table
+from rosetta_scaling.store.tables import read_json
 
 
 def audit_inputs(plan: StudyPlan) -> Inputs:
@@ -22,4 +24,4 @@ def write_audit(layout: Layout, out: str) -> None:
     found = {model: fingerprint(layout.checkpoint(model)) for model in layout.models}
     audited = audit(found, list(layout.pairs.values()))
     require_independent(audited)
-    write_table(out, audited)
+    write_checked_table(out, audited, AUDIT)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figures
+from rosetta_scaling.companions.catalogue import read_tables, write_figures
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.formatting import MINUS, number
@@ -17,6 +17,7 @@ from rosetta_scaling.report.cells import cells, pairs
 from rosetta_scaling.report.pages import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
 from rosetta_scaling.report.provenance import environment, hashes
 from rosetta_scaling.report.sources import files_cells, words_of_commit
+from rosetta_scaling.schemas.names import COMPANION_TITLES
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import write_json
 
@@ -64,7 +65,7 @@ def page_content(companion: CompanionPage, provenance: dict) -> dict:
     run = {"study": provenance["study"], "finished": provenance["finished"]}
     run |= {"code, commit": words_of_commit(provenance["code"]), "settings, sha256": provenance["settings_sha256"]}
     return {
-        "title": TITLES[companion.name],
+        "title": COMPANION_TITLES[companion.name],
         "study": companion.study,
         "claims": claims,
         "verdicts": verdict_words(claims),

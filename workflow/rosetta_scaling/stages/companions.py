@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     import torch
 
 
-def train_companion(layout: Layout, name: str, job: str, device: "torch.device", manifest: str) -> None:
+def train_companion(layout: Layout, name: str, job: str, device: "torch.device", *, manifest: str) -> None:
     """Do one job of a companion study; write its folder, the manifest last."""
     from rosetta_scaling.companions.catalogue import write_job
 
-    write_job(name, layout.companion_settings(name), job, device, Path(manifest).parent)
+    write_job(name, layout.companion_settings(name), job, device=device, folder=Path(manifest).parent)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ import pandas as pd
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import STUDY_TABLES
+from rosetta_scaling.schemas.tables.depth import LANGUAGE, LANGUAGE_ANGLES
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import read_table, write_json, write_table
+from rosetta_scaling.store.tables import read_table, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -55,8 +57,15 @@ def measure_angles(plan: StudyPlan, model: str, device: "torch.device", out: str
 
     layout, settings = plan.layout, plan.study.companions.depth
     text = np.load(layout.held_out(model))
-    context, sequences, seed = plan.study.ladder.context, settings.language_sequences, settings.seed
-    write_table(out, language_angles(Path(layout.checkpoint(model)), text, context, sequences, seed, device))
+    angles = language_angles(
+        Path(layout.checkpoint(model)),
+        text,
+        context=plan.study.ladder.context,
+        sequences=settings.language_sequences,
+        seed=settings.seed,
+        device=device,
+    )
+    write_checked_table(out, angles, LANGUAGE_ANGLES)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
@@ -91,7 +100,7 @@ def write_language(plan: StudyPlan, folder: str | Path) -> None:
         "language_drawn": language_data(models, middle, pairs),
     }
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+        write_checked_table(folder / f"{name}.csv", table, LANGUAGE[name])
     write_json(folder / "claims.json", {"claims": judge_language(tables, settings)})
 
 
@@ -100,7 +109,7 @@ def pairs_table(plan: StudyPlan) -> pd.DataFrame:
 
     Columns: model_a, model_b, layers, kind ("real", "untrained"), and those of pair_alignment.
     """
-    from rosetta_scaling.companions.depth.language import PAIR_COLUMNS, pair_alignment
+    from rosetta_scaling.companions.depth.language import pair_alignment
     from rosetta_scaling.companions.depth.rosetta import add_layers
 
     layout, rows = plan.layout, []
@@ -115,4 +124,4 @@ def pairs_table(plan: StudyPlan) -> pd.DataFrame:
             matches = add_layers(mutual, *widths)
             found = pair_alignment(matches, len(widths[0]), plan.study.companions.depth)
             rows.append({"model_a": a, "model_b": b, "layers": len(widths[0]), "kind": kind} | found)
-    return pd.DataFrame(rows, columns=PAIR_COLUMNS)
+    return pd.DataFrame(rows, columns=LANGUAGE["language_pairs"].names)

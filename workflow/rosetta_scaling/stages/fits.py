@@ -9,8 +9,10 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import STUDY_TABLES
+from rosetta_scaling.schemas.tables.fits import FIT_TABLES
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import read_json, read_table, write_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 if TYPE_CHECKING:
     from rosetta_scaling.fits.report import FitFacts
@@ -38,7 +40,7 @@ def write_fits(layout: Layout, folder: Path) -> None:
     simulated = pd.concat(map(read_table, layout.simulations), ignore_index=True)
     tables = fit_tables(layout.study, read, simulated)
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+        write_checked_table(folder / f"{name}.csv", table, FIT_TABLES[name])
     write_checked(folder / "fits.json", report_fits(layout.study, {**read, **tables}, read_facts(layout)))
 
 

@@ -3,13 +3,11 @@
 import pandas as pd
 import torch
 
-from rosetta_scaling.matching.neighbours import Neighbours, pair_numbers, partner_table
+from rosetta_scaling.matching.neighbours import BestPartners, pair_numbers, partner_table
 from rosetta_scaling.matching.replicates import GroupSums
 
-Sides = tuple[Neighbours, Neighbours]  # the best partners of the neurons of A, and of those of B
 
-
-def pair_codes(found: list[Sides], neurons_b: int) -> torch.Tensor:
+def pair_codes(found: list[BestPartners], neurons_b: int) -> torch.Tensor:
     """Sorted numbers a * neurons_b + b (pairs,) of all pairs of neurons that are among the best partners of either."""
     numbers = [pair_numbers(sides[i], neurons_b, swap=i == 1).flatten() for sides in found for i in (0, 1)]
     every = torch.cat(numbers)
@@ -21,7 +19,9 @@ def pairs_of_codes(code: torch.Tensor, neurons_b: int) -> torch.Tensor:
     return torch.stack([code // neurons_b, code % neurons_b])
 
 
-def half_tables(sums: GroupSums, halves: list[Sides], code: torch.Tensor, *, k: int, neurons_b: int) -> pd.DataFrame:
+def half_tables(
+    sums: GroupSums, halves: list[BestPartners], code: torch.Tensor, *, k: int, neurons_b: int
+) -> pd.DataFrame:
     """Tables of partners of both halves, which a column draw tells apart, with heldout_r.
 
     `sums` are of all pairs of neurons in `code`; even groups of documents are the half 0, odd ones the half 1.

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import EXAMPLES, JUDGED, JUDGEMENT
 from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
 from rosetta_scaling.selectivity.judge.client import ask
 from rosetta_scaling.stages.facts import source_files
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +42,7 @@ def request_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
     }
 
 
-def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device", folder: Path) -> None:
+def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device", *, folder: Path) -> None:
     """Write examples.parquet and describe.jsonl: random Rosetta neurons of a point's anchor, and as many others.
 
     Of a neuron's `top_contexts` strongest contexts the last HELD_OUT are kept from the judge, to be told from as many
@@ -55,7 +57,7 @@ def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device
     scope = layout.scope_of_member(curve, rung, 0)
     units = read_table(layout.units(scope))
     rosetta = read_table(layout.rosetta(curve, rung))[study.judged[0]].to_numpy()
-    rng = np.random.default_rng([study.nulls.seed, int(digest([curve, rung, "judge"]), 16)])
+    rng = np.random.default_rng([study.nulls.seed, seed_from([curve, rung, "judge"])])
     chosen = [rng.permutation(np.flatnonzero(group))[: study.judge.neurons] for group in (rosetta, ~rosetta)]
     neurons = np.sort(np.concatenate(chosen))
     top = study.activations.top_contexts
@@ -66,8 +68,8 @@ def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device
     examples = pd.concat([strongest, weakest], ignore_index=True)
     examples["text"] = marked_windows(units, examples.unit.to_numpy())
     examples["group"] = np.where(rosetta[examples.neuron], "rosetta", "others")
-    write_table(folder / "examples.parquet", examples)
-    write_lines(folder / "describe.jsonl", description_requests(model, examples, study.judge.model))
+    write_checked_table(folder / "examples.parquet", examples, EXAMPLES)
+    write_lines(folder / "describe.jsonl", description_requests(model, examples, str(study.judge.model)))
 
 
 def weak_units(source, neurons: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
@@ -142,7 +144,7 @@ def write_detections(layout: Layout, curve: str, rung: str, folder: Path) -> Non
     examples, settings = read_table(folder / "examples.parquet"), layout.study.judge
     described = read_answers(folder / "describe.answers.jsonl", read_lines(folder / "describe.jsonl"))
     model = layout.points[curve, rung][0]
-    requests = detection_requests(model, examples, described, settings.model, layout.study.nulls.seed)
+    requests = detection_requests(model, examples, described, str(settings.model), layout.study.nulls.seed)
     write_lines(folder / "detect.jsonl", requests)
 
 
@@ -160,14 +162,14 @@ def write_judgement(layout: Layout, folder: Path) -> None:
     from rosetta_scaling.selectivity.judge.questions import judge_summary, judge_table
 
     examples = read_table(folder / "examples.parquet")
-    answers = [
+    described, detected = (
         read_answers(folder / f"{stage}.answers.jsonl", read_lines(folder / f"{stage}.jsonl"))
         for stage in ("describe", "detect")
-    ]
+    )
     group = examples.drop_duplicates("neuron").set_index("neuron").group
-    table = judge_table(examples, *answers, layout.study.nulls.seed)
+    table = judge_table(examples, described, detected, layout.study.nulls.seed)
     table.insert(1, "group", group.reindex(table.neuron).to_numpy())
-    write_table(folder / "judgement.parquet", table)
+    write_checked_table(folder / "judgement.parquet", table, JUDGEMENT)
     confidence = layout.study.polarization.confidence
     summaries = [judge_summary(part, confidence).assign(group=name) for name, part in table.groupby("group")]
-    write_table(folder / "judgement.csv", pd.concat(summaries, ignore_index=True))
+    write_checked_table(folder / "judgement.csv", pd.concat(summaries, ignore_index=True), JUDGED)

@@ -14,15 +14,17 @@ from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import decoys
+from rosetta_scaling.schemas.tables.matching import MATCHES, MATCHES_WITHOUT_NULLS, SNAPSHOTS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.facts import PairFacts, pair_facts, variant_inputs
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tables import read_json, read_table, write_json
 from rosetta_scaling.units.neurons import layer_and_channel
 
 if TYPE_CHECKING:
     import torch
 
-    from rosetta_scaling.matching.neighbours import Neighbours
+    from rosetta_scaling.matching.neighbours import BestPartners
 
 log = logging.getLogger(__name__)
 
@@ -78,21 +80,22 @@ def match_inputs(plan: StudyPlan, pair: str) -> Inputs:
 def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFiles) -> None:
     """Write the matches of a pair."""
     from rosetta_scaling.matching.neighbour_files import write_neighbours
-    from rosetta_scaling.matching.neighbours import partner_table
+    from rosetta_scaling.matching.neighbours import Growth, partner_table
     from rosetta_scaling.stages.partners import best_partners
 
     layout, facts, k = plan.layout, pair_facts(plan, pair), plan.study.matching.k
     found = best_partners(plan, pair, "real", device)
-    units = max(found)
-    best = found.pop(units)
+    best = found.final
     false = {null: read_table(layout.null(null, *facts.models)) for null in decoys()}
     table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], facts.neurons), false, facts.neurons)
     add_places(facts, table)
-    snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
-    write_table(out.matches, table)
-    write_neighbours(out.neighbours, Tile(0, facts.neurons[0], 0, facts.neurons[1]), {units: best})
-    write_table(out.snapshots, pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
-    write_json(out.summary, summary_of_matches(plan, pair, table, best) | {"units": units})
+    snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.snapshots.items()]
+    write_checked_table(out.matches, table, MATCHES)
+    whole = Tile(0, facts.neurons[0], 0, facts.neurons[1])
+    write_neighbours(out.neighbours, whole, Growth({found.units: best}))
+    read = pd.concat(snapshots) if snapshots else table[:0].assign(draw=0)
+    write_checked_table(out.snapshots, read, SNAPSHOTS)
+    write_json(out.summary, summary_of_matches(plan, pair, table, best) | {"units": found.units})
 
 
 def match_without_nulls(plan: StudyPlan, pair: str, device: "torch.device", matches: str, *, summary: str) -> None:
@@ -104,12 +107,11 @@ def match_without_nulls(plan: StudyPlan, pair: str, device: "torch.device", matc
     from rosetta_scaling.stages.partners import best_partners
 
     found = best_partners(plan, pair, "real", device)
-    units = max(found)
-    table = partner_table(*found[units], plan.study.matching.k)
+    table = partner_table(*found.final, plan.study.matching.k)
     add_places(pair_facts(plan, pair), table)
-    write_table(matches, table)
-    about = summary_of_matches(plan, pair, table, found[units])
-    write_json(summary, about | {"units": units, "nulls": WITHOUT_NULLS})
+    write_checked_table(matches, table, MATCHES_WITHOUT_NULLS)
+    about = summary_of_matches(plan, pair, table, found.final)
+    write_json(summary, about | {"units": found.units, "nulls": WITHOUT_NULLS})
 
 
 def add_places(facts: PairFacts, table: pd.DataFrame) -> None:
@@ -120,9 +122,7 @@ def add_places(facts: PairFacts, table: pd.DataFrame) -> None:
         table[f"channel_{side}"] = channel[table[f"neuron_{side}"]]
 
 
-def summary_of_matches(
-    plan: StudyPlan, pair: str, table: pd.DataFrame, best: "tuple[Neighbours, Neighbours]"
-) -> dict[str, object]:
+def summary_of_matches(plan: StudyPlan, pair: str, table: pd.DataFrame, best: "BestPartners") -> dict[str, object]:
     """How many neurons were compared, how, and how many matches there are."""
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     log.info("%s: %s mutual matches", pair, f"{count:,}")

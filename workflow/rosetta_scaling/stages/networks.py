@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.layout.literal_paths import require_literal
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.inputs import Inputs
@@ -68,10 +68,10 @@ def training_inputs(plan: StudyPlan, key: str) -> Inputs:
 
 def train_network(layout: Layout, key: str, device: "torch.device", manifest: str) -> None:
     """Write a trained network to the folder of its manifest."""
-    from rosetta_scaling.networks.training.trainer import train
+    from rosetta_scaling.networks.training.trainer import TrainingJob, train
 
     model, study = layout.model_keys[key], layout.study
-    train(
+    job = TrainingJob(
         model,
         study.families[layout.family(model)],
         study.ladder.rungs[layout.rung(model)],
@@ -79,8 +79,8 @@ def train_network(layout: Layout, key: str, device: "torch.device", manifest: st
         text_dir=Path(layout.tokenizer_dir(layout.family(model))),
         out_dir=Path(manifest).parent,
         work_dir=Path(layout.unfinished(key)),
-        device=device,
     )
+    train(job, device)
 
 
 # -- fetched ---------------------------------------------------------------------------------------------------------

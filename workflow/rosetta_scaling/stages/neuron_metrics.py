@@ -1,6 +1,7 @@
 """Metrics of the selectivity of neurons, from what was measured in a network."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,18 +9,18 @@ import torch
 from tokenizers import Tokenizer
 
 from rosetta_scaling.config.study import Study
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.selectivity.contexts import strongest_contexts
 from rosetta_scaling.selectivity.information import document_types, normalised_firing
 from rosetta_scaling.selectivity.input_side import input_metrics
 from rosetta_scaling.selectivity.monosemanticity import context_monoscore, detection
-from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tensors import read_tensors
 from rosetta_scaling.units.labels import UnitLabels
 
 
 def metrics_of_layers(folder: Path, labels: UnitLabels, study: Study, name: list[str]) -> pd.DataFrame:
     """Metrics of the inputs of all neurons, from the statistics of every layer; columns layer, channel come first."""
-    seed = [study.nulls.seed, int(digest(name), 16)]
+    seed = [study.nulls.seed, seed_from(name)]
     layers = [
         input_metrics(read_tensors(file), labels, study.selectivity.shuffles, [*seed, layer]).assign(layer=layer)
         for layer, file in enumerate(sorted(folder.glob("statistics/layer-*.safetensors")))
@@ -32,7 +33,8 @@ def metrics_of_layers(folder: Path, labels: UnitLabels, study: Study, name: list
 
 def known_tokens(tokenizer: Tokenizer, network: torch.nn.Module) -> int | None:
     """Rows of the unembedding that stand for tokens; those after them are padding. None without an unembedding."""
-    head = network.get_output_embeddings()
+    model: Any = network
+    head = model.get_output_embeddings()
     return None if head is None else min(max(tokenizer.get_vocab().values()) + 1, len(head.weight))
 
 

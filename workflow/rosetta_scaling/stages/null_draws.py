@@ -23,13 +23,13 @@ def own_partners(plan: StudyPlan, pair: str, device: torch.device) -> pd.DataFra
     """
     tables = []
     for draw, files in enumerate(pair_facts(plan, pair).sources):
-        sources = [open_source(files, plan.study, device) for _ in "ab"]
-        best = match_all(*sources, 3, plan.matching.free_bytes([files.model, files.model]), device)[0]
+        a, b = (open_source(files, plan.study, device) for _ in "ab")
+        best = match_all(a, b, 3, plan.matching.free_bytes([files.model, files.model]), device=device).a
         r, partner = best_other(best)
         found = np.flatnonzero(partner >= 0)
         mutual = partner[partner[found]] == found
         mine, other = ("a", "b") if draw == 0 else ("b", "a")
-        columns = {f"neuron_{mine}": found, f"neuron_{other}": partner[found], "r": r[found]}
+        columns: dict[str, object] = {f"neuron_{mine}": found, f"neuron_{other}": partner[found], "r": r[found]}
         columns |= {f"rank_{mine}": 1, f"rank_{other}": mutual.astype(int), "draw": draw, "changed": other}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
@@ -47,10 +47,10 @@ def best_other(best: Neighbours) -> tuple[np.ndarray, np.ndarray]:
 def null_draw(plan: StudyPlan, pair: str, variant: str, device: torch.device) -> pd.DataFrame:
     k, rows, facts = plan.study.matching.k, plan.study.nulls.rows, pair_facts(plan, pair)
     if rows is None:
-        return partner_table(*best_partners(plan, pair, variant, device).popitem()[1], k)
+        return partner_table(*best_partners(plan, pair, variant, device).final, k)
     a, b = open_pair(facts, variant, device)
     memory = plan.matching.free_bytes(facts.models)
     match = functools.partial(match_all, k=k + 1, memory=memory, device=device)
-    index = [sample_neurons(plan, model, rows, "null") for model in facts.models]
-    table = match_sample(a, b, *index, k, match)
-    return table.assign(sampled_a=table.neuron_a.isin(index[0]), sampled_b=table.neuron_b.isin(index[1]))
+    index_a, index_b = (sample_neurons(plan, model, rows, "null") for model in facts.models)
+    table = match_sample(a, b, index_a, index_b, k, match)
+    return table.assign(sampled_a=table.neuron_a.isin(index_a), sampled_b=table.neuron_b.isin(index_b))

@@ -9,10 +9,12 @@ import pandas as pd
 
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.matching import NULL_DRAW, NULL_TABLE, OWN
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.facts import changed_side, variants_inputs
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.progress import Reporter
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +28,7 @@ def null_inputs(plan: StudyPlan, pair: str) -> Inputs:
     return variants_inputs(plan, pair, variants, tiled=plan.study.nulls.rows is None)
 
 
-def match_nulls(plan: StudyPlan, pair: str, device: "torch.device", folder: Path, work_dir: Path) -> None:
+def match_nulls(plan: StudyPlan, pair: str, device: "torch.device", *, folder: Path, work_dir: Path) -> None:
     """Write folder/NULL.parquet for every null: tables of partners of all draws; and folder/own.parquet.
 
     Columns draw and changed tell them apart: the side that the draw changed, `a`, `b` or `both`. Where only some
@@ -44,10 +46,10 @@ def match_nulls(plan: StudyPlan, pair: str, device: "torch.device", folder: Path
         for draw, variant in enumerate(layout.variants(null)):
             side = "both" if NULLS[null].changes == "both" else "ab"[changed_side(models, draw)]
             if not (saved := work_dir / f"{variant}.parquet").exists():
-                write_table(saved, null_draw(plan, pair, variant, device))
+                write_checked_table(saved, null_draw(plan, pair, variant, device), NULL_DRAW)
             tables.append(read_table(saved).assign(draw=draw, changed=side))
             report(done := done + 1, null)
-        write_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True))
-    write_table(folder / "own.parquet", own_partners(plan, pair, device))
+        write_checked_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True), NULL_TABLE)
+    write_checked_table(folder / "own.parquet", own_partners(plan, pair, device), OWN)
     report(draws + 1, "own")
     shutil.rmtree(work_dir)

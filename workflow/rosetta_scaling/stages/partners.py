@@ -4,8 +4,9 @@ import logging
 
 import torch
 
-from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_tiles
-from rosetta_scaling.matching.neighbour_files import Found, read_neighbours
+from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_growth
+from rosetta_scaling.matching.neighbour_files import read_neighbours
+from rosetta_scaling.matching.neighbours import Growth
 from rosetta_scaling.matching.tiles import Tile, exact_flops
 from rosetta_scaling.numerics.devices import product_rate
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 LONG = 1e12  # floating-point operations above which a job says how long it will take
 
 
-def match_tile(pair: PairFacts, variant: str, tile: Tile, device: torch.device) -> Found:
+def match_tile(pair: PairFacts, variant: str, tile: Tile, device: torch.device) -> Growth:
     """The best partners within a tile; of the real pair also on the way, for the curve of counts against units."""
     a, b = open_pair(pair, variant, device)
     flops = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, a.units)
@@ -27,19 +28,13 @@ def match_tile(pair: PairFacts, variant: str, tile: Tile, device: torch.device) 
         rate = product_rate(device)
         log.info("%s %s: about %.0f s of products at %.0f GFLOP/s", pair.name, variant, flops / rate, rate / 1e9)
     shares = pair.study.stability.snapshots if variant == "real" else ()
-    return match_tile_or_quarters(a, b, tile, pair.study.matching.k + 1, device, shares)
+    return match_tile_or_quarters(a, b, tile, pair.study.matching.k + 1, shares=shares, device=device)
 
 
-def best_partners(plan: StudyPlan, pair: str, variant: str, device: torch.device) -> Found:
+def best_partners(plan: StudyPlan, pair: str, variant: str, device: torch.device) -> Growth:
     """What jobs before this one found, put together; a pair that is one tile is matched here."""
     facts = pair_facts(plan, pair)
     whole = Tile(0, facts.neurons[0], 0, facts.neurons[1])
     if files := plan.neighbour_files(pair, variant):
-        return merge_files(files, whole, facts.study.matching.k + 1)
+        return merge_growth(whole, [read_neighbours(file) for file in files], facts.study.matching.k + 1)
     return match_tile(facts, variant, whole, device)
-
-
-def merge_files(files: list[str], whole: Tile, k: int) -> Found:
-    """The best partners within `whole` from those within its tiles."""
-    parts = [read_neighbours(file) for file in files]
-    return {units: merge_tiles(whole, [(tile, *found[units]) for tile, found in parts], k) for units in parts[0][1]}

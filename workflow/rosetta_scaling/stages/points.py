@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import REPLICATES
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import write_table
 
 
 def point_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
@@ -29,7 +30,7 @@ def write_rosetta(plan: StudyPlan, curve: str, rung: str, out: str, *, tables: M
 
     point = read_point(plan, curve, rung)
     table = point_neurons(point)
-    write_table(out, table)
+    write_checked_table(out, table, ROSETTA)
     made = point_tables(point, table)
     for name, path in tables.items():
-        write_table(path, made[name])
+        write_checked_table(path, made[name], OF_POINT[name])

@@ -1,16 +1,18 @@
 """Compare Rosetta neurons with the others, for every curve."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import OF_CURVE
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 if TYPE_CHECKING:
     from rosetta_scaling.selectivity.polarization.tables import NeuronSet
@@ -45,18 +47,18 @@ def neuron_sets(layout: Layout, curve: str) -> Iterator["NeuronSet"]:
                 mask = np.isin(np.arange(len(table)), neurons)
                 about = {"curve": curve, "point": rung, "model": model, "is_anchor": member == 0}
                 about |= {"neurons": len(table), "set": name}
-                rng = np.random.default_rng([settings.nulls.seed, int(digest([curve, rung, model, name]), 16)])
+                rng = np.random.default_rng([settings.nulls.seed, seed_from([curve, rung, model, name])])
                 sets = placebo_sets(mask, table.layer.to_numpy(), settings.polarization.draws, rng)
                 yield NeuronSet(about, table, mask, sets)
 
 
-def write_polarization(layout: Layout, curve: str) -> None:
-    """Write the POLARIZATION_TABLES of a curve."""
+def write_polarization(layout: Layout, curve: str, paths: Mapping[str, str]) -> None:
+    """Write every one of the POLARIZATION_TABLES of a curve to its path."""
     from rosetta_scaling.selectivity.kinds import FAMILIES
     from rosetta_scaling.selectivity.polarization.tables import QUANTITIES, firing, mean_rows, metric_rows, trends
 
     confidence, draws = layout.study.polarization.confidence, {}
-    rows = {name: [] for name in ("polarization", "specialisation", "families")}
+    rows: dict[str, list[dict]] = {name: [] for name in ("polarization", "specialisation", "families")}
     for one in neuron_sets(layout, curve):
         found = {
             "polarization": metric_rows(one, confidence),
@@ -76,5 +78,5 @@ def write_polarization(layout: Layout, curve: str) -> None:
         ],
         ignore_index=True,
     )
-    for name, table in tables.items():
-        write_table(layout.polarization(curve, name), table)
+    for name, path in paths.items():
+        write_checked_table(path, tables[name], OF_CURVE[name])

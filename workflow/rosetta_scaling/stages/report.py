@@ -50,20 +50,20 @@ def write_study_report(plan: StudyPlan, *, page: str, provenance: str) -> None:
 
 
 def write_provenance(plan: StudyPlan, out: Path) -> None:
-    """Write everything that a reader needs to repeat the study and to check that it is the same."""
-    from rosetta_scaling.report.provenance import _first_start, _steps, environment, hashes
+    """Write what a reader needs to repeat the study and to check that the result is the same."""
+    from rosetta_scaling.report.provenance import environment, first_start, hashes, steps_of_rules
 
     layout, benchmarks, files = plan.layout, Path(plan.layout.benchmarks), report_inputs(plan)
     corpus = read_json(layout.corpus_manifest)
     scope = layout.scope(*next(iter(layout.pairs.values())))
     units = read_table(layout.units(scope))
-    steps = _steps(benchmarks)
+    steps = steps_of_rules(benchmarks)
     now = datetime.datetime.now(datetime.UTC)
     write_json(
         out,
         {
             "study": layout.study.study,
-            "started": _first_start(benchmarks),
+            "started": first_start(benchmarks),
             "finished": now.isoformat(timespec="seconds"),
             "seconds": sum(step["seconds"] for step in steps),
             "peak_memory_mb": max((step["max_rss_mb"] or 0 for step in steps), default=None),

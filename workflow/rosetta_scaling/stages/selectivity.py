@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import NEURON_TABLE, TOKENS_OF_NEURONS
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +29,7 @@ def selectivity_inputs(plan: StudyPlan, scope: str, model: str) -> Inputs:
 
 
 def write_selectivity(
-    plan: StudyPlan, scope: str, model: str, device: "torch.device", out: str, *, out_tokens: str
+    plan: StudyPlan, scope: str, model: str, device: "torch.device", *, out: str, out_tokens: str
 ) -> None:
     """Write the table of neurons, and the tokens that each promotes and suppresses most."""
     import torch
@@ -37,7 +39,7 @@ def write_selectivity(
     from rosetta_scaling.selectivity.output_side import output_metrics
     from rosetta_scaling.stages.neuron_metrics import context_metrics, known_tokens, metrics_of_layers
     from rosetta_scaling.units.labels import label_units
-    from rosetta_scaling.units.text import load_tokenizer
+    from rosetta_scaling.units.tokenizers import load_tokenizer
 
     layout, study = plan.layout, plan.study
     units = read_table(layout.units(scope))
@@ -52,5 +54,5 @@ def write_selectivity(
     contexts = read_table(layout.contexts(scope, model))
     about = context_metrics(study, contexts, units, labels, neurons=len(table), device=device)
     table = pd.concat([table, output, about], axis=1)
-    write_table(out, pd.concat([table, families(table)], axis=1))
-    write_table(out_tokens, tokens)
+    write_checked_table(out, pd.concat([table, families(table)], axis=1), NEURON_TABLE)
+    write_checked_table(out_tokens, tokens, TOKENS_OF_NEURONS)

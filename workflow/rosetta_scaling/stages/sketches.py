@@ -26,7 +26,7 @@ def sketch_inputs(plan: StudyPlan, scope: str, model: str) -> Inputs:
     return {"source": source_files(plan, scope, model).inputs, "audit": [plan.layout.audit]}
 
 
-def sketch_model(plan: StudyPlan, scope: str, model: str, device: "torch.device", out: Path) -> None:
+def sketch_model(plan: StudyPlan, scope: str, model: str, device: "torch.device", *, out: Path) -> None:
     """Write the sketch of a model: one pass over its activations, whatever the number of models it is compared with."""
     from rosetta_scaling.matching.sketch import Sketch, write_sketch
     from rosetta_scaling.stages.sources import open_source
@@ -34,7 +34,7 @@ def sketch_model(plan: StudyPlan, scope: str, model: str, device: "torch.device"
     slots, files = plan.study.matching.sketch_slots, source_files(plan, scope, model)
     pieces = max(1, -(-files.neurons * Sketch.BYTES_PER_NEURON // max(1, plan.matching.free_bytes([model]))))
     log.info("%s: %s slots, %d pass(es)", model, f"{slots:,}", pieces)
-    write_sketch(open_source(files, plan.study, device), slots, out, device, pieces)
+    write_sketch(open_source(files, plan.study, device), slots, out, device=device, pieces=pieces)
 
 
 # -- candidates ------------------------------------------------------------------------------------------------------
@@ -47,15 +47,15 @@ def candidate_inputs(plan: StudyPlan, pair: str) -> Inputs:
 
 def find_candidates_of_pair(plan: StudyPlan, pair: str, device: "torch.device", out: str) -> None:
     """Write which neurons of a pair may match, by their sketches."""
-    from rosetta_scaling.matching.candidates import find_candidates
+    from rosetta_scaling.matching.candidates import Search, find_candidates
     from rosetta_scaling.matching.sketch import Sketch
     from rosetta_scaling.numerics.devices import sketch_dtype
 
     a, b = (Sketch(sketch) for sketch in candidate_inputs(plan, pair)["sketches"])
     matching, dtype = plan.study.matching, sketch_dtype(device)
-    tiles = plan.matching.tiles[pair]
-    found = find_candidates(a, b, tiles, matching.k, matching.sketch_candidates, device, dtype)
-    found.write(out)
+    search = Search(matching.k, matching.sketch_candidates, device, dtype)
+    found = find_candidates(a, b, plan.matching.tiles[pair], search)
+    found.write(Path(out))
     log.info("%s: %s candidates, found in %s", pair, f"{found.pairs.shape[1]:,}", dtype)
 
 
@@ -74,13 +74,14 @@ def group_inputs(plan: StudyPlan, group: str) -> Inputs:
     }
 
 
-def rescore_group(plan: StudyPlan, group: str, device: "torch.device", out: Path, work_dir: Path) -> None:
+def rescore_group(plan: StudyPlan, group: str, device: "torch.device", *, out: Path, work_dir: Path) -> None:
     """Write the best partners by exact correlation for all pairs of a group, in common passes over its models.
 
     The passes are saved on the way to `work_dir`, from which a job that was killed continues.
     """
     from rosetta_scaling.matching.candidates import Candidates
     from rosetta_scaling.matching.neighbour_files import write_neighbours
+    from rosetta_scaling.matching.neighbours import BestPartners, Growth
     from rosetta_scaling.matching.rescoring import match_by_sketch
     from rosetta_scaling.matching.sketch import Sketch
     from rosetta_scaling.stages.sources import open_source
@@ -97,13 +98,16 @@ def rescore_group(plan: StudyPlan, group: str, device: "torch.device", out: Path
         if (sources[model].units, sources[model].weights) != (sketches[model].units, sketches[model].weights):
             raise StudyError(f"{sketches[model].folder} is of other weights or units; delete it and run again")
     candidates = {pair: Candidates.read(layout.candidates(name)) for name, pair in pairs.items()}
-    found = match_by_sketch(sources, sketches, candidates, plan.study.matching.k, device, work_dir / str(chunk))
+    k, saved = plan.study.matching.k, work_dir / str(chunk)
+    found = match_by_sketch(sources, sketches, candidates, k, device=device, work_dir=saved)
     with atomic(out) as folder:
         folder.mkdir()
         for name, pair in pairs.items():
             a, b, report = found[pair]
             whole = Tile(0, len(a.r), 0, len(b.r))
-            write_neighbours(folder / f"{name}.safetensors", whole, {sources[pair[0]].units: (a, b)})
+            write_neighbours(
+                folder / f"{name}.safetensors", whole, Growth({sources[pair[0]].units: BestPartners(a, b)})
+            )
             write_json(folder / f"{name}.json", report)
             log.info("%s: %s", name, ", ".join(f"{key} {value:.4g}" for key, value in report.items()))
     shutil.rmtree(work_dir)

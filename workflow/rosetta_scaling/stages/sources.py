@@ -1,18 +1,21 @@
 """Open the activations of a network or of both networks of a pair, as they are or as a null."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.subsets import OfUnits
 from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.networks.model_sizes import require_planned
 from rosetta_scaling.nulls.transforms import TRANSFORMS
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.schemas.nulls import displaced_nulls
 from rosetta_scaling.stages.facts import PairFacts, SourceFiles, changed_side, kind_and_draw
 from rosetta_scaling.store.digests import digest
@@ -35,8 +38,9 @@ def open_source(
     else:
         network = untrained_model(files.checkpoint, files.seed, device, study.networks)
         weights = files.seed
-    tokens = read_table(files.tokens)
-    return ForwardPass(network, tokens, settings.batch_passages, settings.dtype, device, digest(weights), places, chunk)
+    inputs = open_inputs(network, read_table(files.tokens), device)
+    reading = Reading(settings.batch_passages, settings.dtype, device, chunk)
+    return ForwardPass(network, inputs, reading, weights=digest(weights), displacement=places)
 
 
 def open_pair(pair: PairFacts, variant: str, device: torch.device) -> tuple:
@@ -45,7 +49,7 @@ def open_pair(pair: PairFacts, variant: str, device: torch.device) -> tuple:
     places, side = [0, 0], changed_side(pair.models, draw)
     if kind in displaced_nulls():
         places[side] = displacement(pair, kind, draw)
-    sources = [
+    sources: list[Any] = [
         open_source(files, pair.study, device, places=place)
         for files, place in zip(pair.sources_of(variant), places, strict=True)
     ]
@@ -77,7 +81,7 @@ def check_pair(pair: PairFacts, sources: list) -> None:
 def displacement(pair: PairFacts, kind: str, draw: int) -> int:
     """By how many units a draw of the null `shift` or `permute` displaces a model."""
     nulls = pair.study.nulls
-    seed = [nulls.seed, int(digest([kind, *sorted(pair.models)]), 16)]
+    seed = [nulls.seed, seed_from([kind, *sorted(pair.models)])]
     doc = read_table(pair.units).doc.to_numpy()
     if kind == "shift":
         return int(displacements(doc, nulls.shift_draws, seed)[draw])

@@ -1,12 +1,15 @@
 """How stable the matches of a pair are."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.tables.matching import REPLICATE
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.facts import pair_facts, variants_inputs
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 if TYPE_CHECKING:
     import torch
@@ -36,19 +39,18 @@ def replicate_pair(plan: StudyPlan, pair: str, device: "torch.device", folder: P
 
     facts, settings, k = pair_facts(plan, pair), plan.study.stability, plan.study.matching.k
     seed, neurons_b = plan.study.nulls.seed, facts.neurons[1]
-    halves = [best_partners(plan, pair, half, device).popitem()[1] for half in HALVES]
-    near = read_neighbours(plan.layout.neighbours(*facts.models))[1].popitem()[1]
+    halves = [best_partners(plan, pair, half, device).final for half in HALVES]
+    near = read_neighbours(plan.layout.neighbours(*facts.models))[1].final
     code = pair_codes([near, *halves], neurons_b)
-    real = open_pair(facts, "real", device)
-    sums = GroupSums(
-        *real, pairs_of_codes(code, neurons_b), document_groups(read_table(facts.units).doc.to_numpy(), seed)
-    )
-    write_table(folder / "half.parquet", half_tables(sums, halves, code, k=k, neurons_b=neurons_b))
-    write_table(folder / "bootstrap.parquet", resample(sums, near, k, settings.bootstrap, [seed, 4]))
-    subsets = [
-        tuple(sample_neurons(plan, model, plan.sizes.smallest, "subset", draw) for model in facts.models)
-        for draw in range(settings.subset_draws)
-    ]
-    write_table(folder / "subset.parquet", match_subsets(*real, subsets, k))
-    rotated = open_pair(facts, "rotate0", device)
-    write_table(folder / "subset_rotate.parquet", match_subsets(*rotated, subsets, k))
+    a, b = open_pair(facts, "real", device)
+    groups = document_groups(read_table(facts.units).doc.to_numpy(), seed)
+    sums = GroupSums(a, b, pairs_of_codes(code, neurons_b), groups)
+    found_on_halves = half_tables(sums, halves, code, k=k, neurons_b=neurons_b)
+    write_checked_table(folder / "half.parquet", found_on_halves, REPLICATE)
+    resampled = resample(sums, near, k, settings.bootstrap, seed=[seed, 4])
+    write_checked_table(folder / "bootstrap.parquet", resampled, REPLICATE)
+    first, second = (partial(sample_neurons, plan, model, plan.sizes.smallest, "subset") for model in facts.models)
+    subsets = [(first(draw), second(draw)) for draw in range(settings.subset_draws)]
+    write_checked_table(folder / "subset.parquet", match_subsets(a, b, subsets, k), REPLICATE)
+    a, b = open_pair(facts, "rotate0", device)
+    write_checked_table(folder / "subset_rotate.parquet", match_subsets(a, b, subsets, k), REPLICATE)

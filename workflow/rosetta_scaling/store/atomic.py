@@ -62,7 +62,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems w
 
 
 @contextlib.contextmanager
-def alone(folder: str | Path) -> Iterator[None]:
+def folder_lock(folder: str | Path) -> Iterator[None]:
     """Wait until no other process of this machine is at work in `folder`, which is made if missing.
 
     It only saves work: two at a time would do the same and each would write whole files. So where a file system has no

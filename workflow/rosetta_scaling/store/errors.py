@@ -12,4 +12,4 @@ class DamagedFile(StudyError):
 
     def __init__(self, path: str | Path, reason: str):
         super().__init__(f"{path}: damaged or truncated ({reason}); delete it and run the study again.")
-        self.reason = reason
+        self.path, self.reason = path, reason

@@ -2,7 +2,7 @@
 
 Code of other libraries runs inside `explaining` or one of the contexts made from it. Whatever it raises becomes a
 StudyError with a cause and a remedy, and stays its cause, so that a job can keep the traceback in a file beside its log
-(see jobs.py). Lack of memory or of disk goes on as it is, because the job explains it, and an interrupt is never
+(see jobs/job.py). Lack of memory or of disk goes on as it is, because the job explains it, and an interrupt is never
 touched. No sentence tells users to delete what is theirs.
 """
 
@@ -31,6 +31,7 @@ TRACEBACKS.setLevel(logging.INFO)
 TRACEBACKS.propagate = False  # the terminal and the log have the sentence
 POINTER = b"version https://git-lfs.github.com/spec/"
 LONGEST_REASON = 300  # characters; some libraries write essays
+LONGEST_HEADER = 100_000_000  # bytes; safetensors reads no longer one
 
 
 def explained(error: BaseException) -> str | None:
@@ -61,10 +62,12 @@ def reason_of(error: BaseException) -> str:
     """What an exception says, on one line and not too long, after its kind where the text alone says nothing."""
     if value := wrong_value(error):
         return value
+    if isinstance(error, DamagedFile):  # its sentence would have the file deleted
+        return f"{Path(error.path).name}: {error.reason}"
     text = " ".join(str(error).split())
     if len(text) > LONGEST_REASON:
         text = f"{text[:LONGEST_REASON]}..."
-    if isinstance(error, OSError | ValueError | RuntimeError | ImportError | DamagedFile) and text:
+    if isinstance(error, OSError | ValueError | RuntimeError | ImportError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -86,7 +89,7 @@ def reading_network(folder: str | Path, remedy: str = "write or download it agai
     try:
         with explaining(lambda error: _network_sentence(Path(folder), error, remedy)):
             yield
-    except DamagedFile as error:  # store.py would have it deleted, but the folder may be the user's
+    except DamagedFile as error:  # its sentence would have the file deleted, but the folder may be the user's
         raise StudyError(_network_sentence(Path(folder), error, remedy)) from error
 
 
@@ -107,9 +110,9 @@ def _network_sentence(folder: Path, error: BaseException, remedy: str) -> str:
         _cut_weights,
         _config_that_is_no_json,
         _wrong_setting,
-        _other_shapes,
         _code_of_its_own,
         _quantised,
+        _other_shapes,
     ):
         if found := cause(folder, error):
             return f"model folder {folder}: {found}{_if_it_is_ours(folder)}"
@@ -167,6 +170,8 @@ def _cut_weights(folder: Path, error: BaseException) -> str:
             )
         if found < expected:
             return f"{path.name} is cut: it has {found:,} of {expected:,} bytes: write or download it again"
+        if found > expected:
+            return f"{path.name} has {found - expected:,} bytes more than its header says: write or download it again"
     return ""
 
 
@@ -174,6 +179,8 @@ def _expected_bytes(path: Path) -> int | None:
     """How long the header of a safetensors file says that it is; None where there is no such header."""
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
+        if size > LONGEST_HEADER:
+            return None
         text = file.read(min(size, path.stat().st_size))
     if len(text) < size and text.startswith(b"{"):
         return 8 + size
@@ -213,9 +220,9 @@ def _code_of_its_own(folder: Path, error: BaseException) -> str:
     kind = json.loads((folder / "config.json").read_bytes()).get("model_type")
     if "trust_remote_code" in text:
         return "it needs Python code of its own, which this project never runs: take another network"
-    if "does not recognize this architecture" in text:
+    if kind and "does not recognize this architecture" in text:
         return f"this version of transformers does not know the model type {kind!r}: take another network"
-    if "Should have a `model_type` key" in text:
+    if "Should have a `model_type` key" in text or not kind:
         return "config.json names no model_type that transformers knows: write or download it again"
     return ""
 

@@ -41,7 +41,8 @@ def document_blocks(doc: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray, np
     domain_of = np.zeros(len(documents), int)
     domain_of[index] = domain
     most = max(2, BLOCKS // (domain_of.max() + 1))
-    block_of, block_domain = np.zeros(len(documents), int), []
+    block_of = np.zeros(len(documents), int)
+    block_domain: list[int] = []
     for code in np.unique(domain_of):
         members = np.flatnonzero(domain_of == code)
         filled = np.zeros(min(most, len(members)))

@@ -1,6 +1,7 @@
-"""What every unit of a probe text is: its text, the text before it, its place, its documents. Codes, to sum by."""
+"""Labels of every unit, to sum activations by: its text, the text before it, its place, its documents."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,26 +11,51 @@ from rosetta_scaling.units.groups import document_blocks
 POSITIONS = 16  # units of a passage by their number, two classes per factor of two
 
 
+class Kind(NamedTuple):
+    """Labels of one kind: a code of every unit (units,), from 0, and how many codes there are."""
+
+    codes: np.ndarray
+    size: int
+
+
 @dataclass(frozen=True)
 class UnitLabels:
     """Codes (units,) of every unit; the last code of `text` and of `previous` stands for all that is rare or absent."""
 
-    texts: list[str]  # that have a code of their own, most frequent first
+    texts: list[str]  # those with a code of their own, most frequent first
     text: np.ndarray  # of the unit itself, 0..len(texts)
-    displaced: np.ndarray  # the same, displaced by whole documents: what text tells of a neuron by chance
+    displaced: np.ndarray  # the same, displaced by whole documents: a null of what texts explain
     previous: np.ndarray  # text of the unit before it in the same passage
     position: np.ndarray  # 0..POSITIONS - 1, by the number of units before it in its passage
-    block: np.ndarray  # documents of one domain, 0..len(block_domain) - 1
+    block: np.ndarray  # of documents of one domain, 0..len(block_domain) - 1
     block_domain: np.ndarray  # (blocks,) code of the domain of every block
     domains: list[str]  # names by code
 
     @property
+    def by_sum(self) -> dict[str, Kind]:
+        """The kinds of labels by which activations are summed, in the order of the rows of the sums."""
+        texts = len(self.texts) + 1
+        return {
+            "previous": Kind(self.previous, texts),
+            "position": Kind(self.position, POSITIONS),
+            "text": Kind(self.text, texts),
+            "block": Kind(self.block, len(self.block_domain)),
+        }
+
+    @property
+    def by_positive_sum(self) -> dict[str, Kind]:
+        """The kinds of labels by which what is above zero is summed, in the order of the rows of the sums."""
+        kinds = self.by_sum
+        return {"text": kinds["text"], "block": kinds["block"], "displaced": Kind(self.displaced, kinds["text"].size)}
+
+    @property
     def half(self) -> np.ndarray:
-        """Half of the documents, 0 or 1, alike in domains: every other block."""
+        """Block half of every unit, 0 or 1: whole documents of every domain are in one or the other (units,)."""
         return self.block_half[self.block]
 
     @property
     def block_half(self) -> np.ndarray:
+        """Block half of every block: blocks of a domain alternate (blocks,)."""
         first = np.searchsorted(self.block_domain, self.block_domain)  # blocks are sorted by domain
         return (np.arange(len(self.block_domain)) - first) % 2
 

@@ -5,7 +5,6 @@ Byte positions are those of the UTF-8 text of one passage; a passage is a consec
 """
 
 import logging
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +12,18 @@ import pandas as pd
 from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import Normalizer
 
-from rosetta_scaling.config.study import Units
+from rosetta_scaling.config.units import Units
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.sources import TOKENS, UNITS
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.foreign import explaining, pointer
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.units.characters import is_boundary
+from rosetta_scaling.units.tokenizers import load_tokenizer
 
 log = logging.getLogger(__name__)
 
 STRIDE = 2**32  # passage * STRIDE + byte is one sortable integer per position
+LONGEST = 18  # code points that the normal forms of Unicode make of one
 
 
 def cut_passages(documents: pd.DataFrame, passage_bytes: int) -> pd.DataFrame:
@@ -145,7 +147,10 @@ def _left_behind(normalizer: Normalizer, own: str, gap: str) -> int:
     def size(text: str) -> int:  # letters on both sides: normalizers that strip or prepend do it to them
         return len(normalizer.normalize_str(f"a{text}a"))
 
-    return next(reach for reach in range(len(gap), -1, -1) if size(own + gap[:reach]) == size(own))
+    alone, reach = size(own), len(gap)
+    while reach and (more := size(own + gap[:reach]) - alone):
+        reach -= max(1, more // LONGEST)  # behind a passage that was cut short there may be thousands
+    return reach
 
 
 def boundaries(tokens: pd.DataFrame) -> np.ndarray:
@@ -167,10 +172,9 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
     Returns one row per unit: unit, passage, doc, domain, start, end (bytes in the passage), text. The unit at the start
     of a passage holds every model's position 0 and is left out unless `include_first`.
     """
-    ends = None
-    for table in token_tables.values():
-        found = boundaries(table)
-        ends = found if ends is None else np.intersect1d(ends, found, assume_unique=True)
+    ends, *others = [boundaries(table) for table in token_tables.values()]
+    for other in others:
+        ends = np.intersect1d(ends, other, assume_unique=True)
     passage, end = ends // STRIDE, ends % STRIDE
     first = np.append(True, passage[1:] != passage[:-1])[: len(end)]
     start = np.where(first, 0, np.append(0, end)[:-1])
@@ -206,17 +210,6 @@ def _probe_passages(documents_path: str, settings: Units) -> pd.DataFrame:
     return cut_passages(documents[documents.split == "probe"], settings.passage_bytes)
 
 
-def load_tokenizer(path: str) -> Tokenizer:
-    with explaining(
-        lambda error: (
-            pointer(Path(path))
-            or f"{path}: not a tokenizer that can be read ({error}); expected a "
-            "tokenizer.json as save_pretrained writes it: write or download it again"
-        )
-    ):
-        return Tokenizer.from_file(str(path))
-
-
 def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out: str) -> None:
     """Write the units that the named tokenizers (name -> tokenizer.json) share on the probe documents."""
     passages = _probe_passages(documents_path, settings)
@@ -228,11 +221,11 @@ def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out:
         (units.end - units.start).mean(),
         f"{len(passages):,}",
     )
-    write_table(out, units)
+    write_checked_table(out, units, UNITS)
 
 
 def index_tokens(documents_path: str, units_path: str, tokenizer_path: str, settings: Units, out: str) -> None:
     """Write the tokens of one tokenizer on the probe documents, each with its unit (-1: none)."""
     tokens = tokenize(load_tokenizer(tokenizer_path), _probe_passages(documents_path, settings), settings.max_tokens)
     tokens["unit"] = unit_of_tokens(tokens, read_table(units_path))
-    write_table(out, tokens)
+    write_checked_table(out, tokens, TOKENS)

@@ -1,8 +1,8 @@
 """Angles along the layers of a network: between hidden states, and between what neighbouring layers add to them.
 
-Liu et al. 2026 (arXiv 2602.05970): where layers share out one change evenly, a step turns the hidden state by about
-1 / depth; where they follow a smooth flow, neighbouring updates are alike, and where they average, they are orthogonal.
-A network that was never trained has orthogonal updates too: every angle is to be read beside that control.
+Liu et al. 2026 (arXiv 2602.05970): if layers divide one change evenly, a step turns the hidden state by about
+1 / depth. If they follow a smooth flow, neighbouring updates are alike; if they average, updates are orthogonal. An
+untrained network has orthogonal updates too, so every angle is shown with that control.
 """
 
 import contextlib
@@ -20,9 +20,12 @@ from rosetta_scaling.store.errors import StudyError
 
 
 def angle(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Angle in radians between vectors (..., width), also where it is too small for a cosine; NaN with a zero vector.
+    """Angle in radians between vectors (..., width), accurate for small angles too; NaN if a vector is zero.
 
-    By Kahan's formula, 2 atan2(|u - v|, |u + v|) of the unit vectors u and v.
+    Kahan's formula: 2 atan2(|u - v|, |u + v|) for unit vectors u and v.
+
+    >>> angle(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0]))
+    tensor(1.5708)
     """
     u, v = (x / torch.linalg.vector_norm(x, dim=-1, keepdim=True) for x in (a.float(), b.float()))
     return 2 * torch.atan2(torch.linalg.vector_norm(u - v, dim=-1), torch.linalg.vector_norm(u + v, dim=-1))
@@ -44,8 +47,8 @@ def layer_angles(states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Te
 def angle_table(steps: torch.Tensor, updates: torch.Tensor) -> pd.DataFrame:
     """Means over tokens of steps (layers, tokens) and updates (layers - 1, tokens): a row per layer.
 
-    Columns: layer, step_angle, update_angle (to what the next layer adds; NaN of the last layer), radians. Tokens of
-    which a layer changes nothing have no angle and are left out.
+    Columns: layer, step_angle, update_angle (to what the next layer adds; NaN of the last layer), radians. Tokens
+    that a layer does not change have no angle and are left out.
     """
     update = torch.cat([updates.nanmean(1), torch.full((1,), torch.nan, device=updates.device)])
     columns = {"step_angle": steps.nanmean(1), "update_angle": update}
@@ -56,12 +59,13 @@ def angle_table(steps: torch.Tensor, updates: torch.Tensor) -> pd.DataFrame:
 def read_states(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
     """Inside the block, a forward pass appends the hidden states before the first and after every transformer block.
 
-    `output_hidden_states` of transformers would give the last one after the final norm, whose gains turn it.
+    `output_hidden_states` of transformers gives the last state after the final norm, whose gains change its direction.
     """
-    states, blocks = [], find_blocks(model)
+    states: list[torch.Tensor] = []
+    blocks = find_blocks(model)
     handles = [blocks[0].register_forward_pre_hook(lambda _block, inputs: states.append(inputs[0].detach()))]
 
-    def after(_block, _inputs, result):
+    def after(_block: torch.nn.Module, _inputs: tuple, result: torch.Tensor | tuple) -> None:
         states.append((result[0] if isinstance(result, tuple) else result).detach())
 
     handles += [block.register_forward_hook(after) for block in blocks]
@@ -77,7 +81,9 @@ def model_angles(model: torch.nn.Module, windows: torch.Tensor) -> pd.DataFrame:
 
     The first position of a sequence is left out: it sees no other token, and networks use it as a sink.
     """
-    device, steps, updates = next(model.parameters()).device, [], []
+    device = next(model.parameters()).device
+    steps: list[torch.Tensor] = []
+    updates: list[torch.Tensor] = []
     with torch.inference_mode(), read_states(model) as states:
         for batch in windows.split(32):
             states.clear()
@@ -89,9 +95,9 @@ def model_angles(model: torch.nn.Module, windows: torch.Tensor) -> pd.DataFrame:
 
 
 def language_angles(
-    folder: str | Path, tokens: np.ndarray, context: int, sequences: int, seed: int, device: torch.device
+    folder: str | Path, tokens: np.ndarray, *, context: int, sequences: int, seed: int, device: torch.device
 ) -> pd.DataFrame:
-    """Angles of the checkpoint in `folder`, and of its architecture freshly initialised, on a stream of its tokens.
+    """Angles of the checkpoint in `folder`, and of the same architecture untrained, on a stream of its tokens.
 
     The stream is cut into windows of `context` tokens, of which the first `sequences` are read. Columns: network
     ("trained", "untrained"), layers, and those of angle_table.

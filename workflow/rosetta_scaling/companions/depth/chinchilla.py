@@ -1,9 +1,9 @@
-"""Loss against width, depth and data of published runs, refitted; and the rival that knows parameters and data only.
+"""Fits of the loss of published runs to width, depth and data, and to the rival form of parameters and data only.
 
 Liu et al. 2026 (arXiv 2602.05970, equation 3) fit loss = a width^-alpha_m + b depth^-alpha_l + c tokens^-alpha_D + e to
-the digitised runs of Hoffmann et al. 2022. The table of runs is not ours to ship: it is a csv with one row per run and
-columns width (of the residual stream), depth (blocks), parameters, tokens, loss (nats per token). Width and depth of
-these runs rise together, so what the fit gives to either is fragile, and every way to choose runs is shown beside it.
+the digitised runs of Hoffmann et al. 2022. The table of runs belongs to others and is not shipped. It is a csv with one
+row per run and columns width (of the residual stream), depth (blocks), parameters, tokens, loss (nats per token). Width
+and depth of these runs rise together, so the fit hardly separates them; all choices of runs are therefore shown.
 """
 
 from pathlib import Path
@@ -47,11 +47,11 @@ def fit_loss(runs: pd.DataFrame, form: str) -> dict[str, float]:
     """Least squares of ln loss for one of FORMS, from several starts, with exponents within RANGE.
 
     Keys: alpha_X and share_X (of the loss of the best run) for every X of the form, floor; se_X (standard errors of the
-    exponents by the Jacobian); rmse (of ln loss), parameters, runs. Every x is scaled by its geometric mean and all
+    exponents, from the Jacobian); rmse (of ln loss), parameters, runs. Every x is scaled by its geometric mean and all
     unknowns are logarithms, so none can be negative.
     """
     names = FORMS[form]
-    if len(runs) <= 2 * len(names) + 3:  # AICc wants that many
+    if len(runs) <= 2 * len(names) + 3:  # AICc needs more
         raise StudyError(f"{len(runs)} runs are left to fit {2 * len(names) + 1} numbers; drop fewer")
     x = np.log(runs[list(names)].to_numpy())
     x, y = x - x.mean(0), np.log(runs.loss.to_numpy())
@@ -113,7 +113,7 @@ def chinchilla_table(runs: pd.DataFrame, settings: DepthSettings) -> pd.DataFram
         correlation = np.corrcoef(np.log(kept.width), np.log(kept.depth))[0, 1]
         for form, names in FORMS.items():
             fit, draws = fit_loss(kept, form), bootstrap_exponents(kept, form, settings)
-            n, k = fit["runs"], fit["parameters"] + 1  # and the variance
+            n, k = fit["runs"], fit["parameters"] + 1  # one more for the variance
             shared = {key: fit[key] for key in ("form", "runs", "floor", "parameters", "rmse")} | {"dropped": dropped}
             shared |= {"aicc": 2 * n * np.log(fit["rmse"]) + 2 * k * n / (n - k - 1), "correlation": correlation}
             for name in names:

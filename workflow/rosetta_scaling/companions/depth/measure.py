@@ -4,6 +4,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -23,7 +24,8 @@ from rosetta_scaling.companions.depth.networks import (
 )
 from rosetta_scaling.companions.depth.rosetta import BETWEEN, INSIDE, best_partners
 from rosetta_scaling.config.companions.depth import REGIMES, DepthSettings
-from rosetta_scaling.store.tables import write_table
+from rosetta_scaling.schemas.tables.depth import JOB_TABLES as SCHEMAS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.store.tensors import write_tensors
 
 log = logging.getLogger(__name__)
@@ -31,10 +33,10 @@ log = logging.getLogger(__name__)
 JOB_TABLES = ("losses", "angles", "matches")
 
 
-def run_job(settings: DepthSettings, regime: str, steps: int, device: torch.device, folder: Path) -> None:
+def run_job(settings: DepthSettings, regime: str, steps: int, *, device: torch.device, folder: Path) -> None:
     """Write losses, angles and matches (.parquet, see `measure`) and students.safetensors of one of `settings.jobs`.
 
-    Tables have the columns regime and steps; tensors are named depthN.up, depthN.bias, depthN.down (see depth.Stack).
+    Tables have the columns regime and steps; tensors are named depthN.up, depthN.bias, depthN.down.
     """
     teachers = new_teachers(REGIMES[regime], settings).to(device)
     pool, fresh = (
@@ -43,53 +45,64 @@ def run_job(settings: DepthSettings, regime: str, steps: int, device: torch.devi
     )
     with torch.no_grad():
         targets, answers = torch.cat([output(teachers, part) for part in pool.split(4096)], 1), output(teachers, fresh)
-    parts, weights = {name: [] for name in JOB_TABLES}, {}
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in JOB_TABLES}
+    weights: dict[str, torch.Tensor] = {}
     for depth in settings.depths:
         before = new_students(regime, depth, teachers, settings).to(device)
-        after = imitate(before, pool, targets, steps, settings, f"{regime} {steps} {depth}")
+        after = imitate(before, pool, targets, steps, settings=settings, name=f"{regime} {steps} {depth}")
         weights |= {f"depth{depth}.{name}": value.cpu() for name, value in after._asdict().items()}
         with torch.no_grad():
-            losses = _losses(before, after, fresh, answers, pool[: settings.inputs], targets[:, : settings.inputs])
+            seen = Asked(pool[: settings.inputs], targets[:, : settings.inputs])
+            losses = _losses(before, after, Asked(fresh, answers), seen)
             networks = {"trained": after, "untrained": untrained_students(regime, depth, settings).to(device)}
             found = {"losses": losses} | _measure(networks, fresh, regime, settings)
         for name, table in found.items():
             parts[name].append(table.assign(regime=regime, steps=steps, depth=depth))
         log.info("%s, %d steps, depth %d: loss %.2e", regime, steps, depth, losses.loss.mean())
     for name, tables in parts.items():
-        write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
+        write_checked_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True), SCHEMAS[name])
     write_tensors(folder / "students.safetensors", weights)
 
 
-def _losses(before: Stack, after: Stack, fresh, answers, seen, seen_answers) -> pd.DataFrame:
+class Asked(NamedTuple):
+    """Inputs and what the teachers answer."""
+
+    inputs: torch.Tensor  # (inputs, width)
+    answers: torch.Tensor  # (teachers, inputs, width)
+
+
+def _losses(before: Stack, after: Stack, fresh: Asked, seen: Asked) -> pd.DataFrame:
     """Mean squares between outputs of students and teachers, per coordinate, a row per student.
 
     Columns: teacher, seed; loss (on inputs that were not trained on), seen_loss (on inputs of the pool), start_loss
     (before training), identity_loss (of a network that does nothing).
     """
-    seeds = after.up.shape[1] // len(answers)
+    seeds = after.up.shape[1] // len(fresh.answers)
 
     def loss(made: torch.Tensor, expected: torch.Tensor) -> list[float]:
         return (made - expected.repeat_interleave(seeds, 0)).square().mean((1, 2)).tolist()
 
     columns = {
-        "loss": loss(output(after, fresh), answers),
-        "seen_loss": loss(output(after, seen), seen_answers),
-        "start_loss": loss(output(before, fresh), answers),
-        "identity_loss": loss(fresh, answers),
+        "loss": loss(output(after, fresh.inputs), fresh.answers),
+        "seen_loss": loss(output(after, seen.inputs), seen.answers),
+        "start_loss": loss(output(before, fresh.inputs), fresh.answers),
+        "identity_loss": loss(fresh.inputs, fresh.answers),
     }
     return _numbered(pd.DataFrame(columns), seeds)
 
 
 def _numbered(table: pd.DataFrame, seeds: int) -> pd.DataFrame:
-    """Rows that are networks in the order of teachers, then seeds, with these as columns."""
+    """A table of networks, ordered by teacher and seed, with these as columns."""
     return table.assign(teacher=table.index // seeds, seed=table.index % seeds)
 
 
-def _measure(networks: dict[str, Stack], inputs: torch.Tensor, regime: str, settings) -> dict[str, pd.DataFrame]:
-    """Tables `angles` (see depth_angles.angle_table; columns teacher, seed) and `matches` of trained networks and of
+def _measure(
+    networks: dict[str, Stack], inputs: torch.Tensor, regime: str, settings: DepthSettings
+) -> dict[str, pd.DataFrame]:
+    """Tables `angles` (see angles.angle_table; columns teacher, seed) and `matches` of trained networks and of
     the untrained control, which column `network` tells apart.
 
-    `matches` (see depth_rosetta.best_partners) have columns kind (between the students of a teacher, inside a student),
+    `matches` (see rosetta.best_partners) have columns kind (between the students of a teacher, inside a student),
     teacher, seed_a, seed_b.
     """
     angles, matches = [], []

@@ -2,8 +2,8 @@
 
 The toy model of Liu et al. 2026 (arXiv 2602.05970): a layer adds down @ relu(up @ rms(x) + bias)^2 to x. A teacher is
 `tied` when all its layers are one layer, so that it follows a smooth flow in small steps, and `independent` when each
-has weights of its own. A student sees what the teacher makes of an input and learns it with far fewer layers. Networks
-of one depth are batched, and since Adam treats every weight on its own, none of them touches the others.
+has weights of its own. A student learns its teacher's outputs with far fewer layers. All networks of one depth are
+trained in one batch; Adam treats every weight separately, so they do not influence each other.
 """
 
 import logging
@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 from rosetta_scaling.config.companions.depth import DepthSettings
+from rosetta_scaling.numerics.seeds import generator
 from rosetta_scaling.store import progress
-from rosetta_scaling.store.digests import digest
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class Stack(NamedTuple):
     down: torch.Tensor  # (layers, networks, hidden, width)
 
     def to(self, device: torch.device) -> "Stack":
+        """The same weights on a device."""
         return Stack(*(weights.to(device) for weights in self))
 
     def one(self, network: int) -> "Stack":
@@ -50,16 +51,11 @@ def run(stack: Stack, inputs: torch.Tensor) -> tuple[list[torch.Tensor], list[to
 
 
 def output(stack: Stack, inputs: torch.Tensor) -> torch.Tensor:
-    """What networks make of their inputs: the last hidden state, normalised, (networks, inputs, width)."""
+    """Outputs of the networks: the last hidden state, normalised, (networks, inputs, width)."""
     state = rms_norm(inputs).expand(stack.up.shape[1], -1, -1)
-    for up, bias, down in zip(*(weights.unbind() for weights in stack), strict=True):  # forgets what lies between
+    for up, bias, down in zip(*(weights.unbind() for weights in stack), strict=True):  # keeps no states
         state = torch.baddbmm(state, torch.baddbmm(bias, rms_norm(state), up).relu().square(), down)
     return rms_norm(state)
-
-
-def generator(*name: object) -> torch.Generator:
-    """Random numbers that depend on their name alone, drawn on the CPU: the same on every device."""
-    return torch.Generator().manual_seed(int(digest(name), 16) % 2**63)
 
 
 def new_stack(layers: int, networks: int, settings: DepthSettings, random: torch.Generator) -> Stack:
@@ -89,12 +85,12 @@ def euler_steps(teachers: Stack, depth: int) -> Stack:
 
 
 def seeds_of(regime: str, settings: DepthSettings) -> int:
-    """Students of a teacher; those that start from its own steps differ in nothing but data, so one is enough."""
+    """Students per teacher; those that start from its steps differ only by their data, so one is enough."""
     return 1 if regime == "tied_euler" else settings.seeds
 
 
 def untrained_students(regime: str, depth: int, settings: DepthSettings) -> Stack:
-    """The control: students whose down-projections are random, too, with the scale that teachers have.
+    """The control: students with random down-projections, on the scale of the teachers.
 
     Networks are in the order of teachers, then seeds.
     """
@@ -112,18 +108,18 @@ def new_students(regime: str, depth: int, teachers: Stack, settings: DepthSettin
 
 
 def learning_rate(step: int, steps: int, depth: int, settings: DepthSettings) -> float:
-    """Flat, then straight down to a share of the peak."""
+    """Learning rate of a step: constant, then falling linearly to a share of the peak."""
     falling = max(0.0, step / max(1, steps - 1) - settings.flat) / max(1e-9, 1 - settings.flat)
     return settings.learning_rate / depth**0.5 * (1 - (1 - settings.final_rate) * falling)
 
 
 def imitate(
-    students: Stack, inputs: torch.Tensor, targets: torch.Tensor, steps: int, settings: DepthSettings, name: str
+    students: Stack, inputs: torch.Tensor, targets: torch.Tensor, steps: int, *, settings: DepthSettings, name: str
 ) -> Stack:
-    """Students after `steps` of Adam on the mean square between their outputs and their teachers'.
+    """Students after `steps` of Adam on the mean squared difference between their outputs and their teachers'.
 
     `inputs` (pool, width) and `targets` (teachers, pool, width) are on the device that does the work. Every student has
-    batches of its own, drawn from the random numbers called `name`.
+    its own batches, from a generator seeded by `name`.
     """
     device, depth, networks = inputs.device, *students.up.shape[:2]
     teacher = torch.arange(networks, device=device)[:, None] // (networks // len(targets))

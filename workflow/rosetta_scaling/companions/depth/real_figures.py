@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.entry import CompanionFigure
+from rosetta_scaling.schemas.tables.depth import LANGUAGE
 
 
 @style.styled()
@@ -42,7 +44,7 @@ def language_data(models: pd.DataFrame, middle: pd.DataFrame, pairs: pd.DataFram
     found = pairs.assign(name=names, panel="kappa", kind=pairs.kind.replace("real", "trained"))
     real = found[found.kind == "trained"].assign(kind="middle")
     kappas = [found.assign(value=found.kappa), real.assign(value=real.middle_kappa)]
-    columns = ["panel", "name", "kind", "layers", "value"]
+    columns = LANGUAGE["language_drawn"].names
     return pd.concat([table[columns] for table in (loss, angles, *kappas)], ignore_index=True)
 
 
@@ -87,3 +89,19 @@ def _lines(ax: Axes, rows: pd.DataFrame) -> None:
             look = {"color": style.colour(i), "marker": style.marker(i), "ms": 5, "lw": 1.2}
             look |= {"ls": "--", "mfc": "white"} if kind == "untrained" else {"ls": ":"} if kind == "middle" else {}
             ax.plot(part["layers"], part["value"], label=name if kind == "trained" else None, **look)
+
+
+FIGURES = (
+    CompanionFigure(
+        name="runs",
+        tables=("runs",),
+        pick=lambda tables, _: tables["runs"],
+        draw=lambda rows, *_: draw_runs(rows),
+    ),
+    CompanionFigure(
+        name="language",
+        tables=("language_drawn",),
+        pick=lambda tables, _: tables["language_drawn"],
+        draw=lambda rows, *_: draw_language(rows),
+    ),
+)

@@ -1,6 +1,6 @@
 """Tables of the study of inverse depth scaling: exponents, angles and matrices of layers, with their intervals.
 
-The replicate is the teacher: what its students give is averaged, and teachers are resampled. Torch-free.
+The replicate is the teacher: values of its students are averaged, and teachers are resampled.
 """
 
 import itertools
@@ -22,28 +22,28 @@ CONTRASTS = (  # (name, (regime, steps: 0 short, 1 long; quantity), the same of 
 )
 
 
-def resampled_mean(values: Sequence[float], draws: int, seed: object) -> np.ndarray:
+def resampled_mean(values: Sequence[float] | np.ndarray, draws: int, seed: int | list[int]) -> np.ndarray:
     """Means (draws,) of resampled values, one value per teacher. The same seed takes the same teachers."""
-    values = np.asarray(values, float)
-    return values[np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))].mean(1)
+    known = np.asarray(values, float)
+    return known[np.random.default_rng(seed).integers(0, len(known), (draws, len(known)))].mean(1)
 
 
-def mean_row(values: Sequence[float], settings: DepthSettings) -> dict[str, float]:
+def mean_row(values: Sequence[float] | pd.Series, settings: DepthSettings) -> dict[str, float]:
     """value, low, high and the number of teachers, of one value per teacher; those that are missing are left out."""
-    values = pd.Series(values, dtype=float).dropna().to_numpy()
-    if not len(values):
+    known = pd.Series(values, dtype=float).dropna().to_numpy()
+    if not len(known):
         return {"value": np.nan, "low": np.nan, "high": np.nan, "teachers": 0}
-    draws = resampled_mean(values, settings.bootstrap, settings.seed)
-    low, high = intervals.of_resamples(draws, settings.confidence, len(values))
-    return {"value": values.mean(), "low": low, "high": high, "teachers": len(values)}
+    draws = resampled_mean(known, settings.bootstrap, settings.seed)
+    low, high = intervals.of_resamples(draws, settings.confidence, len(known))
+    return {"value": known.mean(), "low": low, "high": high, "teachers": len(known)}
 
 
 def teacher_values(losses: pd.DataFrame, angles: pd.DataFrame) -> pd.DataFrame:
     """ln of every quantity that may fall with depth: columns regime, steps, quantity, teacher, depth, y.
 
     Means over the students of a teacher of ln loss, ln start_loss, and ln of the mean angle over the steps of trained
-    and of untrained students (step_angle, untrained_step_angle). A start that is the identity has no depth and is
-    left out.
+    and of untrained students (step_angle, untrained_step_angle). Students that start as the identity have the
+    same start at every depth, which is left out.
     """
     keys, parts = [*JOB, "teacher", "depth"], []
     for quantity in ("loss", "start_loss"):
@@ -84,7 +84,8 @@ def exponents_table(values: pd.DataFrame, settings: DepthSettings) -> pd.DataFra
 def contrasts_table(values: pd.DataFrame, settings: DepthSettings) -> pd.DataFrame:
     """Differences of exponents over all depths: columns contrast, value, low, high, teachers.
 
-    Two lengths, or a start and what became of it, have the same teachers, which are resampled together.
+    Both sides of a contrast between lengths, or between a start and its result, have the same teachers, which are
+    resampled together.
     """
     alphas, rows = teacher_exponents(values, settings.depths), []
     for name, *sides in CONTRASTS:
@@ -123,10 +124,10 @@ def layers_of_angles(angles: pd.DataFrame) -> pd.DataFrame:
 
 
 def alignments_table(matches: pd.DataFrame, settings: DepthSettings) -> pd.DataFrame:
-    """What the partners of neurons tell, by teacher: columns regime, steps, depth, network, teacher, and
+    """Measures of the partners of neurons, by teacher: columns regime, steps, depth, network, teacher, and
 
     between its students: mean_r (of best partners), matches (mutual ones), rosetta (share of neurons with a mutual
-    partner of r >= min_r), and share, expected, kappa, null_low, null_high (see depth_rosetta.alignment) of the matches
+    partner of r >= min_r), and share, expected, kappa, null_low, null_high (see rosetta.alignment) of the matches
     of all pairs; inside a student: inside_mean_r, inside_rosetta, the same with partners in other layers.
     """
     keys, rows = [*JOB, "depth", "network", "teacher"], []
@@ -163,8 +164,8 @@ def rosetta_table(alignments: pd.DataFrame, settings: DepthSettings) -> pd.DataF
 def layers_table(matches: pd.DataFrame, settings: DepthSettings) -> pd.DataFrame:
     """Mutual partners by pair of layers, all teachers together.
 
-    Columns: regime, steps, depth, network, kind, layer_a, layer_b, matches, expected (by the margins, as if inside a
-    student the own layer were looked at, too), rosetta (matches with r >= min_r).
+    Columns: regime, steps, depth, network, kind, layer_a, layer_b, matches, expected (by the margins; inside a student
+    this also counts the own layer), rosetta (matches with r >= min_r).
     """
     keys, tables = [*JOB, "depth", "network", "kind"], []
     for key, part in matches[matches.mutual].groupby(keys, sort=False):
@@ -176,7 +177,7 @@ def layers_table(matches: pd.DataFrame, settings: DepthSettings) -> pd.DataFrame
 
 
 def summarise(jobs: dict[str, pd.DataFrame], settings: DepthSettings) -> dict[str, pd.DataFrame]:
-    """All tables of the students from the losses, angles and matches of all jobs (see depth_measure.run_job)."""
+    """All tables of the students from the losses, angles and matches of all jobs (see measure.run_job)."""
     losses, angles = jobs["losses"], jobs["angles"]
     students = jobs["matches"][jobs["matches"].regime != "tied_euler"]  # they share a start, so they match trivially
     values, alignments = teacher_values(losses, angles), alignments_table(students, settings)

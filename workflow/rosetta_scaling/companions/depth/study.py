@@ -1,6 +1,7 @@
 """The study of inverse depth scaling: see catalogue.py for what every companion study has."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,18 +12,23 @@ from rosetta_scaling.companions.depth.chinchilla import chinchilla_table, read_r
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.store.tables import read_table
 
-RUNS = "runs"  # table and figure of published runs, when there are any
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.figure import Figure
+
+RUNS = "runs"  # table and figure of published runs, if the settings name a table of them
 
 
-def run_job(settings: DepthSettings, job: str, device: object, folder: Path) -> None:
+def run_job(settings: DepthSettings, job: str, device: "torch.device", folder: Path) -> None:
     """Train the students of one kind for one length at every depth."""
     from rosetta_scaling.companions.depth.measure import run_job
 
     regime, steps = job.split("-")
-    run_job(settings, regime, int(steps), device, folder)
+    run_job(settings, regime, int(steps), device=device, folder=folder)
 
 
 def make_tables(settings: DepthSettings, jobs: Path) -> dict[str, pd.DataFrame]:
+    """All tables of the study by name, from the folder of its jobs."""
     found = {
         name: pd.concat([read_table(jobs / job / f"{name}.parquet") for job in settings.jobs], ignore_index=True)
         for name in ("losses", "angles", "matches")
@@ -40,16 +46,10 @@ def judge(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> list[dict
     return claims
 
 
-def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
+def draw(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple["Figure", pd.DataFrame]]:
+    """Figures by name, each with the rows that it draws."""
     from rosetta_scaling.companions.depth import figures as depth_figures
     from rosetta_scaling.companions.depth import real_figures as depth_real_figures
+    from rosetta_scaling.report.figures.entry import draw_figures
 
-    drawn = {}
-    for name, (pick, draw_rows) in depth_figures.FIGURES.items():
-        rows = pick(tables)
-        drawn[name] = draw_rows(rows), rows
-    if RUNS in tables:
-        drawn[RUNS] = depth_real_figures.draw_runs(tables[RUNS]), tables[RUNS]
-    if "language_drawn" in tables:  # of a depth ladder of language models, see depth_language.py
-        drawn["language"] = depth_real_figures.draw_language(tables["language_drawn"]), tables["language_drawn"]
-    return drawn
+    return draw_figures([*depth_figures.FIGURES, *depth_real_figures.FIGURES], settings, tables)

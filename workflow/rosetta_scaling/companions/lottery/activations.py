@@ -1,10 +1,11 @@
-"""Matching by activations, as the study of language models does it: in one dimension it says nothing, in more it can.
+"""Matching by activations, as in the study of language models; it is informative only in several dimensions.
 
 For x^2 on an interval every neuron is a smooth curve in one variable, and any two such curves correlate. In several
-dimensions two neurons correlate when they look in the same direction.
+dimensions two neurons correlate if they have the same direction.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ ONE_DIMENSION = "one dimension"
 
 
 def quadratic_path(folder: str | Path, activation: str) -> Path:
+    """The file with the networks of a job on the quadratic form, in the folder of all jobs."""
     return Path(folder) / f"quadratic-{activation}" / NETWORKS
 
 
@@ -32,10 +34,11 @@ def neuron_values(hidden: np.ndarray, x: np.ndarray, activation: str) -> np.ndar
 
 
 def activation_rows(
-    settings: LotterySettings, trained: np.ndarray, untrained: np.ndarray, x: np.ndarray, activation: str
+    settings: LotterySettings, trained: np.ndarray, untrained: np.ndarray, x: np.ndarray, *, activation: str
 ) -> dict[str, float]:
-    """What activation_table says of networks of one width: their hidden layers (seeds, neurons, inputs + 1)."""
-    width, found = trained.shape[1], {}
+    """Columns of activation_table for networks of one width: hidden layers (seeds, neurons, inputs + 1) at inputs x."""
+    width = trained.shape[1]
+    found: dict[str, Any] = {}
 
     def matches(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
         """Share of neurons with a strong mutual best partner, and the mean r of all mutual best partners."""
@@ -65,14 +68,14 @@ def activation_table(settings: LotterySettings, runs: list[Run], folder: str | P
     for run in (run for run in runs if run.steps == settings.steps[1]):
         x = midpoints(settings.evaluation_points)[:, None]
         for width, found in run.networks.items():
-            layers = (found[name][: settings.link_seeds] for name in ("hidden", "initial_hidden"))
+            hidden, initial = (found[name][: settings.link_seeds] for name in ("hidden", "initial_hidden"))
             name = {"target": ONE_DIMENSION, "activation": run.activation, "loss": np.median(run.losses(width))}
-            rows.append(name | activation_rows(settings, *layers, x, run.activation))
+            rows.append(name | activation_rows(settings, hidden, initial, x, activation=run.activation))
     for activation in ACTIVATIONS:
         found = {name: value.numpy() for name, value in read_tensors(quadratic_path(folder, activation)).items()}
         for target in TARGETS:
             for width in settings.quadratic.widths:
                 hidden, initial, loss = (found[f"{target}.{width}.{n}"] for n in ("hidden", "initial_hidden", "loss"))
                 name = {"target": target, "activation": activation, "loss": np.median(loss)}
-                rows.append(name | activation_rows(settings, hidden, initial, found["probe"], activation))
+                rows.append(name | activation_rows(settings, hidden, initial, found["probe"], activation=activation))
     return pd.DataFrame(rows)

@@ -1,4 +1,6 @@
-"""Explicit ensembles: averages of k networks, with what they have in common (bias) and what they do not (variance)."""
+"""Explicit ensembles: averages of k networks, with the bias that they share and the variance that they do not."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,7 @@ def bias_and_variance(errors: np.ndarray, weights: np.ndarray) -> tuple[np.ndarr
 
 
 def groups(losses: np.ndarray) -> dict[str, np.ndarray]:
-    """Seeds of both groups: networks in bad minima would decide the mean, so the better half is held apart."""
+    """Seeds of both groups; the better half is also shown alone, since networks in bad minima dominate the mean."""
     return {"all": np.arange(len(losses)), "good half": np.flatnonzero(losses <= np.median(losses))}
 
 
@@ -45,7 +47,7 @@ def ensemble_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
                 rng = np.random.default_rng([settings.seed, width, 5])
                 for k in (k for k in settings.ensembles if 2 * k <= len(part)):
                     sets = np.stack([rng.choice(len(part), k, replace=False) for _ in range(settings.ensemble_draws)])
-                    row = {"group": group, "width": width, "networks": len(part), "k": k}
+                    row: dict[str, Any] = {"group": group, "width": width, "networks": len(part), "k": k}
                     row |= {"loss": (part[sets].mean(1) ** 2).mean(), "bias2": bias2, "variance": variance}
                     row |= {"expected": bias2 + variance / k, "variance_share": variance / (bias2 + variance)}
                     row |= {"variance_share_low": share[0], "variance_share_high": share[1]}

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.entry import CompanionFigure, Tables
 
 NAMES = {"silu": "SiLU", "relu": "ReLU"}
+FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what the figure of losses draws of the fits
 GUIDE = {"color": "0.2", "lw": 1}
 
 
@@ -27,6 +29,11 @@ def width_axis(axes: Axes, widths: pd.Series) -> None:
     axes.set_xlabel("hidden neurons")
 
 
+def losses_data(tables: Tables) -> pd.DataFrame:
+    """The table of losses with the fit of every run."""
+    return tables["losses"].merge(tables["fits"][FITTED])
+
+
 @style.styled()
 def draw_losses(data: pd.DataFrame) -> Figure:
     """Median loss against width at both training lengths, the fit in its window, and what theory gives.
@@ -39,8 +46,7 @@ def draw_losses(data: pd.DataFrame) -> Figure:
         for i, (_, part) in enumerate(of_this.groupby("steps")):
             look = {"color": style.colour(i), "marker": style.marker(i)}
             shift = (-2, 2)[i]
-            columns = (part[name] for name in ("width", "median", "low", "high"))
-            style.draw_with_range(ax, *columns, shift, s=26, **look)
+            style.draw_with_range(ax, part, ("width", "median", "low", "high"), shift=shift, s=26, **look)
             ax.plot(part["width"], part["best"], "_", color=look["color"], ms=9, transform=style.beside(ax, shift))
             x = part[["first", "last"]].iloc[0].to_numpy(float)
             ax.plot(x, part["c"].iloc[0] * x ** part["alpha"].iloc[0], color=look["color"], lw=1.4)
@@ -75,9 +81,8 @@ def draw_slopes(data: pd.DataFrame, window: tuple[int, int]) -> Figure:
         of_this = data[data["activation"] == activation].assign(middle=lambda rows: rows["width"] * 2**0.5)
         ax.axvspan(*window, color="0.95", zorder=0)
         for i, (_, part) in enumerate(of_this.groupby("steps")):
-            columns = (part[name] for name in ("middle", "slope", "low", "high"))
             look = {"color": style.colour(i), "marker": style.marker(i)}
-            style.draw_with_range(ax, *columns, (-3, 3)[i], s=26, **look)
+            style.draw_with_range(ax, part, ("middle", "slope", "low", "high"), shift=(-3, 3)[i], s=26, **look)
         ax.axhline(-1, ls=":", **GUIDE)
         ax.axhline(-4, ls="--", **GUIDE)
         if activation == "relu":
@@ -119,6 +124,11 @@ def draw_curves(data: pd.DataFrame, constant: float) -> Figure:
     return figure
 
 
+def ensembles_data(tables: Tables) -> pd.DataFrame:
+    """Averages of networks of the better half."""
+    return tables["ensembles"][tables["ensembles"].group == "good half"]
+
+
 @style.styled()
 def draw_ensembles(data: pd.DataFrame) -> Figure:
     """Loss of averages of k networks of the better half, their bias, and networks k times as wide."""
@@ -147,3 +157,31 @@ def draw_ensembles(data: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
+
+
+FIGURES = (
+    CompanionFigure(
+        name="losses",
+        tables=("losses", "fits"),
+        pick=lambda tables, _: losses_data(tables),
+        draw=lambda rows, *_: draw_losses(rows),
+    ),
+    CompanionFigure(
+        name="slopes",
+        tables=("slopes",),
+        pick=lambda tables, _: tables["slopes"],
+        draw=lambda rows, _, settings: draw_slopes(rows, settings.window),
+    ),
+    CompanionFigure(
+        name="curves",
+        tables=("curves",),
+        pick=lambda tables, _: tables["curves"],
+        draw=lambda rows, _, settings: draw_curves(rows, settings.constant),
+    ),
+    CompanionFigure(
+        name="ensembles",
+        tables=("ensembles",),
+        pick=lambda tables, _: ensembles_data(tables),
+        draw=lambda rows, *_: draw_ensembles(rows),
+    ),
+)

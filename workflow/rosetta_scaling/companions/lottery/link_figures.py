@@ -1,4 +1,4 @@
-"""Figures of modes, pairs and shared neurons of the lottery study (see lottery_figures.py)."""
+"""Figures of modes, pairs and shared neurons of the lottery study (see figures.py)."""
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,10 @@ from matplotlib.lines import Line2D
 from rosetta_scaling.companions.lottery.activations import ONE_DIMENSION
 from rosetta_scaling.companions.lottery.figures import NAMES, each_run, width_axis
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.entry import CompanionFigure
 
 TARGET_TITLES = {ONE_DIMENSION: "one input", "distinct": "distinct eigenvalues", "isotropic": "equal eigenvalues"}
+SHARES = ("width", "share", "low", "high")
 NULL_LOOKS = {
     "null_other": ("mirror partners in another network", "o"),
     "null_sign": ("signs drawn anew", "s"),
@@ -42,6 +44,13 @@ def draw_modes(data: pd.DataFrame, mode_share: float) -> Figure:
     words = "numbers: median asymmetry (0 is a perfect pair), share of the seeds"
     figure.legend(handles=handles, loc="outside lower center", title=words)
     return figure
+
+
+def tickets_data(tickets: pd.DataFrame, mode_share: float) -> pd.DataFrame:
+    """Networks of the best mode of every run, among the modes that hold enough networks."""
+    kept = tickets[tickets["share"] >= mode_share]
+    best = kept.groupby(["activation", "steps"])["mode"].transform("min")
+    return kept[kept["mode"] == best]
 
 
 @style.styled()
@@ -85,7 +94,7 @@ def draw_shares(data: pd.DataFrame, ylabel: str) -> Figure:
     nulls = [null for null in NULL_LOOKS if null in data]
     for ax, title, part in each_run(data, axes):
         look = {"color": style.COLOURS[0], "marker": "o", "s": 30}
-        style.draw_with_range(ax, part["width"], part["share"], part["low"], part["high"], **look)
+        style.draw_with_range(ax, part, SHARES, **look)
         for i, null in enumerate(nulls):
             look = {"color": style.GREY, "mfc": "white", "ms": 5, "ls": "", "transform": style.beside(ax, 6 + 5 * i)}
             ax.plot(part["width"], part[null], marker=NULL_LOOKS[null][1], **look)
@@ -111,7 +120,7 @@ def draw_activations(data: pd.DataFrame) -> Figure:
         for i, activation in enumerate(NAMES):
             part = of_this[of_this["activation"] == activation]
             shift, look = (-3, 3)[i], {"color": style.colour(i), "marker": style.marker(i), "s": 26}
-            style.draw_with_range(ax, part["width"], part["share"], part["low"], part["high"], shift, **look)
+            style.draw_with_range(ax, part, SHARES, shift=shift, **look)
             look = {"color": style.colour(i), "mfc": "white", "ls": "", "ms": 5, "transform": style.beside(ax, shift)}
             ax.plot(part["width"], part["null_untrained"], style.marker(i), **look)
         width_axis(ax, of_this["width"])
@@ -129,3 +138,43 @@ def draw_activations(data: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
+
+
+FIGURES = (
+    CompanionFigure(
+        name="modes",
+        tables=("tickets",),
+        pick=lambda tables, _: tables["tickets"],
+        draw=lambda rows, _, settings: draw_modes(rows, settings.mode_share),
+    ),
+    CompanionFigure(
+        name="tickets",
+        tables=("tickets",),
+        pick=lambda tables, settings: tickets_data(tables["tickets"], settings.mode_share),
+        draw=lambda rows, *_: draw_tickets(rows),
+    ),
+    CompanionFigure(
+        name="neurons",
+        tables=("neurons",),
+        pick=lambda tables, _: tables["neurons"],
+        draw=lambda rows, *_: draw_neurons(rows),
+    ),
+    CompanionFigure(
+        name="pairs",
+        tables=("pairs",),
+        pick=lambda tables, _: tables["pairs"],
+        draw=lambda rows, *_: draw_shares(rows, "share of neurons in pairs"),
+    ),
+    CompanionFigure(
+        name="matches",
+        tables=("matches",),
+        pick=lambda tables, _: tables["matches"],
+        draw=lambda rows, *_: draw_shares(rows, "share of neurons shared"),
+    ),
+    CompanionFigure(
+        name="activations",
+        tables=("activations",),
+        pick=lambda tables, _: tables["activations"],
+        draw=lambda rows, *_: draw_activations(rows),
+    ),
+)

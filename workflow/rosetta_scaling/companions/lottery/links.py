@@ -1,13 +1,13 @@
 """Which neurons belong together: symmetric pairs inside a network, and neurons that networks share, with their nulls.
 
 A ticket is a pair (w, b, v), (-w, b, v). With SiLU, silu(z) + silu(-z) = z tanh(z / 2) = z^2 / 2 - z^4 / 24 + ...: one
-pair with small w and v w^2 = 2 is x^2 as closely as one likes. Neurons are compared by their parameters, each in units
-of its median magnitude over the networks of a width; among more neurons more are alike by chance, so that no share
-stands without nulls of equal density.
+pair with small w and v w^2 = 2 approximates x^2 to any accuracy. Neurons are compared by their parameters, in units of
+the median magnitude of each over the networks of a width. Among more neurons more are alike by chance, so every share
+is shown with nulls of the same density.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ MIRROR = np.array([-1.0, 1.0, 1.0])
 def coordinates(hidden: np.ndarray, out: np.ndarray, activation: str) -> np.ndarray:
     """w, b, v of neurons (seeds, width, 3), each divided by its median magnitude.
 
-    relu(a z) = a relu(z) leaves the length of (w, b) open: it is first made equal to |v|.
+    Since relu(a z) = a relu(z), the length of (w, b) is arbitrary; it is first made equal to |v|.
     """
     hidden, out = hidden.astype(float), out.astype(float)[..., None]
     if activation == "relu":
@@ -46,9 +46,9 @@ def of_run(run: Run, width: int, initial: str = "") -> np.ndarray:
 
 
 def distances(a: np.ndarray, b: np.ndarray, itself: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest of b (m, 3) to every neuron of a (n, 3): its index, and the distance over the mean of both lengths.
+    """The nearest neuron of b (m, 3) to every neuron of a (n, 3): its index, and their distance over their mean length.
 
-    With `itself`, neuron i of b is no partner of neuron i of a.
+    With `itself`, neuron i of b is not considered for neuron i of a.
     """
     distance, index = cKDTree(b).query(a, k=2)
     second = itself & (index[:, 0] == np.arange(len(a)))
@@ -71,7 +71,7 @@ def pair_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
     """Share of neurons in symmetric pairs, network by network, against three nulls.
 
     Columns: activation, steps, width, seeds, share, low, high, null_other (mirror partners in the next seed's network),
-    null_sign (signs of w drawn anew, which leaves half of all true pairs), null_untrained, excess (beyond the largest
+    null_sign (random signs of w, which keeps half of all true pairs), null_untrained, excess (beyond the largest
     null) with _low, _high, distance and distance_other (median from the mirror image to its nearest neuron).
     """
     rows = []
@@ -79,15 +79,15 @@ def pair_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
         for width in settings.widths:
             trained, untrained = of_run(run, width), of_run(run, width, "initial_")
             rng = np.random.default_rng([settings.seed, width, 6])
-            shares, apart = [], []
+            drawn, apart = [], []
             for seed, own in enumerate(trained):
                 other = trained[(seed + 1) % len(trained)]
                 signed = own * np.column_stack([rng.choice([-1, 1], width), np.ones((width, 2))])
                 tests = [(own, own, True), (own, other, False), (signed, signed, True)]
                 tests.append((untrained[seed], untrained[seed], True))
-                shares.append([alike(a * MIRROR, b, settings.close, itself).mean() for a, b, itself in tests])
+                drawn.append([alike(a * MIRROR, b, settings.close, itself).mean() for a, b, itself in tests])
                 apart.append([np.median(distances(a * MIRROR, b, itself)[1]) for a, b, itself in tests[:2]])
-            shares = np.array(shares)
+            shares = np.array(drawn)
             means = shares.mean(0)
             draws = resample_counts(settings, len(shares)) @ shares / len(shares)
             low, high = of_draws(draws[:, 0], settings.confidence)
@@ -127,7 +127,7 @@ def ticket_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
 
 
 def neuron_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
-    """All neurons of one of the widest networks: activation, steps, width, neuron, w, b, v as they are in it."""
+    """All neurons of one of the widest networks: activation, steps, width, neuron, and w, b, v without scaling."""
     width, parts = settings.widths[-1], []
     for run in runs:
         found = run.networks[width]
@@ -157,7 +157,7 @@ def mode_table(settings: LotterySettings, runs: list[Run], tickets: pd.DataFrame
         networks = of_run(run, 2)
         for mode, part in kept.groupby("mode"):
             others = [seed for one, seeds in members.items() if one != mode for seed in seeds]
-            pairs = {"same": itertools.combinations(members[mode], 2)}
+            pairs: dict[str, Iterable] = {"same": itertools.combinations(members[mode], 2)}
             pairs["other"] = itertools.product(members[mode], others)
             shares = {
                 f"matched_{name}": pd.Series(
@@ -177,8 +177,8 @@ def mode_table(settings: LotterySettings, runs: list[Run], tickets: pd.DataFrame
 def shared_neurons(a: np.ndarray, b: np.ndarray, close: float) -> float:
     """Share of the neurons (n, 3) of one network that another has too, or its mirror image if that has more of them.
 
-    x^2 has no side, so that f(-x) is as good a network as f(x): it is mirrored as a whole, not neuron by neuron, which
-    would make the two neurons of a ticket one and let them compete for their partners.
+    x^2 is even, so f(-x) is as good a network as f(x). The whole network is mirrored: mirroring single neurons
+    would make the two neurons of a ticket equal, so that they would compete for the same partner.
     """
     return max(alike(a, b, close).mean(), alike(a, b * MIRROR, close).mean())
 
@@ -204,7 +204,7 @@ def against_nulls(settings: LotterySettings, real: np.ndarray, nulls: dict[str, 
     return found | {"excess": share - max(means), "excess_low": below, "excess_high": above}
 
 
-def pairwise(measure: Callable, networks: Sequence) -> np.ndarray:
+def pairwise(measure: Callable, networks: Sequence | np.ndarray) -> np.ndarray:
     """measure(one, other) of all pairs of networks: symmetric (seeds, seeds), or more axes if it gives an array."""
     i, j = np.array(list(itertools.combinations(range(len(networks)), 2))).T
     values = np.array([measure(networks[a], networks[b]) for a, b in zip(i, j, strict=True)], float)
@@ -216,9 +216,9 @@ def pairwise(measure: Callable, networks: Sequence) -> np.ndarray:
 def match_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
     """Share of neurons that another seed's network has too, by their parameters, for all pairs of seeds.
 
-    Columns: activation, steps, width, seeds, share, low, high, null_untrained, null_shuffled (w, b and v dealt anew
+    Columns: activation, steps, width, seeds, share, low, high, null_untrained, null_shuffled (w, b and v shuffled
     among all neurons of the width), excess (beyond the larger null) with _low, _high, copies (share of neurons that
-    have their like inside their own network) and copies_shuffled.
+    resemble another one of their own network) and copies_shuffled.
     """
     rows = []
 

@@ -1,8 +1,8 @@
 """Networks with one hidden layer, many seeds trained at once: f(x) = sum_i v_i act(w_i . x + b_i) + c.
 
-All parameters of a network lie in one row, so that Adam is a dozen operations on one tensor; gradients are written
-out, which costs a third of autograd. Losses of seeds are summed, never averaged, and Adam works on every parameter by
-itself: seeds do not touch each other.
+All parameters of a network lie in one row, so that Adam is a dozen operations on one tensor. Gradients are written out,
+which takes a third of the time of autograd. Losses are summed over seeds and Adam treats every parameter separately, so
+seeds do not influence each other. torch.optim.Adam rounds differently, so using it would change every result.
 
 After Liu and Tegmark, "A Neural Scaling Law from Lottery Ticket Ensembling" (arXiv 2310.02258).
 """
@@ -62,7 +62,7 @@ class Networks:
 
 
 def initial_values(settings: LotterySettings, width: int, inputs: int, seeds: int) -> torch.Tensor:
-    """Parameters (seeds, parameters) as torch's Linear layers start; those of a seed do not depend on their number.
+    """Parameters (seeds, parameters), initialised as in torch's Linear; those of a seed do not depend on their number.
 
     Both activations, all training lengths and all targets start from the same networks.
     """
@@ -73,7 +73,7 @@ def initial_values(settings: LotterySettings, width: int, inputs: int, seeds: in
 
 
 def learning_rates(settings: LotterySettings, steps: int) -> np.ndarray:
-    """Learning rate (steps,) of every step: constant, then an exponential fall that ends at the last step."""
+    """Learning rate (steps,) of every step: constant at first, then falling exponentially until the last step."""
     begin = settings.constant * steps
     share = np.clip((np.arange(1, steps + 1) - begin) / (steps - begin), 0, 1)
     return settings.learning_rate * (settings.final_learning_rate / settings.learning_rate) ** share
@@ -90,7 +90,7 @@ def train(
 
     Returns the mean squared error (seeds,) on its batch before every step in `watched`, counted from 1.
     """
-    watched, losses = set(watched), []
+    losses = []
     gradient = Networks(torch.zeros_like(networks.values), networks.width, networks.activation)
     mean, square = torch.zeros_like(networks.values), torch.zeros_like(networks.values)
     for step, (rate, (x, y)) in enumerate(zip(rates.tolist(), batches, strict=False), 1):
@@ -106,18 +106,20 @@ def train(
 
 @torch.no_grad()
 def train_square(
-    settings: LotterySettings, activation: str, steps: int, width: int, device: torch.device
+    settings: LotterySettings, activation: str, steps: int, width: int, *, device: torch.device
 ) -> dict[str, torch.Tensor]:
-    """Every seed of a width on y = x^2, as many at once as `elements` allows, and what the study reads of them.
+    """Train every seed of a width on y = x^2, as many at once as `elements` allows.
+
+    Returns these tensors:
 
     hidden (seeds, width, 2), out (seeds, width), offset (seeds, 1)     w and b, v, c after training
     initial_hidden, initial_out, initial_offset                         the same before
     outputs (seeds, evaluation_points)                                  f after training
     train (seeds,)                                                      mean squared error on the training inputs
     """
-    x, grid = (midpoints(n)[:, None] for n in (settings.points, settings.evaluation_points))
-    y = torch.as_tensor(x[:, 0] ** 2, dtype=torch.float32, device=device)
-    x, grid = with_constant(x).to(device), with_constant(grid).to(device)
+    train_x, grid_x = (midpoints(n)[:, None] for n in (settings.points, settings.evaluation_points))
+    y = torch.as_tensor(train_x[:, 0] ** 2, dtype=torch.float32, device=device)
+    x, grid = with_constant(train_x).to(device), with_constant(grid_x).to(device)
     start, rates = initial_values(settings, width, 1, settings.seeds(width)), learning_rates(settings, steps)
     values, outputs, losses, curves = [], [], [], []
     for part in start.split(max(1, settings.elements // (width * settings.points))):
@@ -132,10 +134,12 @@ def train_square(
     return found | {"outputs": torch.cat(outputs), "train": torch.cat(losses), "curve": torch.cat(curves)}
 
 
-def square_job(settings: LotterySettings, activation: str, steps: int, device: torch.device, path: str | Path) -> None:
+def square_job(
+    settings: LotterySettings, activation: str, steps: int, *, device: torch.device, path: str | Path
+) -> None:
     """Train all widths with one activation for one length; tensors are named WIDTH.NAME (see train_square)."""
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for width in settings.widths:
-        found = train_square(settings, activation, steps, width, device)
+        found = train_square(settings, activation, steps, width, device=device)
         tensors |= {f"{width}.{name}": value for name, value in found.items()}
     write_tensors(path, tensors, {"activation": activation, "steps": str(steps)})

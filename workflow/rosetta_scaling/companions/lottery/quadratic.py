@@ -1,8 +1,8 @@
-"""The networks of lottery.py on quadratic forms of several inputs, where neurons have directions that can be shared.
+"""The networks of networks.py on quadratic forms of several inputs, where neurons have directions.
 
-In one dimension all smooth curves correlate, trained or not. Here the target is y = sum_k l_k (u_k . x)^2, less its
-mean, of variance 1, for inputs x ~ N(0, I): `distinct` eigenvalues l_k make every eigenvector u_k a direction of its
-own, while for `isotropic` ones all directions are alike and no two networks have a reason to agree on them.
+In one dimension all smooth curves correlate, trained or not. Here the target is y = sum_k l_k (u_k . x)^2 minus its
+mean, scaled to variance 1, for inputs x ~ N(0, I). With `distinct` eigenvalues l_k every eigenvector u_k is a direction
+of its own; with `isotropic` eigenvalues all directions are equivalent, so two networks have no reason to agree on them.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def sampled(form: tuple[np.ndarray, np.ndarray], rng: np.random.Generator, n: in
 def batches(
     settings: LotterySettings, target: str, width: int, device: torch.device
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """New inputs without end. All seeds of a width see the same ones: they differ by their initial values only."""
+    """Endless new batches. All seeds of a width get the same batches, so they differ only by their initial values."""
     form, rng = quadratic_form(settings, target), np.random.default_rng([settings.seed, width, 1])
     while True:
         x, y = sampled(form, rng, settings.quadratic.batch)
@@ -46,13 +46,13 @@ def batches(
 
 @torch.no_grad()
 def train_quadratic(
-    settings: LotterySettings, activation: str, target: str, width: int, device: torch.device
+    settings: LotterySettings, activation: str, target: str, width: int, *, device: torch.device
 ) -> dict[str, torch.Tensor]:
-    """Every seed of a width: hidden, initial_hidden (seeds, width, inputs + 1), out (seeds, width), and the loss
-    (seeds,) on the probe: mean squared error, where a constant has 1."""
+    """Train every seed of a width: hidden and initial_hidden (seeds, width, inputs + 1), out (seeds, width), and loss
+    (seeds,), the mean squared error on the probe; a constant function has 1."""
     asked = settings.quadratic
-    x, y = sampled(quadratic_form(settings, target), probe_generator(settings), asked.probe)
-    x, y = with_constant(x).to(device), torch.as_tensor(y, dtype=torch.float32, device=device)
+    probe, wanted = sampled(quadratic_form(settings, target), probe_generator(settings), asked.probe)
+    x, y = with_constant(probe).to(device), torch.as_tensor(wanted, dtype=torch.float32, device=device)
     start = initial_values(settings, width, asked.dimension, asked.seeds)
     values, losses = [], []
     for part in start.split(max(1, settings.elements // (width * asked.batch))):
@@ -65,7 +65,7 @@ def train_quadratic(
 
 
 def probe_generator(settings: LotterySettings) -> np.random.Generator:
-    """Draws the same probe in every job, and none of its inputs in training."""
+    """A generator that draws the same probe in every job; training draws other inputs."""
     return np.random.default_rng([settings.seed, 0, 2])
 
 
@@ -75,6 +75,6 @@ def quadratic_job(settings: LotterySettings, activation: str, device: torch.devi
     tensors = {"probe": torch.as_tensor(probe, dtype=torch.float32)}
     for target in TARGETS:
         for width in settings.quadratic.widths:
-            found = train_quadratic(settings, activation, target, width, device)
+            found = train_quadratic(settings, activation, target, width, device=device)
             tensors |= {f"{target}.{width}.{name}": value for name, value in found.items()}
     write_tensors(path, tensors, {"activation": activation})

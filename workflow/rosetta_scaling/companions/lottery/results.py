@@ -1,7 +1,7 @@
-"""Tables of the lottery study: losses against width, all local slopes, exponents in a window.
+"""Tables of the lottery study: losses as a function of width, all local slopes, and exponents in a window.
 
-The replicate is the network: every interval is that of resampled seeds. Both activations and both training lengths
-start from the same networks and are resampled alike, so that differences between them are paired.
+The replicate is the network: every interval comes from resampled seeds. Activations and training lengths start
+from the same networks and are resampled in the same way, so that differences between them are paired.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ VARIANCE = 64 / 45  # of x^2 for x uniform in [-2, 2]: the loss of the best cons
 
 @dataclass(frozen=True)
 class Run:
-    """What one job trained: `networks` has the arrays of lottery.train_square by width."""
+    """What one job trained: `networks` has the arrays of networks.train_square by width."""
 
     activation: str
     steps: int
@@ -29,6 +29,7 @@ class Run:
 
     @property
     def name(self) -> dict:
+        """Columns that name the run in tables."""
         return {"activation": self.activation, "steps": self.steps}
 
     def errors(self, width: int) -> np.ndarray:
@@ -42,21 +43,27 @@ class Run:
 
 
 def midpoints(points: int) -> np.ndarray:
-    """Centres (points,) of as many equal cells of [-2, 2]: their mean of x^2 errs by a part in points^2 only."""
+    """Centres (points,) of equal cells of [-2, 2]; the relative error of their mean of x^2 is 1 / points^2.
+
+    >>> midpoints(4)
+    array([-1.5, -0.5,  0.5,  1.5])
+    """
     return 2 * (2 * np.arange(points) + 1) / points - 2
 
 
 def watched_steps(steps: int) -> list[int]:
-    """Steps, evenly spaced on a logarithm, at which the loss of all networks is kept: about 16 a decade."""
+    """Steps at which the loss of all networks is recorded, evenly spaced on a log axis: about 16 per decade."""
     return np.unique(np.geomspace(1, steps, int(16 * np.log10(steps)) + 1).round().astype(int)).tolist()
 
 
 def run_path(folder: str | Path, activation: str, steps: int) -> Path:
+    """The file with the networks of a training job, in the folder of all jobs."""
     return Path(folder) / f"{activation}-{steps}" / NETWORKS
 
 
 def read_run(settings: LotterySettings, folder: str | Path, activation: str, steps: int) -> Run:
-    networks = {width: {} for width in settings.widths}
+    """What one training job wrote into the folder of all jobs."""
+    networks: dict[int, dict[str, np.ndarray]] = {width: {} for width in settings.widths}
     for key, value in read_tensors(run_path(folder, activation, steps)).items():
         width, name = key.split(".")
         networks[int(width)][name] = value.numpy()
@@ -64,14 +71,15 @@ def read_run(settings: LotterySettings, folder: str | Path, activation: str, ste
 
 
 def read_runs(settings: LotterySettings, folder: str | Path) -> list[Run]:
+    """What all training jobs on y = x^2 wrote, for both activations and both lengths."""
     return [read_run(settings, folder, activation, steps) for activation in ACTIVATIONS for steps in settings.steps]
 
 
 def best_piecewise_linear(neurons: np.ndarray | float) -> np.ndarray | float:
     """Least mean squared error of any ReLU network with an even number of neurons: 64/45 (N + 1)^-4.
 
-    N kinks make N + 1 pieces. On a piece of length h the line that fits x^2 best errs by h^4 / 180, and with equal
-    pieces these lines meet at the kinks; half of the neurons to the left and half to the right give them their slopes.
+    N kinks make N + 1 pieces. On a piece of length h the best line has a mean squared error of h^4 / 180 from x^2. With
+    equal pieces these lines meet at the kinks; half of the neurons on either side give them their slopes.
     """
     return VARIANCE * (np.asarray(neurons, float) + 1) ** -4
 
@@ -85,7 +93,7 @@ def resample_counts(settings: LotterySettings, seeds: int) -> np.ndarray:
 def log_medians(settings: LotterySettings, run: Run) -> tuple[np.ndarray, np.ndarray]:
     """log2 of the median loss of every width (widths,), and of its resamples (draws, widths).
 
-    Runs are resampled alike, since they start from the same networks; widths are not: theirs have nothing in common.
+    All runs are resampled in the same way, since they start from the same networks; widths are resampled separately.
     """
     medians, draws = [], []
     for width in settings.widths:
@@ -117,7 +125,7 @@ def loss_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
 
 
 def curve_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
-    """Median training loss while training goes on: activation, steps, width, step, loss."""
+    """Median loss during training: activation, steps, width, step, loss."""
     parts = []
     for run in runs:
         for width, found in run.networks.items():
@@ -131,7 +139,7 @@ def slope_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
     training inputs, and that of the best piecewise linear function."""
     rows = []
     octaves = list(zip(settings.widths, settings.widths[1:], strict=False))
-    guide = np.diff(np.log2(best_piecewise_linear(settings.widths)))
+    guide = np.diff(np.log2(best_piecewise_linear(np.array(settings.widths))))
     for run in runs:
         medians, draws = log_medians(settings, run)
         train = np.log2([np.median(run.networks[width]["train"]) for width in settings.widths])
@@ -148,9 +156,10 @@ def slope_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
 def fit_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
     """The exponent of the median loss in the window, by least squares in log-log.
 
-    Columns: activation, steps, first, last, points, alpha, low, high, c, r2; student_low, student_high is the interval
-    that the scatter of the medians about the line gives, seeds_low, seeds_high that of resampled seeds. Few seeds make
-    the second wide, a curve that is no power law the first: low and high are the wider of the two on either side.
+    Columns: activation, steps, first, last, points, alpha, low, high, c, r2; student_low and
+    student_high are the interval from the scatter of the medians about the line, seeds_low and seeds_high that from
+    resampled seeds. Few seeds widen the second, a curve that is not a power law the first; low and high take the wider
+    of the two on either side.
     """
     rows = []
     widths = settings.within(settings.window)
@@ -179,7 +188,7 @@ def window_slope(widths: list[int], log_losses: np.ndarray) -> np.ndarray:
 
 
 def difference_table(settings: LotterySettings, runs: list[Run]) -> pd.DataFrame:
-    """What activation and training length change, by paired resamples of the seeds.
+    """Differences between activations and between training lengths, with paired resamples of the seeds.
 
     Columns: of ("relu less silu", "longer less shorter"), within (what the two have in common: "5000 steps", "silu"),
     quantity (alpha; decades: log10 of the ratio of losses, mean over the window), value, low, high.

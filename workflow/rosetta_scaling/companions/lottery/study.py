@@ -1,6 +1,7 @@
 """The study of lottery tickets: see catalogue.py for what every companion study has."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,11 +12,13 @@ from rosetta_scaling.companions.lottery.activations import activation_table
 from rosetta_scaling.companions.lottery.ensembles import ensemble_table
 from rosetta_scaling.config.companions.lottery import LotterySettings
 
-FITTED = ["activation", "steps", "first", "last", "alpha", "c"]  # what a figure of losses draws of the fits
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.figure import Figure
 
 
-def run_job(settings: LotterySettings, job: str, device: object, folder: Path) -> None:
-    """Train all widths with one activation: for one length, or on the quadratic form."""
+def run_job(settings: LotterySettings, job: str, device: "torch.device", folder: Path) -> None:
+    """Train all widths with one activation, either for one length or on the quadratic form."""
     from rosetta_scaling.companions.lottery.networks import square_job
     from rosetta_scaling.companions.lottery.quadratic import quadratic_job
 
@@ -23,10 +26,11 @@ def run_job(settings: LotterySettings, job: str, device: object, folder: Path) -
     if kind == "quadratic":
         quadratic_job(settings, what, device, path)
     else:
-        square_job(settings, kind, int(what), device, path)
+        square_job(settings, kind, int(what), device=device, path=path)
 
 
 def make_tables(settings: LotterySettings, jobs: Path) -> dict[str, pd.DataFrame]:
+    """All tables of the study by name, from the folder of its jobs."""
     runs = lottery_results.read_runs(settings, jobs)
     tickets = lottery_links.ticket_table(settings, runs)
     return {
@@ -49,23 +53,9 @@ def judge(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> list[di
     return lottery_claims.judge(tables, settings)
 
 
-def draw(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple[object, pd.DataFrame]]:
+def draw(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> dict[str, tuple["Figure", pd.DataFrame]]:
+    """Figures by name, each with the rows that it draws."""
     from rosetta_scaling.companions.lottery import figures, link_figures
+    from rosetta_scaling.report.figures.entry import draw_figures
 
-    losses = tables["losses"].merge(tables["fits"][FITTED])
-    better = tables["ensembles"][tables["ensembles"].group == "good half"]
-    tickets = tables["tickets"]
-    kept = tickets[tickets.share >= settings.mode_share]
-    best = kept[kept["mode"] == kept.groupby(["activation", "steps"])["mode"].transform("min")]
-    return {
-        "losses": (figures.draw_losses(losses), losses),
-        "slopes": (figures.draw_slopes(tables["slopes"], settings.window), tables["slopes"]),
-        "curves": (figures.draw_curves(tables["curves"], settings.constant), tables["curves"]),
-        "ensembles": (figures.draw_ensembles(better), better),
-        "modes": (link_figures.draw_modes(tickets, settings.mode_share), tickets),
-        "tickets": (link_figures.draw_tickets(best), best),
-        "neurons": (link_figures.draw_neurons(tables["neurons"]), tables["neurons"]),
-        "pairs": (link_figures.draw_shares(tables["pairs"], "share of neurons in pairs"), tables["pairs"]),
-        "matches": (link_figures.draw_shares(tables["matches"], "share of neurons shared"), tables["matches"]),
-        "activations": (link_figures.draw_activations(tables["activations"]), tables["activations"]),
-    }
+    return draw_figures([*figures.FIGURES, *link_figures.FIGURES], settings, tables)

@@ -10,6 +10,7 @@ from rosetta_scaling.companions.mixture.networks import Mixture
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.formatting import fixed
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.report.figures.entry import CompanionFigure
 
 Tables = dict[str, pd.DataFrame]
 FORM = {"color": "0.2", "lw": 1.2}  # closed forms are dark lines
@@ -19,7 +20,7 @@ OPEN = {"facecolor": "white", "s": 26}
 
 def points(axes: Axes, rows: pd.DataFrame, column: str, shift: float = 0, **look) -> None:
     """Means of a column and their intervals against width."""
-    style.draw_with_range(axes, rows.width, rows[column], rows[f"{column}_low"], rows[f"{column}_high"], shift, **look)
+    style.draw_with_range(axes, rows, ("width", column, f"{column}_low", f"{column}_high"), shift=shift, **look)
 
 
 def width_axis(axes: Axes, widths: pd.Series, **labels) -> None:
@@ -247,11 +248,41 @@ def draw_law(tables: Tables, settings: MixtureSettings) -> Figure:
     return figure
 
 
-FIGURES = {
-    "optimum": (draw_optimum, "optimum"),
-    "rosetta": (draw_rosetta, "rosetta"),
-    "counts": (draw_counts, "counts"),
-    "retention": (draw_retention, "retention"),
-    "injection": (draw_injection, "injection"),
-    "law": (draw_law, "law"),
-}
+FIGURES = (
+    CompanionFigure(
+        name="optimum",
+        tables=("optimum", "relu", "losses"),
+        pick=lambda tables, _: tables["optimum"],
+        draw=lambda _, tables, settings: draw_optimum(tables, settings),
+    ),
+    CompanionFigure(
+        name="rosetta",
+        tables=("rosetta", "critical"),
+        pick=lambda tables, _: tables["rosetta"],
+        draw=lambda _, tables, settings: draw_rosetta(tables, settings),
+    ),
+    CompanionFigure(
+        name="counts",
+        tables=("counts", "allocation"),
+        pick=lambda tables, _: tables["counts"],
+        draw=lambda _, tables, settings: draw_counts(tables, settings),
+    ),
+    CompanionFigure(
+        name="retention",
+        tables=("retention",),
+        pick=lambda tables, _: tables["retention"],
+        draw=lambda _, tables, settings: draw_retention(tables, settings),
+    ),
+    CompanionFigure(
+        name="injection",
+        tables=("injection",),
+        pick=lambda tables, _: tables["injection"],
+        draw=lambda _, tables, settings: draw_injection(tables, settings),
+    ),
+    CompanionFigure(
+        name="law",
+        tables=("law", "exponents"),
+        pick=lambda tables, _: tables["law"],
+        draw=lambda _, tables, settings: draw_law(tables, settings),
+    ),
+)

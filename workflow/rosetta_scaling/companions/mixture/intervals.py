@@ -1,7 +1,7 @@
 """Means over replicates with bootstrap intervals.
 
-A replicate is a network, or a set of networks for what takes several. Those of different widths are different ones, so
-each width is resampled by itself.
+A replicate is a network, or a set of networks for measures that need several. Different widths have different
+replicates, so each width is resampled separately.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,12 @@ def bootstrap(values: np.ndarray, statistic: Callable, settings: MixtureSettings
     rng = np.random.default_rng(settings.seed)
     drawn = rng.integers(values.shape[1], size=(settings.resamples, *values.shape))
     draws = statistic(np.take_along_axis(values[None], drawn, axis=2))
-    return float(statistic(values)), *map(float, of_resamples(draws, settings.confidence, values.shape[1]))
+    low, high = of_resamples(draws, settings.confidence, values.shape[1])
+    return float(statistic(values)), float(low), float(high)
 
 
 def mean_of_one(values: np.ndarray) -> np.ndarray:
-    """Mean of the replicates of one width; NaN are left out."""
+    """Mean of the replicates of one width, without NaN."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return (np.where(known, values, 0).sum(-1) / known.sum(-1))[..., 0]

@@ -16,6 +16,8 @@ from rosetta_scaling.config.companions.mixture import Tasks
 
 @dataclass(frozen=True)
 class Mixture:
+    """Tasks with their frequencies and the spectra of their features."""
+
     frequencies: np.ndarray  # (tasks,), summing to 1
     spectra: np.ndarray  # (tasks, features); those of one task sum to 1, so that learning nothing costs 1
 
@@ -33,7 +35,7 @@ class Mixture:
         return self.frequencies[:, None] * self.spectra
 
     def at_frequency(self, task: int, frequency: float) -> "Mixture":
-        """The same tasks when one of them is drawn with another frequency, at the cost of all others alike."""
+        """The same tasks with another frequency of one of them; all others are scaled by one factor."""
         changed = np.where(np.arange(len(self.frequencies)) == task, 0, self.frequencies)
         changed *= (1 - frequency) / changed.sum()
         changed[task] = frequency
@@ -44,7 +46,7 @@ class Mixture:
         return _largest(self.utilities, width)
 
     def kept_by_frequency(self, width: int) -> np.ndarray:
-        """Which features it would keep if it learned whole tasks, the most frequent first: the rival of `kept`."""
+        """Which features a network would keep if it learned whole tasks, most frequent first: the rival of `kept`."""
         place = -self.frequencies.argsort()[::-1].argsort().astype(float)
         return _largest(place[:, None] - np.arange(self.spectra.shape[1]) / self.spectra.shape[1], width)
 
@@ -57,9 +59,9 @@ class Mixture:
         return (self.spectra * ~self.kept(width)).sum(1)
 
     def gap(self, width: int) -> float:
-        """By what share the first utility that is left out is smaller than the last one kept; 1 where all fit in.
+        """Relative difference between the last utility that is kept and the first that is left out; 1 if all fit in.
 
-        Where it is small, networks of different seeds may well keep different features at no cost.
+        If it is small, networks of different seeds may keep different features at no cost.
         """
         ranked = np.sort(self.utilities, axis=None)[::-1]
         return 1.0 if width >= len(ranked) else float(1 - ranked[width] / ranked[width - 1])
@@ -68,23 +70,24 @@ class Mixture:
         """Smallest width (tasks,) at which a network keeps a task's first feature, and all of them (proposition 6)."""
         utilities = self.utilities
         order = np.argsort(-utilities, axis=None, kind="stable")
-        rank = np.empty(utilities.size, int)
-        rank[order] = np.arange(1, utilities.size + 1)
-        rank = rank.reshape(utilities.shape)
+        ranks = np.empty(utilities.size, int)
+        ranks[order] = np.arange(1, utilities.size + 1)
+        rank = ranks.reshape(utilities.shape)
         return rank.min(1), rank.max(1)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Where the `count` largest values are, bool; the first ones where values are equal."""
     chosen = np.zeros(values.size, bool)
     chosen[np.argsort(-values, axis=None, kind="stable")[:count]] = True
     return chosen.reshape(values.shape)
 
 
 def endless_optimum(width: float, a: float, b: float) -> tuple[float, float]:
-    """Width and L* of the mixture pi_k = k**-a, lambda_j = j**-b of endlessly many tasks and features.
+    """Width and L* of the mixture pi_k = k**-a, lambda_j = j**-b of infinitely many tasks and features, for a, b > 1.
 
-    Kept are all features with utility of at least t, with t so that they are about `width`; how many they are exactly
-    is returned too. What is left out is summed with Hurwitz' zeta, so nothing is truncated. a and b are above 1.
+    All features above a threshold of utility are kept; the threshold is chosen so that about `width` features are, and
+    their exact number is returned. What is left out is summed with Hurwitz' zeta function, without truncation.
     """
 
     def kept(log_level: float) -> np.ndarray:  # features (tasks,) with k**a j**b <= e**log_level
@@ -99,7 +102,11 @@ def endless_optimum(width: float, a: float, b: float) -> tuple[float, float]:
 
 
 def endless_exponent(a: float, b: float) -> float:
-    """Exponent with which endless_optimum falls: L* is of order width**-exponent, but for a logarithm at a = b."""
+    """Exponent with which endless_optimum falls: L* is of order width**-exponent, with an extra logarithm if a = b.
+
+    >>> endless_exponent(1.5, 3.0)
+    0.5
+    """
     return min(a, b) - 1
 
 
@@ -112,10 +119,10 @@ def compute_optimal_excess(size: np.ndarray, alpha: float, beta: float) -> np.nd
 
 
 def matching_share(alpha: float, beta: float) -> float:
-    """Size of the smallest network, as a share of N, that with endless data does as well as a compute-optimal N."""
+    """Size of the smallest network, as a share of N, that with infinite data is as good as a compute-optimal N."""
     return (1 + alpha / beta) ** (-1 / alpha)
 
 
 def seed_of(*numbers: int) -> int:
-    """A seed (64 bits) for what these numbers name: a study's seed, one of its steps, a width, a replicate."""
+    """A seed (64 bits) from numbers: the seed of a study, one of its experiments, a width, a replicate."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -4,7 +4,8 @@ Feature j of task k is the function g(w_kj . x) = (relu(w_kj . x) - mean) / devi
 orthonormal w_kj that are the same for all networks and are not along axes, which Adam would favour. The network has
 neurons relu(u_i . x), one linear output per feature and the best constant for each, which is why only covariances
 matter. The covariance of two neurons at an angle theta is |u| |v| (sin theta + (pi - theta) cos theta - 1) / (2 pi)
-(Cho and Saul 2009), so that the population loss and its gradient are exact and no data have to be drawn.
+(Cho and Saul 2009), so the population loss and its gradient are exact and no data are drawn. Adam is written out: its
+epsilon is not bias-corrected, as torch.optim.Adam would do, so using that would change every result.
 """
 
 import logging
@@ -53,6 +54,7 @@ class Targets:
 
     @classmethod
     def of(cls, mixture: Mixture, inputs: int, seed: int, device: torch.device | str = "cpu") -> "Targets":
+        """The features of a mixture along random orthonormal directions."""
         generator = torch.Generator().manual_seed(seed)
         square = torch.randn(inputs, inputs, generator=generator, dtype=torch.float64)
         spectrum = torch.from_numpy(mixture.spectra).flatten()
@@ -84,7 +86,7 @@ def loss_and_gradient(networks: Networks, targets: Targets) -> tuple[torch.Tenso
 
 
 def train(networks: Networks, targets: Targets, settings: Relu) -> Networks:
-    """The same networks after Adam on the population loss; the rate is constant at first and falls to zero."""
+    """The networks after Adam on the population loss; the rate is constant at first, then falls to zero."""
     weights = [networks.encoder.clone(), networks.decoder.clone()]
     first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
     report = Reporter(log, f"width {weights[0].shape[1]}", settings.steps)
@@ -102,9 +104,9 @@ def train(networks: Networks, targets: Targets, settings: Relu) -> Networks:
 
 
 def ablation(networks: Networks, targets: Targets) -> torch.Tensor:
-    """By how much the loss of every feature's output grows without a neuron: (networks, width, features).
+    """Increase of the loss of every feature's output when a neuron is removed: (networks, width, features).
 
-    All other weights stay as they are, but for the constants of the outputs.
+    All other weights stay as they are, except the constants of the outputs.
     """
     u, d = networks.encoder, networks.decoder
     inner, *_ = covariance(u, u)
@@ -114,9 +116,9 @@ def ablation(networks: Networks, targets: Targets) -> torch.Tensor:
 
 
 def allocation(networks: Networks, targets: Targets, tasks: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is lost without a neuron, (networks, width), and the shares of it by task, (networks, width, tasks).
+    """Loss that the removal of a neuron causes, (networks, width), and its shares by task, (networks, width, tasks).
 
-    Losses are weighed by frequency, so that the first is in the units of utilities. Shares of spare neurons are 0.
+    Losses are weighted by frequency, so they are in units of utilities. Shares of spare neurons are 0.
     """
     lost = targets.frequencies * ablation(networks, targets)
     by_task = lost.unflatten(2, (tasks, -1)).sum(3).clamp(min=0)

@@ -1,24 +1,21 @@
-"""Tables of the companion study of mixtures: means with bootstrap intervals over seeds, beside the closed forms."""
+"""Tables of the companion study of mixtures: means with bootstrap intervals over seeds, and the closed forms."""
 
 import numpy as np
 import pandas as pd
 
 from rosetta_scaling.companions.mixture.intervals import bootstrap, by_width, crossing, rank_correlation, summarise
-from rosetta_scaling.companions.mixture.networks import (
-    Mixture,
-    compute_optimal_excess,
-    endless_exponent,
-    endless_optimum,
-)
-from rosetta_scaling.config.companions.mixture import SMALLEST, MixtureSettings
-from rosetta_scaling.power_laws.estimators import fit_power_law, ols
+from rosetta_scaling.companions.mixture.laws import exponents_table, law_table
+from rosetta_scaling.companions.mixture.networks import Mixture
+from rosetta_scaling.config.companions.mixture import MixtureSettings
 
-TABLES = ("optimum", "losses", "retention", "injection", "gaps", "trends")
-TABLES += ("relu", "allocation", "rosetta", "counts", "critical", "law", "exponents")
+TABLES = (
+    *("optimum", "losses", "retention", "injection", "gaps", "trends"),
+    *("relu", "allocation", "rosetta", "counts", "critical", "law", "exponents"),
+)
 
 
 def make_tables(settings: MixtureSettings, steps: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Every one of TABLES from what the jobs wrote: population, retention, injection, allocation, rosetta."""
+    """All of TABLES, from the tables of the jobs: population, retention, injection, allocation, rosetta."""
     injection = injection_table(steps["injection"], settings)
     rosetta = rosetta_table(steps["rosetta"], settings)
     counts = counts_table(steps["rosetta"], settings)
@@ -49,14 +46,14 @@ def optimum_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.Dat
     """One row per width of linear networks trained on the population loss.
 
         width, optimum       L*(N)
-        loss                 that was reached
-        excess               loss less optimum, as a share of the optimum (of the least utility where that is 0)
-        kept_utility         mean energy in the span of the features that have the largest utilities
-        kept_frequency       the same of the features of the most frequent tasks, as many
+        loss                 after training
+        excess               loss minus optimum, as a share of the optimum (of the smallest utility where that is 0)
+        kept_utility         mean energy, in the span of the encoder, of the features with the largest utilities
+        kept_frequency       the same for as many features of the most frequent tasks
         gap                  see Mixture.gap
-        told_apart           whether these are different features, and utilities no tie
+        told_apart           whether these are different features and their utilities are no tie
 
-    loss, excess and the kept ones have intervals.
+    loss, excess, kept_utility and kept_frequency have intervals.
     """
     mixture = Mixture.of(settings.tasks)
     frequency = mixture.frequencies[population.task - 1]
@@ -75,7 +72,7 @@ def optimum_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.Dat
 
 
 def with_excess(loss: float, width: int, mixture: Mixture) -> dict[str, float]:
-    """A loss, and by what share it exceeds the optimum (of the least utility where the optimum is 0)."""
+    """A loss, and its excess over the optimum as a share of it (of the smallest utility where the optimum is 0)."""
     optimum = mixture.optimum(width)
     unit = optimum if width < mixture.spectra.size else mixture.utilities.min()
     return {"loss": loss, "excess": (loss - optimum) / unit}
@@ -88,7 +85,7 @@ def losses_table(population: pd.DataFrame, settings: MixtureSettings) -> pd.Data
 
 
 def with_optimum(table: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """The table with columns optimum, ell_k of the optimal network, and kept, the features of the task that it has."""
+    """The table with columns optimum, ell_k of the optimal network, and kept, its number of features of the task."""
     mixture = Mixture.of(settings.tasks)
     pairs = list(zip(table.width, table.task - 1, strict=True))
     return table.assign(
@@ -98,7 +95,7 @@ def with_optimum(table: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame
 
 
 def injection_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Means of mixture_retention.injection, with the columns of with_chance, by width and gap."""
+    """Means of retention.injection, with the columns of with_chance, by width and gap."""
     columns = ["loss", "before", "after", "swing", "cosine", "spread", "beyond_chance", "at_injection"]
     table = summarise(with_chance(injection, settings), ["width", "gap"], columns, settings)
     return with_chance(table, settings)
@@ -107,9 +104,9 @@ def injection_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.Da
 def with_chance(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
     """The table with the columns
 
-    swing          loss before an injection less after
+    swing          loss before minus loss after an injection
     chance         root mean square cosine of the rare task's gradient by the encoder with random directions
-    beyond_chance  spread over chance
+    beyond_chance  spread divided by chance
     """
     chance = (injection.width * settings.tasks.inputs) ** -0.5
     swing = injection.before - injection.after
@@ -117,7 +114,7 @@ def with_chance(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFr
 
 
 def gaps_table(injection: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Rare loss at the largest gap less that at the smallest, from the same start: width, effect, interval."""
+    """Rare loss at the largest gap minus that at the smallest, from the same start: width, effect, interval."""
     gaps = settings.injection.gaps
     loss = injection.pivot_table(values="loss", index=["width", "seed"], columns="gap")
     effect = (loss[max(gaps)] - loss[min(gaps)]).rename("effect").reset_index()
@@ -144,7 +141,7 @@ def trends_table(retention: pd.DataFrame, injection: pd.DataFrame, settings: Mix
 def relu_table(allocation: pd.DataFrame, rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
     """One row per width of networks with ReLU, as optimum_table: width, optimum, loss, excess, useful, frequent, tied.
 
-    useful and frequent are those of mixture_rosetta.rosetta_table; their replicates are sets, those of losses networks.
+    useful and frequent come from rosetta.rosetta_table. Their replicates are sets; those of losses are networks.
     """
     mixture, rows = Mixture.of(settings.tasks), []
     weighed = allocation.assign(loss=mixture.frequencies[allocation.task - 1] * allocation.loss)
@@ -158,16 +155,16 @@ def relu_table(allocation: pd.DataFrame, rosetta: pd.DataFrame, settings: Mixtur
 
 
 def allocation_table(allocation: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Means of mixture_rosetta.allocation_table by width and task, beside the optimum (see with_optimum)."""
+    """Means of rosetta.allocation_table by width and task, with the optimum (see with_optimum)."""
     table = summarise(allocation, ["width", "task"], ["loss", "neurons", "purity"], settings)
     return with_optimum(table, settings)
 
 
 def rosetta_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Means over sets of mixture_rosetta.rosetta_table by width, kind and task.
+    """Means over sets of rosetta.rosetta_table by width, kind and task.
 
-    recovered and rosetta have intervals. `together` is the share that is Rosetta among all networks at once, and
-    `predicted` the share of the task's features that the optimal network has.
+    recovered and rosetta have intervals. `together` is the share of features that are Rosetta among all networks at
+    once, `predicted` the share of the task's features that the optimal network has.
     """
     keys = ["width", "kind", "task"]
     table = summarise(sets_of(rosetta, settings), keys, ["recovered", "rosetta"], settings)
@@ -188,14 +185,14 @@ def counts_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFra
 
 
 def critical_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Critical widths of every task, predicted and found.
+    """Critical widths of every task, predicted and measured.
 
         task, frequency, decay
-        first, whole     smallest width with the first feature, and with all of them, in closed form
+        first, whole     smallest width that keeps the first feature, and all features, in closed form
         predicted        width at which half of its features are kept, between the widths of the study (see crossing)
-        recovered        the same of features that networks have neurons for, mean over networks
-        rosetta          the same of features that are Rosetta
-        ratio            rosetta over predicted
+        recovered        the same for features for which networks have neurons, mean over networks
+        rosetta          the same for features that are Rosetta
+        ratio            rosetta divided by predicted
 
     recovered, rosetta and ratio have intervals over sets.
     """
@@ -214,45 +211,4 @@ def critical_table(rosetta: pd.DataFrame, settings: MixtureSettings) -> pd.DataF
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
         row |= dict(zip(("ratio", "ratio_low", "ratio_high"), found / predicted, strict=True))
         rows.append(row)
-    return pd.DataFrame(rows)
-
-
-# -- laws --------------------------------------------------------------------------------------------------------------
-
-
-def law_table(settings: MixtureSettings) -> pd.DataFrame:
-    """L* of endless mixtures, and the loss that two laws of scaling leave above L0: law, a, b, width, loss."""
-    asked, rows = settings.law, []
-    for width in np.geomspace(*asked.window, asked.points):
-        for a, b in asked.exponents:
-            kept, loss = endless_optimum(width, a, b)
-            rows.append({"law": "mixture", "a": a, "b": b, "width": kept, "loss": loss})
-        both = {"endless data": width**-asked.alpha}
-        both["compute-optimal"] = compute_optimal_excess(np.array([width]), asked.alpha, asked.beta)[0]
-        rows += [
-            {"law": law, "a": asked.alpha, "b": asked.beta, "width": width, "loss": loss} for law, loss in both.items()
-        ]
-    return pd.DataFrame(rows).sort_values(["law", "a", "b", "width"], ignore_index=True)
-
-
-def exponents_table(counts: pd.DataFrame, settings: MixtureSettings) -> pd.DataFrame:
-    """Fitted exponents (see estimators.py): of, a, b, exponent, low, high, expected, points.
-
-    `of` is a law of law_table, whose exponents are those of the fall, or the count of Rosetta neurons at widths up to
-    the number of features (growing) and from it on (spare).
-    """
-    rows = []
-    for (law, a, b), part in law_table(settings).groupby(["law", "a", "b"]):
-        fit = fit_power_law(part.width, part.loss, settings.confidence)
-        expected = endless_exponent(a, b) if law == "mixture" else a
-        found = {"exponent": -fit["alpha"], "low": -fit["high"], "high": -fit["low"]}
-        rows.append({"of": law, "a": a, "b": b} | found | {"expected": expected, "points": len(part)})
-    own, total = counts[counts.kind == "trained"], settings.tasks.total
-    for of, part, expected in (("growing", own[own.width <= total], 1.0), ("spare", own[own.width >= total], 0.0)):
-        positive = part[part.neurons > 0]
-        fit = dict.fromkeys(("alpha", "low", "high"), np.nan)
-        if len(positive) >= SMALLEST:
-            fit = ols(positive.width, positive.neurons, settings.confidence)
-        found = {"exponent": fit["alpha"], "low": fit["low"], "high": fit["high"]}
-        rows.append({"of": of, "a": np.nan, "b": np.nan} | found | {"expected": expected, "points": len(positive)})
     return pd.DataFrame(rows)

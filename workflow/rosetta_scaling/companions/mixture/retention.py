@@ -1,4 +1,4 @@
-"""What linear networks keep of a rare task: population optimum, retention after a burst, injection at one frequency.
+"""What linear networks keep of a rare task: at the population optimum, after a burst, and with regular injections.
 
 Every function returns a table with one row per width and replicate (and gap, or feature); see its docstring.
 """
@@ -16,7 +16,7 @@ from rosetta_scaling.store.progress import Reporter
 
 log = logging.getLogger(__name__)
 
-POPULATION, RETENTION, INJECTION = 1, 2, 3  # so that no two steps share random numbers
+POPULATION, RETENTION, INJECTION = 1, 2, 3  # so that no two experiments share random numbers
 
 
 def population(settings: MixtureSettings, device: torch.device | str = "cpu") -> pd.DataFrame:
@@ -29,8 +29,8 @@ def population(settings: MixtureSettings, device: torch.device | str = "cpu") ->
     targets = linear.Targets.of(mixture, settings.tasks.inputs, device=device)
     report, rows = Reporter(log, "population loss", len(asked.widths)), []
     for done, width in enumerate(asked.widths, 1):
-        networks = _start(settings, POPULATION, width, asked.seeds, targets)
-        linear.train_population(networks, targets, mixture.frequencies, asked.steps, asked.learning_rate)
+        networks = _start(settings, targets, POPULATION, width=width, seeds=asked.seeds)
+        linear.train_population(networks, targets, mixture.frequencies, steps=asked.steps, rate=asked.learning_rate)
         losses, energies = linear.population_losses(networks, targets), linear.energy(networks, targets)
         shape = (asked.seeds, *mixture.spectra.shape)
         index = pd.MultiIndex.from_product([range(n) for n in shape], names=["seed", "task", "feature"])
@@ -46,9 +46,9 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     """Common tasks, then a burst of the rare one, then common tasks again: one row per width, seed and moment.
 
     width, seed, moment  burst (at its end), probe (a few steps later), end
-    rare_loss            of the rare task with its decoder as the burst left it; 1: as if never learned
+    rare_loss            of the rare task with the decoder from the end of the burst; 1 if nothing is learned
     common_loss          of the common tasks
-    energy               of the rare task's features in the span, mean weighed by its spectrum
+    energy               of the rare task's features in the span of the encoder, mean weighted by its spectrum
     gradient             norm of the gradient of the common loss by the encoder
     """
     asked, tasks = settings.retention, settings.tasks
@@ -58,8 +58,9 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     frequencies, only_rare = common.frequencies, np.eye(tasks.count)[rare]
     report, rows = Reporter(log, "retention", len(asked.widths)), []
     for done, width in enumerate(asked.widths, 1):
-        networks = _start(settings, RETENTION, width, asked.seeds, targets)
+        networks = _start(settings, targets, RETENTION, width=width, seeds=asked.seeds)
         generator = torch.Generator(device).manual_seed(seed_of(settings.seed, RETENTION, width))
+        descent = linear.Descent(asked.batch, asked.learning_rate, generator)
         phases = {
             "common": (frequencies, asked.common),
             "burst": (only_rare, asked.burst),
@@ -67,7 +68,7 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
             "end": (frequencies, asked.again - asked.probe),
         }
         for moment, (drawn, steps) in phases.items():
-            linear.train_batches(networks, targets, drawn, steps, asked.learning_rate, asked.batch, generator)
+            linear.train_batches(networks, targets, drawn, steps=steps, descent=descent)
             if moment != "common":
                 seen = _kept(networks, targets, frequencies, only_rare)
                 rows.append(pd.DataFrame({"width": width, "seed": range(asked.seeds), "moment": moment} | seen))
@@ -75,7 +76,10 @@ def retention(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     return pd.concat(rows, ignore_index=True)
 
 
-def _kept(networks: linear.Networks, targets: linear.Targets, frequencies, only_rare) -> dict:
+def _kept(
+    networks: linear.Networks, targets: linear.Targets, frequencies: np.ndarray, only_rare: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The measured columns of `retention`, one value per network."""
     losses = linear.population_losses(networks, targets)
     spectrum = targets.maps.square().sum(1).double() * targets.weights(only_rare)
     gradient, _ = linear.population_gradients(networks, targets, targets.weights(frequencies))
@@ -89,16 +93,16 @@ def _kept(networks: linear.Networks, targets: linear.Targets, frequencies, only_
 
 
 def injection(settings: MixtureSettings, device: torch.device | str = "cpu") -> pd.DataFrame:
-    """Examples of the rare task one at a time, or saved up and given at once: one row per width, gap and seed.
+    """Examples of the rare task one at a time, or collected and given at once: one row per width, gap and seed.
 
-    Measured over the second half of training, when injections come round:
+    Measured at injections in the second half of training:
 
         width, gap, seed
         loss            of the rare task, mean over time
         before, after   the same just before and just after an injection
         cosine, spread  of the gradient of the common examples in a batch with that of the rare task (its population
                         gradient), by the encoder: mean and root mean square over time
-        at_injection    cosine of the gradient of a whole batch with injected examples with the latter
+        at_injection    the same cosine for the gradient of a whole batch with injected examples
     """
     asked, tasks = settings.injection, settings.tasks
     rare = tasks.count - 1
@@ -110,7 +114,7 @@ def injection(settings: MixtureSettings, device: torch.device | str = "cpu") -> 
     examples = periods // asked.every
     report, rows = Reporter(log, "injection", len(asked.widths)), []
     for done, width in enumerate(asked.widths, 1):
-        networks = _start(settings, INJECTION, width, asked.seeds, targets)
+        networks = _start(settings, targets, INJECTION, width=width, seeds=asked.seeds)
         networks = linear.Networks(*(w.repeat(len(asked.gaps), 1, 1) for w in (networks.encoder, networks.decoder)))
         generator = torch.Generator(device).manual_seed(seed_of(settings.seed, INJECTION, width))
         seen = {name: Running(len(periods), device) for name in MEASURED}
@@ -145,18 +149,20 @@ MEASURED = ("loss", "before", "after", "cosine", "spread", "at_injection")
 
 
 class Running:
-    """Mean over time of a value of every network, over the moments that count for it."""
+    """Mean of a value per network over the moments that count for this network."""
 
     def __init__(self, networks: int, device: torch.device | str):
         self.total = torch.zeros(networks, dtype=torch.float64, device=device)
         self.count = torch.zeros_like(self.total)
 
     def add(self, values: torch.Tensor, counts: torch.Tensor | None = None) -> None:
+        """Add values (networks,), only of those networks for which the moment counts (bool); null counts all."""
         counts = torch.ones_like(self.count) if counts is None else counts.double()
         self.total += values.double() * counts
         self.count += counts
 
     def mean(self) -> torch.Tensor:
+        """Means (networks,) of what was added; NaN where nothing counted."""
         return self.total / self.count
 
 
@@ -164,7 +170,8 @@ def _cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cosine_similarity(a.flatten(1).double(), b.flatten(1).double(), dim=1)
 
 
-def _start(settings: MixtureSettings, step: int, width: int, seeds: int, targets: linear.Targets) -> linear.Networks:
-    """Small weights, so that features are learned one after the other rather than all a little."""
-    shape = targets.maps.shape
-    return linear.initial(width, seeds, *shape, 0.1, (settings.seed, step)).to(targets.maps)
+def _start(settings: MixtureSettings, targets: linear.Targets, step: int, *, width: int, seeds: int) -> linear.Networks:
+    """Networks with small weights, which learn features one after the other instead of all of them partly."""
+    features, inputs = targets.maps.shape
+    seed = (settings.seed, step)
+    return linear.initial(width, seeds, features, inputs, deviation=0.1, seed=seed).to(targets.maps)

@@ -1,10 +1,11 @@
-"""Which features of the mixture are Rosetta: neurons for them are matched in every network of a set, beside the nulls.
+"""Which features of the mixture are Rosetta: their neurons are matched in every network of a set. Nulls are included.
 
-The correlations are exact (see mixture_relu.py), so there are no probe inputs to choose. For these neurons r rises with
+The correlations are exact (see relu.py), so there are no probe inputs to choose. For these neurons r rises with
 the cosine of the angle between their weights: matching activations and matching weights come to the same.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,8 +16,8 @@ from rosetta_scaling.companions.mixture.relu import Targets, allocation, correla
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.matching.neighbours import best_in_rows
 
-RELU, WORLD, ROTATION = 4, 5, 6  # so that no two steps share random numbers
-SPARE = 0.1  # a neuron that is worth less than this share of the least useful feature is spare
+RELU, WORLD, ROTATION = 4, 5, 6  # so that no two uses share random numbers
+SPARE = 0.1  # a neuron that contributes less than this share of the least useful feature is spare
 
 
 def targets_of(settings: MixtureSettings, device: torch.device | str = "cpu") -> Targets:
@@ -25,13 +26,14 @@ def targets_of(settings: MixtureSettings, device: torch.device | str = "cpu") ->
 
 
 def untrained(settings: MixtureSettings, width: int, targets: Targets) -> Networks:
-    """All networks of a width as they start."""
-    count, shape = settings.relu.sets * settings.relu.seeds, targets.directions.shape
-    return initial(width, count, *shape, 1.0, (settings.seed, RELU)).to(targets.directions)
+    """All networks of a width before training."""
+    count, (features, inputs) = settings.relu.sets * settings.relu.seeds, targets.directions.shape
+    seed = (settings.seed, RELU)
+    return initial(width, count, features, inputs, deviation=1.0, seed=seed).to(targets.directions)
 
 
 def trained(settings: MixtureSettings, width: int, device: torch.device | str = "cpu") -> Networks:
-    """The same after training."""
+    """All networks of a width after training."""
     targets = targets_of(settings, device)
     return train(untrained(settings, width, targets), targets, settings.relu)
 
@@ -41,8 +43,8 @@ def allocation_table(settings: MixtureSettings, networks: Mapping[int, Networks]
 
     width, network, task (from 1)
     loss      ell_k
-    neurons   neurons that the task would lose most without, in the units of utilities; spare ones are left out
-    purity    mean share of what is lost without such a neuron that this task loses; NaN without any
+    neurons   neurons whose removal costs this task more than any other, in units of utilities, without spare neurons
+    purity    mean share of this task in the loss that the removal of such a neuron causes; NaN without such neurons
     """
     rows, mixture = [], Mixture.of(settings.tasks)
     least = SPARE * mixture.utilities.min()
@@ -65,8 +67,8 @@ def rosetta_table(settings: MixtureSettings, networks: Mapping[int, Networks]) -
     """One row per width, kind, set and task of trained networks by width.
 
     width
-    kind       trained, untrained, or rotated: trained ones, each turned by a rotation of its own, which leaves all
-               that is inside a network as it is
+    kind       trained, untrained, or rotated: trained networks, each with a rotation of its own, which changes nothing
+               inside a network
     networks   in the set; the last set holds all of them
     set
     task       from 1
@@ -74,7 +76,7 @@ def rosetta_table(settings: MixtureSettings, networks: Mapping[int, Networks]) -
     useful     share of the features recovered that are among the `width` most useful ones of the mixture, of all
                tasks, mean over networks; NaN where nothing is recovered
     rosetta    share of the task's features whose neuron is matched in every other network, mean over anchors
-    neurons    Rosetta neurons of an anchor, of all tasks and those that are no feature's too, mean over anchors
+    neurons    Rosetta neurons of an anchor, of all tasks and also those of no feature, mean over anchors
     copies     neurons of a network with a correlation of at least least_r to another of the same network, mean
     """
     asked, rows = settings.relu, []
@@ -111,7 +113,7 @@ def rotations(settings: MixtureSettings, encoder: torch.Tensor) -> torch.Tensor:
 def matches(a: torch.Tensor, b: torch.Tensor, least_r: float) -> torch.Tensor:
     """Which neurons of a (neurons, inputs) have a mutual best partner in b with r of at least least_r: bool (neurons,).
 
-    Ties go to the lower index, as everywhere in this study.
+    Ties go to the lower index.
     """
     r = correlation(a[None], b[None])[0].cpu()
     there, back = (best_in_rows(one, 1, 0, torch.zeros(len(one), dtype=torch.bool)) for one in (r, r.T))
@@ -120,7 +122,7 @@ def matches(a: torch.Tensor, b: torch.Tensor, least_r: float) -> torch.Tensor:
 
 
 def labels(encoder: torch.Tensor, targets: Targets, least_r: float) -> torch.Tensor:
-    """The feature that every neuron is (networks, width), or -1 where none has r of at least least_r with it."""
+    """The feature that every neuron represents (networks, width); -1 if its r with all features is below least_r."""
     r, feature = correlation(encoder, targets.directions.expand(len(encoder), -1, -1)).max(2)
     return torch.where(r >= least_r, feature, -1).cpu()
 
@@ -133,6 +135,7 @@ def copies(encoder: torch.Tensor, least_r: float) -> torch.Tensor:
 
 
 def _in_all(partners: dict[tuple[int, int], torch.Tensor], anchor: int, members: range) -> torch.Tensor:
+    """Which neurons of an anchor have a partner in all other members of a set: bool (neurons,)."""
     return torch.stack([partners[anchor, other] for other in members if other != anchor]).all(0)
 
 
@@ -143,7 +146,8 @@ def _of_set(settings: MixtureSettings, width: int, shared: torch.Tensor, found: 
     has = (found[:, :, None] == features).any(1)  # (networks, features)
     is_rosetta = ((found[:, :, None] == features) & shared[:, :, None]).any(1)
     by_task = {"recovered": has, "rosetta": is_rosetta}
-    values = {name: of.double().mean(0).view(mixture.spectra.shape).mean(1).numpy() for name, of in by_task.items()}
+    values: dict[str, Any] = {}
+    values |= {name: of.double().mean(0).view(mixture.spectra.shape).mean(1).numpy() for name, of in by_task.items()}
     some = has[has.any(1)]
     for name, kept in (("useful", mixture.kept(width)), ("frequent", mixture.kept_by_frequency(width))):
         values[name] = ((some & torch.from_numpy(kept).flatten()).sum(1) / some.sum(1)).mean().item()

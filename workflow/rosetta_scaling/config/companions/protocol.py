@@ -1,4 +1,4 @@
-"""What the settings of all companion studies have in common."""
+"""What the settings of all companion studies share."""
 
 from typing import ClassVar
 
@@ -6,10 +6,12 @@ from rosetta_scaling.config.section import Section
 
 
 class Protocol(Section):
-    """Settings of a companion study, with `jobs`, names of its training jobs, and `operations(job)` of each."""
+    """Settings of a companion study. Subclasses give `jobs`, the names of its training jobs, and `operations(job)`."""
 
-    analysis: ClassVar = set()  # settings that trained networks do not depend on, as pydantic's `exclude` takes them
+    analysis: ClassVar[set | dict] = (
+        set()
+    )  # settings on which no trained network depends, as pydantic's `exclude` takes them
 
     def training(self) -> dict:
-        """The settings that trained networks depend on, as plain values."""
+        """The settings on which trained networks depend, as plain values."""
         return self.model_dump(mode="json", exclude=self.analysis)

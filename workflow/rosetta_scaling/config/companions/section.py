@@ -9,11 +9,11 @@ from rosetta_scaling.config.section import Section
 
 
 class Companions(Section):
-    """Three studies of scaling in small networks; they depend on nothing else in the study, but for language models of
-    one width and different depths, where it trains such."""
+    """Three studies of scaling in small networks. They depend on nothing else in the study, except that the depth study
+    also reads language models of equal width and different depth, if the study trains any."""
 
     studies: list[Literal["lottery", "depth", "mixture"]] = []
-    """Those that are made with this study and stand in its report; the default study has all three."""
+    """Companion studies that are run with this study and shown in its report; the default study has all three."""
     lottery: LotterySettings = LotterySettings()
     depth: DepthSettings = DepthSettings()
     mixture: MixtureSettings = MixtureSettings()

@@ -16,13 +16,14 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from rosetta_scaling.networks.folders import weight_files
-from rosetta_scaling.store.digests import digest
+from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reads_network
 from rosetta_scaling.store.tensors import open_tensors
@@ -111,7 +112,8 @@ def _row(weight: _Weight) -> dict:
     least, most = math.inf, -math.inf
     for start, raw in weight.pieces():
         stop = start + len(raw)
-        sha256.update(raw.view(torch.uint8).numpy())
+        content: Any = raw.view(torch.uint8).numpy()
+        sha256.update(content)
         piece = raw.float()
         low, high = torch.searchsorted(places, torch.tensor([start * columns, stop * columns])).tolist()
         sample[low:high] = piece.flatten()[places[low:high] - start * columns].double()
@@ -156,7 +158,7 @@ def _places(shape: list[int], entries: int, wanted: int) -> torch.Tensor:
     """Sorted places of a sample among so many entries, or all of them; the same with every version of numpy."""
     if entries <= wanted:
         return torch.arange(entries)
-    raw = np.random.PCG64(int(digest(shape), 16)).random_raw(wanted)
+    raw = np.random.PCG64(seed_from(shape)).random_raw(wanted)
     return torch.from_numpy(np.unique(raw % entries).astype(np.int64))
 
 

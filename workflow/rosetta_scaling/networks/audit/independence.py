@@ -45,8 +45,8 @@ def audit(fingerprints: dict[str, pd.DataFrame], pairs: list[tuple[str, str]] | 
     Cosines are NaN where no two tensors have the same shape; such networks count as independent.
     """
     weights = {name: table[~table.constant] for name, table in fingerprints.items()}
-    pairs = itertools.combinations(weights, 2) if pairs is None else pairs
-    return pd.DataFrame([{"a": a, "b": b} | _compare(weights[a], weights[b]) for a, b in pairs])
+    compared = list(itertools.combinations(weights, 2)) if pairs is None else pairs
+    return pd.DataFrame([{"a": a, "b": b} | _compare(weights[a], weights[b]) for a, b in compared])
 
 
 def refusals(audited: pd.DataFrame) -> list[str]:

@@ -17,7 +17,8 @@ def to_safetensors(folder: Path, names: list[str]) -> dict[str, str]:
     The old ones are deleted only when all are rewritten. Raises a StudyError when a file holds anything but tensors.
     """
     new = {name.replace("pytorch_model", "model").removesuffix(".bin") + ".safetensors": name for name in names}
-    places, total = {}, 0
+    places: dict[str, str] = {}
+    total = 0
     for target, name in new.items():
         tensors = _read_pickle(folder / name)
         places |= dict.fromkeys(tensors, target)

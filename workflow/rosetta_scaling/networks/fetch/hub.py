@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 
 from rosetta_scaling.networks.fetch.hub_files import File, Listing, choose, list_files, shards, vocabularies
 from rosetta_scaling.networks.fetch.transfer import fetch, patiently, size, take_cached
-from rosetta_scaling.store.atomic import alone, atomic
+from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import is_foreign
@@ -45,7 +45,7 @@ def download(repository: str, revision: str, folder: str | Path, work_dir: str |
     StudyError for whatever the user can mend.
     """
     folder, work_dir = Path(folder), Path(work_dir)
-    with alone(work_dir):
+    with folder_lock(work_dir):
         if manifest := _finished(folder, repository, revision):
             return manifest
         files = work_dir / "files"
@@ -124,8 +124,12 @@ def _fetch(repository: str, listing: Listing, wanted: list[File], files: Path) -
         report = Reporter(log, repository, total, sum(size(files / file.name) for file in wanted))
         for file in wanted:
             path = files / file.name
-            fetch(repository, listing.commit, file, path, lambda arrived, before=before: report(before + arrived))
+            fetch(repository, listing.commit, file, path, partial(_report_sum, report, before))
             before += file.size
+
+
+def _report_sum(report: Reporter, before: int, arrived: int) -> None:
+    report(before + arrived)
 
 
 def _bytes_needed(wanted: list[File], files: Path) -> int:
@@ -164,9 +168,9 @@ def _convert(wanted: list[File], files: Path) -> list[dict]:
         made += [
             {"file": new, "from": {old: sources[old]}} for new, old in to_safetensors(files, list(sources)).items()
         ]
-    if "tokenizer.json" not in names and (sources := vocabularies(names)):
+    if "tokenizer.json" not in names and (originals := vocabularies(names)):
         write_tokenizer(files)
-        made.append({"file": "tokenizer.json", "from": {name: file_sha256(files / name) for name in sources}})
+        made.append({"file": "tokenizer.json", "from": {name: file_sha256(files / name) for name in originals}})
     return made
 
 

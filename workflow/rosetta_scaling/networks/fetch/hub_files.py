@@ -49,6 +49,8 @@ def list_files(repository: str, revision: str) -> Listing:
         info = api.model_info(
             repository, revision=revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
         )
+        if info.sha is None or info.siblings is None:
+            raise TypeError("something is missing")
         files = [_file(sibling) for sibling in info.siblings if "/" not in sibling.rfilename]
         if not (re.fullmatch("[0-9a-f]{40}", info.sha) and all(file.size >= 0 and file.digest for file in files)):
             raise TypeError("something is missing")

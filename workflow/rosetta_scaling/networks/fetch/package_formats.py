@@ -1,6 +1,7 @@
 """Weights in formats other than safetensors, written as a `save_pretrained` folder. Parsed as data, never executed."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -60,9 +61,8 @@ def convert_gguf(file: Path, split_digits: bool, folder: Path) -> None:
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model, loaded = AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, dtype=torch.float32, output_loading_info=True
-    )
+    load: Any = AutoModelForCausalLM.from_pretrained  # gives a pair when asked for information
+    model, loaded = load(file.parent, gguf_file=file.name, dtype=torch.float32, output_loading_info=True)
     if absent := sorted(loaded["missing_keys"]):
         raise StudyError(f"{file.name} lacks {len(absent)} weights (first: {absent[0]}); it is not a whole network")
     model.hf_quantizer = None  # transformers refuses to save a network that it believes is quantised still

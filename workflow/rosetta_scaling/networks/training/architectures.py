@@ -1,13 +1,14 @@
 """Configurations and fresh weights of the networks of the ladder."""
 
+from typing import Any
+
 import torch
 
-from rosetta_scaling.config.study import Family, Size
+from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.ladder import Size
 
-# -- networks --------------------------------------------------------------------------------------------------------
 
-
-def make_config(family: Family, size: Size, context: int):
+def make_config(family: Family, size: Size, context: int) -> Any:
     """A transformers configuration of the family's architecture, with the MLP width customary for it.
 
     Two defaults of large models do not suit small ones, as was measured: an initial scale of 0.02 leaves networks of
@@ -17,10 +18,10 @@ def make_config(family: Family, size: Size, context: int):
     from transformers import BloomConfig, GPT2Config, GPTNeoXConfig, LlamaConfig
 
     d, layers, heads = size.hidden_size, size.layers, size.heads
-    shared = {"vocab_size": family.vocabulary, "bos_token_id": 0, "eos_token_id": 0}
+    shared: dict[str, Any] = {"vocab_size": family.vocabulary, "bos_token_id": 0, "eos_token_id": 0}
     shared |= {"tie_word_embeddings": False, "initializer_range": 0.08}
     if family.architecture == "gpt2":
-        no_dropout = {"embd_pdrop": 0, "attn_pdrop": 0, "resid_pdrop": 0}
+        no_dropout: dict[str, Any] = {"embd_pdrop": 0, "attn_pdrop": 0, "resid_pdrop": 0}
         return GPT2Config(n_embd=d, n_layer=layers, n_head=heads, n_positions=context, **no_dropout, **shared)
     if family.architecture == "bloom":
         no_dropout = {"hidden_dropout": 0, "attention_dropout": 0}
@@ -28,13 +29,13 @@ def make_config(family: Family, size: Size, context: int):
     shared |= {"hidden_size": d, "num_hidden_layers": layers, "num_attention_heads": heads}
     shared |= {"max_position_embeddings": context}
     if family.architecture == "gpt_neox":
-        rotary = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 1.0}
+        rotary: Any = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 1.0}
         return GPTNeoXConfig(intermediate_size=4 * d, rope_parameters=rotary, **shared)
     # A gated MLP has three matrices: 8/3 of the width keeps its parameters equal to those of a plain one.
     return LlamaConfig(intermediate_size=8 * round(d / 3), num_key_value_heads=heads, **shared)
 
 
-def new_model(config, seed: int) -> torch.nn.Module:
+def new_model(config: Any, seed: int) -> Any:
     """A freshly initialised causal language model, by the architecture's own initialisation."""
     from transformers import AutoModelForCausalLM
 

@@ -1,11 +1,12 @@
 """Train tokenizers, and turn documents into streams of tokens."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from rosetta_scaling.config.study import Family
+from rosetta_scaling.config.families import Family
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
@@ -28,17 +29,18 @@ def train_tokenizer(texts: list[str], family: Family) -> Tokenizer:
 
     Texts are cut where they spell out the control token, lest the trainer merges these letters into it.
     """
+    split_pattern, size = SPLITS[cast(str, family.architecture)], cast(int, family.vocabulary)  # of the ladder: given
     chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: max(1, len(texts) // 2)]
     tokenizer = Tokenizer(models.BPE())
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=SPLITS[family.architecture] is None)
-    if pattern := SPLITS[family.architecture]:
-        split = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split_pattern is None)
+    if split_pattern is not None:
+        split = pre_tokenizers.Split(Regex(split_pattern), behavior="isolated")
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     else:
         tokenizer.pre_tokenizer = byte_level
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=family.vocabulary,
+        vocab_size=size,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=[END],
         show_progress=False,
@@ -66,6 +68,6 @@ def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
     for name, stream in streams.items():
         ids = [np.array([*encoding.ids, tokenizer.token_to_id(END)]) for encoding in tokenizer.encode_batch(stream)]
         with atomic(out_dir / f"{name}.npy") as part, open(part, "wb") as f:
-            np.save(f, np.concatenate(ids).astype(np.uint16 if family.vocabulary < 2**16 else np.uint32))
+            np.save(f, np.concatenate(ids).astype(np.uint16 if cast(int, family.vocabulary) < 2**16 else np.uint32))
     with atomic(out_dir / "tokenizer.json") as part:
         tokenizer.save(str(part))

@@ -1,7 +1,8 @@
-"""What every figure of a report consists of."""
+"""What every figure consists of, of a report and of a companion study."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -31,3 +32,31 @@ class FigureEntry:
     def rows(self, tables: Tables) -> pd.DataFrame:
         """The rows that are drawn, picked from the tables that the figure names and from no others."""
         return self.pick({name: tables[name] for name in self.tables})
+
+
+@dataclass(frozen=True)
+class CompanionFigure:
+    """One figure of a companion study, whose settings say what is drawn beside the rows.
+
+    name    of its files NAME.svg, NAME.png and NAME.csv, and of its caption
+    tables  names of the tables that it needs; a study that lacks one of them has no such figure
+    pick    (tables, settings) -> the rows that are saved beside the picture
+    draw    (these rows, tables, settings) -> the picture
+    """
+
+    name: str
+    tables: tuple[str, ...]
+    pick: Callable[[Tables, Any], pd.DataFrame]
+    draw: Callable[[pd.DataFrame, Tables, Any], Figure]
+
+
+def draw_figures(
+    figures: Iterable[CompanionFigure], settings: Any, tables: Tables
+) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    """Name -> (picture, rows) of every figure whose tables are there."""
+    drawn = {}
+    for figure in figures:
+        if set(figure.tables) <= set(tables):
+            rows = figure.pick(tables, settings)
+            drawn[figure.name] = figure.draw(rows, tables, settings), rows
+    return drawn

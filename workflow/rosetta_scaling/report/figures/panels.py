@@ -1,6 +1,6 @@
 """What figures of several panels have in common: a panel per group of rows, the legend, the names of both axes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -23,7 +23,7 @@ def panels_by(data: pd.DataFrame, key: str | list[str], height: float) -> tuple[
 
 
 def add_words(
-    figure: Figure, handles: list[Artist], x: str, y: str, *, columns: int = 3, title: str | None = None
+    figure: Figure, handles: Sequence[Artist], x: str, y: str, *, columns: int = 3, title: str | None = None
 ) -> None:
     """The legend above all panels, and the names of the axes that they share."""
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, title=title)

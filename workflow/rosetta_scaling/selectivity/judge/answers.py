@@ -46,7 +46,7 @@ def is_answered(record: dict) -> bool:
 
 def latest(records: list[dict]) -> dict[str, dict]:
     """custom_id -> its answer; of several the last, except that a failure does not replace an answer."""
-    kept = {}
+    kept: dict[str, dict] = {}
     for record in records:
         if is_answered(record) or not is_answered(kept.get(record["custom_id"], {})):
             kept[record["custom_id"]] = record
@@ -93,19 +93,21 @@ def read_answers(path_or_records: str | Path | list[dict], requests: list[dict],
 
     Answers to other requests are ignored. Raises StudyError when answers are missing, unless `partial`.
     """
-    is_file = isinstance(path_or_records, str | Path)
-    answers = latest(read_lines(path_or_records) if is_file else path_or_records)
+    records, origin = path_or_records, "the judge"
+    if isinstance(records, str | Path):
+        records, origin = read_lines(records), str(path_or_records)
+    answers = latest(records)
     missing = [request["custom_id"] for request in requests if request["custom_id"] not in answers]
     if missing and not partial:
         raise StudyError(
-            f"{path_or_records if is_file else 'the judge'}: {len(missing)} of {len(requests)} answers are missing, "
+            f"{origin}: {len(missing)} of {len(requests)} answers are missing, "
             f"{missing[0]} is the first; send those requests too"
         )
     rows = []
     for name in (request["custom_id"] for request in requests):
         neuron, stage = neuron_and_stage(name)
         answer, problem = parse_reply(answers[name]) if name in answers else (None, "no answer")
-        problem = problem or _fault(answer, stage)
+        problem = problem if answer is None else _fault(answer, stage)
         rows.append((name, neuron, None if problem else answer, problem))
     return pd.DataFrame(rows, columns=["custom_id", "neuron", "answer", "problem"])
 

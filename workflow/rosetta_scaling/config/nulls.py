@@ -1,0 +1,35 @@
+"""The section `nulls`: how often each null is drawn."""
+
+from pydantic import Field
+
+from rosetta_scaling.config.section import Section, Seed
+from rosetta_scaling.schemas.nulls import require_complete
+
+
+class Nulls(Section):
+    """Number of draws of every null; odd draws change one model of a pair, even draws the other."""
+
+    shift_draws: int = Field(2, ge=1)
+    """Units are displaced by whole documents, which destroys only the alignment and keeps the autocorrelation."""
+    permute_draws: int = Field(2, ge=1)
+    """Units are displaced and shuffled, which keeps every neuron's distribution and the correlations within a model."""
+    gaussian_draws: int = Field(2, ge=1)
+    """Independent Gaussian units with the covariance of every layer."""
+    rotate_draws: int = Field(4, ge=2)
+    """The standardised activations of every layer are rotated into a random orthonormal basis: the same subspace
+    without its neurons. The calibration takes these as decoys, half of them for each model."""
+    rotate_raw_draws: int = Field(2, ge=1)
+    """The same rotation without standardising first."""
+    untrained_draws: int = Field(2, ge=1)
+    """Both networks are initialised anew."""
+    rows: int | None = Field(None, ge=10)
+    """Number of random neurons per model on which nulls are counted and then scaled up; null takes all neurons."""
+    seed: Seed = 0
+    """Seed of everything random in nulls and stability checks."""
+
+    def draws(self, null: str) -> int:
+        """Number of draws of one of NULLS."""
+        return getattr(self, f"{null}_draws")
+
+
+require_complete((key.removesuffix("_draws") for key in Nulls.model_fields if key.endswith("_draws")), "config: nulls")

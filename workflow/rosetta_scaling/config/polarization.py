@@ -1,0 +1,12 @@
+"""The section `polarization`: placebo sets and intervals."""
+
+from pydantic import Field
+
+from rosetta_scaling.config.section import Section
+
+
+class Polarization(Section):
+    draws: int = Field(500, ge=100)
+    """Number of placebo sets: random non-Rosetta neurons, as many from each layer as there are Rosetta neurons."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Confidence level of every interval of the study."""

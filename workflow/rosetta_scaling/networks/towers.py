@@ -1,0 +1,122 @@
+"""Which part of a network is read, the class that loads it, and what it is given to read: tokens or an image.
+
+A tower is a stack of transformer blocks with what stands around it; encoder-decoders and multimodal networks have two.
+Nothing else in this room asks whether a network reads text or images.
+"""
+
+from typing import Any
+
+import torch
+
+from rosetta_scaling.networks.batches import arguments
+from rosetta_scaling.store.errors import StudyError
+
+# The first argument of a network, by its name in transformers, and what it holds.
+INPUTS = {"input_ids": "tokens", "pixel_values": "an image"}
+MODALITIES = {"input_ids": "text", "pixel_values": "image"}
+
+
+def model_class(config: Any) -> Any:
+    """The class that loads a network: a causal language model with its head, or an encoder without one.
+
+    Only the encoder of an encoder-decoder is read. The class does not tell whether a network also looks at the tokens
+    that follow: see requirements.py. Raises StudyError for a network that is neither.
+    """
+    from transformers import AutoModel, AutoModelForCausalLM
+    from transformers.models.auto import modeling_auto as known
+
+    causal = config.model_type in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    masked = config.model_type in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    chosen = AutoModelForCausalLM if causal and not masked and not config.is_encoder_decoder else AutoModel
+    if type(config) not in chosen._model_mapping:
+        raise StudyError(
+            f"{config.model_type} is neither a language model nor an encoder that transformers loads by itself; "
+            "expected one of these: choose another network"
+        )
+    return chosen
+
+
+def _config(model: torch.nn.Module) -> Any:
+    """The configuration of a whole network of transformers."""
+    return model.config
+
+
+def architecture(model: torch.nn.Module) -> str:
+    """The model type that its config.json names."""
+    return _config(model).model_type
+
+
+def is_encoder_decoder(model: torch.nn.Module) -> bool:
+    return _config(model).is_encoder_decoder
+
+
+def unembedding_of(model: torch.nn.Module) -> Any:
+    """The linear map from what the network writes to its vocabulary; None for a network without one."""
+    network: Any = model
+    return network.get_output_embeddings()
+
+
+def token_embeddings_of(model: torch.nn.Module) -> Any:
+    """The table of the embeddings of tokens, or of patches of an image."""
+    network: Any = model
+    return network.get_input_embeddings()
+
+
+def tower_of(model: torch.nn.Module) -> torch.nn.Module:
+    """The part that is read: the encoder of an encoder-decoder, the language network of a multimodal one, or all."""
+    if is_encoder_decoder(model):
+        return model.get_encoder()  # type: ignore[operator]  # a method of transformers' networks
+    text = _config(model).get_text_config()
+    return next((module for module in model.modules() if getattr(module, "config", None) is text), model)
+
+
+def config_of(model: torch.nn.Module) -> Any:
+    """The configuration of the part that is read."""
+    return getattr(tower_of(model), "config", _config(model))  # the encoder of FSMT has none of its own
+
+
+def has_other_towers(model: torch.nn.Module) -> bool:
+    """Whether the network has parts that are not read, such as the part of a multimodal network that sees."""
+    return config_of(model) is not _config(model)
+
+
+def require_known_input(model: torch.nn.Module) -> None:
+    """Raise StudyError for a network that reads neither text nor images, but sounds, for example."""
+    if model.main_input_name not in INPUTS:
+        raise StudyError(
+            f"{type(model).__name__} reads {model.main_input_name}; expected a network that reads text or images "
+            f"({' or '.join(INPUTS)}): choose another network"
+        )
+
+
+def modality_of(model: torch.nn.Module) -> str:
+    """What a network reads, "text" or "image". Raises StudyError for one that reads neither."""
+    require_known_input(model)
+    return MODALITIES[str(model.main_input_name)]
+
+
+def probe_inputs(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Arguments of the network that make one small random batch: two rows of eight tokens, or one image."""
+    config, generator = config_of(model), torch.Generator().manual_seed(0)
+    device: Any = model.device
+    device = "cpu" if device.type == "meta" else device  # meta: the weights wait on the disk
+    if modality_of(model) == "image":
+        height, width = (config.image_size,) * 2 if isinstance(config.image_size, int) else config.image_size
+        pixels = torch.randn(1, config.num_channels, height, width, generator=generator)
+        return {"pixel_values": pixels.to(device, model.dtype)}  # type: ignore[call-overload]
+    return arguments(model, torch.randint(config.vocab_size, (2, 8), generator=generator).to(device))
+
+
+def cannot_be_read(model: torch.nn.Module, inputs: str, error: BaseException) -> str:
+    """The sentence for a network that raised an error when it was given `inputs` ("input_ids") and nothing else."""
+    other = _config(model).sub_configs
+    remedy = ", or, if it has a part that does, save that as a folder of its own" if other else ""
+    return (
+        f"{type(model).__name__} does not read {INPUTS[inputs]} alone ({_first_line(error)}); expected a network that "
+        f"does: choose another one{remedy}"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
