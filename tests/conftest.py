@@ -29,3 +29,14 @@ def one_thread():
 @pytest.fixture(params=ARCHITECTURES)
 def architecture(request):
     return request.param
+
+
+@pytest.fixture(scope="session")
+def fitted_folder(tmp_path_factory) -> Path:
+    """A folder with the tables of a small study whose fits are made; for reading only."""
+    from fitted_studies import fitted, small_counts
+    from planted_counts import a_study
+
+    folder = tmp_path_factory.mktemp("fitted")
+    fitted(folder, a_study(), small_counts())
+    return folder

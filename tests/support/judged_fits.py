@@ -1,0 +1,39 @@
+"""Claims about fits by their first words, and how they are judged on rows made by hand."""
+
+import numpy as np
+import pandas as pd
+from planted_counts import TOP1
+
+from rosetta_scaling.claims.fits import judge_fits
+
+BEST = "A power law describes the count better than other forms"
+PREDICTS = "The smaller networks predict the count of the largest"
+ROBUST = "The exponent of the count does not depend on the estimator"
+SHARE = "The share of Rosetta neurons falls with size, whatever size is measured by"
+ONE = "One exponent holds for all curves"
+ISOLATION = "The mean isolation of Rosetta neurons grows as the number of neurons to the power 1 - alpha"
+RANKS = "Counts over sizes and correlations within a size give the same beta"
+SIMULATED = "Networks that obey the theory have counts that grow with exponent 1 / beta"
+COLUMNS = {
+    "rivals": ["curve", "quantity", "form", "aicc", "left_out", "largest"],
+    "estimators": ["curve", "quantity", "estimator", "alpha", "agrees"],
+    "fits": ["curve", "quantity", "x", "p_sublinear"],
+    "pooled": ["quantity", "without", "curves", "alpha", "low", "high", "between_sd", "p_same"],
+    "theory": ["curve", "kind", "quantity", "value", "low", "high"],
+    "theory_exponents": ["beta", "quantity", "alpha", "low", "high", "expected"],
+    "theory_simulation": ["beta", "rank_slope"],
+}
+
+
+def judged(claim: str, curves=("a",), **rows) -> dict:
+    """The claim as it is judged on these rows, a list of tuples by table; the curves have rows in fits at least."""
+    rows.setdefault("fits", [(curve, "null_shift", "neurons", np.nan) for curve in curves])
+    tables = {name: pd.DataFrame(rows.get(name, []), columns=columns) for name, columns in COLUMNS.items()}
+    for name, table in tables.items():
+        if name not in ("theory_exponents", "theory_simulation"):
+            table["criterion"] = TOP1
+    found = judge_fits(tables, [TOP1])
+    assert all(set(one) == {"claim", "source", "verdict", "statistic", "sentence", "fit"} for one in found)
+    assert len(found) == 8
+    (one,) = [one for one in found if one["claim"] in (claim, f"{claim} ({TOP1})")]
+    return one
