@@ -157,6 +157,11 @@ def test_a_network_without_attention_is_refused():
         require_readable(model, TOKENS, 20, CPU)
 
 
+def test_a_block_with_attention_beside_its_mlp_is_read():
+    """Its neurons read every token by itself; what they and attention write together does not."""
+    assert not require_readable(network(transformers.GPTNeoXConfig(**TEXT | {"num_hidden_layers": 1})), TOKENS, 20, CPU)
+
+
 # -- positions and tokens --------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ MINUS = "\N{MINUS SIGN}"
 
 def number(value: float | None, digits: int = 3) -> str:
     """Whole numbers and large ones with thousands separators, others with `digits` significant digits."""
-    if pd.isna(value):
+    if value is None or pd.isna(value):
         return "\N{EN DASH}"
     text = f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.{digits}g}"
     return text.replace("-", MINUS)

@@ -30,8 +30,8 @@ def text_files(root: Path) -> list[tuple[str, Path]]:
     """(path below root with forward slashes, file) of a text corpus, sorted; hidden files are not part of it."""
     if not root.is_dir():
         raise StudyError(f"corpus: {root} is not a folder, a folder of text files was expected; correct corpus.path.")
-    found = ((p.relative_to(root), p) for p in root.rglob("*") if not p.is_dir())
-    found = [(r, p) for r, p in found if not any(part.startswith(".") for part in r.parts)]
+    files = ((p.relative_to(root), p) for p in root.rglob("*") if not p.is_dir())
+    found = [(r, p) for r, p in files if not any(part.startswith(".") for part in r.parts)]
     if lost := [p for _, p in found if p.is_symlink() and not p.exists()]:
         raise StudyError(
             f"corpus: {min(lost)} is a link to {min(lost).readlink()}, which is not there; fetch that file, or remove "

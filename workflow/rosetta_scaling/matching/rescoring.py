@@ -1,7 +1,7 @@
 """Exact correlations of candidate pairs, in one pass over the activations."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from rosetta_scaling.numerics.running_sums import pass_over
 
 
 def standardised_chunks(
-    sources: dict[str, ResumableSource], sketches: dict[str, Sketch], device: torch.device, first_chunk: int = 0
+    sources: Mapping[str, ResumableSource], sketches: dict[str, Sketch], device: torch.device, first_chunk: int = 0
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Chunks of the same units of several models, whose dot products over all chunks are Pearson's r."""
     mean = {name: sketches[name].mean.float()[:, None].to(device) for name in sources}
@@ -43,7 +43,7 @@ def standardised_chunks(
 
 
 def rescore(
-    sources: dict[str, ResumableSource],
+    sources: Mapping[str, ResumableSource],
     sketches: dict[str, Sketch],
     candidates: dict[tuple[str, str], Candidates],
     *,
@@ -75,7 +75,7 @@ def sparse_pattern(pairs: torch.Tensor, neurons: Sequence[int]) -> torch.Tensor:
 
 
 def exact_rows(
-    sources: dict[str, ResumableSource],
+    sources: Mapping[str, ResumableSource],
     sketches: dict[str, Sketch],
     rows: dict[tuple[str, str], torch.Tensor],
     *,
@@ -124,7 +124,7 @@ class Rescored(NamedTuple):
 
 
 def match_by_sketch(
-    sources: dict[str, ResumableSource],
+    sources: Mapping[str, ResumableSource],
     sketches: dict[str, Sketch],
     candidates: dict[tuple[str, str], Candidates],
     k: int,

@@ -184,3 +184,19 @@ def read_inputs(modules: dict[int, torch.nn.Module], receive: Callable[[int, tor
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextlib.contextmanager
+def read_output(module: torch.nn.Module, receive: Callable[[torch.Tensor], None]) -> Iterator[None]:
+    """Inside the block, a forward pass calls receive(first output of the module) and ends after it."""
+
+    def hook(_module, _arguments, output):
+        receive((output if isinstance(output, torch.Tensor) else output[0]).detach())
+        raise _Enough
+
+    handle = module.register_forward_hook(hook)
+    try:
+        with contextlib.suppress(_Enough):
+            yield
+    finally:
+        handle.remove()

@@ -13,7 +13,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from rosetta_scaling.networks.batches import arguments, token_rows
-from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
+from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, read_inputs, read_output
 from rosetta_scaling.networks.towers import cannot_be_read, config_of, token_embeddings_of
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import is_foreign
@@ -88,11 +88,25 @@ class _Probe:
         return Influences(_most_off(other, padded), _most_off(padded, alone))
 
     def reads_context(self) -> bool:
-        """Whether the tokens before the passage's last one make any difference there."""
+        """Whether the tokens before the passage's last one make any difference behind the last block.
+
+        Its MLP need not see one: where attention stands beside it, the neurons of the first block read a token alone.
+        """
         passage = self.ids[1:2, : self.short]
         others = torch.cat([self.ids[:1, : self.short - 1], passage[:, -1:]], 1)
-        last = slice(self.short - 1, self.short)
-        return passage.equal(others) or _most_off(self.read(others, last), self.read(passage, last)) > 0
+        return passage.equal(others) or not self.last_state(others).equal(self.last_state(passage))
+
+    @torch.inference_mode()
+    def last_state(self, ids: torch.Tensor) -> torch.Tensor:
+        """State (1, hidden) of the last token of one passage behind the last block that is read."""
+        states = []
+
+        def receive(output: torch.Tensor) -> None:
+            states.append(token_rows(output, *ids.shape)[-1:])
+
+        with _BoundedLookups(), read_output(find_blocks(self.model)[-1], receive):
+            self.model(**arguments(self.model, ids.to(self.device)))
+        return states[0]
 
     @torch.inference_mode()
     def read(

@@ -1,6 +1,7 @@
 """Tables as formatted cells for the templates, and the words that several of them use."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +32,7 @@ SIZES = {
 }
 
 
-def cells(frame: pd.DataFrame, columns: Mapping[str, str | Callable]) -> dict:
+def cells(frame: pd.DataFrame, columns: Mapping[str, Any]) -> dict:
     """A table for the template. A column that is given by its name is text; a function of the row makes a number."""
     rows = frame.to_dict("records")
     return {

@@ -3,8 +3,18 @@
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
 POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
 STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models", "training")
-FIT_TABLES = ("fits", "estimators", "pooled", "rivals", "influence", "uncertainty", "coverage", "forecast")
-FIT_TABLES += ("theory", "theory_simulation", "theory_exponents")
+THEORY_TABLES = ("theory", "theory_simulation", "theory_exponents")
+FIT_TABLES = (
+    "fits",
+    "estimators",
+    "pooled",
+    "rivals",
+    "influence",
+    "uncertainty",
+    "coverage",
+    "forecast",
+    *THEORY_TABLES,
+)
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 COMPANION_TITLES = {
     "lottery": "Lottery-ticket ensembling",

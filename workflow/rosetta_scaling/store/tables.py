@@ -35,7 +35,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 
 # Columns of names that users choose. In a csv file a curve called 007, nan or true would be read as something else.
-NAMES = ("curve", "point", "rung", "model", "models", "family", "anchor", "domain", "name", "of", "without")
+NAMES = ("curve", "point", "rung", "model", "models", "family", "anchor", "domain", "name", "of")
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

@@ -113,8 +113,8 @@ def draw_rivals(data: pd.DataFrame) -> Figure:
         ax.plot(points["neurons"], points["count"], "o-", color="0.2", ms=5, lw=1)
         for shift, form in zip(np.linspace(6, 34, max(len(forms), 2)), forms, strict=False):
             if form in found.index:
-                row, look = found.loc[form], FORM_LOOKS[form]
-                look = {"color": look["color"], "ms": 5, "clip_on": False, "transform": style.beside(ax, shift)}
+                row, place = found.loc[form], style.beside(ax, shift)
+                look = {"color": FORM_LOOKS[form]["color"], "ms": 5, "clip_on": False, "transform": place}
                 ax.plot([row["neurons"]], [row["predicted"]], "D", **look)
         style.log_axis(ax, "x", [*points["neurons"], points["neurons"].max() * 1.7])
         style.log_axis(ax, "y", [*points["count"], *found["predicted"]])

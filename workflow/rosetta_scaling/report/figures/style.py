@@ -91,10 +91,10 @@ def log_axis(axes: Axes, which: str, values: Iterable[float], smallest: float = 
 
     When a value lies under `smallest`, the part under it is linear (symlog), so that zeros stay visible at the foot.
     """
-    values = np.asarray(list(values), dtype=float)
-    values = values[np.isfinite(values)]
-    has_zeros = bool((values < smallest).any())
-    low, high = max(values.min(), smallest), max(values.max(), smallest)
+    shown = np.asarray(list(values), dtype=float)
+    shown = shown[np.isfinite(shown)]
+    has_zeros = bool((shown < smallest).any())
+    low, high = max(shown.min(), smallest), max(shown.max(), smallest)
     # At least a factor 2.5 between the limits: then a 1-2-5 tick always lies between them.
     pad = 1.6 if high / low < 2.5 else (high / low) ** 0.1
     bottom, top = (-0.35 * smallest if has_zeros else low / pad), high * pad
