@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.counts import INCONCLUSIVE
 from rosetta_scaling.claims.selectivity import judge_selectivity
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE
 from rosetta_scaling.config.study import load
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.schemas.names import POLARIZATION_TABLES
@@ -393,10 +393,10 @@ def test_who_cannot_be_made_alike_is_said_so_and_decides_nothing():
     empty = {"trends": pd.DataFrame(columns=["table", "of", "set", "quantity", "curve", "slope", "low", "high"])}
     empty["diagonal"] = pd.DataFrame(columns=["matches", "expected", "rotated", "rotated_high", "low", "share"])
     judged = judge_selectivity({"polarization": rows, **empty}, ["s"])
-    assert {one["verdict"] for one in judged if one.get("column") == "more selective"} == {INCONCLUSIVE}
+    assert {one.verdict for one in judged if one.column == "more selective"} == {INCONCLUSIVE}
     alike = rows[~rows.metric.isin(DETERMINED)].assign(balanced=True)
     alike = judge_selectivity({"polarization": alike, **empty}, ["s"])
-    assert INCONCLUSIVE not in {one["verdict"] for one in alike if one.get("column") == "more selective"}
+    assert INCONCLUSIVE not in {one.verdict for one in alike if one.column == "more selective"}
 
 
 @pytest.mark.parametrize("least", [0.6, 1.2])
@@ -629,9 +629,7 @@ def test_the_same_study_gives_the_same_tables(study):
 def test_the_tables_can_be_judged(study):
     diagonal = pd.DataFrame(columns=["matches", "expected", "rotated", "rotated_high", "low", "share"], dtype=float)
     judged = judge_selectivity(written(study) | {"diagonal": diagonal}, study.study.judged_sets)
-    verdict = {
-        one["claim"].split(" (")[1][:-1]: one["verdict"] for one in judged if "more selective than" in one["claim"]
-    }
+    verdict = {one.words.split(" (")[1][:-1]: one.verdict for one in judged if "more selective than" in one.words}
     assert verdict["monoscore"] == "supported"
     assert verdict["gini"] != "supported"
     assert verdict["detection_auc"] == INCONCLUSIVE

@@ -359,8 +359,8 @@ def write_sample(results: Path) -> None:
         write_table(results / "tables" / f"{name}.csv", table)
     with contextlib.chdir(results.parents[1]):
         write_sample_fits(results / "tables")
-    claims = CLAIMS + judge_fits({name: read_table(results / "tables" / f"{name}.csv") for name in FIT_TABLES}, JUDGED)
-    write_json(results / "tables" / "claims.json", {"claims": claims})
+    about_fits = judge_fits({name: read_table(results / "tables" / f"{name}.csv") for name in FIT_TABLES}, JUDGED)
+    write_json(results / "tables" / "claims.json", {"claims": [*CLAIMS, *(claim.as_json() for claim in about_fits)]})
     write_json(results / "tables" / "provenance.json", provenance())
 
 
@@ -662,7 +662,7 @@ def test_companion_studies_are_named_with_their_verdicts(results, tmp_path):
     folders = {"lottery": [tmp_path / "lottery"], "depth": [tmp_path / "depth", tmp_path / "language"]}
     verdicts = {"lottery": ["supported"], "depth": ["not supported"] * 2, "language": ["inconclusive", "not supported"]}
     for name, given in verdicts.items():
-        write_json(tmp_path / name / "claims.json", {"claims": [{"verdict": verdict} for verdict in given]})
+        write_json(tmp_path / name / "claims.json", {"claims": [CLAIMS[0] | {"verdict": verdict} for verdict in given]})
     shutil.copytree(results, tmp_path / "results")
     write_report(tmp_path / "results", tmp_path / "report", folders)
     lines = (tmp_path / "report/index.html").read_text().splitlines()

@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from rosetta_scaling.claims.verdicts import VERDICTS
 from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figures
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.formatting import number
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.report.figures.style import MINUS
-from rosetta_scaling.report.pages import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
+from rosetta_scaling.report.pages import PAGE, companion_claims, figure_parts, verdict_words, write_page
 from rosetta_scaling.report.provenance import environment, hashes
 from rosetta_scaling.report.tables import cells, files_cells, pairs, words_of_commit
 from rosetta_scaling.store.digests import digest

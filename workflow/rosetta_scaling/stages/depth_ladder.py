@@ -54,4 +54,4 @@ def write_language(layout: Layout, folder: str | Path) -> None:
     }
     for name, table in tables.items():
         write_table(folder / f"{name}.csv", table)
-    write_json(folder / "claims.json", {"claims": judge_language(tables, settings)})
+    write_json(folder / "claims.json", {"claims": [claim.as_json() for claim in judge_language(tables, settings)]})
