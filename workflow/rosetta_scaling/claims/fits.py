@@ -15,6 +15,7 @@ from rosetta_scaling.claims.verdicts import (
     NOT_SUPPORTED,
     SUPPORTED,
     Claim,
+    cell,
     combine,
     interval_words,
     of_curves,
@@ -211,7 +212,7 @@ def _ranks(theory: pd.DataFrame, curves: list[str]) -> Claim:
         part = part.set_index("quantity")[["value", "low", "high"]]
         sizes, ranks = part.loc["beta_sizes"], part.loc["beta_ranks"]
         if kind == "real":
-            cells.append(f"{curve}: {_cell(sizes)} and {_cell(ranks)}")
+            cells.append(f"{curve}: {cell(sizes)} and {cell(ranks)}")
             by_curve[curve] = _same_beta(sizes, ranks)
         elif _same_beta(sizes, ranks) == SUPPORTED:
             drowned.add(curve)
@@ -236,11 +237,6 @@ def _same_beta(sizes: pd.Series, ranks: pd.Series) -> str:
     apart = np.log(ranks.value / sizes.value)
     half = np.hypot(*(np.log(one.high / one.low) / 2 for one in (sizes, ranks)))
     return vote(-np.log(RATIO) < apart - half and apart + half < np.log(RATIO), abs(apart) > half)
-
-
-def _cell(row: pd.Series) -> str:
-    value, low, high = ("none" if pd.isna(number) else f"{number:.2f}" for number in row[["value", "low", "high"]])
-    return f"{value} [{low}, {high}]"
 
 
 def _simulation(exponents: pd.DataFrame, simulated: pd.DataFrame) -> Claim:

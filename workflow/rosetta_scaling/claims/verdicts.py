@@ -82,14 +82,20 @@ def combine(votes: Sequence[str]) -> str:
 # -- numbers in words --------------------------------------------------------------------------------------------------
 
 
+def number_words(value: float, form: str = ".2f") -> str:
+    """The number, or `none` where it is missing."""
+    return "none" if pd.isna(value) else f"{value:{form}}"
+
+
 def interval_words(value: float, low: float, high: float, form: str = ".2f") -> str:
     """VALUE [LOW, HIGH]."""
-    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+    return f"{number_words(value, form)} [{number_words(low, form)}, {number_words(high, form)}]"
 
 
-def cell(row: Any) -> str:
-    """Value and interval of a row with columns value, low and high."""
-    return interval_words(row.value, row.low, row.high)
+def cell(row: pd.Series, name: str = "value", form: str = ".2f") -> str:
+    """A value of a row and its interval, which is in the columns NAME_low and NAME_high, or else in low and high."""
+    low, high = (f"{name}_low", f"{name}_high") if f"{name}_low" in row else ("low", "high")
+    return interval_words(row[name], row[low], row[high], form)
 
 
 def span(values: pd.Series, form: str = ".2f") -> str:

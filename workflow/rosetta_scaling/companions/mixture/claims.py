@@ -11,6 +11,7 @@ from rosetta_scaling.claims.verdicts import (
     NOT_SUPPORTED,
     SUPPORTED,
     Claim,
+    cell,
     combine,
     inside,
     span,
@@ -19,7 +20,7 @@ from rosetta_scaling.claims.verdicts import (
     withhold,
 )
 from rosetta_scaling.companions.mixture.networks import matching_share
-from rosetta_scaling.companions.mixture.rosetta_claims import PAPER, cell, judge_rosetta
+from rosetta_scaling.companions.mixture.rosetta_claims import FORM, PAPER, judge_rosetta
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 
 NEGLIGIBLE = 1e-3  # of a loss that is 1 where nothing is learned
@@ -55,7 +56,7 @@ def _optimum(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="Gradient descent leaves the sum of the utilities that do not fit",
         source=f"{PAPER}, theorem 3",
         verdict=combine(votes),
-        statistic=f"excess over L*(N): at most {cell(worst, 'excess')}, at width {worst.width:.0f}",
+        statistic=f"excess over L*(N): at most {cell(worst, 'excess', FORM)}, at width {worst.width:.0f}",
         sentence=f"The loss comes within {settings.population.tolerance:.0%} of the closed form at "
         f"{votes.count(SUPPORTED)} of {len(votes)} widths, and surely does not at {votes.count(NOT_SUPPORTED)}.",
         caveat="The networks are linear and the loss is the one over endless data. What is tested is that gradient "
@@ -127,7 +128,7 @@ def _retention(rows: pd.DataFrame, trends: pd.DataFrame, settings: MixtureSettin
         words="Wider networks retain more of a rare task through training on common ones",
         source=f"{PAPER}, section 3 and figure 8",
         verdict=trend(row, -1, settings),
-        statistic=f"rank correlation of the rare loss with width {cell(row)}",
+        statistic=f"rank correlation of the rare loss with width {cell(row, form=FORM)}",
         sentence=f"{settings.retention.again:,} steps after the burst the loss of the rare task is "
         f"{end.rare_loss.iloc[0]:.2f} at width {end.width.iloc[0]}, at most {worst.rare_loss:.2f} (at width "
         f"{worst.width}), and {end.rare_loss.iloc[-1]:.2f} at width {end.width.iloc[-1]}; "
@@ -172,7 +173,7 @@ def _gradient(rows: pd.DataFrame, trends: pd.DataFrame, settings: MixtureSetting
         words="The gradient of common tasks that meets a rare task weakens with width",
         source=f"{PAPER}, theorem 4 and corollary 5",
         verdict=trend(row, -1, settings),
-        statistic=f"rank correlation of its norm after the burst with width {cell(row)}",
+        statistic=f"rank correlation of its norm after the burst with width {cell(row, form=FORM)}",
         sentence=f"By the encoder, the norm is {burst.gradient.iloc[0]:.2f} at width {burst.width.iloc[0]} and "
         f"{burst.gradient.iloc[-1]:.2f} at width {burst.width.iloc[-1]}.",
         caveat="Part of it is the loss that the burst does to common tasks, which is smaller where neurons are to "
@@ -194,7 +195,7 @@ def _interference(rows: pd.DataFrame, trends: pd.DataFrame, settings: MixtureSet
         verdict=combine(votes),
         statistic="rank correlation with width of the root mean square cosine, and of its ratio to chance: "
         + "; ".join(
-            f"gap {gap} {cell(of['spread'].loc[gap])}, {cell(of['beyond_chance'].loc[gap])}"
+            f"gap {gap} {cell(of['spread'].loc[gap], form=FORM)}, {cell(of['beyond_chance'].loc[gap], form=FORM)}"
             for gap in of["spread"].index
         ),
         sentence=f"The root mean square cosine is {span(rows.spread, '.3f')}, which is {span(ratio, '.1f')} times that "
@@ -216,7 +217,8 @@ def _learn_and_forget(rows: pd.DataFrame, trends: pd.DataFrame, settings: Mixtur
         words="Narrow networks learn rare examples and forget them, wide ones accumulate them",
         source=f"{PAPER}, figure 4",
         verdict=verdict,
-        statistic=f"rank correlation with width of what an injection teaches and the gap undoes: {cell(row)}",
+        statistic="rank correlation with width of what an injection teaches and the gap undoes: "
+        f"{cell(row, form=FORM)}",
         sentence=f"At a gap of {gap} an injection lowers the rare loss from {narrow.before:.3f} to {narrow.after:.3f} "
         f"at width {narrow.width:.0f}, and from {wide.before:.3f} to {wide.after:.3f} at width {wide.width:.0f}.",
         caveat="One rate of learning and one frequency. A swing is also small where nothing is learned: narrow linear "
@@ -238,7 +240,7 @@ def _gap(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         source=f"{PAPER}, section 4 (matched-frequency injection)",
         verdict=combine(votes),
         statistic=f"rare loss at gap {max(gaps)} less gap {min(gaps)}: {rows.effect.min():.3f} to "
-        f"{rows.effect.max():.3f}, largest at width {most.width:.0f}: {cell(most, 'effect')}",
+        f"{rows.effect.max():.3f}, largest at width {most.width:.0f}: {cell(most, 'effect', FORM)}",
         sentence=f"The difference is surely above zero at {votes.count(SUPPORTED)} of {len(votes)} widths and surely "
         f"not at {votes.count(NOT_SUPPORTED)}; less than {NEGLIGIBLE:g} either way decides nothing.",
         caveat="Linear networks show this effect weakly: a common gradient that has died down forgets nothing, however "

@@ -8,9 +8,9 @@ from rosetta_scaling.claims.verdicts import (
     NOT_SUPPORTED,
     SUPPORTED,
     Claim,
+    cell,
     combine,
     inside,
-    interval_words,
     span,
     vote,
     votes_inside,
@@ -19,6 +19,7 @@ from rosetta_scaling.config.companions.mixture import MixtureSettings
 
 PAPER = "Huang et al. 2026, arXiv 2605.29548"
 LINK = "this study's link to Rosetta neurons"
+FORM = ".3g"  # of numbers that span orders of magnitude
 
 
 def judge_rosetta(tables: dict[str, pd.DataFrame], settings: MixtureSettings) -> list[Claim]:
@@ -30,14 +31,6 @@ def judge_rosetta(tables: dict[str, pd.DataFrame], settings: MixtureSettings) ->
         _share(tables["counts"], settings),
         _null(tables["counts"]),
     ]
-
-
-def cell(row: pd.Series, name: str = "value") -> str:
-    """Value and interval of a row, as words."""
-    if pd.isna(row[name]):
-        return "none"
-    low, high = (f"{name}_low", f"{name}_high") if f"{name}_low" in row else ("low", "high")
-    return interval_words(row[name], row[low], row[high], ".3g")
 
 
 def _relu_utility(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
@@ -89,8 +82,8 @@ def _count(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="Rosetta neurons grow in proportion to width until every feature has one, and then no more",
         source=LINK,
         verdict=combine(votes),
-        statistic=f"exponent up to {settings.tasks.total} neurons {cell(rows.loc['growing'], 'exponent')}, from there "
-        f"on {cell(rows.loc['spare'], 'exponent')}",
+        statistic=f"exponent up to {settings.tasks.total} neurons {cell(rows.loc['growing'], 'exponent', FORM)}, from "
+        f"there on {cell(rows.loc['spare'], 'exponent', FORM)}",
         sentence=f"Each has to lie within {slope:g} of 1 and of 0.",
         caveat=f"Fitted to {rows.points['growing']} and {rows.points['spare']} widths, all that the study has on "
         "either side.",
