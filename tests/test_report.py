@@ -193,7 +193,7 @@ def polarization_rows() -> pd.DataFrame:
             table = table.assign(variance=acts.var(0), fraction_active=(acts > 0).mean(0))
             sets = placebo_sets(chosen, table.layer.to_numpy(), 20, np.random.default_rng(0))
             adjustment = adjust(table, chosen)
-            row, _ = polarization(values, chosen, adjustment, sets, 0.95)
+            row, _ = polarization(values, chosen, adjustment, sets, confidence=0.95)
             balance = dataclasses.asdict(adjustment)
             del balance["weights"]
             for name in ("mutual_top1", "mutual_top1_r0.8"):
