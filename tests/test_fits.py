@@ -33,7 +33,7 @@ from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.fits.theory.simulation import simulate
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.points.point import PartnerTables, Point
-from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
@@ -300,7 +300,7 @@ def test_coverage_is_simulated_with_the_sizes_exponent_and_scatter_of_the_curve(
     found = coverage_table(table, study)
     alpha, _, sd = line(NEURONS, COUNT)
     c = np.exp(np.log(COUNT).mean() - alpha * np.log(NEURONS).mean())
-    expected = coverage(NEURONS, alpha, c, sd, 0.95, study.fits.coverage_draws, study.fits.seed)
+    expected = coverage(NEURONS, Truth(alpha, c, sd), 0.95, draws=study.fits.coverage_draws, seed=study.fits.seed)
     pd.testing.assert_frame_equal(found[expected.columns], expected)
     assert set(found.criterion) == {TOP1}
     assert set(found.points) == {5}
