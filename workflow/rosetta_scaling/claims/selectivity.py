@@ -5,6 +5,7 @@ variance and share of units; its growth only beyond what placebo sets show.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,7 @@ def _polarizes(slopes: pd.DataFrame, metric: str, name: str) -> Claim:
     )
 
 
-def _beyond_placebo(row) -> str:
+def _beyond_placebo(row: Any) -> str:
     """Does a slope rise, and beyond the slopes of placebo sets? It has to rise above both to count."""
     return withhold(inside(row.low, row.high, 0, np.inf), not row.low > row.placebo_high)
 

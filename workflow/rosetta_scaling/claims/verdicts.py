@@ -72,6 +72,11 @@ def votes_inside(
     return [inside(bottom, top, floor, ceiling) for bottom, top in zip(rows[low], rows[high], strict=True)]
 
 
+def with_undecided(votes: Sequence[str], curves: Sequence[str]) -> list[str]:
+    """The votes, and an inconclusive one for every curve that has none."""
+    return [*votes, *[INCONCLUSIVE] * (len(curves) - len(votes))]
+
+
 def combine(votes: Sequence[str]) -> str:
     """Verdict over curves or sizes."""
     if NOT_SUPPORTED in votes:

@@ -29,7 +29,7 @@ def judge_runs(runs: pd.DataFrame, settings: DepthSettings) -> list[Claim]:
 def judge_language(tables: dict[str, pd.DataFrame], settings: DepthSettings) -> list[Claim]:
     """Claims about a depth ladder of language models.
 
-    Tables (see depth_language.py): language_losses (loss_table), language_exponents, language_angles (middle_angles),
+    Tables (see language.py): language_losses (loss_table), language_exponents, language_angles (middle_angles),
     and language_pairs: pair_alignment of every pair, with columns kind (real or untrained), model_a, model_b, layers.
     """
     return [

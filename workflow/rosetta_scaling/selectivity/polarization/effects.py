@@ -2,7 +2,7 @@
 
 Within a model the neurons are the sample; over sizes the model is the replicate. Each difference is measured as it is,
 and against others that are alike in layer, mean, variance and share of units (see confounds.py); beside it stands the
-placebo: random sets of other neurons, as many from each layer as there are Rosetta neurons.
+placebo: random sets of other neurons, with as many from each layer as there are Rosetta neurons.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ LEAST = 5  # neurons in a set whose effect is told
 
 
 def beyond_chance(table: pd.DataFrame, metric: str) -> np.ndarray:
-    """Values (neurons,) of a metric, less what it is by chance, where that was measured."""
+    """Values (neurons,) of a metric, less its value by chance where that was measured."""
     null = f"{metric}_null"
     return (table[metric] - table[null] if null in table else table[metric]).to_numpy(float)
 
@@ -84,8 +84,8 @@ def median_difference(rosetta: np.ndarray, others: np.ndarray, confidence: float
 def placebo_sets(rosetta: np.ndarray, layer: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Random sets (draws, size) of other neurons with as many of each layer as there are Rosetta neurons.
 
-    At most half of a layer's others, so that as many are left to compare them with; fewer than asked, where there are
-    too few.
+    A set takes at most half of the other neurons of a layer, so that as many are left to compare it with; where a
+    layer has too few, the set is smaller.
     """
     picked = []
     for one in np.unique(layer):
