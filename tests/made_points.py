@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Study
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.points.point import PartnerTables, Point
 from rosetta_scaling.schemas.names import REPLICATES
+from rosetta_scaling.schemas.nulls import NULLS
 
 EMPTY = PartnerTables({}, {})
 

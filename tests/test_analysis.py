@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_points import made_point
+from schema_rows import rows_of
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
@@ -25,7 +26,7 @@ from rosetta_scaling.claims.verdicts import (
     of_curves,
     withhold,
 )
-from rosetta_scaling.config.study import NULLS, Criterion, load, parse
+from rosetta_scaling.config.study import Criterion, load, parse
 from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.points.counts import survivors
@@ -34,6 +35,8 @@ from rosetta_scaling.points.point import CountRule, PartnerTables
 from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
 from rosetta_scaling.schemas.names import POINT_TABLES
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
 from rosetta_scaling.stages import points, tables
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_json, write_table
@@ -145,17 +148,19 @@ def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout)
 
 
 def test_a_point_is_written_with_all_its_tables(layout, monkeypatch):
-    neurons = pd.DataFrame({"neuron": [0, 1]})
+    neurons = rows_of(ROSETTA, 2)
     monkeypatch.setattr(points, "read_point", lambda *about: "point" if about == (layout, "c", "r3") else None)
     monkeypatch.setattr(points, "point_neurons", lambda point: neurons if point == "point" else None)
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
-        monkeypatch.setattr(points, f"point_{name}", lambda _, table, name=name: pd.DataFrame({name: [len(table)]}))
+        monkeypatch.setattr(points, f"point_{name}", lambda _, table, name=name: rows_of(OF_POINT[name], len(table)))
     for name in ("decomposition", "isolation"):
-        monkeypatch.setattr(points, f"point_{name}", lambda _, name=name: pd.DataFrame({name: [2]}))
+        monkeypatch.setattr(points, f"point_{name}", lambda _, name=name: rows_of(OF_POINT[name], 2))
     points.write_rosetta(layout, "c", "r3", "rosetta.parquet")
     pd.testing.assert_frame_equal(read_table("rosetta.parquet"), neurons)
     for name in POINT_TABLES:
-        assert read_table(layout.point_table(name, "c", "r3")).to_dict("list") == {name: [2]}
+        written = read_table(layout.point_table(name, "c", "r3"))
+        assert list(written) == OF_POINT[name].names
+        assert len(written) == 2
 
 
 def test_tables_of_curves_are_joined_in_the_order_of_the_study(layout):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile
-from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values, competition, q_values, threshold
+from rosetta_scaling.nulls.calibration import add_excess, add_q_values, competition, q_values, threshold
 from rosetta_scaling.nulls.transforms import Rotated
+from rosetta_scaling.schemas.nulls import decoys
 
 # -- simulated networks -----------------------------------------------------------------------------------------------
 
@@ -171,7 +172,7 @@ def test_a_separate_search_counts_decoys_of_all_draws_and_of_a_sample():
     none = table((0, 0, -1.0, 1, 0), draw=0, changed="b")
     none = pd.concat([none.assign(neuron_a=i, neuron_b=i) for i in range(40)])
     both = pd.concat([none, none.assign(draw=1, changed="a")])
-    quiet = dict.fromkeys(DECOYS, both)
+    quiet = dict.fromkeys(decoys(), both)
     assert (add_q_values(real, quiet, (40, 40)).q_a == 1 / 40).all()
     untrained = table((0, 0, 0.55, 1, 1), (1, 1, 0.7, 1, 0), draw=0, changed="both")
     found = add_q_values(real, quiet | {"untrained": untrained}, (40, 40))

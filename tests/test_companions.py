@@ -14,11 +14,12 @@ import yaml
 from study_runs import ROOT, checkout, one_sentence, run, small_study
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.companions.catalogue import TITLES, read_tables, study_of
+from rosetta_scaling.companions.catalogue import read_tables, study_of
 from rosetta_scaling.config import study as config
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.schemas.names import COMPANION_TITLES
 from rosetta_scaling.store.tables import read_json, read_table
 
 SETTINGS = Companions(
@@ -58,7 +59,7 @@ def claims_of(folder: Path, name: str) -> list[dict]:
     return [claim for file in files for claim in read_json(file)["claims"]]
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", COMPANION_TITLES)
 def test_every_companion_has_tables_figures_claims_and_a_page(finished, name):
     results = finished / "results/small"
     tables = read_tables([results / f"companions/{name}/tables"])
@@ -175,7 +176,7 @@ def is_in(values: dict, steps: list[str]) -> bool:
     return steps[0] in values and (len(steps) == 1 or is_in(values[steps[0]], steps[1:]))
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", COMPANION_TITLES)
 def test_training_depends_on_all_settings_but_those_of_reading(name, tmp_path):
     """`elements` only says how much is worked on at once."""
     settings, seen = getattr(SETTINGS, name), set()
@@ -196,7 +197,7 @@ def key(name: str, path: str, value) -> str:
     return Layout(config.parse(values), "corpus").companion_keys[name]
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", COMPANION_TITLES)
 def test_keys_follow_the_settings_of_training(name):
     settings, bound = getattr(Companions(), name), ("inputs", "most_seeds", "hidden")
     reading = reading_paths(settings)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from study_runs import ROOT, checkout, one_sentence, run, study
 
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.tables import read_json, read_table
 
 pytestmark = pytest.mark.timeout(1500)

@@ -16,7 +16,7 @@ from scipy import stats
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.claims.verdicts import FIT, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.config.study import NULLS, load, parse
+from rosetta_scaling.config.study import load, parse
 from rosetta_scaling.fits.checklist import UNKNOWN, read_checked, write_checked
 from rosetta_scaling.fits.counts import ABSCISSAE, QUANTITIES, fit_counts
 from rosetta_scaling.fits.tables import (
@@ -37,9 +37,12 @@ from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
+from rosetta_scaling.report.figures import theory as theory_figures
+from rosetta_scaling.report.figures.data import counted
 from rosetta_scaling.report.figures.fits import multiverse_data, rivals_data
 from rosetta_scaling.report.figures.style import COLOURS
 from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.stages.fits import write_fits
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
@@ -1212,19 +1215,19 @@ def drawings(tables: dict[str, pd.DataFrame]) -> dict:
     counts = tables["counts"]
     primary = counts.criterion.iloc[0]
     return {
-        "estimators": (fit_figures.draw_estimators, fit_figures.counted(tables["estimators"], primary)),
+        "estimators": (fit_figures.draw_estimators, counted(tables["estimators"], primary)),
         "rivals": (fit_figures.draw_rivals, rivals_data(counts, tables["rivals"])),
-        "coverage": (fit_figures.draw_coverage, fit_figures.counted(tables["coverage"], primary)),
+        "coverage": (fit_figures.draw_coverage, counted(tables["coverage"], primary)),
         "multiverse": (
             fit_figures.draw_multiverse,
             multiverse_data(tables["fits"], tables["estimators"], tables["pooled"]),
         ),
-        "simulation": (fit_figures.draw_simulation, tables["theory_simulation"]),
+        "simulation": (theory_figures.draw_simulation, tables["theory_simulation"]),
         "isolation": (
-            fit_figures.draw_isolation,
-            fit_figures.isolation_data(tables["isolation"], counts, tables["theory"]),
+            theory_figures.draw_isolation,
+            theory_figures.isolation_data(tables["isolation"], counts, tables["theory"]),
         ),
-        "forecast": (fit_figures.draw_forecast, fit_figures.counted(tables["forecast"], primary)),
+        "forecast": (fit_figures.draw_forecast, counted(tables["forecast"], primary)),
     }
 
 
@@ -1265,7 +1268,7 @@ def test_every_exponent_is_among_all_choices(tables):
 
 
 def test_estimators_that_disagree_are_seen(tables):
-    rows = fit_figures.counted(tables["estimators"], TOP1)
+    rows = counted(tables["estimators"], TOP1)
     assert set(rows.criterion) == {TOP1}
     assert set(rows.quantity) == {"count"}
     rows["agrees"] = rows.agrees.astype(object)
@@ -1303,7 +1306,7 @@ def test_a_criterion_without_fits_is_not_replaced_by_another():
     table = pd.concat([counts_of([0, 0, 0, 0, 2]), counts_of(COUNT, criterion=HALF)])
     estimators, rivals = estimators_table(table, 0.95), rivals_table(table, [TOP1, HALF], 0.95)
     assert set(estimators[estimators.quantity == "count"].criterion) == {HALF}
-    figure = fit_figures.draw_estimators(fit_figures.counted(estimators, TOP1))
+    figure = fit_figures.draw_estimators(counted(estimators, TOP1))
     assert words_of(figure) == "No power law could be fitted."
     data = rivals_data(table, rivals)
     assert set(data.form) == {"measured"}
@@ -1311,8 +1314,8 @@ def test_a_criterion_without_fits_is_not_replaced_by_another():
 
 
 def test_isolation_is_drawn_with_both_its_slopes(tables):
-    data = fit_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
-    figure = fit_figures.draw_isolation(data)
+    data = theory_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
+    figure = theory_figures.draw_isolation(data)
     for axes, (curve, rows) in zip(figure.axes, data[data.criterion == TOP1].groupby("curve", sort=False), strict=True):
         real, rotated = rows[rows.kind == "real"], rows[rows.kind == "rotate"]
         assert {
@@ -1327,19 +1330,19 @@ def test_isolation_is_drawn_with_both_its_slopes(tables):
 
 
 def test_nothing_matched_is_said_and_a_curve_without_matches_leaves_its_panel(tables):
-    data = fit_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
+    data = theory_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
     nothing = data.assign(isolation=np.nan)
-    assert words_of(fit_figures.draw_isolation(nothing)) == "No neuron was matched."
+    assert words_of(theory_figures.draw_isolation(nothing)) == "No neuron was matched."
     one = data.assign(isolation=data.isolation.where(data.curve != "all"))
-    figure = fit_figures.draw_isolation(one)
+    figure = theory_figures.draw_isolation(one)
     figure.canvas.draw()
     assert [len(dots(axes)) for axes in figure.axes] == [10, 10, 0]
     half = data.assign(isolation=data.isolation.where((data.curve != "all") | (data.kind != "real")))
-    assert [len(dots(axes)) for axes in fit_figures.draw_isolation(half).axes] == [10, 10, 5]
+    assert [len(dots(axes)) for axes in theory_figures.draw_isolation(half).axes] == [10, 10, 5]
 
 
 def test_extrapolations_are_drawn_open_with_interval_and_rivals(tables):
-    figure = fit_figures.draw_forecast(fit_figures.counted(tables["forecast"], TOP1))
+    figure = fit_figures.draw_forecast(counted(tables["forecast"], TOP1))
     assert figure.legends[0].get_title().get_text() == "extrapolation"
     rows = tables["forecast"].query(f"curve == 'neox-bloom' and criterion == '{TOP1}' and quantity == 'count'")
     axes = figure.axes[0]

@@ -4,16 +4,19 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from schema_rows import rows_of
 
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.matching import NULL_DRAW, OWN
+from rosetta_scaling.schemas.tables.schema import TableSchema
 from rosetta_scaling.stages import nulls as pairs
 from rosetta_scaling.store.digests import file_states
 
 LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)])
 
 
-def table_of(variant: str) -> pd.DataFrame:
-    return pd.DataFrame({"neuron_a": [0, 1], "r": [0.1 * len(variant), 1 / 3]})
+def table_of(variant: str, schema: TableSchema = NULL_DRAW) -> pd.DataFrame:
+    return rows_of(schema, 2, neuron_a=[0, 1], r=[0.1 * len(variant), 1 / 3])
 
 
 def run(folder, monkeypatch, until: int | None = None) -> list[str]:
@@ -27,7 +30,7 @@ def run(folder, monkeypatch, until: int | None = None) -> list[str]:
         return table_of(variant)
 
     monkeypatch.setattr(pairs, "_null_draw", draw)
-    monkeypatch.setattr(pairs, "own_partners", lambda *_: table_of("own"))
+    monkeypatch.setattr(pairs, "own_partners", lambda *_: table_of("own", OWN))
     monkeypatch.setattr(pairs, "changed_side", lambda layout, pair, draw: draw % 2)
     pairs.match_nulls(LAYOUT, "a--b", None, folder / "out", folder / "work")
     return computed

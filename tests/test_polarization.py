@@ -15,14 +15,13 @@ from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE
 from rosetta_scaling.config.study import load
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.schemas.metrics import METRICS, determined_metrics
 from rosetta_scaling.schemas.names import POLARIZATION_TABLES
 from rosetta_scaling.selectivity.kinds import FAMILIES
 from rosetta_scaling.selectivity.polarization import tables as polarization_tables
 from rosetta_scaling.selectivity.polarization.confounds import BALANCED, adjust, imbalance, normal_score
 from rosetta_scaling.selectivity.polarization.effects import (
-    DETERMINED,
     LEAST,
-    METRICS,
     beyond_chance,
     mean_against_placebo,
     median_difference,
@@ -380,6 +379,7 @@ def test_who_cannot_be_made_alike_is_said_so_and_decides_nothing():
     rng = np.random.default_rng(0)
     rosetta = rng.random(2000) < 0.2
     table = neurons(rng, 2000, variance=rng.random(2000) + rosetta).assign(**dict.fromkeys(METRICS, 0.0))
+    table = table.assign(token_information_null=0.0, domain_information_null=0.0)
     table[list(METRICS)] = rng.standard_normal((2000, len(METRICS))) + 3 * rosetta[:, None]
     adjustment = adjust(table, rosetta)
     assert np.isfinite(adjustment.weights).all()
@@ -394,7 +394,7 @@ def test_who_cannot_be_made_alike_is_said_so_and_decides_nothing():
     empty["diagonal"] = pd.DataFrame(columns=["matches", "expected", "rotated", "rotated_high", "low", "share"])
     judged = judge_selectivity({"polarization": rows, **empty}, ["s"])
     assert {one.verdict for one in judged if one.column == "more selective"} == {INCONCLUSIVE}
-    alike = rows[~rows.metric.isin(DETERMINED)].assign(balanced=True)
+    alike = rows[~rows.metric.isin(determined_metrics())].assign(balanced=True)
     alike = judge_selectivity({"polarization": alike, **empty}, ["s"])
     assert INCONCLUSIVE not in {one.verdict for one in alike if one.column == "more selective"}
 
@@ -472,7 +472,8 @@ def selectivity(rng: np.random.Generator, rosetta: np.ndarray) -> pd.DataFrame:
     """A model of a study: gini is what variance makes, monoscore a true effect, detection_auc rarely defined."""
     n = len(rosetta)
     table = neurons(rng, n, variance=np.exp(rng.standard_normal(n) + 0.6 * rosetta))
-    table = table.assign(**{metric: rng.standard_normal(n) for metric in METRICS}, token_information_null=0.5)
+    table = table.assign(**{metric: rng.standard_normal(n) for metric in METRICS})
+    table = table.assign(token_information_null=0.5, domain_information_null=0.0)
     table["gini"] = stats.rankdata(table.variance) / n + 0.1 * rng.standard_normal(n)
     table["monoscore"] += 2 * rosetta
     table["token_information"] = 0.5 + rosetta  # one beyond chance

@@ -19,28 +19,19 @@ from scipy import stats
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.fits import judge_fits
-from rosetta_scaling.config.study import NULLS, load, parse
+from rosetta_scaling.config.study import load, parse
 from rosetta_scaling.fits.theory.model import isolation_of_correlation, rank_slope
 from rosetta_scaling.fits.theory.simulation import simulate as simulate_theory
-from rosetta_scaling.formatting import number
+from rosetta_scaling.formatting import MINUS, number
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.report.figures.counts import (
-    FIGURES,
-    TABLES,
-    draw_counts,
-    draw_criteria,
-    draw_decomposition,
-    draw_diagonal,
-    draw_families,
-    draw_fraction,
-    draw_polarization,
-    draw_specialisation,
-    make_figures,
-)
-from rosetta_scaling.report.figures.data import DECOMPOSED, counts_data, decomposition_data
-from rosetta_scaling.report.figures.style import MINUS
+from rosetta_scaling.report.figures.catalogue import FIGURES, make_figures, tables_of_figures
+from rosetta_scaling.report.figures.counts import draw_counts, draw_criteria, draw_decomposition, draw_fraction
+from rosetta_scaling.report.figures.data import counts_data, decomposed, decomposition_data
+from rosetta_scaling.report.figures.layers import draw_diagonal
+from rosetta_scaling.report.figures.selectivity import draw_families, draw_polarization, draw_specialisation
 from rosetta_scaling.report.pages import write_report
 from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.selectivity.polarization.confounds import adjust
 from rosetta_scaling.selectivity.polarization.effects import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.stages.fits import write_fits
@@ -52,7 +43,6 @@ CURVES = {"gpt2--llama": ("gpt2", "llama"), "gpt2--neox": ("gpt2", "neox"), "all
 RUNGS = {"r1": 64, "r2": 128, "r3": 256, "r4": 512}  # neurons
 LAYERS, UNITS, DRAWS = 4, 240, 3
 CRITERIA = {"mutual_top1": -1, "mutual_top1_r0.3": 0.3, "mutual_top1_r0.8": 0.8}  # least correlation
-OF_FITS = ("estimators", "rivals", "coverage", "multiverse", "simulation", "isolation", "forecast")  # figures
 NULL_NAMES = [f"null_{null}" for null in NULLS]
 HOSTILE = "<script>alert('x')</script> & co"
 
@@ -400,7 +390,7 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tables(results) -> dict[str, pd.DataFrame]:
-    return {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
+    return {name: read_table(results / "tables" / f"{name}.csv") for name in {*tables_of_figures(), *FIT_TABLES}}
 
 
 class Page(HTMLParser):
@@ -498,8 +488,8 @@ def test_the_decomposition_draws_every_part_with_its_exponent(results, tables):
     figure = draw_decomposition(data)
     for axes, (curve, group) in zip(figure.axes, data.groupby("curve", sort=False), strict=True):
         assert axes.get_title().startswith(curve)
-        assert len(axes.lines) == len(DECOMPOSED)
-        for line, quantity in zip(axes.lines, DECOMPOSED, strict=True):
+        assert len(axes.lines) == len(decomposed())
+        for line, quantity in zip(axes.lines, decomposed(), strict=True):
             part = group[group["quantity"] == quantity]
             np.testing.assert_allclose(line.get_ydata(), part["value"].clip(lower=0))
             alpha = part["alpha"].iloc[0]
@@ -570,8 +560,16 @@ def test_a_study_with_one_criterion_and_no_training_still_gets_every_figure(tabl
     assert sorted(p.name for p in (tmp_path / "figures").glob("*.svg")) == sorted(f"{name}.svg" for name in FIGURES)
 
 
+def test_numbers_are_formatted_without_matplotlib():
+    code = (
+        "import sys, rosetta_scaling.report.tables, rosetta_scaling.report.cells; sys.exit('matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_importing_figures_is_cheap():
-    code = "import sys, rosetta_scaling.figures; sys.exit(len({'seaborn', 'matplotlib.pyplot'} & set(sys.modules)))"
+    code = "import sys, rosetta_scaling.report.figures.catalogue\n"
+    code += "sys.exit(len({'seaborn', 'matplotlib.pyplot'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -590,7 +588,8 @@ def test_page_has_every_claim_and_verdict(page):
 
 
 def test_every_figure_is_on_its_page_with_caption_and_data(page, fits_page, results):
-    for one, figures in ((page, [name for name in FIGURES if name not in OF_FITS]), (fits_page, OF_FITS)):
+    for one, name in ((page, "index.html"), (fits_page, "fits.html")):
+        figures = [entry.name for entry in FIGURES.values() if entry.place.startswith(f"{name}: ")]
         images = [attributes["src"] for tag, attributes in one.tags if tag == "img"]
         pictures = {base64.b64decode(source.partition("base64,")[2]) for source in images}
         assert pictures == {(results / "figures" / f"{name}.svg").read_bytes() for name in figures}

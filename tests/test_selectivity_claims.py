@@ -6,7 +6,7 @@ import pytest
 
 from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE, METRIC, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.selectivity.polarization.effects import LEAST
+from rosetta_scaling.schemas.metrics import LEAST
 
 SETS = ["mutual_top1", "mutual_top1_r0.5", "mutual_top1_fdr05"]
 SELECTIVE = "Rosetta neurons are more selective than others that are alike otherwise (vocab_kurtosis)"

@@ -20,10 +20,10 @@ from test_judge import Judge
 from transformers import AutoModelForCausalLM
 
 from rosetta_scaling.activations.sources import StoredActivations
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.fits.checklist import read_checked
 from rosetta_scaling.networks.mlps import find_down_projections, weight_out
 from rosetta_scaling.points.rosetta import orient
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.digests import digest, file_sha256
 from rosetta_scaling.store.tables import read_json, read_table
 from rosetta_scaling.units.groups import displacements, document_groups

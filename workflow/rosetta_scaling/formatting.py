@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from rosetta_scaling.report.figures.style import MINUS
-
-# ---- numbers for people ----------------------------------------------------------------------------------------------
+MINUS = "\N{MINUS SIGN}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -25,8 +23,8 @@ def percent(value: float) -> str:
     return "\N{EN DASH}" if pd.isna(value) else f"{100 * value:.1f}%"
 
 
-def interval(row: Mapping, name: str, low: str, high: str, form: Callable = fixed) -> str:
-    """Value and range, `0.71 [0.60, 0.82]`; says so when there is none, for a count may not stand without its null."""
+def interval(row: Mapping, name: str, low: str, high: str, *, form: Callable[[float], str] = fixed) -> str:
+    """Value and range, `0.71 [0.60, 0.82]`. A missing value says so, because no count may stand without its null."""
     if pd.isna(row[name]):
         return "not measured"
     return f"{form(row[name])} [{form(row[low])}, {form(row[high])}]"

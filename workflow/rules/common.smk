@@ -8,8 +8,7 @@ from pathlib import Path
 from rosetta_scaling.config import study as configuration
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling import versions
-from rosetta_scaling.nulls.calibration import DECOYS
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.schemas.nulls import NULLS, decoys, displaced_nulls
 from rosetta_scaling.schemas.names import FIT_TABLES, POINT_TABLES, POLARIZATION_TABLES, REPLICATES, STUDY_TABLES
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.errors import StudyError
@@ -161,7 +160,7 @@ def sources_of_variant(pair, variant):
     )
     units = (
         [layout.units(scope)]
-        if variant.startswith(("shift", "permute", "half"))
+        if variant.startswith((*displaced_nulls(), "half"))
         else []
     )
     return [

@@ -148,7 +148,7 @@ rule nulls:
 rule match_pair:
     input:
         inputs_of_match,
-        decoys=[f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in DECOYS],
+        decoys=[f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in decoys()],
     output:
         matches=f"{layout.results}/matches/{{pair}}/matches.parquet",
         neighbours=f"{layout.results}/matches/{{pair}}/neighbours.safetensors",

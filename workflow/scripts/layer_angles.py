@@ -6,7 +6,8 @@ with jobs.job(snakemake):
     import numpy as np
 
     from rosetta_scaling.companions.depth.angles import language_angles
-    from rosetta_scaling.store.tables import write_table
+    from rosetta_scaling.schemas.tables.depth import LANGUAGE_ANGLES
+    from rosetta_scaling.schemas.tables.schema import write_checked_table
 
     study = jobs.layout(snakemake).study
     table = language_angles(
@@ -17,4 +18,4 @@ with jobs.job(snakemake):
         snakemake.params.seed,
         jobs.device(snakemake),
     )
-    write_table(snakemake.output[0], table)
+    write_checked_table(snakemake.output[0], table, LANGUAGE_ANGLES)

@@ -21,11 +21,13 @@ from rosetta_scaling.activations.forward import ForwardPass, transposed
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.study import Activations
 from rosetta_scaling.networks.manifests import describe
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import CONTEXTS
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.atomic import alone, atomic
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_json, write_json, write_table
+from rosetta_scaling.store.tables import read_json, write_json
 from rosetta_scaling.store.tensors import TensorFile, read_tensors, write_tensors
 from rosetta_scaling.units.labels import label_units
 
@@ -90,7 +92,8 @@ def extract(
                 for file in sorted(shards[-1].glob("layer-*.safetensors")):
                     os.link(file, folder / file.name)
             files = sorted((out_dir / "statistics").glob("layer-*.safetensors"))
-            write_table(out_dir / "contexts.parquet", contexts_table(read_tensors(file) for file in files))
+            contexts = contexts_table(read_tensors(file) for file in files)
+            write_checked_table(out_dir / "contexts.parquet", contexts, CONTEXTS)
         about = {"model": name, "units": len(units), "dtype": settings.dtype}
         about |= {"weights": digest(weights), "content": content}
         write_json(summary, about | describe(model))  # last: its presence says that all is there

@@ -18,7 +18,7 @@ from rosetta_scaling.claims.verdicts import (
     votes_inside,
     withhold,
 )
-from rosetta_scaling.config.study import NULLS
+from rosetta_scaling.schemas.nulls import NULLS, nulls_of_trained
 
 PAPER = "Dravid et al. 2026, arXiv 2606.03990"
 ABSENT = 0.1  # a null below a tenth of the count is what "absent" means here
@@ -59,23 +59,24 @@ def _null(counts: pd.DataFrame, null: str) -> Claim:
 
 def _not_an_artefact(counts: pd.DataFrame) -> Claim:
     """Trained networks whose neurons, or whose text, no longer correspond must not give as many matches."""
-    nulls = [null for null in NULLS if null != "untrained"]
-    highest = counts[[f"null_{null}_high" for null in nulls]].max(axis=1)
-    means = counts[[f"null_{null}" for null in nulls]]
+    nulls = nulls_of_trained()
+    highest = counts[[null.columns[2] for null in nulls]].max(axis=1)
+    means = counts[[null.column for null in nulls]]
     votes = [
         vote(low > high, count <= mean)
         for low, high, count, mean in zip(counts.count_low, highest, counts["count"], means.max(axis=1), strict=True)
     ]
     votes = [one if count > 0 else INCONCLUSIVE for one, count in zip(votes, counts["count"], strict=True)]
     ratio = (means.max(axis=1) / counts["count"].where(counts["count"] > 0)).dropna()
+    words = ", ".join(dict.fromkeys(null.adjective for null in nulls))
     return Claim(
         words="The count is not an artefact of the matching",
         source=f"{PAPER}, section 4.2",
         verdict=combine(votes),
         statistic=f"largest null of trained networks / count: {span(ratio)}" if len(ratio) else "",
-        sentence="The interval of the count lies above every draw of every null of the trained networks (shifted, "
-        f"permuted, Gaussian, rotated) at {votes.count(SUPPORTED)} of {len(votes)} points; the count is no larger than "
-        f"the mean of one of them at {votes.count(NOT_SUPPORTED)}.",
+        sentence=f"The interval of the count lies above every draw of every null of the trained networks ({words}) at "
+        f"{votes.count(SUPPORTED)} of {len(votes)} points; the count is no larger than the mean of one of them at "
+        f"{votes.count(NOT_SUPPORTED)}.",
     )
 
 

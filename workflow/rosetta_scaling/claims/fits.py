@@ -21,8 +21,8 @@ from rosetta_scaling.claims.verdicts import (
     with_undecided,
 )
 from rosetta_scaling.power_laws.estimators import EXACT
+from rosetta_scaling.schemas.nulls import compared_nulls
 
-NULLS = {"rotate": "rotated neurons", "untrained": "untrained networks"}  # held beside the counts
 CLOSER = 2.0  # a difference in AICc below it says nothing (Burnham and Anderson 2002)
 
 
@@ -76,7 +76,7 @@ def _predicts(rivals: pd.DataFrame, curves: list[str]) -> Claim:
     """Is the largest point predicted better by the power law than by no change and by proportional growth?"""
     votes, errors = _predictions(rivals, "count")
     votes = with_undecided(votes, curves)
-    beside = {null: _predictions(rivals, f"null_{null}")[0] for null in NULLS}
+    beside = {label: _predictions(rivals, f"null_{null}")[0] for null, label in compared_nulls().items()}
     return Claim(
         words="The smaller networks predict the count of the largest",
         source="this study's reading of section 4.1",
@@ -85,7 +85,7 @@ def _predicts(rivals: pd.DataFrame, curves: list[str]) -> Claim:
         + ("; ".join(errors) or "too few points"),
         sentence="Fitted to all points above zero but the largest, the power law predicts it better than both "
         f"baselines on {votes.count(SUPPORTED)} of {len(votes)} curves. It predicts the matches of "
-        + " and of ".join(f"{NULLS[null]} so on {of.count(SUPPORTED)} of {len(of)}" for null, of in beside.items())
+        + " and of ".join(f"{label} so on {of.count(SUPPORTED)} of {len(of)}" for label, of in beside.items())
         + ".",
     )
 
@@ -134,7 +134,7 @@ def _share_falls(fits: pd.DataFrame, curves: list[str]) -> Claim:
     counts = worst.get("count", pd.Series(dtype=float))
     votes = [vote(p < 0.05, p > 0.95) for p in counts]
     votes = with_undecided(votes, curves)
-    beside = {words: worst.get(f"null_{null}", pd.Series(dtype=float)) for null, words in NULLS.items()}
+    beside = {words: worst.get(f"null_{null}", pd.Series(dtype=float)) for null, words in compared_nulls().items()}
     return Claim(
         words="The share of Rosetta neurons falls with size, whatever size is measured by",
         source=f"{PAPER}, section 4.1",
@@ -157,7 +157,9 @@ def _one_exponent(pooled: pd.DataFrame, curves: list[str]) -> Claim:
         few = f"Of {len(curves)} curves, fewer than two have a fit."
         return Claim(words=words, source=source, verdict=INCONCLUSIVE, statistic="", sentence=few)
     one, means = rows.iloc[0], pooled[pooled.without == "none"].set_index("quantity").alpha
-    beside = [f"{words} {means[f'null_{null}']:.2f}" for null, words in NULLS.items() if f"null_{null}" in means]
+    beside = [
+        f"{words} {means[f'null_{null}']:.2f}" for null, words in compared_nulls().items() if f"null_{null}" in means
+    ]
     close = one.between_sd < SAME and one.high - one.low < 2 * SAME and one.curves == len(curves)
     return Claim(
         words=words,

@@ -22,7 +22,7 @@ from rosetta_scaling.claims.verdicts import (
     vote,
     withhold,
 )
-from rosetta_scaling.selectivity.polarization.effects import DETERMINED, LEAST
+from rosetta_scaling.schemas.metrics import LEAST, METRICS
 
 SPECIALISES_IN = ("code", "math")  # what Rosetta neurons of larger networks fire on more (the paper's section 5.2)
 
@@ -51,10 +51,10 @@ def judge_selectivity(tables: dict[str, pd.DataFrame], sets: list[str]) -> list[
 def _more_selective(rows: pd.DataFrame, metric: str) -> Claim:
     told = rows.effect.notna()
     spread_low, spread_high = rows.placebo_low - rows.placebo, rows.placebo_high - rows.placebo  # without their layers
-    balanced = rows.balanced.astype(bool) & (metric not in DETERMINED)
+    balanced = rows.balanced.astype(bool) & (not METRICS[metric].determined)
     above = balanced & (rows.adjusted_low > spread_high.clip(lower=0))
     below = balanced & (rows.adjusted_high < spread_low.clip(upper=0))
-    below |= rows.high < rows.placebo_low.clip(upper=0) if metric in DETERMINED else False
+    below |= rows.high < rows.placebo_low.clip(upper=0) if METRICS[metric].determined else False
     votes = [vote(*pair) for pair in zip(above, below, strict=True)]
     raw = (rows.low > rows.placebo_high.clip(lower=0)).sum()
     return Claim(
@@ -73,7 +73,7 @@ def _more_selective(rows: pd.DataFrame, metric: str) -> Claim:
 
 
 def _determined(metric: str) -> str:
-    if metric not in DETERMINED:
+    if not METRICS[metric].determined:
         return ""
     return (
         " What the others are made alike in nearly determines this metric, so nothing can be left of it: as measured "
@@ -84,7 +84,7 @@ def _determined(metric: str) -> str:
 def _polarizes(slopes: pd.DataFrame, metric: str, name: str) -> Claim:
     rows, raw = (slopes[slopes.quantity == quantity] for quantity in ("adjusted", "effect"))
     votes = [_beyond_placebo(row) for row in rows.itertuples()]
-    if metric in DETERMINED:
+    if METRICS[metric].determined:
         votes = [withhold(_beyond_placebo(row), True) for row in raw.itertuples()]
     return Claim(
         words=f"The difference in selectivity grows with size ({metric}; {name})",

@@ -16,14 +16,10 @@ from types import ModuleType
 import pandas as pd
 
 from rosetta_scaling.config.section import Section
+from rosetta_scaling.schemas.tables.catalogue import COMPANIONS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.store.atomic import atomic
-from rosetta_scaling.store.tables import read_table, write_json, write_table
-
-TITLES = {
-    "lottery": "Lottery-ticket ensembling",
-    "depth": "Inverse depth scaling",
-    "mixture": "Capacity, interference and rare tasks",
-}
+from rosetta_scaling.store.tables import read_table, write_json
 
 
 def study_of(name: str) -> ModuleType:
@@ -42,7 +38,7 @@ def write_tables(name: str, settings: Section, jobs: str | Path, folder: str | P
     """Write every table of a study as NAME.csv, and claims.json."""
     tables = study_of(name).make_tables(settings, Path(jobs))
     for table, rows in tables.items():
-        write_table(Path(folder) / f"{table}.csv", rows)
+        write_checked_table(Path(folder) / f"{table}.csv", rows, COMPANIONS[name][table])
     claims = study_of(name).judge(settings, read_tables([folder]))
     write_json(Path(folder) / "claims.json", {"claims": [claim.as_json() for claim in claims]})
 

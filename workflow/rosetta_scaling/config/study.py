@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.schemas.nulls import require_complete
 from rosetta_scaling.store.errors import StudyError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
@@ -268,7 +269,7 @@ class Nulls(Section):
         return getattr(self, f"{null}_draws")
 
 
-NULLS = tuple(name.removesuffix("_draws") for name in Nulls.model_fields if name.endswith("_draws"))
+require_complete((key.removesuffix("_draws") for key in Nulls.model_fields if key.endswith("_draws")), "config: nulls")
 
 
 class Stability(Section):

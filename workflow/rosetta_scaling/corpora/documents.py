@@ -19,6 +19,8 @@ from rosetta_scaling import versions
 from rosetta_scaling.corpora import embedded as corpus_packages
 from rosetta_scaling.corpora import readers as corpus_sources
 from rosetta_scaling.corpora.near_duplicates import NearDuplicates
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.sources import DOCUMENTS
 from rosetta_scaling.store import digests
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.errors import StudyError
@@ -56,7 +58,7 @@ def build_corpus(settings: SimpleNamespace, out_dir: str | Path) -> dict:
     table = pd.DataFrame(sorted(documents), columns=COLUMNS)
     table["doc"] = range(len(table))  # from here on the random order is the order of the numbers
     manifest = _manifest(settings, table, counts)
-    store.write_table(Path(out_dir) / "documents.parquet", table)
+    write_checked_table(Path(out_dir) / "documents.parquet", table, DOCUMENTS)
     store.write_json(Path(out_dir) / "manifest.json", manifest)
     return manifest
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import fit_power_law, ols
+from rosetta_scaling.schemas.nulls import NULLS
 
 ABSCISSAE = ("neurons", "parameters", "non_embedding_parameters", "hidden_size", "training_flops")
 QUANTITIES = ("count", "excess", *(f"null_{null}" for null in (*NULLS, "iid")))

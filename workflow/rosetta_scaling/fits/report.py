@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from rosetta_scaling.config.study import NULLS, Study
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.fits.checklist import UNKNOWN
 from rosetta_scaling.fits.counts import ABSCISSAE
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import few_points_warning
 from rosetta_scaling.power_laws.rivals import FORMS
+from rosetta_scaling.schemas.nulls import NULLS
 
 KEYS = ["curve", "criterion", "quantity"]
 PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")

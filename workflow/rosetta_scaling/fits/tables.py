@@ -7,17 +7,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config.study import NULLS, Nulls, Study
+from rosetta_scaling.config.study import Nulls, Study
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
+from rosetta_scaling.schemas.nulls import NULLS, compared_nulls
+from rosetta_scaling.schemas.tables.fits import COVERAGE, FORECAST, INFLUENCE, POOLED, RIVALS, UNCERTAINTY
+from rosetta_scaling.schemas.tables.fits import ESTIMATORS as ESTIMATORS_TABLE
+from rosetta_scaling.schemas.tables.schema import TableSchema
 
 USE_ZEROS = ("quasi_poisson", "negative_binomial")
 COMPARED = ("count", "excess", "calibrated_05")  # what estimators, rivals and forecasts are about
-BESIDE = (*COMPARED, "null_rotate", "null_untrained")  # what claims hold them against
-NAMES = ["curve", "criterion", "quantity"]
+BESIDE = (*COMPARED, *(f"null_{null}" for null in compared_nulls()))  # what claims hold them against
 
 
 class Curve(NamedTuple):
@@ -61,9 +64,9 @@ def can_be_fitted(points: pd.DataFrame) -> bool:
     return len(points) >= MINIMUM_RUNGS and points.x.min() < points.x.max()
 
 
-def concat_or_empty(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    """The tables as one; without any, an empty one with these columns and NAMES."""
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*columns, *NAMES])
+def concat_or_empty(tables: list[pd.DataFrame], schema: TableSchema) -> pd.DataFrame:
+    """The tables as one; without any, an empty one with the columns of the schema."""
+    return pd.concat(tables, ignore_index=True) if tables else schema.empty()
 
 
 def documents_sd(points: pd.DataFrame, confidence: float) -> pd.Series:
@@ -85,8 +88,7 @@ def estimators_table(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
             agrees = low <= fit["alpha"] <= high if np.isfinite([low, high, fit["alpha"]]).all() else np.nan
             values = {column: fit[column] for column in ("points", "alpha", "low", "high", "c", "note")}
             rows.append(curve.name | {"estimator": key, "agrees": agrees} | values)
-    columns = [*NAMES, "estimator", "points", "alpha", "low", "high", "c", "agrees", "note"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=ESTIMATORS_TABLE.names)
 
 
 def estimates(curve: Curve, confidence: float) -> dict[str, dict]:
@@ -120,16 +122,14 @@ def pooled_table(counts: pd.DataFrame, curves: Mapping[str, Sequence[str]], conf
                 row = {"criterion": criterion, "quantity": quantity, "without": without}
                 row |= {"curves": len(found["curves"]), "between_sd": found["between"], "p_same": found["p_same"]}
                 rows.append(row | {key: found[key] for key in ("alpha", "low", "high")})
-    columns = ["criterion", "quantity", "without", "curves", "alpha", "low", "high", "between_sd", "p_same"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=POOLED.names)
 
 
 def rivals_table(counts: pd.DataFrame, criteria: Sequence[str], confidence: float) -> pd.DataFrame:
     """One row per curve, criterion, quantity and form: see rivals.compare."""
     curves = fittable(curves_of(counts, criteria, BESIDE))
     found = [compare(points.x, points.y, confidence).assign(**name) for name, points in curves]
-    columns = ["form", "c", "alpha", "change", "curvature", "theta", "low", "high", "parameters", "squares", "aicc"]
-    return concat_or_empty(found, [*columns, "weight", "left_out", "largest", "at_bound", "note"])
+    return concat_or_empty(found, RIVALS)
 
 
 def influence_table(counts: pd.DataFrame, criteria: Sequence[str], confidence: float) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def influence_table(counts: pd.DataFrame, criteria: Sequence[str], confidence: f
         influence(p.x, p.y, confidence).assign(point=p.point.to_numpy(), **name)
         for name, p in fittable(curves_of(counts, criteria))
     ]
-    return concat_or_empty(found, ["x", "y", "leverage", "residual", "cook", "alpha", "low", "high", "point"])
+    return concat_or_empty(found, INFLUENCE)
 
 
 def uncertainty_table(counts: pd.DataFrame, seeds: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -164,7 +164,7 @@ def uncertainty_table(counts: pd.DataFrame, seeds: pd.DataFrame, study: Study) -
             same = seeds[alike & (seeds.criterion == name["criterion"])]
             row["seeds_sd"] = (same.deviation / same["mean"]).mean()
         rows.append(name | row)
-    return pd.DataFrame(rows, columns=[*NAMES, "points", "model_sd", "documents_sd", "nulls_sd", "seeds_sd"])
+    return pd.DataFrame(rows, columns=UNCERTAINTY.names)
 
 
 def scatter(points: pd.DataFrame) -> float:
@@ -192,8 +192,7 @@ def coverage_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
         truth = Truth(fit["alpha"], fit["c"], sd=np.sqrt((rest**2).sum() / (len(points) - 2)))
         found = coverage(points.x, truth, confidence, draws=study.fits.coverage_draws, seed=study.fits.seed)
         rows.append(found.assign(**name, points=len(points), nominal=confidence))
-    columns = ["estimator", "draws", "without", "coverage", "coverage_low", "coverage_high", "half_width", "bias"]
-    return concat_or_empty(rows, [*columns, "points", "nominal"])
+    return concat_or_empty(rows, COVERAGE)
 
 
 def forecast_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -214,5 +213,4 @@ def forecast_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
             row = {"name": model, "neurons": neurons, "beyond": beyond, "measured": span, "reach": reach}
             row |= {"forecast": forecast, "low": low, "high": high}
             rows.append(name | row | {"rivals_low": np.nanmin(others), "rivals_high": np.nanmax(others)})
-    columns = [*NAMES, "name", "neurons", "forecast", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, "rivals_low", "rivals_high", "beyond", "measured", "reach"])
+    return pd.DataFrame(rows, columns=FORECAST.names)

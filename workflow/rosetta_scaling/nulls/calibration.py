@@ -14,6 +14,8 @@ hold in two ways:
 import numpy as np
 import pandas as pd
 
+from rosetta_scaling.schemas.nulls import decoys
+
 
 def best_in_draws(null: pd.DataFrame, neurons: int, side: str) -> tuple[np.ndarray, np.ndarray]:
     """r (draws, neurons) of the best partner of every neuron of a side among decoys, and whether it is mutual.
@@ -88,13 +90,10 @@ def add_excess(table: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int,
     return table
 
 
-DECOYS = ("rotate", "rotate_raw", "untrained")
-
-
 def add_q_values(matches: pd.DataFrame, nulls: dict[str, pd.DataFrame], neurons: tuple[int, int]) -> pd.DataFrame:
     """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match: the largest of all kinds of decoys.
 
-    `nulls` has the draws of every one of DECOYS. For q_a neurons of B compete for those of A. NaN for pairs that are
+    `nulls` has the draws of all decoys. For q_a neurons of B compete for those of A. NaN for pairs that are
     not best and mutual, and for neurons that were not looked at.
     """
     matches, rotations = matches.copy(), nulls["rotate"]
@@ -103,13 +102,13 @@ def add_q_values(matches: pd.DataFrame, nulls: dict[str, pd.DataFrame], neurons:
         index, draws = matches[f"neuron_{side}"].to_numpy(), rotations.draw[rotations.changed != side].nunique()
         winner, r = competition(matches, rotations, count, side)
         q = np.where(np.isfinite(r), q_values(r, winner, 1 / max(1, draws)), np.nan)[index]
-        for kind in DECOYS:
-            q = np.maximum(q, separate_search(matches.r, best, nulls[kind], count, side))
+        for kind in decoys():
+            q = np.maximum(q, separate_search(matches.r, best, nulls[kind], neurons=count, side=side))
         matches[f"q_{side}"] = np.where(best, q, np.nan)
     return matches
 
 
-def separate_search(r: pd.Series, best: pd.Series, decoys: pd.DataFrame, neurons: int, side: str) -> np.ndarray:
+def separate_search(r: pd.Series, best: pd.Series, decoys: pd.DataFrame, *, neurons: int, side: str) -> np.ndarray:
     """q-values (n,) of the `best` of pairs with correlations r, from the best mutual matches in draws of decoys."""
     false = decoys[(decoys.rank_a == 1) & (decoys.rank_b == 1)]
     share = 1.0

@@ -1,7 +1,8 @@
 """Transforms of a source (see sources.py): the same contract, other activations.
 
-A null is such a transform of one of two models before both go through the engine; a stability check picks units or
-neurons of both. Everything random is decided by a seed, the layer and the chunk, so tiles of a pair see the same.
+A null is such a transform of one of two models before both go through the engine (TRANSFORMS below); a stability check
+picks units or neurons of both (see matching/subsets.py). A seed, the layer and the chunk decide everything random, so
+all tiles of a pair see the same.
 """
 
 import itertools
@@ -13,12 +14,14 @@ from rosetta_scaling.matching.correlation import CrossProducts
 from rosetta_scaling.matching.subsets import Transformed
 from rosetta_scaling.numerics.moments import mean_and_deviation
 from rosetta_scaling.numerics.seeds import generator
+from rosetta_scaling.schemas.nulls import require_complete
 
 
 class Shuffled(Transformed):
-    """Units shuffled within each chunk; on a displaced source no unit keeps its place, its neighbours or its partner.
+    """Units shuffled within each chunk. Of a displaced source, no unit keeps its place, its neighbours or its partner.
 
-    Keeps every neuron's distribution and the correlations within the model; destroys autocorrelation and alignment.
+    This keeps every neuron's distribution and the correlations within the model; it destroys autocorrelation and
+    alignment.
     """
 
     def __init__(self, source, seed):
@@ -125,3 +128,16 @@ def covariance(products: CrossProducts) -> torch.Tensor:
     deviation, constant = products.a.deviation(), products.a.constant
     r = products.correlations().double().masked_fill(constant, 0).masked_fill(constant[:, None], 0)
     return r * deviation * deviation[:, None]
+
+
+# Null -> what makes a draw of it from an open source and a seed.
+TRANSFORMS = {
+    "shift": lambda source, seed: source,  # the source was opened with its units displaced
+    "permute": Shuffled,
+    "gaussian": Gaussian,
+    "rotate": lambda source, seed: Rotated(source, seed, standardise=True),
+    "rotate_raw": lambda source, seed: Rotated(source, seed, standardise=False),
+}
+FRESH = "untrained"  # not a transform: both networks are opened with fresh weights
+
+require_complete((*TRANSFORMS, FRESH), "nulls/transforms.py")

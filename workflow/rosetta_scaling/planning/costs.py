@@ -1,8 +1,9 @@
 """What the matching of a pair costs."""
 
-from rosetta_scaling.config.study import NULLS, Study
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import exact_flops
+from rosetta_scaling.schemas.nulls import NULLS
 
 GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100
 

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.nulls import chance
 from rosetta_scaling.nulls.calibration import threshold
 from rosetta_scaling.numerics.intervals import Estimate
 from rosetta_scaling.points.point import CountRule, PartnerTables, Point
 from rosetta_scaling.power_laws.estimators import predict_power_law
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import SEEDS, SNAPSHOTS
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
 
@@ -175,8 +176,7 @@ def point_snapshots(point: Point, table: pd.DataFrame) -> pd.DataFrame:
             count, low, high = predict_power_law(units, counts, more, point.confidence)
             row = {"criterion": rule.name, "units": more, "count": count, "low": low, "high": high}
             rows.append(row | {"extrapolated": True})
-    columns = ["criterion", "units", "count", "low", "high", "extrapolated"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=SNAPSHOTS.names)
 
 
 def seeds_table(counts: pd.DataFrame, architectures: Mapping[str, str]) -> pd.DataFrame:
@@ -190,5 +190,4 @@ def seeds_table(counts: pd.DataFrame, architectures: Mapping[str, str]) -> pd.Da
         if len(part) > 1:
             row = {"architectures": kind, "point": point, "criterion": criterion, "curves": " ".join(part.curve)}
             rows.append(row | {"replicates": len(part), "mean": part["count"].mean(), "deviation": part["count"].std()})
-    columns = ["architectures", "point", "criterion", "curves", "replicates", "mean", "deviation"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=SEEDS.names)

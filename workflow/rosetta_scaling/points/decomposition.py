@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS, Criterion
+from rosetta_scaling.config.study import Criterion
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import satisfying
-
-CHANCE = ("shift", "permute", "gaussian")  # nulls in which no two units correspond
+from rosetta_scaling.schemas.nulls import NULLS, chance_nulls
 
 
 def point_decomposition(point: Point) -> pd.DataFrame:
@@ -22,10 +21,10 @@ def point_decomposition(point: Point) -> pd.DataFrame:
     """
     criterion = point.primary
     real = np.sort(strengths(point.real.anchored, criterion).to_numpy())
-    by_chance = pd.concat([strengths(point.nulls[null].anchored, criterion, ["draw"]) for null in CHANCE])
+    by_chance = pd.concat([strengths(point.nulls[null].anchored, criterion, ["draw"]) for null in chance_nulls()])
     above = real[real > (by_chance.quantile(0.95) if len(by_chance) else -np.inf)]
     worst = np.zeros((3, len(above)))  # mean, fewest and most over the draws, of the null that has most
-    for null in sorted(set(NULLS) - set(CHANCE)):
+    for null in sorted(set(NULLS) - set(chance_nulls())):
         strength = strengths(point.nulls[null].anchored, criterion, ["draw"])
         draws = [strength[strength.index == draw].to_numpy() for draw in range(point.study.nulls.draws(null))]
         counts = np.array([point.scale * (draw[:, None] >= above).sum(0) for draw in draws])

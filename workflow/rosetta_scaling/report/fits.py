@@ -1,15 +1,15 @@
-"""The tables of the page of fits and theory, as formatted cells for the template: see report.py."""
+"""The tables of the page of fits and theory, as formatted cells."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 
 from rosetta_scaling.fits.checklist import FitReport, Fits
 from rosetta_scaling.formatting import fixed, interval, number, percent
 from rosetta_scaling.power_laws.estimators import few_points_warning
+from rosetta_scaling.report.cells import SIZES, cells, fixed_of, with_labels
 from rosetta_scaling.report.figures.data import primary
 from rosetta_scaling.report.figures.fits import multiverse_data
-from rosetta_scaling.report.tables import QUANTITIES, SIZES, cells
 
 FIRST = {"curve": "curve", "criterion": "criterion", "what": "quantity"}
 THEORY = {
@@ -66,12 +66,6 @@ def warnings(fits: pd.DataFrame) -> list[str]:
     ]
 
 
-def worded(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with quantities in words and without missing notes."""
-    table = table.assign(quantity=table["quantity"].map(lambda quantity: QUANTITIES.get(quantity, quantity)))
-    return table.assign(note=table["note"].astype(object).fillna("")) if "note" in table else table
-
-
 def alpha(row: Mapping) -> str:
     """The exponent, with its interval where there is one."""
     return fixed(row["alpha"]) if pd.isna(row["low"]) else interval(row, "alpha", "low", "high")
@@ -85,7 +79,7 @@ def estimators_cells(table: pd.DataFrame) -> dict:
         "agrees with ols": lambda r: "" if pd.isna(r["agrees"]) else "yes" if r["agrees"] else "NO",
         "note": "note",
     }
-    return cells(worded(table), columns)
+    return cells(with_labels(table), columns)
 
 
 def pooled_cells(table: pd.DataFrame) -> dict:
@@ -95,7 +89,7 @@ def pooled_cells(table: pd.DataFrame) -> dict:
         "between curves": lambda r: fixed(r["between_sd"]),
         "p of no difference": lambda r: fixed(r["p_same"]),
     }
-    return cells(worded(table[table["quantity"] == "count"]), columns)
+    return cells(with_labels(table[table["quantity"] == "count"]), columns)
 
 
 def choices_cells(data: pd.DataFrame) -> dict:
@@ -140,24 +134,20 @@ def rivals_cells(table: pd.DataFrame) -> dict:
         "curvature": lambda r: interval(r, "curvature", "low", "high") if pd.notna(r["curvature"]) else "",
         "note": "note",
     }
-    return cells(worded(table), columns)
+    return cells(with_labels(table), columns)
 
 
 def uncertainty_cells(table: pd.DataFrame) -> dict:
     columns = FIRST | {"n": lambda r: number(r["points"])}
     names = {"networks": "model_sd", "documents": "documents_sd", "nulls": "nulls_sd", "seeds": "seeds_sd"}
-    return cells(worded(table), columns | {header: _fixed(name) for header, name in names.items()})
-
-
-def _fixed(name: str) -> Callable:
-    return lambda row: fixed(row[name])
+    return cells(with_labels(table), columns | {header: fixed_of(name) for header, name in names.items()})
 
 
 def influence_cells(table: pd.DataFrame) -> dict:
     columns = FIRST | {"point": "point"}
     names = {"leverage": "leverage", "standardised residual": "residual", "Cook's distance": "cook"}
-    columns |= {header: _fixed(name) for header, name in names.items()}
-    return cells(worded(table), columns | {"exponent without it": alpha})
+    columns |= {header: fixed_of(name) for header, name in names.items()}
+    return cells(with_labels(table), columns | {"exponent without it": alpha})
 
 
 def coverage_cells(table: pd.DataFrame) -> dict:
@@ -194,13 +184,13 @@ def forecast_cells(table: pd.DataFrame) -> dict:
     columns = FIRST | {
         "model": "name",
         "neurons": lambda r: number(r["neurons"]),
-        "extrapolated": lambda r: interval(r, "forecast", "low", "high", number),
+        "extrapolated": lambda r: interval(r, "forecast", "low", "high", form=number),
         "rival forms": lambda r: f"[{number(r['rivals_low'])}, {number(r['rivals_high'])}]",
         "decades beyond": lambda r: fixed(r["beyond"], 1),
         "decades measured": lambda r: fixed(r["measured"], 1),
         "reach": "reach",
     }
-    return cells(worded(table), columns)
+    return cells(with_labels(table), columns)
 
 
 def checklist_cells(fit: FitReport) -> dict:

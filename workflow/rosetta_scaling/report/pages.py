@@ -1,6 +1,6 @@
 """The report of a study: html pages that open offline, with every claim, figure, table and where they come from.
 
-The tables are formatted by report_tables.py and fit_cells.py; the layout of the pages is in workflow/report/.
+tables.py and fits.py format the tables; the templates of the pages are in workflow/report/.
 """
 
 import base64
@@ -13,15 +13,17 @@ import pandas as pd
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.verdicts import FIT, GENERAL, METRIC, VERDICTS, Claim
-from rosetta_scaling.companions.catalogue import TITLES
 from rosetta_scaling.fits.checklist import Fits, read_checked
-from rosetta_scaling.formatting import data_size, interval, number, percent
-from rosetta_scaling.report.figures.counts import FIGURES
+from rosetta_scaling.formatting import MINUS, data_size, interval, number, percent
+from rosetta_scaling.report.figures.catalogue import FIGURES
 from rosetta_scaling.report.figures.data import primary
-from rosetta_scaling.report.figures.style import MINUS
+from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.report.fits import fit_cells
-from rosetta_scaling.report.tables import table_cells, verdict_cells
-from rosetta_scaling.schemas.names import FIT_TABLES
+from rosetta_scaling.report.selectivity import verdict_cells
+from rosetta_scaling.report.tables import table_cells
+from rosetta_scaling.schemas.metrics import METRICS
+from rosetta_scaling.schemas.names import COMPANION_TITLES, FIT_TABLES
+from rosetta_scaling.schemas.nulls import NULLS, chance_nulls, drawn_nulls
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
@@ -46,6 +48,11 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     shared = {
         "provenance": provenance,
         "figures": {name: figure_parts(results / "figures", name) for name in FIGURES},
+        "places": figures_by_place(),
+        "nulls": list(NULLS.values()),
+        "metrics": list(METRICS.values()),
+        "chance_words": listed([NULLS[name].adjective for name in chance_nulls()]),
+        "other_words": ", ".join(dict.fromkeys(null.adjective for null in NULLS.values() if not null.chance)),
         "figures_path": os.path.relpath(results / "figures", folder),
         "tables_path": os.path.relpath(results / "tables", folder),
         "minus": MINUS,
@@ -86,7 +93,7 @@ def companion_claims(folders: Iterable[str | Path]) -> list[Claim]:
 def companion_line(name: str, folders: Iterable[str | Path]) -> dict[str, str]:
     """What the report says of a companion study: page, title, verdicts."""
     words = verdict_words(companion_claims(folders))
-    return {"page": f"{name}.html", "title": TITLES[name], "verdicts": words}
+    return {"page": f"{name}.html", "title": COMPANION_TITLES[name], "verdicts": words}
 
 
 def read_claims(path: Path) -> list[Claim]:
@@ -109,6 +116,14 @@ def check_fits(uncertainty: pd.DataFrame, fits: Fits) -> Fits:
     return fits
 
 
+def figures_by_place() -> dict[str, list[FigureEntry]]:
+    """The figures of every place of a page, in the order of the catalogue."""
+    places: dict[str, list[FigureEntry]] = {}
+    for entry in FIGURES.values():
+        places.setdefault(entry.place, []).append(entry)
+    return places
+
+
 def figure_parts(folder: Path, name: str, captions: Path = PAGE / "captions") -> dict[str, str]:
     """The picture as a data URI (inline SVGs would share their ids) and its caption."""
     path = folder / f"{name}.svg"
@@ -127,9 +142,8 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: di
     models, counts = tables["models"], primary(tables["counts"])
     sizes = models["parameters"]
     top = counts.loc[counts["neurons"].idxmax()].to_dict()
-    untrained, rotated, permuted = (
-        interval(top, f"null_{null}", f"null_{null}_low", f"null_{null}_high", number)
-        for null in ("untrained", "rotate", "permute")
+    nulls = ", ".join(
+        f"{null.label} {interval(top, *null.columns, form=number)}" for null, _ in reversed(drawn_nulls())
     )
     return [
         f"This study looked for neurons that independently trained networks share, in {len(models)} networks of "
@@ -137,16 +151,20 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: di
         f"compared on {number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}.",
         f"At the largest size ({top['models'].replace(' ', ', ')}), {number(top['count'])} of "
         f"{number(top['anchor_neurons'])} neurons ({percent(top['fraction'])}) are Rosetta neurons "
-        f"(the same measurement where no neuron is shared: rotated neurons {rotated}, permuted units {permuted}, "
-        f"untrained networks {untrained}). {number(top['calibrated_05'])} matches survive at a false-discovery rate of "
-        "5%.",
+        f"(the same measurement where no neuron is shared: {nulls}). {number(top['calibrated_05'])} matches survive at "
+        "a false-discovery rate of 5%.",
         f"Of {len(claims)} claims, {verdict_words(claims)}.",
     ]
 
 
 def verdict_words(claims: list[Claim]) -> str:
     verdicts = [f"{sum(claim.verdict == verdict for claim in claims)} {verdict}" for verdict in VERDICTS]
-    return f"{', '.join(verdicts[:-1])} and {verdicts[-1]}"
+    return listed(verdicts)
+
+
+def listed(words: list[str]) -> str:
+    """`a, b and c`."""
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def corpus_words(provenance: dict) -> str:

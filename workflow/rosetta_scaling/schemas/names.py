@@ -1,4 +1,4 @@
-"""Names of the tables of a study."""
+"""Names of the tables of a study, and titles of its companion studies."""
 
 POINT_TABLES = ("counts", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
 POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
@@ -6,3 +6,8 @@ STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models",
 FIT_TABLES = ("fits", "estimators", "pooled", "rivals", "influence", "uncertainty", "coverage", "forecast")
 FIT_TABLES += ("theory", "theory_simulation", "theory_exponents")
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
+COMPANION_TITLES = {
+    "lottery": "Lottery-ticket ensembling",
+    "depth": "Inverse depth scaling",
+    "mixture": "Capacity, interference and rare tasks",
+}

@@ -3,8 +3,10 @@
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.audit.independence import audit, require_independent
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.sources import AUDIT
 from rosetta_scaling.store.digests import require_unchanged
-from rosetta_scaling.store.tables import read_json, write_table
+from rosetta_scaling.store.tables import read_json
 
 
 def write_audit(layout: Layout, out: str) -> None:
@@ -14,4 +16,4 @@ def write_audit(layout: Layout, out: str) -> None:
     found = {model: fingerprint(layout.checkpoint(model)) for model in layout.models}
     audited = audit(found, list(layout.pairs.values()))
     require_independent(audited)
-    write_table(out, audited)
+    write_checked_table(out, audited, AUDIT)

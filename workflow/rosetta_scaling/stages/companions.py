@@ -8,15 +8,16 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from rosetta_scaling.claims.verdicts import VERDICTS
-from rosetta_scaling.companions.catalogue import TITLES, read_tables, write_figures
+from rosetta_scaling.companions.catalogue import read_tables, write_figures
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
-from rosetta_scaling.formatting import number
+from rosetta_scaling.formatting import MINUS, number
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.report.figures.style import MINUS
+from rosetta_scaling.report.cells import cells, pairs
 from rosetta_scaling.report.pages import PAGE, companion_claims, figure_parts, verdict_words, write_page
 from rosetta_scaling.report.provenance import environment, hashes
-from rosetta_scaling.report.tables import cells, files_cells, pairs, words_of_commit
+from rosetta_scaling.report.sources import files_cells, words_of_commit
+from rosetta_scaling.schemas.names import COMPANION_TITLES
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import write_json
 
@@ -43,7 +44,7 @@ def write_companion(layout: Layout, name: str) -> None:
     run = {"study": provenance["study"], "finished": provenance["finished"]}
     run |= {"code, commit": words_of_commit(provenance["code"]), "settings, sha256": provenance["settings_sha256"]}
     content = {
-        "title": TITLES[name],
+        "title": COMPANION_TITLES[name],
         "study": layout.study.study,
         "claims": claims,
         "verdicts": verdict_words(claims),

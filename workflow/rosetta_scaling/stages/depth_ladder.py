@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from rosetta_scaling.companions.depth.language import (
-    PAIR_COLUMNS,
     language_exponents,
     loss_table,
     middle_angles,
@@ -15,7 +14,9 @@ from rosetta_scaling.companions.depth.real_claims import judge_language
 from rosetta_scaling.companions.depth.real_figures import language_data
 from rosetta_scaling.companions.depth.rosetta import add_layers
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.store.tables import read_table, write_json, write_table
+from rosetta_scaling.schemas.tables.depth import LANGUAGE
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.store.tables import read_table, write_json
 
 
 def pairs_table(layout: Layout) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def pairs_table(layout: Layout) -> pd.DataFrame:
             matches = add_layers(mutual, *widths)
             found = pair_alignment(matches, len(widths[0]), layout.study.companions.depth)
             rows.append({"model_a": a, "model_b": b, "layers": len(widths[0]), "kind": kind} | found)
-    return pd.DataFrame(rows, columns=PAIR_COLUMNS)
+    return pd.DataFrame(rows, columns=LANGUAGE["language_pairs"].names)
 
 
 def write_language(layout: Layout, folder: str | Path) -> None:
@@ -53,5 +54,5 @@ def write_language(layout: Layout, folder: str | Path) -> None:
         "language_drawn": language_data(models, middle, pairs),
     }
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+        write_checked_table(folder / f"{name}.csv", table, LANGUAGE[name])
     write_json(folder / "claims.json", {"claims": [claim.as_json() for claim in judge_language(tables, settings)]})

@@ -22,7 +22,9 @@ from rosetta_scaling.fits.tables import (
 from rosetta_scaling.fits.theory.data import theory_table
 from rosetta_scaling.fits.theory.simulation import recovered_exponent
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.store.tables import read_json, read_table, write_table
+from rosetta_scaling.schemas.tables.fits import FIT_TABLES
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 READ = ("counts", "seeds", "isolation", "models", "snapshots")  # tables that fits are made from and reported with
 
@@ -33,7 +35,7 @@ def write_fits(layout: Layout, folder: Path) -> None:
     simulated = pd.concat(map(read_table, layout.simulations), ignore_index=True)
     tables = fit_tables(layout.study, read, simulated)
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+        write_checked_table(folder / f"{name}.csv", table, FIT_TABLES[name])
     write_checked(folder / "fits.json", report_fits(layout.study, {**read, **tables}, read_facts(layout)))
 
 

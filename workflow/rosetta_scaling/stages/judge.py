@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import EXAMPLES, JUDGED, JUDGEMENT
 from rosetta_scaling.selectivity.contexts import strongest_contexts, windows
 from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
 from rosetta_scaling.selectivity.judge.client import ask
@@ -18,7 +20,7 @@ from rosetta_scaling.selectivity.judge.questions import (
 )
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 HELD_OUT = 5  # contexts of either kind, as in the paper's table 5
 CANDIDATES = 20_000  # random units among which those of the lower half are looked for
@@ -47,7 +49,7 @@ def write_requests(layout: Layout, curve: str, rung: str, device, folder: Path) 
     examples = pd.concat([strongest, weakest], ignore_index=True)
     examples["text"] = marked_windows(units, examples.unit.to_numpy())
     examples["group"] = np.where(rosetta[examples.neuron], "rosetta", "others")
-    write_table(folder / "examples.parquet", examples)
+    write_checked_table(folder / "examples.parquet", examples, EXAMPLES)
     write_lines(folder / "describe.jsonl", description_requests(model, examples, layout.study.judge.model))
 
 
@@ -115,7 +117,7 @@ def write_judgement(layout: Layout, folder: Path) -> None:
     group = examples.drop_duplicates("neuron").set_index("neuron").group
     table = judge_table(examples, *answers, layout.study.nulls.seed)
     table.insert(1, "group", group.reindex(table.neuron).to_numpy())
-    write_table(folder / "judgement.parquet", table)
+    write_checked_table(folder / "judgement.parquet", table, JUDGEMENT)
     confidence = layout.study.polarization.confidence
     summaries = [judge_summary(part, confidence).assign(group=name) for name, part in table.groupby("group")]
-    write_table(folder / "judgement.csv", pd.concat(summaries, ignore_index=True))
+    write_checked_table(folder / "judgement.csv", pd.concat(summaries, ignore_index=True), JUDGED)

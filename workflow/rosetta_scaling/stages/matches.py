@@ -14,10 +14,13 @@ from rosetta_scaling.matching.correlation import match_tile_or_quarters, merge_t
 from rosetta_scaling.matching.neighbour_files import Found, read_neighbours, write_neighbours
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile, exact_flops
-from rosetta_scaling.nulls.calibration import DECOYS, add_excess, add_q_values
+from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.numerics.devices import product_rate
+from rosetta_scaling.schemas.nulls import decoys
+from rosetta_scaling.schemas.tables.matching import MATCHES, SNAPSHOTS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.sources import open_pair
-from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
+from rosetta_scaling.store.tables import read_json, read_table, write_json
 from rosetta_scaling.units.neurons import layer_and_channel
 
 log = logging.getLogger(__name__)
@@ -72,8 +75,8 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
     best = found.pop(units)
     sizes = [layout.size(model) for model in models]
     neurons = tuple(size.neurons for size in sizes)
-    decoys = {null: read_table(layout.null(null, *models)) for null in DECOYS}
-    table = add_q_values(add_excess(partner_table(*best, k), decoys["rotate"], neurons), decoys, neurons)
+    false = {null: read_table(layout.null(null, *models)) for null in decoys()}
+    table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], neurons), false, neurons)
     count = int(((table.rank_a > 0) & (table.rank_b > 0)).sum())
     summary = {"matches": count, "engine": layout.plan.engine, "placement": layout.plan.placement}
     for side, size, partners in zip("ab", sizes, best, strict=True):
@@ -85,8 +88,9 @@ def match_pair(layout: Layout, pair: str, device: torch.device, out: Path) -> No
         summary |= read_json(Path(layout.rescored(pair)) / f"{pair}.json")
     summary["units"] = units
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.items()]
-    write_table(out, table)
+    write_checked_table(out, table, MATCHES)
     write_neighbours(out.with_name("neighbours.safetensors"), Tile(0, neurons[0], 0, neurons[1]), {units: best})
-    write_table(out.with_name("snapshots.parquet"), pd.concat(snapshots) if snapshots else table[:0].assign(draw=0))
+    read = pd.concat(snapshots) if snapshots else table[:0].assign(draw=0)
+    write_checked_table(out.with_name("snapshots.parquet"), read, SNAPSHOTS)
     write_json(out.with_name("summary.json"), summary)
     log.info("%s: %s mutual matches", pair, f"{count:,}")

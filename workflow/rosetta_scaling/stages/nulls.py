@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.neighbours import Neighbours, partner_table
 from rosetta_scaling.matching.replicates import match_sample
 from rosetta_scaling.matching.whole import match_all
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.matching import NULL_DRAW, NULL_TABLE, OWN
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.matches import best_partners
 from rosetta_scaling.stages.sources import changed_side, open_pair, open_source
 from rosetta_scaling.store.progress import Reporter
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +36,13 @@ def match_nulls(layout: Layout, pair: str, device: torch.device, folder: Path, w
     for null in NULLS:
         tables = []
         for draw, variant in enumerate(layout.variants(null)):
-            side = "both" if null == "untrained" else "ab"[changed_side(layout, pair, draw)]
+            side = "both" if NULLS[null].changes == "both" else "ab"[changed_side(layout, pair, draw)]
             if not (saved := work_dir / f"{variant}.parquet").exists():
-                write_table(saved, _null_draw(layout, pair, variant, device))
+                write_checked_table(saved, _null_draw(layout, pair, variant, device), NULL_DRAW)
             tables.append(read_table(saved).assign(draw=draw, changed=side))
             report(done := done + 1, null)
-        write_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True))
-    write_table(folder / "own.parquet", own_partners(layout, pair, device))
+        write_checked_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True), NULL_TABLE)
+    write_checked_table(folder / "own.parquet", own_partners(layout, pair, device), OWN)
     report(draws + 1, "own")
     shutil.rmtree(work_dir)
 

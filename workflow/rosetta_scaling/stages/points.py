@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from rosetta_scaling.config.study import NULLS
 from rosetta_scaling.fits.theory.data import point_isolation
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.points.counts import point_counts, point_snapshots
@@ -16,17 +15,20 @@ from rosetta_scaling.points.neurons import point_neurons
 from rosetta_scaling.points.point import PartnerTables, Point, nulls_with_excess
 from rosetta_scaling.points.rosetta import orient
 from rosetta_scaling.schemas.names import POINT_TABLES, REPLICATES
-from rosetta_scaling.store.tables import read_json, read_table, write_table
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 
 def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
     """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
     point = read_point(layout, curve, rung)
     table = point_neurons(point)
-    write_table(out, table)
+    write_checked_table(out, table, ROSETTA)
     tables = point_tables(point, table)
     for name in POINT_TABLES:
-        write_table(layout.point_table(name, curve, rung), tables[name])
+        write_checked_table(layout.point_table(name, curve, rung), tables[name], OF_POINT[name])
 
 
 def read_point(layout: Layout, curve: str, rung: str) -> Point:

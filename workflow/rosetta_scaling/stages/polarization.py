@@ -5,16 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import OF_CURVE
 from rosetta_scaling.selectivity.polarization.tables import NeuronSet, PointModel, curve_tables, neuron_set
 from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 
 def write_polarization(layout: Layout, curve: str) -> None:
     """Write the POLARIZATION_TABLES of a curve."""
     tables = curve_tables(neuron_sets(layout, curve), layout.study.polarization.confidence)
     for name, table in tables.items():
-        write_table(layout.polarization(curve, name), table)
+        write_checked_table(layout.polarization(curve, name), table, OF_CURVE[name])
 
 
 def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:

@@ -9,6 +9,8 @@ from tokenizers import Tokenizer
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.selectivity import NEURON_TABLE, TOKENS_OF_NEURONS
 from rosetta_scaling.selectivity.contexts import strongest_contexts
 from rosetta_scaling.selectivity.information import document_types, normalised_firing
 from rosetta_scaling.selectivity.input_side import input_metrics
@@ -16,7 +18,7 @@ from rosetta_scaling.selectivity.kinds import families
 from rosetta_scaling.selectivity.monosemanticity import context_monoscore, detection
 from rosetta_scaling.selectivity.output_side import output_metrics
 from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import read_tensors
 from rosetta_scaling.units.labels import UnitLabels, label_units
 
@@ -44,8 +46,8 @@ def write_selectivity(layout: Layout, scope: str, model: str, device: torch.devi
     contexts = read_table(folder / "contexts.parquet")
     about = context_metrics(layout, contexts, units, labels, len(table), device)
     table = pd.concat([table, output, about], axis=1)
-    write_table(out, pd.concat([table, families(table)], axis=1))
-    write_table(out_tokens, tokens)
+    write_checked_table(out, pd.concat([table, families(table)], axis=1), NEURON_TABLE)
+    write_checked_table(out_tokens, tokens, TOKENS_OF_NEURONS)
 
 
 def known_tokens(tokenizer: Tokenizer, network: torch.nn.Module) -> int | None:

@@ -12,18 +12,12 @@ from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.subsets import OfUnits
 from rosetta_scaling.networks import loading as checkpoints
-from rosetta_scaling.nulls.transforms import Gaussian, Rotated, Shuffled
+from rosetta_scaling.nulls.transforms import FRESH, TRANSFORMS
+from rosetta_scaling.schemas.nulls import displaced_nulls
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 from rosetta_scaling.units.groups import displacements, document_groups
-
-TRANSFORMS = {
-    "permute": Shuffled,
-    "gaussian": Gaussian,
-    "rotate": lambda source, seed: Rotated(source, seed, standardise=True),
-    "rotate_raw": lambda source, seed: Rotated(source, seed, standardise=False),
-}
 
 
 def open_source(
@@ -62,9 +56,9 @@ def open_pair(layout: Layout, pair: str, variant: str, device: torch.device) -> 
     scope = layout.scope(*models)
     kind, draw = re.fullmatch(r"(\D+?)(\d*)", variant).groups()
     untrained, places = None, [0, 0]
-    if kind == "untrained":
+    if kind == FRESH:
         untrained = int(draw)
-    elif kind in ("shift", "permute"):
+    elif kind in displaced_nulls():
         places[changed_side(layout, pair, int(draw))] = displacement(layout, pair, kind, int(draw))
     sources = [
         open_source(layout, scope, model, device, untrained, place) for model, place in zip(models, places, strict=True)

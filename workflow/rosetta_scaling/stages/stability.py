@@ -9,9 +9,11 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.neighbour_files import read_neighbours
 from rosetta_scaling.matching.neighbours import pair_numbers, partner_table
 from rosetta_scaling.matching.replicates import GroupSums, match_subsets, resample
+from rosetta_scaling.schemas.tables.matching import REPLICATE
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.matches import best_partners
 from rosetta_scaling.stages.sources import open_pair
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.units.groups import document_groups
 
 # -- stability -------------------------------------------------------------------------------------------------------
@@ -43,13 +45,13 @@ def replicate_pair(layout: Layout, pair: str, device: torch.device, folder: Path
         table = partner_table(*halves[draw], k)
         place = torch.searchsorted(code, torch.tensor((table.neuron_a * neurons_b + table.neuron_b).to_numpy()))
         tables.append(table.assign(draw=draw, heldout_r=heldout[place, 1 - draw].numpy()))
-    write_table(folder / "half.parquet", pd.concat(tables, ignore_index=True))
-    write_table(folder / "bootstrap.parquet", resample(sums, near, k, settings.bootstrap, [layout.study.nulls.seed, 4]))
+    write_checked_table(folder / "half.parquet", pd.concat(tables, ignore_index=True), REPLICATE)
+    resampled = resample(sums, near, k, settings.bootstrap, [layout.study.nulls.seed, 4])
+    write_checked_table(folder / "bootstrap.parquet", resampled, REPLICATE)
     subsets = [
         tuple(layout.sample(model, layout.smallest, "subset", draw) for model in models)
         for draw in range(settings.subset_draws)
     ]
-    write_table(folder / "subset.parquet", match_subsets(*real, subsets, k))
-    write_table(
-        folder / "subset_rotate.parquet", match_subsets(*open_pair(layout, pair, "rotate0", device), subsets, k)
-    )
+    write_checked_table(folder / "subset.parquet", match_subsets(*real, subsets, k), REPLICATE)
+    rotated = match_subsets(*open_pair(layout, pair, "rotate0", device), subsets, k)
+    write_checked_table(folder / "subset_rotate.parquet", rotated, REPLICATE)

@@ -10,8 +10,10 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.points.counts import seeds_table
 from rosetta_scaling.points.sizes import size_columns
 from rosetta_scaling.schemas.names import POINT_TABLES, POLARIZATION_TABLES
+from rosetta_scaling.schemas.tables.catalogue import STUDY
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.store.digests import digest
-from rosetta_scaling.store.tables import read_json, read_table, write_table
+from rosetta_scaling.store.tables import read_json, read_table
 
 TRAINING = ("seed", "training_tokens", "validation_loss", "validation_bits_per_byte", "train_seconds")
 
@@ -81,7 +83,7 @@ def training_table(layout: Layout) -> pd.DataFrame:
         if layout.is_trained_here(model)
         for step, loss in read_json(layout.checkpoint_manifest(model))["losses"]
     ]
-    return pd.DataFrame(rows, columns=["model", "family", "rung", "step", "tokens", "loss"])
+    return pd.DataFrame(rows, columns=STUDY["training"].names)
 
 
 def curve_tables(layout: Layout, name: str) -> pd.DataFrame:
@@ -95,8 +97,8 @@ def judge_table(layout: Layout) -> pd.DataFrame:
     for path in layout.judgements:
         curve, point = Path(path).parts[-3:-1]
         tables.append(read_table(path).assign(curve=curve, point=point))
-    columns = ["curve", "point", "group", "measure", "neurons", "answered", "mean", "low", "high", "chance"]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    schema = STUDY["judge"]
+    return pd.concat(tables, ignore_index=True)[schema.names] if tables else schema.empty()
 
 
 def architectures(layout: Layout) -> dict[str, str]:
@@ -121,4 +123,4 @@ def write_tables(layout: Layout, folder: Path) -> None:
         "training": training_table(layout),
     }
     for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+        write_checked_table(folder / f"{name}.csv", table, STUDY[name])

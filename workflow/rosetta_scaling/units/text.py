@@ -11,8 +11,10 @@ import pandas as pd
 from tokenizers import Tokenizer
 
 from rosetta_scaling.config.study import Units
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.schemas.tables.sources import TOKENS, UNITS
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.store.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -149,11 +151,11 @@ def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out:
         (units.end - units.start).mean(),
         f"{len(passages):,}",
     )
-    write_table(out, units)
+    write_checked_table(out, units, UNITS)
 
 
 def index_tokens(documents_path: str, units_path: str, tokenizer_path: str, settings: Units, out: str) -> None:
     """Write the tokens of one tokenizer on the probe documents, each with its unit (-1: none)."""
     tokens = tokenize(_load(tokenizer_path), _probe_passages(documents_path, settings), settings.max_tokens)
     tokens["unit"] = unit_of_tokens(tokens, read_table(units_path))
-    write_table(out, tokens)
+    write_checked_table(out, tokens, TOKENS)

@@ -7,13 +7,12 @@ null's table after depth_rosetta.add_layers), and needs no matching of its own.
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.depth.rosetta import ALIGNMENT, alignment, matched_layers
+from rosetta_scaling.companions.depth.rosetta import alignment, matched_layers
 from rosetta_scaling.config.companions.depth import DepthSettings
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import fit_power_law
+from rosetta_scaling.schemas.tables.depth import LANGUAGE
 
-PAIR_COLUMNS = ["model_a", "model_b", "layers", "kind"]
-PAIR_COLUMNS += [f"{middle}{key}" for middle in ("", "middle_") for key in ALIGNMENT]
 LOSS_FORMS = {"1 / depth": np.reciprocal, "ln depth": np.log}  # straight lines in these: two numbers each
 
 
@@ -45,7 +44,7 @@ def language_exponents(models: pd.DataFrame, angles: pd.DataFrame, confidence: f
             fit = fit_power_law(part.layers, part.step_angle, confidence)
             found = {"value": -fit["alpha"], "low": -fit["high"], "high": -fit["low"], "points": fit["points"]}
             rows.append({"family": family, "network": network} | found)
-    return pd.DataFrame(rows, columns=["family", "network", "value", "low", "high", "points"])
+    return pd.DataFrame(rows, columns=LANGUAGE["language_exponents"].names)
 
 
 def loss_table(models: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +61,7 @@ def loss_table(models: pd.DataFrame) -> pd.DataFrame:
             rmse = np.sqrt(np.mean((loss - intercept - slope * of(depth)) ** 2))
             fit = {"slope": slope, "intercept": intercept, "rmse": rmse, "falls": bool((np.diff(loss) < 0).all())}
             rows.append({"family": family, "form": form} | fit | {"points": len(part)})
-    return pd.DataFrame(rows, columns=["family", "form", "slope", "intercept", "rmse", "falls", "points"])
+    return pd.DataFrame(rows, columns=LANGUAGE["language_losses"].names)
 
 
 def pair_alignment(matches: pd.DataFrame, layers: int, settings: DepthSettings) -> dict[str, float]:

@@ -23,7 +23,8 @@ from rosetta_scaling.companions.depth.networks import (
 )
 from rosetta_scaling.companions.depth.rosetta import BETWEEN, INSIDE, best_partners
 from rosetta_scaling.config.companions.depth import REGIMES, DepthSettings
-from rosetta_scaling.store.tables import write_table
+from rosetta_scaling.schemas.tables.depth import JOB_TABLES as SCHEMAS
+from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.store.tensors import write_tensors
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def run_job(settings: DepthSettings, regime: str, steps: int, device: torch.devi
             parts[name].append(table.assign(regime=regime, steps=steps, depth=depth))
         log.info("%s, %d steps, depth %d: loss %.2e", regime, steps, depth, losses.loss.mean())
     for name, tables in parts.items():
-        write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
+        write_checked_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True), SCHEMAS[name])
     write_tensors(folder / "students.safetensors", weights)
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rosetta_scaling.report.figures import style
+from rosetta_scaling.schemas.tables.depth import LANGUAGE
 
 
 @style.styled()
@@ -42,7 +43,7 @@ def language_data(models: pd.DataFrame, middle: pd.DataFrame, pairs: pd.DataFram
     found = pairs.assign(name=names, panel="kappa", kind=pairs.kind.replace("real", "trained"))
     real = found[found.kind == "trained"].assign(kind="middle")
     kappas = [found.assign(value=found.kappa), real.assign(value=real.middle_kappa)]
-    columns = ["panel", "name", "kind", "layers", "value"]
+    columns = LANGUAGE["language_drawn"].names
     return pd.concat([table[columns] for table in (loss, angles, *kappas)], ignore_index=True)
 
 

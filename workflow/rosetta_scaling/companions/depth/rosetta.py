@@ -14,7 +14,6 @@ from rosetta_scaling.numerics import intervals
 from rosetta_scaling.points.layers import MatchedLayers, on_diagonal
 from rosetta_scaling.units.neurons import layer_and_channel
 
-ALIGNMENT = ("matches", "share", "expected", "kappa", "null_low", "null_high")  # keys of `alignment`
 BETWEEN, INSIDE = "between", "inside"
 
 

@@ -8,7 +8,9 @@ from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.companions.mixture import claims as mixture_claims
 from rosetta_scaling.companions.mixture import results as mixture_results
 from rosetta_scaling.config.companions.mixture import MixtureSettings
-from rosetta_scaling.store.tables import read_table, write_table
+from rosetta_scaling.schemas.tables.mixture import JOB_TABLES
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import write_tensors
 
 WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} | {"rosetta": ("allocation", "rosetta")}
@@ -24,10 +26,14 @@ def run_job(settings: MixtureSettings, job: str, device: object, folder: Path) -
         tensors = {f"encoder_{width}": of_width.encoder.cpu() for width, of_width in networks.items()}
         tensors |= {f"decoder_{width}": of_width.decoder.cpu() for width, of_width in networks.items()}
         write_tensors(folder / "networks.safetensors", tensors)
-        write_table(folder / "allocation.csv", mixture_rosetta.allocation_table(settings, networks))
-        write_table(folder / "rosetta.csv", mixture_rosetta.rosetta_table(settings, networks))
+        tables = {
+            "allocation": mixture_rosetta.allocation_table(settings, networks),
+            "rosetta": mixture_rosetta.rosetta_table(settings, networks),
+        }
     else:
-        write_table(folder / f"{job}.csv", getattr(mixture_retention, job)(settings, device))
+        tables = {job: getattr(mixture_retention, job)(settings, device)}
+    for name, table in tables.items():
+        write_checked_table(folder / f"{name}.csv", table, JOB_TABLES[name])
 
 
 def make_tables(settings: MixtureSettings, jobs: Path) -> dict[str, pd.DataFrame]:

@@ -17,6 +17,7 @@ from rosetta_scaling.points.counts import by_draw, draws_summary
 from rosetta_scaling.points.point import CountRule, PartnerTables, Point
 from rosetta_scaling.points.rosetta import satisfying
 from rosetta_scaling.power_laws.estimators import fit_power_law
+from rosetta_scaling.schemas.tables.fits import THEORY
 
 MOST = 0.999  # correlations above it are read as this one: isolation has a pole at 1
 
@@ -104,8 +105,7 @@ def theory_table(isolation: pd.DataFrame, confidence: float) -> pd.DataFrame:
             name | {"quantity": "beta_sizes"} | beta | n,
             name | {"quantity": "beta_ranks"} | ranks | {"predicted": beta["value"], "points": len(slopes)},
         ]
-    columns = ["curve", "criterion", "kind", "quantity", "value", "low", "high", "predicted", "points"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=THEORY.names)
 
 
 def exponent(fit: dict[str, float]) -> dict[str, float]:

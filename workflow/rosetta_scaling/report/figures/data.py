@@ -2,18 +2,13 @@
 
 import pandas as pd
 
-from rosetta_scaling.report.figures import style
+from rosetta_scaling.schemas.nulls import drawn_nulls, parts_of_decomposition
 
-# What the figure of the decomposition draws, in the order of its legend.
-DECOMPOSED = {
-    "count": "count",
-    "calibrated_05": "calibrated, FDR 5%",
-    "excess": "excess over the largest null",
-    "null_rotate": "null: rotated neurons",
-    "null_permute": "null: permuted units",
-    "null_gaussian": "null: Gaussian units",
-    "null_untrained": "null: untrained networks",
-}
+
+def decomposed() -> dict[str, str]:
+    """Column -> label of what the figure of the decomposition draws, in the order of its legend."""
+    shares = {"count": "count", "calibrated_05": "calibrated, FDR 5%", "excess": "excess over the largest null"}
+    return shares | parts_of_decomposition()
 
 
 def primary(table: pd.DataFrame) -> pd.DataFrame:
@@ -24,6 +19,16 @@ def primary(table: pd.DataFrame) -> pd.DataFrame:
 def anchor_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the anchors of their points and of the primary set of Rosetta neurons: the first one in the table."""
     return table[table["is_anchor"].astype(bool) & (table["set"] == table["set"].iloc[0])] if len(table) else table
+
+
+def primary_criterion(counts: pd.DataFrame) -> str:
+    """Only the table of counts can say it: the primary criterion may have no fit, and so no row in a table of fits."""
+    return counts["criterion"].iloc[0]
+
+
+def counted(table: pd.DataFrame, criterion: str) -> pd.DataFrame:
+    """The rows of a table of fits about counts by a criterion."""
+    return table[(table["criterion"] == criterion) & (table["quantity"] == "count")].reset_index(drop=True)
 
 
 def counts_data(counts: pd.DataFrame, fits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -42,7 +47,7 @@ def decomposition_data(counts: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame
     """One row per curve, point and quantity of the primary criterion: value, range, and the exponent of its fit."""
     rows, lines = primary(counts), fits[fits["x"] == "neurons"].set_index(["curve", "criterion", "quantity"])
     tables = []
-    for quantity in DECOMPOSED:
+    for quantity in decomposed():
         data = rows[["curve", "point", "criterion", "neurons"]].assign(quantity=quantity, value=rows[quantity])
         data["low"], data["high"] = (rows.get(f"{quantity}_{end}", rows[quantity]) for end in ("low", "high"))
         keys = [(curve, criterion, quantity) for curve, criterion in zip(data.curve, data.criterion, strict=True)]
@@ -51,15 +56,15 @@ def decomposition_data(counts: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame
     return pd.concat(tables, ignore_index=True)
 
 
-def snapshots_data(snapshots: pd.DataFrame) -> pd.DataFrame:
-    """Counts of the primary criterion against the number of units."""
-    return primary(snapshots)
+def null_columns() -> list[str]:
+    """Columns of counts.csv that figures of counts show of the nulls."""
+    return [column for null, _ in drawn_nulls() for column in null.columns]
 
 
 def fraction_data(counts: pd.DataFrame) -> pd.DataFrame:
     """Counts and nulls of the primary criterion as fractions of the anchor's neurons (columns NAME_fraction)."""
     data = primary(counts).reset_index(drop=True)
-    for name in style.NULL_COLUMNS:
+    for name in null_columns():
         data[f"{name}_fraction"] = data[name] / data["anchor_neurons"]
     return data
 
@@ -71,6 +76,11 @@ def layers_data(layers: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
     data = layers.merge(largest, on=["curve", "point"])
     data["ratio"] = data["matches"] / data["expected"].where(data["expected"] > 0)
     return data
+
+
+def diagonal_data(diagonal: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Matches between layers of the same relative depth, with the size of every point."""
+    return diagonal.merge(primary(counts)[["curve", "point", "neurons"]])
 
 
 def training_data(training: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:

@@ -11,31 +11,14 @@ from scipy import stats
 
 from rosetta_scaling.numerics import intervals
 from rosetta_scaling.numerics.intervals import Estimate
+from rosetta_scaling.schemas.metrics import LEAST, METRICS
 from rosetta_scaling.selectivity.polarization.confounds import Adjustment
-
-# Of the neurons' tables; for each, larger is more selective. Hoyer's sparsity ranks neurons as Treves and Rolls' does.
-METRICS = (
-    "vocab_kurtosis",
-    "vocab_kurtosis_folded",
-    "vocab_skewness",
-    "vocab_variance",
-    "activation_kurtosis",
-    "skewness",
-    "gini",
-    "hoyer",
-    "token_information",
-    "domain_information",
-    "monoscore",
-    "detection_auc",
-)
-DETERMINED = ("gini", "hoyer")  # nearly so, by mean, variance and share of active units: beside others alike, no trace
-LEAST = 5  # neurons in a set whose effect is told
 
 
 def beyond_chance(table: pd.DataFrame, metric: str) -> np.ndarray:
-    """Values (neurons,) of a metric, less its value by chance where that was measured."""
-    null = f"{metric}_null"
-    return (table[metric] - table[null] if null in table else table[metric]).to_numpy(float)
+    """Values (neurons,) of a metric, less what it is by chance where chance has a part in it."""
+    null = METRICS[metric].null
+    return (table[metric] - table[null] if null else table[metric]).to_numpy(float)
 
 
 def rank_biserial(

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from rosetta_scaling.schemas.metrics import LEAST, METRICS
 from rosetta_scaling.selectivity.kinds import FAMILIES
 from rosetta_scaling.selectivity.polarization.confounds import Adjustment, adjust
 from rosetta_scaling.selectivity.polarization.effects import (
-    LEAST,
-    METRICS,
     beyond_chance,
     mean_against_placebo,
     placebo_sets,

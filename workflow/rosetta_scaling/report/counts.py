@@ -1,0 +1,92 @@
+"""The tables of counts, of what they consist of, and of their exponents, as formatted cells."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from rosetta_scaling.formatting import fixed, interval, number, percent
+from rosetta_scaling.report.cells import SIZES, cells, label_of
+from rosetta_scaling.schemas.nulls import NULLS, NullKind
+
+
+def counts_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
+    """Counts with all nulls beside each, and the excess over the largest."""
+
+    def draws_of(null: NullKind) -> Callable:
+        return lambda r: interval(r, *null.columns, form=number)
+
+    columns = first | {
+        "point": "point",
+        "anchor": "anchor",
+        "neurons": lambda r: number(r["neurons"]),
+        "Rosetta neurons": lambda r: number(r["count"]),
+        **{f"null: {null.name.replace('_', ' ')}": draws_of(null) for null in NULLS.values()},
+        "null: iid": lambda r: number(r["null_iid"]),
+        "excess": lambda r: number(r["excess"]),
+        "share of anchor": lambda r: percent(r["fraction"]),
+        "mean r": lambda r: fixed(r["mean_r"]),
+        "constant neurons": lambda r: number(r["constant_neurons"]),
+    }
+    return cells(counts, columns)
+
+
+def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
+    """Interval, calibrated counts, split halves and counts at equal n."""
+    columns = first | {
+        "point": "point",
+        "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", form=number),
+        "FDR 5%": lambda r: number(r["calibrated_05"]),
+        "largest null there": lambda r: number(r["calibrated_05_null"]),
+        "FDR 1%": lambda r: number(r["calibrated_01"]),
+        "closer than own": lambda r: number(r["closer_than_own"]),
+        "split-half Jaccard": lambda r: fixed(r["splithalf_jaccard"]),
+        "held-out r": lambda r: fixed(r["splithalf_r"]),
+        "mean r": lambda r: fixed(r["mean_r"]),
+        "at equal n": lambda r: f"{number(r['equal_n_count'])} of {number(r['equal_n'])}",
+        "rotated, at equal n": lambda r: number(r["equal_n_null"]),
+    }
+    return cells(counts, columns)
+
+
+def decomposition_cells(table: pd.DataFrame) -> dict:
+    def share(name: str) -> Callable:
+        return lambda r: f"{number(r[name])} ({percent(r[f'{name}_share'])})"
+
+    columns = {
+        "curve": "curve",
+        "point": "point",
+        "Rosetta neurons": lambda r: number(r["count"]),
+        "chance": share("chance"),
+        "shared subspace": share("subspace"),
+        "shared neurons": share("neurons"),
+        "their interval": lambda r: f"[{number(r['neurons_low'])}, {number(r['neurons_high'])}]",
+    }
+    return cells(table, columns)
+
+
+def seeds_cells(seeds: pd.DataFrame) -> dict:
+    columns = {"architectures": "architectures", "point": "point", "curves": "curves"} | {
+        "mean count": lambda r: number(r["mean"]),
+        "standard deviation": lambda r: number(r["deviation"]),
+    }
+    return cells(seeds, columns)
+
+
+def fits_cells(fits: pd.DataFrame, first: dict[str, str]) -> dict:
+    """One row per curve, criterion and quantity; one column per notion of size."""
+    rows = []
+    for (curve, criterion, quantity), group in fits.groupby(["curve", "criterion", "quantity"], sort=False):
+        exponents = {row["x"]: exponent(row) for row in group.to_dict("records")}
+        row = {"curve": curve, "criterion": criterion, "quantity": label_of(quantity)}
+        rows.append(row | {x: exponents.get(x, "not fitted") for x in SIZES})
+    columns = {"what": "quantity"} | {header: x for x, header in SIZES.items()}
+    return cells(pd.DataFrame(rows), first | columns)
+
+
+def exponent(row: Mapping) -> str:
+    """The exponent with interval, R2 and number of points, or why there is none; then the note, if any."""
+    note = "" if pd.isna(row["note"]) else f"; {row['note']}"
+    if pd.isna(row["alpha"]):
+        return f"no fit (n = {number(row['points'])}){note}"
+    quality = f"R\N{SUPERSCRIPT TWO} {fixed(row['r2'])}, n = {number(row['points'])}"
+    return f"{interval(row, 'alpha', 'low', 'high')}\n{quality}{note}"

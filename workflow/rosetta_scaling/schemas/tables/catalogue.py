@@ -1,0 +1,28 @@
+"""All tables that a study and its companions write."""
+
+from rosetta_scaling.schemas.tables import depth, fits, lottery, matching, mixture, points, selectivity, sources
+from rosetta_scaling.schemas.tables.schema import TableSchema
+
+STUDY: dict[str, TableSchema] = points.OF_STUDY | selectivity.OF_STUDY | sources.OF_STUDY | fits.FIT_TABLES
+COMPANIONS: dict[str, dict[str, TableSchema]] = {
+    "lottery": lottery.TABLES_OF_STUDY,
+    "depth": depth.STUDENTS,
+    "mixture": mixture.TABLES_OF_STUDY,
+}
+CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
+    "What people read": (*STUDY.values(), sources.AUDIT),
+    "Documents, units and contexts": (sources.DOCUMENTS, sources.UNITS, sources.TOKENS, selectivity.CONTEXTS),
+    "Matches": matching.TABLES,
+    "Points": (points.ROSETTA, *points.OF_POINT.values(), fits.SIMULATED),
+    "Selectivity": (
+        selectivity.NEURON_TABLE,
+        selectivity.TOKENS_OF_NEURONS,
+        *selectivity.OF_CURVE.values(),
+        selectivity.EXAMPLES,
+        selectivity.JUDGEMENT,
+        selectivity.JUDGED,
+    ),
+    "Companion study: lottery tickets": lottery.TABLES,
+    "Companion study: inverse depth scaling": depth.TABLES,
+    "Companion study: capacity and rare tasks": mixture.TABLES,
+}

@@ -1,0 +1,184 @@
+"""Tables of points: their Rosetta neurons, counts with nulls, and where the matches lie."""
+
+from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.common import (
+    CHANNEL,
+    CRITERION,
+    CURVE,
+    LAYER,
+    MODEL,
+    MODEL_A,
+    MODEL_B,
+    NEURON,
+    POINT,
+)
+from rosetta_scaling.schemas.tables.schema import Column, TableSchema, bounds, by_name, number, text, truth, whole
+
+COUNT = whole("count", "Rosetta neurons of the anchor", "neurons")
+
+
+def columns_of_nulls() -> tuple[Column, ...]:
+    """Mean, smallest and largest draw of every null."""
+    return tuple(
+        number(column, f"{which} of the draws: {null.meaning}", "neurons")
+        for null in NULLS.values()
+        for column, which in zip(null.columns, ("mean", "smallest", "largest"), strict=True)
+    )
+
+
+def of_point(name: str, rows: str, *columns: Column) -> TableSchema:
+    return TableSchema(name, f"rosetta/CURVE/POINT.{name}.csv", "rosetta_neurons", rows, columns)
+
+
+ROSETTA = TableSchema(
+    name="rosetta",
+    file="rosetta/CURVE/POINT.parquet",
+    rule="rosetta_neurons",
+    rows="a neuron of the anchor of the point",
+    columns=(
+        NEURON,
+        LAYER,
+        CHANNEL,
+        whole(
+            "partner_MODEL",
+            "best partner in the other network that meets the first criterion, or else is mutual; -1: none",
+            pattern="partner_.+",
+        ),
+        number("r_MODEL", "Pearson correlation with this partner", pattern="r_.+"),
+        truth(
+            "CRITERION",
+            "is it a Rosetta neuron by this criterion? (_strict: its partners match each other, too; _fdr05: its "
+            "matches survive a false-discovery rate of 5%)",
+            pattern=".*top[0-9]+.*",
+        ),
+    ),
+)
+
+COUNTS = of_point(
+    "counts",
+    "a match criterion",
+    CRITERION,
+    COUNT,
+    number("fraction", "count over all neurons of the anchor"),
+    *columns_of_nulls(),
+    number("null_iid", "expected count where all correlations are those of independent noise", "neurons"),
+    number("excess", "count less the largest mean of a null", "neurons"),
+    whole("calibrated_05", "Rosetta neurons whose matches survive a false-discovery rate of 5%", "neurons"),
+    number("calibrated_05_null", "most that a null has above the same correlations", "neurons"),
+    whole("calibrated_01", "Rosetta neurons whose matches survive a false-discovery rate of 1%", "neurons"),
+    number("calibrated_01_null", "most that a null has above the same correlations", "neurons"),
+    number("splithalf_jaccard", "Rosetta neurons of both halves of the documents over those of either"),
+    number("splithalf_r", "mean correlation, on one half, of the matches of the other"),
+    *bounds("count, over resampled documents", "count_low", "count_high", "neurons"),
+    whole(
+        "closer_than_own", "Rosetta neurons whose partners are closer than any neuron of their own network", "neurons"
+    ),
+    whole("equal_n", "neurons of the random subsets: as many as the smallest network has", "neurons"),
+    number("equal_n_count", "mean count among such subsets of all networks", "neurons"),
+    number("equal_n_null", "the same with rotated neurons", "neurons"),
+    number("mean_r", "mean correlation of Rosetta neurons with their partners"),
+)
+DECOMPOSITION = of_point(
+    "decomposition",
+    "the primary criterion",
+    CRITERION,
+    COUNT,
+    whole("chance", "Rosetta neurons no stronger than those found where no two units correspond", "neurons"),
+    number("subspace", "of the others, those that have their like in another null at the same correlation", "neurons"),
+    number("neurons", "the rest, which only shared neurons explain", "neurons"),
+    *bounds("neurons, over the draws", "neurons_low", "neurons_high", "neurons"),
+    number("chance_share", "chance over count"),
+    number("subspace_share", "subspace over count"),
+    number("neurons_share", "neurons over count"),
+)
+SNAPSHOTS = of_point(
+    "snapshots",
+    "a match criterion and a number of units",
+    CRITERION,
+    whole("units", "units that were read", "units"),
+    number("count", "Rosetta neurons of the anchor", "neurons"),
+    *bounds("an extrapolated count", unit="neurons"),
+    truth("extrapolated", "was the count predicted by a power law of the others?"),
+)
+LAYERS = of_point(
+    "layers",
+    "a layer of the anchor and one of another network",
+    MODEL_A,
+    MODEL_B,
+    whole("layer_a", "layer of the anchor, from 0"),
+    whole("layer_b", "layer of the other network, from 0"),
+    whole("matches", "Rosetta neurons of this layer whose partner lies in that one", "neurons"),
+    number("expected", "what the sums over both layers alone would give", "neurons"),
+)
+DEPTH = of_point(
+    "depth",
+    "a bin of relative depth of the anchor",
+    MODEL,
+    number("depth", "middle of the bin; 0: first layer, 1: last"),
+    whole("rosetta", "Rosetta neurons there", "neurons"),
+    number("rosetta_share", "share of all Rosetta neurons"),
+    number("neurons_share", "share of all neurons"),
+)
+DIAGONAL = of_point(
+    "diagonal",
+    "the anchor and another network",
+    MODEL_A,
+    MODEL_B,
+    whole("matches", "Rosetta neurons", "neurons"),
+    whole("on_diagonal", "those whose partner lies at the same relative depth", "neurons"),
+    number("share", "on_diagonal over matches"),
+    *bounds("share"),
+    number("expected", "share if partners were dealt anew among the matches"),
+    number("rotated", "mean share of matches with rotated neurons"),
+    number("rotated_low", "smallest draw"),
+    number("rotated_high", "largest draw"),
+)
+ISOLATION = of_point(
+    "isolation",
+    "a judged criterion and a kind of matches",
+    CRITERION,
+    text("kind", "real, or the null"),
+    number("matches", "matches, mean over draws", "neurons"),
+    number("isolation", "mean isolation r / (1 - r) of matched neurons, mean over draws"),
+    number("isolation_low", "smallest draw"),
+    number("isolation_high", "largest draw"),
+    number("rank_slope", "exponent by which isolation falls with rank within a pair (beta)"),
+)
+OF_POINT = by_name((COUNTS, DECOMPOSITION, SNAPSHOTS, LAYERS, DEPTH, DIAGONAL, ISOLATION))
+
+SIZES = (
+    CURVE,
+    POINT,
+    text("models", "networks of the point, the anchor first"),
+    text("anchor", "network whose neurons are counted"),
+    number("neurons", "neurons per network, mean over the networks of the point", "neurons"),
+    number("parameters", "parameters per network, mean", "parameters"),
+    number("non_embedding_parameters", "parameters without embeddings, mean", "parameters"),
+    number("hidden_size", "width of the residual stream, mean", "channels"),
+    number("training_flops", "6 x parameters without embeddings x training tokens, mean", "operations"),
+    whole("anchor_neurons", "neurons of the anchor", "neurons"),
+    whole("constant_neurons", "neurons of the anchor that never change, and so cannot match", "neurons"),
+)
+
+
+def of_study(schema: TableSchema) -> TableSchema:
+    first = SIZES if schema.name == "counts" else (CURVE, POINT)
+    return schema.after(*first, file=f"tables/{schema.name}.csv", rule="tables", rows=f"a point, and {schema.rows}")
+
+
+SEEDS = TableSchema(
+    name="seeds",
+    file="tables/seeds.csv",
+    rule="tables",
+    rows="a point and criterion of curves that differ in nothing but seeds",
+    columns=(
+        text("architectures", "architectures of the families"),
+        POINT,
+        CRITERION,
+        text("curves", "the curves"),
+        whole("replicates", "number of these curves"),
+        number("mean", "mean count", "neurons"),
+        number("deviation", "standard deviation of the count between curves", "neurons"),
+    ),
+)
+OF_STUDY = by_name((*map(of_study, OF_POINT.values()), SEEDS))
