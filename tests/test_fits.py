@@ -14,8 +14,8 @@ from made_points import made_point
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.claims.fits import judge_fits
+from rosetta_scaling.claims.verdicts import FIT, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.config.study import load, parse
 from rosetta_scaling.fits.checklist import UNKNOWN, read_checked, write_checked
 from rosetta_scaling.fits.counts import ABSCISSAE, QUANTITIES, fit_counts
@@ -33,10 +33,11 @@ from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.fits.theory.simulation import simulate
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.points.point import PartnerTables, Point
-from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
+from rosetta_scaling.report.figures import theory as theory_figures
 from rosetta_scaling.report.figures.data import counted
 from rosetta_scaling.report.figures.fits import multiverse_data, rivals_data
 from rosetta_scaling.report.figures.style import COLOURS
@@ -302,7 +303,7 @@ def test_coverage_is_simulated_with_the_sizes_exponent_and_scatter_of_the_curve(
     found = coverage_table(table, study)
     alpha, _, sd = line(NEURONS, COUNT)
     c = np.exp(np.log(COUNT).mean() - alpha * np.log(NEURONS).mean())
-    expected = coverage(NEURONS, alpha, c, sd, 0.95, study.fits.coverage_draws, study.fits.seed)
+    expected = coverage(NEURONS, Truth(alpha, c, sd), 0.95, draws=study.fits.coverage_draws, seed=study.fits.seed)
     pd.testing.assert_frame_equal(found[expected.columns], expected)
     assert set(found.criterion) == {TOP1}
     assert set(found.points) == {5}
@@ -739,9 +740,9 @@ def judged(claim: str, curves=("a",), **rows) -> dict:
         if name not in ("theory_exponents", "theory_simulation"):
             table["criterion"] = TOP1
     found = judge_fits(tables, [TOP1])
-    assert all(set(one) == {"claim", "source", "verdict", "statistic", "sentence", "fit"} for one in found)
+    assert all(list(one.as_json()) == ["claim", "source", "verdict", "statistic", "sentence", "fit"] for one in found)
     assert len(found) == 8
-    (one,) = [one for one in found if one["claim"] in (claim, f"{claim} ({TOP1})")]
+    (one,) = [one for one in found if one.words in (claim, f"{claim} ({TOP1})")]
     return one
 
 
@@ -776,16 +777,16 @@ UNDEFINED = {"power_law": (np.nan, 0.1, 0.1), "proportional": (-3, 0.05, 0.3)}
 )
 def test_the_best_form_is_so_by_both_measures(curves, verdict):
     rows = [row for i, scores in enumerate(curves) for row in forms("ab"[i], **scores)]
-    assert judged(BEST, "ab"[: len(curves)], rivals=rows)["verdict"] == verdict
+    assert judged(BEST, "ab"[: len(curves)], rivals=rows).verdict == verdict
 
 
 def test_the_best_form_is_judged_where_it_is_defined_and_says_where():
     rows = [*forms("a", **AHEAD), *forms("b", **UNDEFINED), *forms("a", "null_rotate", **BEHIND)]
     found = judged(BEST, "ab", rivals=rows)
-    assert found["verdict"] == SUPPORTED
-    assert "are defined for a power law and a rival on 1 of 2 curves" in found["sentence"]
-    assert found["statistic"].endswith("a: proportional +3.0, proportional 2.0 times")
-    assert judged(BEST, rivals=forms(**UNDEFINED))["statistic"].endswith("nowhere defined")
+    assert found.verdict == SUPPORTED
+    assert "are defined for a power law and a rival on 1 of 2 curves" in found.sentence
+    assert found.statistic.endswith("a: proportional +3.0, proportional 2.0 times")
+    assert judged(BEST, rivals=forms(**UNDEFINED)).statistic.endswith("nowhere defined")
 
 
 WINS = {"power_law": (0, 0, -0.1), "persistence": (0, 0, -0.5), "proportional": (0, 0, 0.2)}
@@ -809,22 +810,22 @@ CANNOT = WINS | {"power_law": (0, 0, np.nan)}
 )
 def test_a_prediction_is_better_than_both_baselines(curves, verdict):
     rows = [row for i, scores in enumerate(curves) for row in forms("ab"[i], **scores)]
-    assert judged(PREDICTS, "ab"[: len(curves)], rivals=rows)["verdict"] == verdict
+    assert judged(PREDICTS, "ab"[: len(curves)], rivals=rows).verdict == verdict
     if verdict == SUPPORTED:
         one_more = judged(PREDICTS, "abc"[: len(curves) + 1], rivals=rows)
-        assert one_more["verdict"] == INCONCLUSIVE, "a curve without a fit is no support"
+        assert one_more.verdict == INCONCLUSIVE, "a curve without a fit is no support"
 
 
 def test_predictions_of_nulls_are_told_by_the_name_of_the_null():
     rows = [*forms(**WINS), *forms(quantity="null_rotate", **WINS), *forms("b", "null_rotate", **LOSES),
             *forms("b", "null_untrained", **LOSES)]  # fmt: skip
     found = judged(PREDICTS, "ab", rivals=rows)
-    assert "better than both baselines on 1 of 2 curves" in found["sentence"]
+    assert "better than both baselines on 1 of 2 curves" in found.sentence
     assert (
         "It predicts the matches of rotated neurons so on 1 of 2 and of untrained networks so on 0 of 1."
-        in found["sentence"]
+        in found.sentence
     )
-    assert "a: 0.10, 0.50, 0.20" in found["statistic"]
+    assert "a: 0.10, 0.50, 0.20" in found.statistic
 
 
 @pytest.mark.parametrize(
@@ -845,9 +846,9 @@ def test_predictions_of_nulls_are_told_by_the_name_of_the_null():
 def test_estimators_agree_differ_or_leave_it_open(curves, verdict):
     rows = [("ab"[i], "count", f"e{j}", *one) for i, curve in enumerate(curves) for j, one in enumerate(curve)]
     rows += [("a", "excess", "ols", 9.0, False)]
-    assert judged(ROBUST, "ab"[: len(curves)], estimators=rows)["verdict"] == verdict
+    assert judged(ROBUST, "ab"[: len(curves)], estimators=rows).verdict == verdict
     if verdict == SUPPORTED:
-        assert judged(ROBUST, "abc", estimators=rows)["verdict"] == INCONCLUSIVE
+        assert judged(ROBUST, "abc", estimators=rows).verdict == INCONCLUSIVE
 
 
 def test_estimators_are_judged_alike_after_they_were_written(tmp_path):
@@ -859,9 +860,9 @@ def test_estimators_are_judged_alike_after_they_were_written(tmp_path):
     write_table(tmp_path / "t.csv", pd.DataFrame(rows, columns=COLUMNS["estimators"]))
     read = read_table(tmp_path / "t.csv")
     found = judged(ROBUST, estimators=list(read.itertuples(index=False, name=None)))
-    assert found["verdict"] == NOT_SUPPORTED
-    assert "on 1 they do not, and one lies outside" in found["sentence"]
-    assert found["statistic"] == "alpha over estimators: a: 0.50 to 0.70"
+    assert found.verdict == NOT_SUPPORTED
+    assert "on 1 they do not, and one lies outside" in found.sentence
+    assert found.statistic == "alpha over estimators: a: 0.50 to 0.70"
 
 
 @pytest.mark.parametrize(
@@ -882,8 +883,8 @@ def test_the_share_falls_by_every_notion_of_size_or_it_does_not(curves, verdict)
     rows += [("a", "null_rotate", "neurons", 0.01), ("b", "null_rotate", "neurons", 0.2)]
     rows += [("a", "null_shift", "neurons", 0.99)] if len(curves) == 1 else []
     found = judged(SHARE, fits=[row for row in rows if row[0] in "ab"[: len(curves)]])
-    assert found["verdict"] == verdict
-    assert f"rotated neurons on 1 of {len(curves)} and of untrained networks on 0 of 0." in found["sentence"]
+    assert found.verdict == verdict
+    assert f"rotated neurons on 1 of {len(curves)} and of untrained networks on 0 of 0." in found.sentence
 
 
 POOLED = ("count", "none", 2, 0.6, 0.55, 0.65, 0.05, 0.5)
@@ -904,16 +905,16 @@ POOLED = ("count", "none", 2, 0.6, 0.55, 0.65, 0.05, 0.5)
 )
 def test_one_exponent_is_one_when_curves_agree_and_it_is_known(changes, verdict):
     row = dict(zip(COLUMNS["pooled"], POOLED, strict=True)) | changes
-    assert judged(ONE, "ab", pooled=[tuple(row.values())])["verdict"] == verdict
+    assert judged(ONE, "ab", pooled=[tuple(row.values())]).verdict == verdict
 
 
 def test_one_exponent_is_told_beside_those_of_the_nulls():
     null = ("null_untrained", "none", 2, 0.44, 0.3, 0.7, 0.05, 0.5)
     found = judged(ONE, "abc", pooled=[POOLED, null, ("count", "neox", 2, 0.9, 0.8, 1.0, 0.0, 0.9)])
-    assert found["verdict"] == INCONCLUSIVE
-    assert "2 of 3 have a fit. Mean exponents of the nulls: untrained networks 0.44." in found["sentence"]
-    assert found["statistic"].startswith("mean alpha 0.60 [0.55, 0.65], standard deviation between curves 0.05")
-    assert judged(ONE, "abc")["sentence"] == "Of 3 curves, fewer than two have a fit."
+    assert found.verdict == INCONCLUSIVE
+    assert "2 of 3 have a fit. Mean exponents of the nulls: untrained networks 0.44." in found.sentence
+    assert found.statistic.startswith("mean alpha 0.60 [0.55, 0.65], standard deviation between curves 0.05")
+    assert judged(ONE, "abc").sentence == "Of 3 curves, fewer than two have a fit."
 
 
 def gap(curve: str, low: float, high: float, kind: str = "real") -> tuple:
@@ -941,9 +942,9 @@ def gap(curve: str, low: float, high: float, kind: str = "real") -> tuple:
 def test_isolation_agrees_with_the_theory_where_that_of_no_null_does(gaps, verdict):
     curves = list(dict.fromkeys(one[0] for one in gaps)) or ["a"]
     theory = gaps + [row for one in gaps for row in both_betas(one[0], kind=one[1])]
-    assert judged(ISOLATION, curves, theory=theory)["verdict"] == verdict
+    assert judged(ISOLATION, curves, theory=theory).verdict == verdict
     if verdict == SUPPORTED:
-        assert judged(ISOLATION, "abc", theory=theory)["verdict"] == INCONCLUSIVE
+        assert judged(ISOLATION, "abc", theory=theory).verdict == INCONCLUSIVE
 
 
 def both_betas(curve="a", sizes=(1.5, 1.4, 1.6), ranks=(1.5, 1.4, 1.6), kind="real") -> list[tuple]:
@@ -953,9 +954,9 @@ def both_betas(curve="a", sizes=(1.5, 1.4, 1.6), ranks=(1.5, 1.4, 1.6), kind="re
 def test_isolation_says_what_its_verdict_hides():
     found = judged(ISOLATION, "ab", theory=[gap("a", -0.02, 0.04), gap("a", -0.05, 0.05, "rotate"), gap("b", 0.2, 0.4),
                                             *both_betas(), *both_betas("b"), *both_betas(kind="rotate")])  # fmt: skip
-    assert found["statistic"] == "exponent of isolation less (1 - alpha): a: 0.01 [-0.02, 0.04]; b: 0.30 [0.20, 0.40]"
-    assert "within 0.1 of 0 on 1 of 2 curves; on 1 it does not, and excludes 0" in found["sentence"]
-    assert "as closely on 1 curves" in found["sentence"]
+    assert found.statistic == "exponent of isolation less (1 - alpha): a: 0.01 [-0.02, 0.04]; b: 0.30 [0.20, 0.40]"
+    assert "within 0.1 of 0 on 1 of 2 curves; on 1 it does not, and excludes 0" in found.sentence
+    assert "as closely on 1 curves" in found.sentence
 
 
 NULL = {"kind": "rotate"}
@@ -985,19 +986,19 @@ NULL = {"kind": "rotate"}
 def test_beta_of_sizes_and_beta_of_ranks_are_one(betas, verdict):
     rows = [row for one in betas for row in both_betas(**one)]
     curves = list(dict.fromkeys(row[0] for row in rows if row[1] == "real")) or ["a"]
-    assert judged(RANKS, curves, theory=rows)["verdict"] == verdict
+    assert judged(RANKS, curves, theory=rows).verdict == verdict
     if verdict == SUPPORTED:
-        assert judged(RANKS, "abc", theory=rows)["verdict"] == INCONCLUSIVE
+        assert judged(RANKS, "abc", theory=rows).verdict == INCONCLUSIVE
 
 
 def test_betas_are_told_and_their_agreement_too():
     rows = both_betas(sizes=(1.5, np.nan, 1.6)) + both_betas("b") + both_betas("b", kind="shift")
     found = judged(RANKS, "ab", theory=rows)
-    assert found["statistic"].endswith(
+    assert found.statistic.endswith(
         "a: 1.50 [none, 1.60] and 1.50 [1.40, 1.60]; b: 1.50 [1.40, 1.60] and 1.50 [1.40, 1.60]"
     )
-    assert "of 1 on 1 of 2 curves" in found["sentence"]
-    assert "agree as closely on 1 curves" in found["sentence"]
+    assert "of 1 on 1 of 2 curves" in found.sentence
+    assert "agree as closely on 1 curves" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -1016,22 +1017,22 @@ def test_the_simulation_gives_what_it_was_made_with(alphas, verdict):
     rows = [(2.0, "matches_half", *alpha, 0.5) for alpha in alphas]
     rows += [(2.0, "matches", 0.9, 0.8, 1.0, 0.5), (2.0, "predicted", 0.9, 0.8, 1.0, 0.5)]
     found = judged(SIMULATED, theory_exponents=rows, theory_simulation=[(2.0, 2.03), (1.5, 1.45)])
-    assert found["verdict"] == verdict
-    assert "off by 0.04 on average" in found["sentence"]
-    assert found["statistic"].count("beta 2:") == len(alphas)
+    assert found.verdict == verdict
+    assert "off by 0.04 on average" in found.sentence
+    assert found.statistic.count("beta 2:") == len(alphas)
     few = judged(SIMULATED, theory_exponents=rows, theory_simulation=[(2.0, np.nan)])
-    assert few["sentence"].endswith("within one pair of networks could not be read.")
+    assert few.sentence.endswith("within one pair of networks could not be read.")
 
 
 def test_claims_are_judged_on_tables_as_they_are_written(tables):
-    found = {one["claim"]: one for one in judge_fits(tables, [TOP1, HALF])}
+    found = {one.words: one for one in judge_fits(tables, [TOP1, HALF])}
     assert len(found) == 2 * 7 + 1
-    assert all(one["fit"] for one in found.values())
-    assert found[f"{ONE} ({TOP1})"]["verdict"] == SUPPORTED
-    assert found[f"{PREDICTS} ({TOP1})"]["verdict"] == SUPPORTED
-    assert found[f"{SHARE} ({TOP1})"]["verdict"] == SUPPORTED
-    assert found[f"{ISOLATION} ({TOP1})"]["verdict"] == SUPPORTED
-    assert "nan" not in " ".join(one["statistic"] + one["sentence"] for one in found.values())
+    assert all(one.topic == FIT and one.as_json()["fit"] for one in found.values())
+    assert found[f"{ONE} ({TOP1})"].verdict == SUPPORTED
+    assert found[f"{PREDICTS} ({TOP1})"].verdict == SUPPORTED
+    assert found[f"{SHARE} ({TOP1})"].verdict == SUPPORTED
+    assert found[f"{ISOLATION} ({TOP1})"].verdict == SUPPORTED
+    assert "nan" not in " ".join(one.statistic + one.sentence for one in found.values())
 
 
 # -- the theory against data -----------------------------------------------------------------------------------------
@@ -1176,7 +1177,7 @@ def test_planted_theory_is_supported_and_a_planted_violation_is_refuted():
 
     def verdicts(table: pd.DataFrame) -> list[str]:
         rows = list(theory_table(table, 0.95)[COLUMNS["theory"]].itertuples(index=False, name=None))
-        return [judged(claim, "ab", theory=rows)["verdict"] for claim in (ISOLATION, RANKS)]
+        return [judged(claim, "ab", theory=rows).verdict for claim in (ISOLATION, RANKS)]
 
     assert verdicts(obeys) == [SUPPORTED, SUPPORTED]
     assert verdicts(pd.concat([obeys, nulls.assign(rank_slope=np.nan)])) == [SUPPORTED, SUPPORTED]
@@ -1221,10 +1222,10 @@ def drawings(tables: dict[str, pd.DataFrame]) -> dict:
             fit_figures.draw_multiverse,
             multiverse_data(tables["fits"], tables["estimators"], tables["pooled"]),
         ),
-        "simulation": (fit_figures.draw_simulation, tables["theory_simulation"]),
+        "simulation": (theory_figures.draw_simulation, tables["theory_simulation"]),
         "isolation": (
-            fit_figures.draw_isolation,
-            fit_figures.isolation_data(tables["isolation"], counts, tables["theory"]),
+            theory_figures.draw_isolation,
+            theory_figures.isolation_data(tables["isolation"], counts, tables["theory"]),
         ),
         "forecast": (fit_figures.draw_forecast, counted(tables["forecast"], primary)),
     }
@@ -1313,8 +1314,8 @@ def test_a_criterion_without_fits_is_not_replaced_by_another():
 
 
 def test_isolation_is_drawn_with_both_its_slopes(tables):
-    data = fit_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
-    figure = fit_figures.draw_isolation(data)
+    data = theory_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
+    figure = theory_figures.draw_isolation(data)
     for axes, (curve, rows) in zip(figure.axes, data[data.criterion == TOP1].groupby("curve", sort=False), strict=True):
         real, rotated = rows[rows.kind == "real"], rows[rows.kind == "rotate"]
         assert {
@@ -1329,15 +1330,15 @@ def test_isolation_is_drawn_with_both_its_slopes(tables):
 
 
 def test_nothing_matched_is_said_and_a_curve_without_matches_leaves_its_panel(tables):
-    data = fit_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
+    data = theory_figures.isolation_data(tables["isolation"], tables["counts"], tables["theory"])
     nothing = data.assign(isolation=np.nan)
-    assert words_of(fit_figures.draw_isolation(nothing)) == "No neuron was matched."
+    assert words_of(theory_figures.draw_isolation(nothing)) == "No neuron was matched."
     one = data.assign(isolation=data.isolation.where(data.curve != "all"))
-    figure = fit_figures.draw_isolation(one)
+    figure = theory_figures.draw_isolation(one)
     figure.canvas.draw()
     assert [len(dots(axes)) for axes in figure.axes] == [10, 10, 0]
     half = data.assign(isolation=data.isolation.where((data.curve != "all") | (data.kind != "real")))
-    assert [len(dots(axes)) for axes in fit_figures.draw_isolation(half).axes] == [10, 10, 5]
+    assert [len(dots(axes)) for axes in theory_figures.draw_isolation(half).axes] == [10, 10, 5]
 
 
 def test_extrapolations_are_drawn_open_with_interval_and_rivals(tables):
@@ -1402,9 +1403,9 @@ def test_every_study_gets_its_fits_figures_tables_and_claims(tmp_path, name):
     found = judge_fits(tables, study.judged)
     assert len(found) == 15
     if name.startswith(("nothing", "two", "exactly")):
-        decided = [one["claim"] for one in found if one["verdict"] != INCONCLUSIVE and f"({TOP1})" in one["claim"]]
+        decided = [one.words for one in found if one.verdict != INCONCLUSIVE and f"({TOP1})" in one.words]
         assert not decided or "second" in name or decided == [f"{ROBUST} ({TOP1})"], decided
-    assert not any("nan" in one["sentence"] + one["statistic"] for one in found)
+    assert not any("nan" in one.sentence + one.statistic for one in found)
 
 
 def test_missing_intervals_are_drawn_as_none(tables):

@@ -23,7 +23,7 @@ def percent(value: float) -> str:
     return "\N{EN DASH}" if pd.isna(value) else f"{100 * value:.1f}%"
 
 
-def interval(row: Mapping, name: str, low: str, high: str, form: Callable = fixed) -> str:
+def interval(row: Mapping, name: str, low: str, high: str, *, form: Callable[[float], str] = fixed) -> str:
     """Value and range, `0.71 [0.60, 0.82]`. A missing value says so, because no count may stand without its null."""
     if pd.isna(row[name]):
         return "not measured"

@@ -2,7 +2,7 @@
 
     run_job(settings, job, device, folder)   does one of settings.jobs; writes its files into an existing folder
     make_tables(settings, jobs)       name -> table, from the folder in which every job has a folder of its name
-    judge(settings, tables)           claims, each as in claims.claim with the key `caveat`
+    judge(settings, tables)           claims, each with a caveat
     draw(settings, tables)            name -> (matplotlib Figure, the rows it draws)
 
 Only run_job needs torch to compute, and only draw needs matplotlib.
@@ -39,7 +39,8 @@ def write_tables(name: str, settings: Section, jobs: str | Path, folder: str | P
     tables = study_of(name).make_tables(settings, Path(jobs))
     for table, rows in tables.items():
         write_checked_table(Path(folder) / f"{table}.csv", rows, COMPANIONS[name][table])
-    write_json(Path(folder) / "claims.json", {"claims": study_of(name).judge(settings, read_tables([folder]))})
+    claims = study_of(name).judge(settings, read_tables([folder]))
+    write_json(Path(folder) / "claims.json", {"claims": [claim.as_json() for claim in claims]})
 
 
 def read_tables(folders: Iterable[str | Path]) -> dict[str, pd.DataFrame]:

@@ -103,12 +103,12 @@ def add_q_values(matches: pd.DataFrame, nulls: dict[str, pd.DataFrame], neurons:
         winner, r = competition(matches, rotations, count, side)
         q = np.where(np.isfinite(r), q_values(r, winner, 1 / max(1, draws)), np.nan)[index]
         for kind in decoys():
-            q = np.maximum(q, separate_search(matches.r, best, nulls[kind], count, side))
+            q = np.maximum(q, separate_search(matches.r, best, nulls[kind], neurons=count, side=side))
         matches[f"q_{side}"] = np.where(best, q, np.nan)
     return matches
 
 
-def separate_search(r: pd.Series, best: pd.Series, decoys: pd.DataFrame, neurons: int, side: str) -> np.ndarray:
+def separate_search(r: pd.Series, best: pd.Series, decoys: pd.DataFrame, *, neurons: int, side: str) -> np.ndarray:
     """q-values (n,) of the `best` of pairs with correlations r, from the best mutual matches in draws of decoys."""
     false = decoys[(decoys.rank_a == 1) & (decoys.rank_b == 1)]
     share = 1.0

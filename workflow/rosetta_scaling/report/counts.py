@@ -13,7 +13,7 @@ def counts_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
     """Counts with all nulls beside each, and the excess over the largest."""
 
     def draws_of(null: NullKind) -> Callable:
-        return lambda r: interval(r, *null.columns, number)
+        return lambda r: interval(r, *null.columns, form=number)
 
     columns = first | {
         "point": "point",
@@ -34,7 +34,7 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
     """Interval, calibrated counts, split halves and counts at equal n."""
     columns = first | {
         "point": "point",
-        "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", number),
+        "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", form=number),
         "FDR 5%": lambda r: number(r["calibrated_05"]),
         "largest null there": lambda r: number(r["calibrated_05_null"]),
         "FDR 1%": lambda r: number(r["calibrated_01"]),

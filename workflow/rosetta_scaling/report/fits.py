@@ -184,7 +184,7 @@ def forecast_cells(table: pd.DataFrame) -> dict:
     columns = FIRST | {
         "model": "name",
         "neurons": lambda r: number(r["neurons"]),
-        "extrapolated": lambda r: interval(r, "forecast", "low", "high", number),
+        "extrapolated": lambda r: interval(r, "forecast", "low", "high", form=number),
         "rival forms": lambda r: f"[{number(r['rivals_low'])}, {number(r['rivals_high'])}]",
         "decades beyond": lambda r: fixed(r["beyond"], 1),
         "decades measured": lambda r: fixed(r["measured"], 1),

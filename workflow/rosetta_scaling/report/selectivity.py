@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.formatting import fixed, interval, number, percent
 from rosetta_scaling.report.cells import cells, label_of
 
@@ -14,7 +15,7 @@ def trends_cells(trends: pd.DataFrame, of: str) -> dict:
         "what": "words",
         "set": "set",
         "curve": "curve",
-        "slope per decade": lambda r: interval(r, "slope", "low", "high", number),
+        "slope per decade": lambda r: interval(r, "slope", "low", "high", form=number),
         "placebo": lambda r: f"[{number(r['placebo_low'])}, {number(r['placebo_high'])}]",
         "points": lambda r: number(r["points"]),
     }
@@ -32,7 +33,7 @@ def polarization_cells(polarization: pd.DataFrame) -> dict:
         "others": lambda r: number(r["others"]),
         "median, Rosetta": lambda r: number(r["median_rosetta"]),
         "median, others": lambda r: number(r["median_others"]),
-        "difference": lambda r: interval(r, "difference", "difference_low", "difference_high", number),
+        "difference": lambda r: interval(r, "difference", "difference_low", "difference_high", form=number),
         "effect": lambda r: interval(r, "effect", "low", "high"),
         "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high"),
         "effect, adjusted": lambda r: interval(r, "adjusted", "adjusted_low", "adjusted_high"),
@@ -49,9 +50,9 @@ def mean_cells(rows: pd.DataFrame, key: str, form: Callable) -> dict:
         "curve": "curve",
         "point": "point",
         "Rosetta": lambda r: number(r["rosetta"]),
-        "Rosetta neurons": lambda r: interval(r, "mean", "low", "high", form),
+        "Rosetta neurons": lambda r: interval(r, "mean", "low", "high", form=form),
         "other neurons": lambda r: form(r["mean_others"]),
-        "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high", form),
+        "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high", form=form),
     }
     return cells(rows, columns)
 
@@ -83,9 +84,10 @@ def judge_cells(judge: pd.DataFrame) -> dict:
     return cells(judge, columns)
 
 
-def verdict_cells(claims: list[dict]) -> dict:
+def verdict_cells(claims: list[Claim]) -> dict:
     """Verdicts by metric, one column per kind of claim."""
-    table = pd.DataFrame(claims, columns=["metric", "column", "verdict"])
+    rows = [(claim.metric, claim.column, claim.verdict) for claim in claims]
+    table = pd.DataFrame(rows, columns=["metric", "column", "verdict"])
     columns = list(dict.fromkeys(table["column"]))
     wide = table.pivot_table(index="metric", columns="column", values="verdict", aggfunc="first", sort=False)
     return cells(wide.reset_index(), {"metric": "metric"} | {name: name for name in columns})

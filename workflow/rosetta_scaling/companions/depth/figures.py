@@ -100,7 +100,7 @@ def draw_local(data: pd.DataFrame) -> Figure:
             shade = "0.2" if name == START else SHADES[regime] if steps == lengths[-1] else style.GREY
             label = "before training" if name == START else f"{steps:,} steps"
             look = {"color": shade, "marker": style.marker(i), "s": 26, "label": label}
-            style.draw_with_range(ax, group["depth"], group["value"], group["low"], group["high"], shift, **look)
+            style.draw_with_range(ax, group, ("depth", "value", "low", "high"), shift=shift, **look)
         for level in (1, 3):
             ax.axhline(level, color="0.2", ls=":", lw=1)
         style.log_axis(ax, "x", [rows["first"].min(), rows["last"].max()])
@@ -226,8 +226,8 @@ def draw_rosetta(data: pd.DataFrame) -> Figure:
             look = {"color": SHADES[regime], "marker": style.marker(i), "s": 28, "edgecolor": SHADES[regime]}
             look |= {"color": "white"} if network == "untrained" else {}
             label = f"{NAMES[regime]}, {network}"
-            ends = group["value"], group["low"], group["high"]
-            style.draw_with_range(ax, group["depth"], *ends, shift, label=label, **look)
+            columns = ("depth", "value", "low", "high")
+            style.draw_with_range(ax, group, columns, shift=shift, label=label, **look)
         depth = np.array(sorted(rows["depth"].unique()), float)
         style.log_axis(ax, "x", depth)
         ax.set_xticks(depth, [f"{d:g}" for d in depth])

@@ -39,8 +39,7 @@ def draw_losses(data: pd.DataFrame) -> Figure:
         for i, (_, part) in enumerate(of_this.groupby("steps")):
             look = {"color": style.colour(i), "marker": style.marker(i)}
             shift = (-2, 2)[i]
-            columns = (part[name] for name in ("width", "median", "low", "high"))
-            style.draw_with_range(ax, *columns, shift, s=26, **look)
+            style.draw_with_range(ax, part, ("width", "median", "low", "high"), shift=shift, s=26, **look)
             ax.plot(part["width"], part["best"], "_", color=look["color"], ms=9, transform=style.beside(ax, shift))
             x = part[["first", "last"]].iloc[0].to_numpy(float)
             ax.plot(x, part["c"].iloc[0] * x ** part["alpha"].iloc[0], color=look["color"], lw=1.4)
@@ -75,9 +74,8 @@ def draw_slopes(data: pd.DataFrame, window: tuple[int, int]) -> Figure:
         of_this = data[data["activation"] == activation].assign(middle=lambda rows: rows["width"] * 2**0.5)
         ax.axvspan(*window, color="0.95", zorder=0)
         for i, (_, part) in enumerate(of_this.groupby("steps")):
-            columns = (part[name] for name in ("middle", "slope", "low", "high"))
             look = {"color": style.colour(i), "marker": style.marker(i)}
-            style.draw_with_range(ax, *columns, (-3, 3)[i], s=26, **look)
+            style.draw_with_range(ax, part, ("middle", "slope", "low", "high"), shift=(-3, 3)[i], s=26, **look)
         ax.axhline(-1, ls=":", **GUIDE)
         ax.axhline(-4, ls="--", **GUIDE)
         if activation == "relu":

@@ -10,6 +10,7 @@ from rosetta_scaling.companions.lottery.figures import NAMES, each_run, width_ax
 from rosetta_scaling.report.figures import style
 
 TARGET_TITLES = {ONE_DIMENSION: "one input", "distinct": "distinct eigenvalues", "isotropic": "equal eigenvalues"}
+SHARES = ("width", "share", "low", "high")
 NULL_LOOKS = {
     "null_other": ("mirror partners in another network", "o"),
     "null_sign": ("signs drawn anew", "s"),
@@ -85,7 +86,7 @@ def draw_shares(data: pd.DataFrame, ylabel: str) -> Figure:
     nulls = [null for null in NULL_LOOKS if null in data]
     for ax, title, part in each_run(data, axes):
         look = {"color": style.COLOURS[0], "marker": "o", "s": 30}
-        style.draw_with_range(ax, part["width"], part["share"], part["low"], part["high"], **look)
+        style.draw_with_range(ax, part, SHARES, **look)
         for i, null in enumerate(nulls):
             look = {"color": style.GREY, "mfc": "white", "ms": 5, "ls": "", "transform": style.beside(ax, 6 + 5 * i)}
             ax.plot(part["width"], part[null], marker=NULL_LOOKS[null][1], **look)
@@ -111,7 +112,7 @@ def draw_activations(data: pd.DataFrame) -> Figure:
         for i, activation in enumerate(NAMES):
             part = of_this[of_this["activation"] == activation]
             shift, look = (-3, 3)[i], {"color": style.colour(i), "marker": style.marker(i), "s": 26}
-            style.draw_with_range(ax, part["width"], part["share"], part["low"], part["high"], shift, **look)
+            style.draw_with_range(ax, part, SHARES, shift=shift, **look)
             look = {"color": style.colour(i), "mfc": "white", "ls": "", "ms": 5, "transform": style.beside(ax, shift)}
             ax.plot(part["width"], part["null_untrained"], style.marker(i), **look)
         width_axis(ax, of_this["width"])

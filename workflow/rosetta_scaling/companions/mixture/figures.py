@@ -19,7 +19,7 @@ OPEN = {"facecolor": "white", "s": 26}
 
 def points(axes: Axes, rows: pd.DataFrame, column: str, shift: float = 0, **look) -> None:
     """Means of a column and their intervals against width."""
-    style.draw_with_range(axes, rows.width, rows[column], rows[f"{column}_low"], rows[f"{column}_high"], shift, **look)
+    style.draw_with_range(axes, rows, ("width", column, f"{column}_low", f"{column}_high"), shift=shift, **look)
 
 
 def width_axis(axes: Axes, widths: pd.Series, **labels) -> None:

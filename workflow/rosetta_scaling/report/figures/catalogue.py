@@ -6,12 +6,12 @@ and its caption in workflow/report/captions.
 
 from pathlib import Path
 
-from rosetta_scaling.report.figures import counts, fits, layers, selectivity, style, training
+from rosetta_scaling.report.figures import counts, fits, layers, selectivity, style, theory, training
 from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.store.tables import read_table
 
 FIGURES: dict[str, FigureEntry] = {
-    entry.name: entry for module in (counts, selectivity, layers, training, fits) for entry in module.FIGURES
+    entry.name: entry for module in (counts, selectivity, layers, training, fits, theory) for entry in module.FIGURES
 }
 
 

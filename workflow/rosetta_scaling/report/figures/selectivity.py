@@ -14,22 +14,21 @@ from rosetta_scaling.report.figures.panels import filled_and_open, panels_agains
 
 def draw_against_placebo(axes: Axes, data: pd.DataFrame, rows: pd.DataFrame, names: tuple[str, str, str]) -> None:
     """Values with their intervals (columns `names`) of every curve, and what placebo sets have in grey behind them."""
-    value, low, high = names
     width = min(7, 24 / data["curve"].nunique())
     for part, look, shift in style.by_curve(data, rows):
         move = {"transform": style.beside(axes, shift)}
         axes.vlines(part["neurons"], part["placebo_low"], part["placebo_high"], color="0.8", lw=width, **move)
         axes.scatter(part["neurons"], part["placebo"], marker="_", color=style.GREY, s=45, zorder=3, **move)
-        axes.plot(part["neurons"], part[value], color=look["color"], lw=0.8, alpha=0.6, **move)
-        style.draw_with_range(axes, part["neurons"], part[value], part[low], part[high], shift, s=26, **look)
+        axes.plot(part["neurons"], part[names[0]], color=look["color"], lw=0.8, alpha=0.6, **move)
+        style.draw_with_range(axes, part, ("neurons", *names), shift=shift, s=26, **look)
 
 
-def draw_pair(axes: Axes, data: pd.DataFrame, rows: pd.DataFrame, rosetta: str, others: str) -> None:
+def draw_pair(axes: Axes, data: pd.DataFrame, rows: pd.DataFrame, columns: tuple[str, str]) -> None:
     """Values of the Rosetta neurons (filled) and of the others (open) of every curve."""
     for part, look, shift in style.by_curve(data, rows):
         line = {"markersize": 5, "lw": 1, "transform": style.beside(axes, shift)} | look
-        axes.plot(part["neurons"], part[others], ls=":", markerfacecolor="white", **line)
-        axes.plot(part["neurons"], part[rosetta], **line)
+        axes.plot(part["neurons"], part[columns[1]], ls=":", markerfacecolor="white", **line)
+        axes.plot(part["neurons"], part[columns[0]], **line)
 
 
 PLACEBO = Patch(color="0.8", label="placebo: random sets of other neurons, same layers")
@@ -69,7 +68,7 @@ def draw_medians(data: pd.DataFrame) -> Figure:
         return style.empty_figure("No set of this study has enough Rosetta neurons to compare them with the others.")
     figure, every_panel, handles = panels_against_size(data, "metric", ["median_rosetta", "median_others"], height=2.4)
     for axes, rows in every_panel:
-        draw_pair(axes, data, rows, "median_rosetta", "median_others")
+        draw_pair(axes, data, rows, ("median_rosetta", "median_others"))
     figure.legend(
         handles=handles + filled_and_open("Rosetta neurons", "the other neurons"), loc="outside upper center", ncols=4
     )
@@ -103,7 +102,7 @@ def draw_families(data: pd.DataFrame) -> Figure:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
         top = max(rows[["mean", "mean_others"]].max(axis=None), 0.01)
         axes.set_ylim(-0.06 * top, 1.1 * top)
-        draw_pair(axes, data, rows, "mean", "mean_others")
+        draw_pair(axes, data, rows, ("mean", "mean_others"))
     figure.legend(
         handles=handles + filled_and_open("Rosetta neurons", "the other neurons"), loc="outside upper center", ncols=4
     )

@@ -1,9 +1,9 @@
-"""The look of figures and numbers: sizes, colours, log axes that keep zeros, nulls, files equal run after run."""
+"""The look of figures: sizes, colours, log axes that keep zeros, nulls; and files that are equal run after run."""
 
 import contextlib
 import math
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from rosetta_scaling.formatting import MINUS
 from rosetta_scaling.schemas.nulls import drawn_nulls
@@ -115,13 +115,13 @@ def log_axis(axes: Axes, which: str, values: Iterable[float], smallest: float = 
 
 
 def linear_axis(axes: Axes, values: np.ndarray) -> None:
-    """Limits of the y axis for `values`: matplotlib does not count what is drawn `beside` its place."""
+    """Limits of the y axis for `values`: matplotlib itself does not count what is drawn `beside` its place."""
     low, high = np.nanmin(values), np.nanmax(values)
     pad = 0.08 * (high - low) or 0.1
     axes.set_ylim(low - pad, high + pad)
 
 
-def beside(axes: Axes, points: float):
+def beside(axes: Axes, points: float) -> Transform:
     """Data coordinates moved right by `points`: neighbours do not cover each other and the data stay as they are."""
     return axes.transData + ScaledTranslation(points / 72, 0, axes.figure.dpi_scale_trans)
 
@@ -142,7 +142,7 @@ def curve_title(curve: str, points: int, width: int = 40) -> str:
     return f"{wrap(curve, width)}\nn = {points} points"
 
 
-def by_curve(data: pd.DataFrame, rows: pd.DataFrame):
+def by_curve(data: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, dict, float]]:
     """Rows, look and shift (points) of every curve: curves of one anchor share their x, so they stand side by side."""
     looks = curve_looks(data)
     for (curve, look), shift in zip(looks.items(), shifts(len(looks)), strict=True):
@@ -155,9 +155,13 @@ def shifts(curves: int) -> np.ndarray:
     return np.linspace(-reach, reach, curves)
 
 
-def draw_with_range(axes: Axes, x, y, low, high, shift: float = 0.0, **look) -> None:
-    """Markers with vertical range bars, `shift` points beside x. Missing values are left out."""
+def draw_with_range(axes: Axes, rows: pd.DataFrame, columns: Sequence[str], *, shift: float = 0.0, **look) -> None:
+    """Markers with vertical range bars, `shift` points to the right of x. Missing values are left out.
+
+    `columns` are the names of x, y and the two ends of the range.
+    """
     move = beside(axes, shift)
+    x, y, low, high = (rows[column] for column in columns)
     axes.vlines(x, low, high, color=look.get("edgecolor", look.get("color")), lw=1.2, transform=move, zorder=3)
     axes.scatter(x, y, transform=move, clip_on=False, zorder=4, **look)
 
@@ -165,9 +169,9 @@ def draw_with_range(axes: Axes, x, y, low, high, shift: float = 0.0, **look) -> 
 def draw_nulls(axes: Axes, group: pd.DataFrame, suffix: str = "") -> None:
     """The nulls of counts.csv as open grey markers (mean of the draws) with bars (smallest to largest draw)."""
     for null, look in drawn_nulls():
-        mean, low, high = (group[f"{column}{suffix}"] for column in null.columns)
+        columns = ("neurons", *(f"{column}{suffix}" for column in null.columns))
         marks = {"marker": look.marker, "facecolor": "white", "edgecolor": GREY, "s": 26}
-        draw_with_range(axes, group["neurons"], mean, low, high, look.shift, **marks)
+        draw_with_range(axes, group, columns, shift=look.shift, **marks)
 
 
 def null_handles() -> list[Line2D]:
