@@ -7,17 +7,17 @@ BIN = .venv/bin
 .PHONY: study companions plan status bench test slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
-	@$(BIN)/python -m rosetta_scaling.jobs.run $(STUDY) --profile $(PROFILE)
+	@$(BIN)/python -m rosetta_scaling run $(STUDY) --profile $(PROFILE)
 
 companions: .venv/.ready  ## the companion studies alone, with a page each
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) companions
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) companions
 
 plan: .venv/.ready        ## print what a study takes, before it runs: make plan STUDY=smoke
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) plan
-	@$(BIN)/python -m rosetta_scaling.jobs.run "$(STUDY)" --profile $(PROFILE) --dry-run --quiet rules
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) plan
+	@$(BIN)/python -m rosetta_scaling run "$(STUDY)" --profile $(PROFILE) --dry-run --quiet rules
 
 status: .venv/.ready      ## what is done, runs, failed and waits: make status STUDY=smoke [EVERY=10]
-	@$(BIN)/python -m rosetta_scaling.jobs.status "$(STUDY)" --profile $(PROFILE) $(if $(EVERY),--every $(EVERY))
+	@$(BIN)/python -m rosetta_scaling status "$(STUDY)" --profile $(PROFILE) $(if $(EVERY),--every $(EVERY))
 
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py
@@ -26,6 +26,7 @@ test: .venv/.ready slurm  ## check style, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node

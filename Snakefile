@@ -38,6 +38,14 @@ rule all:
         layout.companion_pages,
 
 
+def pages_of_companions(wildcards):
+    if not layout.companion_pages:
+        raise WorkflowError(
+            "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
+        )
+    return layout.companion_pages
+
+
 rule companions:
     input:
         pages_of_companions,
@@ -50,6 +58,6 @@ onsuccess:
         if os.path.exists(page)
     ]
     if layout.report in made:  # the whole study, not only some files of it
-        layout.remove_work()
+        remove_unfinished(layout)
     if made:
         print(f"Done: open {' or '.join(made)}", file=sys.stderr)

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.jobs.opened import WATCH
 from rosetta_scaling.schemas.names import FIT_TABLES, STUDY_TABLES
 from rosetta_scaling.store.tables import read_table
 
@@ -27,9 +28,12 @@ def checkout(folder: Path) -> Path:
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    """`make study` without the set-up, in a process group of its own; everything it prints goes to folder/printed."""
+    """`make study` without the set-up, in a process group of its own; everything it prints goes to folder/printed.
+
+    A job that opens a file of the study which its rule does not declare fails.
+    """
     command = [sys.executable, "-m", "rosetta_scaling.jobs.run", "--cores", "2", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(folder / "workflow")}
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), WATCH: "1"}
     with open(folder / "printed", "w") as printed:
         return subprocess.Popen(
             command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True

@@ -1,6 +1,7 @@
 """Points, fits and claims about counts, on numbers whose answer is known."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ from rosetta_scaling.claims.verdicts import (
 from rosetta_scaling.config.study import Criterion, load, parse
 from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.points import neurons as neurons_of_points
 from rosetta_scaling.points.counts import survivors
 from rosetta_scaling.points.neurons import point_neurons
 from rosetta_scaling.points.point import CountRule, PartnerTables
@@ -37,7 +40,7 @@ from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_l
 from rosetta_scaling.schemas.names import POINT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
-from rosetta_scaling.stages import points, tables
+from rosetta_scaling.stages import point_tables, points, tables
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_json, write_table
 from rosetta_scaling.units.groups import displacements
@@ -100,21 +103,21 @@ def test_displacements_end_at_documents():
 
 
 @pytest.fixture
-def layout(tmp_path, monkeypatch) -> Layout:
+def plan(tmp_path, monkeypatch) -> StudyPlan:
     """Of the smoke study, every pair of which has its own units; nothing is in its folder."""
     monkeypatch.chdir(tmp_path)
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["units"]["scope"] = "pair"
     values["matching"]["criteria"] = [{}, {"min_r": 0.5}]
-    return Layout(parse(values), corpus_key="k")
+    return StudyPlan(Layout(parse(values), corpus_key="k"))
 
 
-def test_the_widths_of_a_point_are_those_of_its_activations(layout):
+def test_the_widths_of_a_point_are_those_of_its_activations(plan):
     folder = "results/smoke/activations"
     write_json(f"{folder}/neox-r3--bloom-r3/neox-r3/summary.json", {"neurons": [4, 3]})
     write_json(f"{folder}/neox-r3--bloom-r3/bloom-r3/summary.json", {"neurons": [5]})
     write_json(f"{folder}/neox-r3--llama-r3/llama-r3/summary.json", {"neurons": [1, 2, 3]})
-    widths = points.read_widths(layout, "neox-bloom-llama", "r3")
+    widths = point_tables.read_widths(plan.layout, "neox-bloom-llama", "r3")
     assert widths == {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [1, 2, 3]}
     assert list(widths) == ["neox-r3", "bloom-r3", "llama-r3"]
 
@@ -135,39 +138,44 @@ def test_survivors_have_no_match_that_may_be_false():
     assert survivors(real, CountRule("strong", Criterion(min_r=0.6)), 0.05).empty
 
 
-def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(layout):
+def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(plan):
     q = {"bloom-r3": (0.01, 0.2, 0.05), "llama-r3": (0.01, 0.01, 0.01)}
     real = {model: calibrated(*zip((0, 3, 6), (2, 1, 0), values, strict=True)) for model, values in q.items()}
-    table = point_neurons(made_point(layout.study, {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [6]}, real))
+    table = point_neurons(made_point(plan.study, {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [6]}, real))
     assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
     assert table.layer.tolist() == [0, 0, 0, 0, 1, 1, 1]
     assert table.channel.tolist() == [0, 1, 2, 3, 0, 1, 2]
     assert np.flatnonzero(table.mutual_top1).tolist() == [0, 3, 6]
     assert np.flatnonzero(table.mutual_top1_fdr05).tolist() == [0, 6]
-    assert set(layout.study.judged_sets) <= set(table.columns)
+    assert set(plan.study.judged_sets) <= set(table.columns)
 
 
-def test_a_point_is_written_with_all_its_tables(layout, monkeypatch):
-    neurons = rows_of(ROSETTA, 2)
-    monkeypatch.setattr(points, "read_point", lambda *about: "point" if about == (layout, "c", "r3") else None)
-    monkeypatch.setattr(points, "point_neurons", lambda point: neurons if point == "point" else None)
+def test_a_point_is_written_with_all_its_tables(plan, monkeypatch):
+    neurons = rows_of(ROSETTA, 2, neuron=[0, 1])
+    monkeypatch.setattr(point_tables, "read_point", lambda *about: "point" if about == (plan, "c", "r3") else None)
+    monkeypatch.setattr(neurons_of_points, "point_neurons", lambda point: neurons if point == "point" else None)
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
-        monkeypatch.setattr(points, f"point_{name}", lambda _, table, name=name: rows_of(OF_POINT[name], len(table)))
+        made = partial(lambda schema, _, table: rows_of(schema, len(table)), OF_POINT[name])
+        monkeypatch.setattr(point_tables, f"point_{name}", made)
     for name in ("decomposition", "isolation"):
-        monkeypatch.setattr(points, f"point_{name}", lambda _, name=name: rows_of(OF_POINT[name], 2))
-    points.write_rosetta(layout, "c", "r3", "rosetta.parquet")
+        monkeypatch.setattr(
+            point_tables, f"point_{name}", partial(lambda schema, _: rows_of(schema, 2), OF_POINT[name])
+        )
+    paths = {name: f"{name}.csv" for name in POINT_TABLES}
+    points.write_rosetta(plan, "c", "r3", "rosetta.parquet", tables=paths)
     pd.testing.assert_frame_equal(read_table("rosetta.parquet"), neurons)
     for name in POINT_TABLES:
-        written = read_table(layout.point_table(name, "c", "r3"))
+        written = read_table(paths[name])
         assert list(written) == OF_POINT[name].names
         assert len(written) == 2
 
 
-def test_tables_of_curves_are_joined_in_the_order_of_the_study(layout):
-    for i, curve in enumerate(layout.study.curves):
-        write_table(layout.polarization(curve, "trends"), pd.DataFrame({"curve": [curve] * 2, "slope": [i, i + 0.5]}))
-    found = tables.curve_tables(layout, "trends")
-    assert found.curve.unique().tolist() == list(layout.study.curves)
+def test_tables_of_curves_are_joined_in_the_order_of_the_study(plan):
+    for i, curve in enumerate(plan.study.curves):
+        table = pd.DataFrame({"curve": [curve] * 2, "slope": [i, i + 0.5]})
+        write_table(plan.layout.polarization(curve, "trends"), table)
+    found = tables.curve_tables(plan.layout, "trends")
+    assert found.curve.unique().tolist() == list(plan.study.curves)
     assert found.slope.tolist() == [0, 0.5, 1, 1.5, 2, 2.5]
     assert found.index.tolist() == list(range(6))
 

@@ -19,7 +19,9 @@ from rosetta_scaling.config import study as config
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import COMPANION_TITLES
+from rosetta_scaling.stages.depth_ladder import depth_ladder, depth_pairs
 from rosetta_scaling.store.tables import read_json, read_table
 
 SETTINGS = Companions(
@@ -210,9 +212,13 @@ def test_keys_follow_the_settings_of_training(name):
     assert {path in reading for path in numbers} == {True, False}
 
 
+def planned(path: Path) -> StudyPlan:
+    return StudyPlan(Layout(config.load(path), "corpus"))
+
+
 def test_only_families_of_one_width_and_three_depths_are_a_ladder():
-    ladder = Layout(config.load(WORKFLOW / "studies/depth-ladder.yaml"), "corpus")
-    assert len(ladder.depth_ladder) == 12
-    assert len(ladder.depth_pairs) == 8
-    assert Layout(config.load(ROOT / "config.yaml"), "corpus").depth_ladder == []
-    assert Layout(config.load(WORKFLOW / "studies/smoke.yaml"), "corpus").depth_ladder == []
+    ladder = planned(WORKFLOW / "studies/depth-ladder.yaml")
+    assert len(depth_ladder(ladder)) == 12
+    assert len(depth_pairs(ladder)) == 8
+    assert depth_ladder(planned(ROOT / "config.yaml")) == []
+    assert depth_ladder(planned(WORKFLOW / "studies/smoke.yaml")) == []

@@ -12,6 +12,8 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config import reference as config_reference
 from rosetta_scaling.config import study as config
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.stages.corpus import corpus_key
+from rosetta_scaling.stages.networks import check_models
 from rosetta_scaling.store.errors import StudyError
 
 ROOT = WORKFLOW.parent
@@ -108,6 +110,11 @@ def test_models_of_a_point_share_a_modality(values):
         config.parse(values)
 
 
+def layout_of(values: dict) -> Layout:
+    study = config.parse(values)
+    return Layout(study, corpus_key(study))
+
+
 def test_image_models_are_refused_until_they_can_be_read(values):
     for name in ("a", "b"):
         values["families"][name] = {"source": "local", "modality": "image", "models": dict.fromkeys("rst", "x")}
@@ -119,7 +126,7 @@ def test_image_models_are_refused_until_they_can_be_read(values):
 def test_a_network_is_not_compared_with_itself(values):
     values["families"]["bloom"] = values["families"]["neox"]
     with pytest.raises(StudyError, match="the same network"):
-        Layout(config.parse(values))
+        check_models(layout_of(values))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
@@ -135,7 +142,7 @@ def test_conda_environments_pin_the_tested_versions(path):
 def test_a_job_is_told_the_corpus_key(values):
     told = Layout(config.parse(values), corpus_key="0123456789abcdef")
     assert told.corpus_dir.endswith("0123456789abcdef")
-    assert told.checkpoint("neox-r1") != Layout(config.parse(values)).checkpoint("neox-r1")
+    assert told.checkpoint("neox-r1") != layout_of(values).checkpoint("neox-r1")
 
 
 def test_broken_yaml_is_one_sentence(tmp_path):
@@ -150,7 +157,7 @@ def test_broken_yaml_is_one_sentence(tmp_path):
 
 
 def paths(values: dict) -> dict[str, str]:
-    layout = Layout(config.parse(values))
+    layout = layout_of(values)
     return {
         "corpus": layout.corpus_dir,
         "tokenizer": layout.tokenizer_dir("neox"),
@@ -179,14 +186,14 @@ def test_a_key_changes_with_what_the_artifact_depends_on_and_with_nothing_else(v
 
 
 def test_a_pair_has_one_name_whatever_the_order_of_the_curve(values):
-    forward = Layout(config.parse(values))
-    backward = Layout(config.parse(change(values, "curves.neox-bloom", ["bloom", "neox"])))
+    forward = layout_of(values)
+    backward = layout_of(change(values, "curves.neox-bloom", ["bloom", "neox"]))
     assert forward.pairs == backward.pairs
     assert backward.points["neox-bloom", "r1"] == ["bloom-r1", "neox-r1"]
 
 
 def test_the_number_of_pairs_of_a_triple(values):
-    layout = Layout(config.parse(change(values, "curves", {"t": ["neox", "bloom", "llama"]})))
+    layout = layout_of(change(values, "curves", {"t": ["neox", "bloom", "llama"]}))
     assert len(layout.pairs) == 3 * 5
     assert layout.pairs_of_point("t", "r1") == [
         ("neox-r1", "bloom-r1"),
@@ -196,13 +203,13 @@ def test_the_number_of_pairs_of_a_triple(values):
 
 
 def test_pair_scope_names_one_unit_set_per_pair(values):
-    layout = Layout(config.parse(change(values, "units.scope", "pair")))
+    layout = layout_of(change(values, "units.scope", "pair"))
     assert layout.scope("bloom-r2", "neox-r2") == "neox-r2--bloom-r2"
     assert list(layout.tokenizer_files("neox-r2--bloom-r2")) == ["neox", "bloom"]
 
 
 def test_pairs_that_share_their_units_are_rescored_together(values):
-    together, apart = Layout(config.parse(values)), Layout(config.parse(change(values, "units.scope", "pair")))
+    together, apart = layout_of(values), layout_of(change(values, "units.scope", "pair"))
     assert set(together.groups) == {"r1", "r2", "r3", "r4", "r5"}
     assert sorted(pair for group in together.groups.values() for pair in group) == list(together.pairs)
     assert together.rescored("neox-r2--llama-r2") == "results/ladder/rescored/r2"
@@ -216,12 +223,39 @@ def test_how_a_pair_is_matched_decides_no_result(values, key):
     assert changed.deciding() == config.parse(values).deciding()
 
 
+def imported_by(modules: list[str], packages: list[str]) -> str:
+    """Those of the packages that are imported with modules of the library."""
+    names = ", ".join(f"rosetta_scaling.{name}" for name in modules)
+    code = f"import sys, {names}; print(*set({packages}) & set(sys.modules))"
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def test_jobs_on_tables_need_no_torch():
     """Their environment (envs/cpu.yaml) has none."""
     modules = (
-        "stages.tables stages.points stages.claims stages.polarization stages.judge selectivity.judge.client "
-        "report.figures.counts report.pages report.provenance stages.report stages.fits"
+        "stages.tables stages.points stages.point_tables stages.claims stages.polarization stages.judge fits.study "
+        "selectivity.judge.client selectivity.judge.questions report.figures.catalogue report.pages report.provenance "
+        "stages.report stages.companion_page stages.fits stages.depth_ladder claims.counts claims.fits "
+        "claims.selectivity selectivity.polarization.tables"
     )
-    names = ", ".join(f"rosetta_scaling.{name}" for name in modules.split())
-    code = f"import sys, {names}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert imported_by(modules.split(), ["torch"]) == ""
+
+
+def test_the_rules_are_read_without_what_computes():
+    """Every job reads them again: the workflow imports the stages for what they declare."""
+    rules = (path.read_text() for path in (WORKFLOW / "rules").glob("*.smk"))
+    modules = sorted(
+        {module for text in rules for module in re.findall(r"from rosetta_scaling\.([\w.]+) import", text)}
+    )
+    assert len(modules) > 20
+    heavy = ["torch", "scipy", "statsmodels", "sklearn", "matplotlib", "tokenizers", "transformers", "datasketch"]
+    assert imported_by(modules, heavy) == ""
+
+
+def test_the_front_door_knows_its_commands():
+    for command, code in {"run": 0, "status": 0, "rnu": 2}.items():
+        done = subprocess.run(
+            [sys.executable, "-m", "rosetta_scaling", command, "--help"], capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stderr
+    assert "found 'rnu', expected run, status, reference" in done.stderr

@@ -19,9 +19,9 @@ from rosetta_scaling.networks.mlps import (
     read_inputs,
     weight_out,
 )
-from rosetta_scaling.networks.model_sizes import config_size
+from rosetta_scaling.networks.model_sizes import PUBLIC, config_size, public_models
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.sizes import PUBLIC, describe, public_config, public_models
+from rosetta_scaling.networks.sizes import public_config, size_of_config
 from rosetta_scaling.store.errors import StudyError
 
 HIDDEN, WIDTH = 32, 60
@@ -301,7 +301,7 @@ def test_a_mixture_of_experts_is_refused(kind):
         with pytest.raises(StudyError, match=r"is a mixture of experts .* silent wherever the text is not routed"):
             finds(model)
     with pytest.raises(StudyError, match="mixture of experts"):
-        describe(config)
+        size_of_config(config)
 
 
 class ParallelExperts(torch.nn.Module):
@@ -508,11 +508,11 @@ PARAMETERS = {
 
 
 def test_published_networks_have_the_sizes_that_are_known():
-    found = {name: describe(public_config(name)) for name in public_models()}
+    found = {name: size_of_config(public_config(name)) for name in public_models()}
     for family, neurons in NEURONS.items():
         sizes = [size for name, size in found.items() if name.split("-")[0] == family]
-        assert [sum(size.neurons) for size in sizes] == neurons
-        assert all(size.layers == len(size.neurons) and len(set(size.neurons)) == 1 for size in sizes)
+        assert [size.neurons for size in sizes] == neurons
+        assert all(len(set(size.widths)) == 1 for size in sizes)
     for name, (parameters, non_embedding) in PARAMETERS.items():
         assert found[name].parameters == parameters
         assert non_embedding in (found[name].non_embedding_parameters, None)
@@ -534,9 +534,9 @@ def test_an_unknown_name_is_refused():
 def test_sizes_are_those_of_the_network(name):
     config = CASES[name].config()
     before = config.to_dict()
-    size = describe(config)
+    size = size_of_config(config)
     assert config.to_dict() == before
-    assert list(size.neurons) == [neurons_of(down) for down in find_down_projections(make(config))]
+    assert list(size.widths) == [neurons_of(down) for down in find_down_projections(make(config))]
     assert size.layers == 2
     assert 0 < size.non_embedding_parameters <= size.parameters
 
@@ -546,7 +546,7 @@ def test_plans_know_the_neurons_of_networks_of_text(name):
     """From the numbers in config.json alone, without transformers."""
     config = CASES[name].config()
     size = config_size(config.to_dict(), name)
-    assert size.neurons == sum(describe(config).neurons)
+    assert size.neurons == size_of_config(config).neurons
     assert size.layers == 2
 
 
@@ -556,4 +556,4 @@ def test_plans_know_the_neurons_of_networks_of_text(name):
 )
 def test_default_configurations_are_of_known_networks(kind, parameters):
     """bert-base, without the heads that it was trained with; Llama 7B, Mistral 7B, t5-small."""
-    assert describe(getattr(transformers, f"{kind}Config")()).parameters == parameters
+    assert size_of_config(getattr(transformers, f"{kind}Config")()).parameters == parameters

@@ -9,10 +9,10 @@ from schema_rows import rows_of
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.matching import NULL_DRAW, OWN
 from rosetta_scaling.schemas.tables.schema import TableSchema
-from rosetta_scaling.stages import nulls as pairs
+from rosetta_scaling.stages import null_draws, nulls
 from rosetta_scaling.store.digests import file_states
 
-LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)])
+LAYOUT = SimpleNamespace(variants=lambda null: [f"{null}{draw}" for draw in (0, 1)], pairs={"a--b": ("a", "b")})
 
 
 def table_of(variant: str, schema: TableSchema = NULL_DRAW) -> pd.DataFrame:
@@ -23,16 +23,15 @@ def run(folder, monkeypatch, until: int | None = None) -> list[str]:
     """Nulls in folder/out, killed at the draw of this number; returns the draws that were computed."""
     computed = []
 
-    def draw(layout, pair, variant, device):
+    def draw(plan, pair, variant, device):
         if len(computed) == until:
             raise KeyboardInterrupt
         computed.append(variant)
         return table_of(variant)
 
-    monkeypatch.setattr(pairs, "_null_draw", draw)
-    monkeypatch.setattr(pairs, "own_partners", lambda *_: table_of("own", OWN))
-    monkeypatch.setattr(pairs, "changed_side", lambda layout, pair, draw: draw % 2)
-    pairs.match_nulls(LAYOUT, "a--b", None, folder / "out", folder / "work")
+    monkeypatch.setattr(null_draws, "null_draw", draw)
+    monkeypatch.setattr(null_draws, "own_partners", lambda *_: table_of("own", OWN))
+    nulls.match_nulls(SimpleNamespace(layout=LAYOUT), "a--b", None, folder / "out", folder / "work")
     return computed
 
 

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.activations.forward import ForwardPass
-from rosetta_scaling.config.study import Activations, Family, Matching, Size, Units, load, parse
+from rosetta_scaling.config.study import Activations, Family, Matching, Size, Study, Units, load, parse
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.manifests import describe
-from rosetta_scaling.networks.model_sizes import ModelSize, folder_size, trained_size
+from rosetta_scaling.networks.model_sizes import folder_size, trained_size, transformer_size
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.planning.plan import make_plan
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.planning.tables import pair_plans, plan_table
 from rosetta_scaling.store.errors import StudyError
 
@@ -44,7 +45,7 @@ def test_the_size_of_a_trained_network_is_the_real_one(architecture):
         Family(architecture=architecture, vocabulary=300), Size(hidden_size=12, layers=2, heads=2, learning_rate=0.1)
     )
     about = describe(tiny_model(architecture))
-    assert [size.width] * size.layers == about["neurons"]
+    assert list(size.widths) == about["neurons"]
     assert 0.85 < size.parameters / about["parameters"] < 1.15  # norms, biases and positions are left out
 
 
@@ -52,15 +53,18 @@ def test_the_size_of_a_folder_is_the_real_one(architecture, tmp_path):
     model = tiny_model(architecture)
     model.config.save_pretrained(tmp_path)
     size = folder_size(tmp_path)
-    assert [size.width] * size.layers == describe(model)["neurons"]
+    assert list(size.widths) == describe(model)["neurons"]
 
 
-MODELS = {"a-r1": ModelSize(4, 2048, 512, 1000), "b-r1": ModelSize(4, 2048, 512, 1000)}
+MODELS = {"a-r1": transformer_size(4, 2048, 512, 1000), "b-r1": transformer_size(4, 2048, 512, 1000)}
 PAIRS = {"a-r1--b-r1": ("a-r1", "b-r1")}
 
 
 def plan(units: int = 90_000, **matching):
-    return make_plan(Matching(**matching), Activations(), Units(), MODELS, PAIRS, units, draws=1)
+    sections = {"matching": Matching(**matching), "activations": Activations(), "units": Units()}
+    study = load(WORKFLOW / "studies/smoke.yaml").model_copy(update=sections)
+    assert study.nulls.untrained_draws == 1
+    return make_plan(study, MODELS, PAIRS, units)
 
 
 def test_activations_are_stored_while_the_disk_budget_lasts():
@@ -93,24 +97,28 @@ def test_budgets_that_cannot_hold_are_refused():
         plan(placement="stored", memory_mb=100).rescoring_chunk({"a-r1": 8192, "b-r1": 8192})
 
 
+def planned(study: Study) -> StudyPlan:
+    return StudyPlan(Layout(study, corpus_key="k"))
+
+
 def test_scratch_is_checked_against_the_true_number_of_units():
-    layout = Layout(load(WORKFLOW / "studies/smoke.yaml"), corpus_key="k")
-    layout.check_scratch(6000)
+    smoke = planned(load(WORKFLOW / "studies/smoke.yaml"))
+    smoke.matching.check_scratch(6000, smoke.study.matching.scratch_gb)
     values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
     values["matching"] |= {"placement": "stored", "scratch_gb": 1e-4}
     with pytest.raises(StudyError, match=r"matching\.scratch_gb is 0\.0001; raise it"):
-        Layout(parse(values), corpus_key="k").check_scratch(6000)
+        planned(parse(values)).matching.check_scratch(6000, 1e-4)
 
 
 def test_the_plan_as_text_names_every_pair_and_its_work():
-    layout = Layout(load(WORKFLOW / "studies/smoke.yaml"), corpus_key="k")
-    table = pair_plans(layout, rate=1e9).set_index("pair")
+    smoke = planned(load(WORKFLOW / "studies/smoke.yaml"))
+    table = pair_plans(smoke, rate=1e9).set_index("pair")
     row = table.loc["neox-r3--bloom-r3"]
     draws = 1 + 7 + 1 + 2  # the real pair, nulls (two of them rotations), halves, and each model with itself
-    assert row.product_flops == draws * 2 * 128 * 128 * layout.plan.units
+    assert row.product_flops == draws * 2 * 128 * 128 * smoke.matching.units
     assert row.hours == row.product_flops / 1e9 / 3600
-    text = plan_table(layout, rate=1e9)
-    assert all(pair in text for pair in layout.pairs)
+    text = plan_table(smoke, rate=1e9)
+    assert all(pair in text for pair in smoke.layout.pairs)
     assert "1 GFLOP/s" in text
 
 

@@ -10,12 +10,15 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.study import load, parse
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning import needs as resources
+from rosetta_scaling.planning.requests import requests
+from rosetta_scaling.planning.sizes import weight_bytes
+from rosetta_scaling.planning.study_plan import StudyPlan
 
 
-def layout(name: str, **changes) -> Layout:
+def planned(name: str, **changes) -> StudyPlan:
     """Of a ready study; the key of its corpus does not matter."""
     values = yaml.safe_load((WORKFLOW / f"studies/{name}.yaml").read_text())
-    return Layout(parse(values | changes), "corpus")
+    return StudyPlan(Layout(parse(values | changes), "corpus"))
 
 
 def test_memory_and_time_double_with_every_attempt_and_gpus_do_not():
@@ -30,12 +33,12 @@ def test_memory_and_time_double_with_every_attempt_and_gpus_do_not():
     assert [gpu(0, attempt) for attempt in (1, 2, 3)] == [2, 2, 2]
 
 
-@pytest.mark.parametrize("need", [resources.reading, resources.judging])
+@pytest.mark.parametrize("need", [resources.reading, resources.selectivity])
 def test_a_network_fits_the_memory_that_its_job_asks_for(need):
-    paper = layout("language-paper")
-    asked = {model: need(paper, model) for model in paper.models}
+    paper = planned("language-paper")
+    asked = {model: need(paper, model) for model in paper.layout.models}
     for model, found in asked.items():
-        assert found.memory_mb * 1e6 > paper.weight_bytes * paper.size(model).parameters
+        assert found.memory_mb * 1e6 > weight_bytes(paper.study) * paper.size(model).parameters
     small, large = asked["opt-s125m"], asked["opt-s30b"]
     ratio = paper.size("opt-s30b").parameters / paper.size("opt-s125m").parameters
     assert large.memory_mb > 20 * small.memory_mb
@@ -44,14 +47,14 @@ def test_a_network_fits_the_memory_that_its_job_asks_for(need):
 
 
 def test_training_asks_for_weights_gradients_and_moments():
-    smoke = layout("smoke")
+    smoke = planned("smoke")
     size = smoke.size("neox-r3")
     assert resources.training(smoke, "neox-r3").memory_mb * 1e6 > 16 * size.parameters
     assert resources.training(smoke, "neox-r3").minutes > resources.training(smoke, "neox-r1").minutes
 
 
 def test_the_jobs_of_a_pair_ask_for_the_budget_of_the_study_and_for_the_time_of_its_products():
-    small, paper = layout("language-small"), layout("language-paper")
+    small, paper = planned("language-small"), planned("language-paper")
     pair = "opt-s350m--gpt2-s350m"
     for need in (resources.matching, resources.tiling, resources.proposing):
         assert need(small, pair).memory_mb >= small.study.matching.memory_mb
@@ -59,16 +62,16 @@ def test_the_jobs_of_a_pair_ask_for_the_budget_of_the_study_and_for_the_time_of_
 
 
 def test_networks_that_do_not_fit_one_gpu_ask_for_several():
-    paper = layout("language-paper")
+    paper = planned("language-paper")
     assert resources.reading(paper, "opt-s125m").gpus == 1
     assert resources.reading(paper, "opt-s30b").gpus == 2  # 60 GB on halves of 80 GB
     assert resources.tiling(paper, "opt-s30b--qwen-s30b").gpus == 4
-    roomy = layout("language-paper", networks={"dtype": "bfloat16", "memory_gb": 100})
+    roomy = planned("language-paper", networks={"dtype": "bfloat16", "memory_gb": 100})
     assert resources.reading(roomy, "opt-s30b").gpus == 1
 
 
 def test_without_a_gpu_none_is_asked_for_and_more_time_is():
-    with_gpu, without = layout("language-small"), layout("language-small", device="cpu")
+    with_gpu, without = planned("language-small"), planned("language-small", device="cpu")
     assert resources.reading(with_gpu, "opt-s1b").gpus == 1
     assert resources.reading(without, "opt-s1b").gpus == 0
     assert resources.matching(without, "opt-s350m--gpt2-s350m").gpus == 0
@@ -76,29 +79,29 @@ def test_without_a_gpu_none_is_asked_for_and_more_time_is():
 
 
 def test_short_jobs_go_together_and_long_ones_do_not():
-    assert resources.is_quick(layout("smoke"))
-    assert resources.is_quick(Layout(load(WORKFLOW.parent / "config.yaml"), "corpus"))
-    assert not resources.is_quick(layout("language-paper"))
-    assert not resources.is_quick(layout("smoke", ladder={**LADDER, "tokens": 10**9})), "training takes hours"
+    assert resources.is_quick(planned("smoke"))
+    assert resources.is_quick(StudyPlan(Layout(load(WORKFLOW.parent / "config.yaml"), "corpus")))
+    assert not resources.is_quick(planned("language-paper"))
+    assert not resources.is_quick(planned("smoke", ladder={**LADDER, "tokens": 10**9})), "training takes hours"
 
 
 LADDER = yaml.safe_load((WORKFLOW / "studies/smoke.yaml").read_text())["ladder"]
 
 
 def test_resources_do_not_import_torch():
-    code = "import sys, rosetta_scaling.resources; sys.exit('torch' in sys.modules)"
+    code = "import sys, rosetta_scaling.planning.requests; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_plan_says_what_is_asked_for():
-    paper = layout("language-paper")
-    table = resources.requests(paper).set_index("jobs_that")
-    assert table.networks_or_pairs["match, nulls, stability"] == len(paper.pairs)
-    reading = [resources.reading(paper, model) for model in paper.models]
+    paper = planned("language-paper")
+    table = requests(paper).set_index("jobs_that")
+    assert table.networks_or_pairs["match, nulls, stability"] == len(paper.layout.pairs)
+    reading = [resources.reading(paper, model) for model in paper.layout.models]
     asked = resources.memory(lambda model: resources.reading(paper, model))
-    assert table.largest_gb["read networks"] == max(asked(model, 1) for model in paper.models) / 1000
+    assert table.largest_gb["read networks"] == max(asked(model, 1) for model in paper.layout.models) / 1000
     assert table.gpus["read networks"] == max(need.gpus for need in reading) >= 2, "30 billion parameters in float32"
     assert table.gpu_hours["read networks"] == pytest.approx(sum(need.gpus * need.minutes for need in reading) / 60)
-    assert (resources.requests(layout("language-paper", device="cpu")).gpu_hours == 0).all()
+    assert (requests(planned("language-paper", device="cpu")).gpu_hours == 0).all()
     assert "train" not in table.index
-    assert "train" in resources.requests(layout("smoke")).jobs_that.tolist()
+    assert "train" in requests(planned("smoke")).jobs_that.tolist()

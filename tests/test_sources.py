@@ -21,7 +21,9 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.loading import load_model, untrained_model, write_untrained
 from rosetta_scaling.networks.manifests import register
 from rosetta_scaling.networks.model_sizes import config_size
+from rosetta_scaling.planning.sizes import Sizes
 from rosetta_scaling.planning.tables import download_bytes
+from rosetta_scaling.stages.networks import check_models
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, write_json
@@ -34,7 +36,13 @@ def study(**families) -> Layout:
     """A study of these families, the first of which is the anchor of all."""
     anchor, *others = families
     values = {"study": "s", "families": families, "curves": {f"{anchor}-{name}": [anchor, name] for name in others}}
-    return Layout(config.parse(values), "corpus")
+    layout = Layout(config.parse(values), "corpus")
+    check_models(layout)
+    return layout
+
+
+def sizes(**families) -> Sizes:
+    return Sizes(study(**families))
 
 
 def hub(*names: str) -> dict:
@@ -80,7 +88,7 @@ def test_an_untrained_network_has_the_tokenizer_and_the_size_of_the_trained_one(
     layout = study(opt=hub("facebook/opt-125m@main"), fresh={"source": "untrained", "of": "opt"})
     assert layout.original("fresh-r0") == "opt-r0"
     assert layout.tokenizer_file("fresh-r0") == layout.tokenizer_file("opt-r0")
-    assert layout.size("fresh-r0") == layout.size("opt-r0")
+    assert Sizes(layout).of("fresh-r0") == Sizes(layout).of("opt-r0")
     assert layout.tokenizer_files("study") == {"opt-r0": f"{layout.checkpoint('opt-r0')}/tokenizer.json"}
 
 
@@ -110,7 +118,7 @@ def test_sizes_are_known_before_anything_is_downloaded():
         opt=hub("facebook/opt-30b@main"),
         minilm={"source": "package", "models": {"r0": "minilm-l6"}},
     )
-    neurons = {model: layout.size(model).neurons for model in layout.models}
+    neurons = {model: Sizes(layout).of(model).neurons for model in layout.models}
     assert neurons == {"pythia-r0": 524_288, "seed-r0": 36_864, "opt-r0": 1_376_256, "minilm-r0": 9_216}
 
 
@@ -123,8 +131,8 @@ def test_the_hub_is_asked_for_a_size_that_nobody_knows_and_only_once(tmp_path, m
     mirror.add("owner/name", tmp_path / "model")
     code = """if True:
         import test_sources
-        print(test_sources.study(a=test_sources.hub("owner/name@main"), b=test_sources.hub("facebook/opt-125m@main"))
-            .size("a-r0").neurons)
+        print(test_sources.sizes(a=test_sources.hub("owner/name@main"), b=test_sources.hub("facebook/opt-125m@main"))
+            .of("a-r0").neurons)
     """
     command, printed = [sys.executable, "-c", code], []
     environment = os.environ | {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONPATH": f"{WORKFLOW}:{Path(__file__).parent}"}
@@ -137,7 +145,7 @@ def test_the_hub_is_asked_for_a_size_that_nobody_knows_and_only_once(tmp_path, m
 
 def test_an_unknown_package_is_refused():
     with pytest.raises(StudyError, match="no package is known for the network 'gpt9'"):
-        study(a={"source": "package", "models": {"r0": "gpt9"}}, b=hub("facebook/opt-125m@main")).size("a-r0")
+        sizes(a={"source": "package", "models": {"r0": "gpt9"}}, b=hub("facebook/opt-125m@main")).of("a-r0")
 
 
 def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
@@ -146,9 +154,9 @@ def test_the_folder_decides_once_it_is_there(tmp_path, monkeypatch):
     folder = Path(layout.checkpoint("a-r0"))
     folder.mkdir(parents=True)
     write_json(folder / "config.json", SMALL)
-    assert layout.size("a-r0").neurons == 36_864, "a half download does not count"
+    assert Sizes(layout).of("a-r0").neurons == 36_864, "a half download does not count"
     write_json(folder / "manifest.json", {})
-    assert layout.size("a-r0").neurons == 3 * 64
+    assert Sizes(layout).of("a-r0").neurons == 3 * 64
 
 
 def test_every_package_has_what_a_plan_needs():

@@ -11,7 +11,7 @@ from rosetta_scaling.matching.neighbours import pair_numbers, partner_table
 from rosetta_scaling.matching.replicates import GroupSums, match_sample, match_subsets, resample
 from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.points.counts import count_interval
-from rosetta_scaling.stages.nulls import best_other
+from rosetta_scaling.stages.null_draws import best_other
 from rosetta_scaling.units.groups import document_groups
 
 N, M, UNITS, CHUNK, K = 30, 40, 1500, 256, 3

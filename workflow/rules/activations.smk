@@ -1,11 +1,10 @@
 # One forward pass per network over the probe text; and over fresh initialisations of it, for the untrained null.
+from rosetta_scaling.stages.activations import extract_inputs
 
 
 rule extract_activations:
     input:
-        checkpoint=manifest_of_model,
-        units=f"{layout.results}/units/{{scope}}/units.parquet",
-        tokens=tokens_of_model,
+        declared(extract_inputs, "scope", "model"),
     output:
         layers=directory(f"{layout.results}/activations/{{scope}}/{{model}}/layers"),
         statistics=directory(
@@ -18,21 +17,20 @@ rule extract_activations:
     benchmark:
         f"{layout.results}/benchmarks/extract_activations/{{scope}}/{{model}}.tsv"
     group:
-        together("model")
+        slurm_group("model")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_read),
         runtime=needs.runtime(to_read),
         gpu=needs.gpu(to_read),
     params:
-        folder=folder_of_model,
+        folder=lambda wildcards: layout.checkpoint(wildcards.model),
         dtype=study.activations.dtype,
         network_dtype=study.networks.dtype,
         top_contexts=study.activations.top_contexts,
         unit_texts=study.activations.unit_texts,
-        store=layout.stores_activations,
+        store=lambda wildcards: plan.stores_activations,
         version=versions.ACTIVATIONS,
     message:
         "Read the neurons of {wildcards.model}"
@@ -42,9 +40,7 @@ rule extract_activations:
 
 rule extract_untrained:
     input:
-        checkpoint=manifest_of_model,
-        units=f"{layout.results}/units/{{scope}}/units.parquet",
-        tokens=tokens_of_model,
+        declared(extract_inputs, "scope", "model"),
     output:
         layers=[
             directory(
@@ -61,16 +57,15 @@ rule extract_untrained:
     benchmark:
         f"{layout.results}/benchmarks/extract_untrained/{{scope}}/{{model}}.tsv"
     group:
-        together("model")
+        slurm_group("model")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_read_untrained),
         runtime=needs.runtime(to_read_untrained),
         gpu=needs.gpu(to_read_untrained),
     params:
-        folder=folder_of_model,
+        folder=lambda wildcards: layout.checkpoint(wildcards.model),
         dtype=study.activations.dtype,
         network_dtype=study.networks.dtype,
         seed=study.nulls.seed,

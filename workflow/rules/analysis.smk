@@ -1,12 +1,17 @@
 # From matches to Rosetta neurons, tables, fits and claims; and the theory that fits are confronted with.
+from rosetta_scaling.schemas.names import FIT_TABLES, POINT_TABLES, STUDY_TABLES
+from rosetta_scaling.stages.claims import claim_inputs
+from rosetta_scaling.stages.fits import fit_inputs
+from rosetta_scaling.stages.points import point_inputs
+from rosetta_scaling.stages.tables import table_inputs
 
 
 rule rosetta_neurons:
     input:
-        pairs_of_point,
+        declared(point_inputs, "curve", "rung"),
     output:
-        f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
-        [
+        rosetta=f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
+        tables=[
             f"{layout.results}/rosetta/{{curve}}/{{rung}}.{name}.csv"
             for name in POINT_TABLES
         ],
@@ -18,12 +23,11 @@ rule rosetta_neurons:
         "curve"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_compare),
         runtime=needs.runtime(to_compare),
     params:
-        criteria=criteria,
+        criteria=study.deciding()["matching"]["criteria"],
         confidence=study.polarization.confidence,
         version=versions.TABLES,
     message:
@@ -34,20 +38,7 @@ rule rosetta_neurons:
 
 rule tables:
     input:
-        rosetta=[layout.rosetta(*point) for point in layout.points],
-        matches=[layout.matches(*pair) for pair in layout.pairs.values()],
-        points=[
-            layout.point_table(name, *point)
-            for name in POINT_TABLES
-            for point in layout.points
-        ],
-        polarization=[
-            layout.polarization(curve, name)
-            for name in POLARIZATION_TABLES
-            for curve in study.curves
-        ],
-        manifests=[layout.checkpoint_manifest(model) for model in layout.models],
-        judgements=layout.judgements,
+        declared(table_inputs),
     output:
         *[layout.tables(f"{name}.csv") for name in STUDY_TABLES],
     log:
@@ -58,10 +49,9 @@ rule tables:
         "tables"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     params:
         study=study.deciding(),
         version=versions.TABLES,
@@ -73,7 +63,7 @@ rule tables:
 
 rule simulate_theory:
     output:
-        cached(f"{Path(layout.simulations[0]).parent}/beta_{{beta}}.csv"),
+        cached(f"{layout.cache}/theory/{layout.theory_key}/beta_{{beta}}.csv"),
     log:
         f"{layout.results}/logs/simulate_theory/{{beta}}.log",
     benchmark:
@@ -82,10 +72,9 @@ rule simulate_theory:
         "theory"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     message:
         "Simulate networks that obey the theory, beta = {wildcards.beta}"
     script:
@@ -94,8 +83,7 @@ rule simulate_theory:
 
 rule fits:
     input:
-        tables=rules.tables.output,
-        simulations=layout.simulations,
+        declared(fit_inputs),
     output:
         *[layout.tables(f"{name}.csv") for name in FIT_TABLES],
         layout.tables("fits.json"),
@@ -107,10 +95,9 @@ rule fits:
         "tables"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     params:
         study=study.deciding(),
         version=versions.FITS,
@@ -122,8 +109,7 @@ rule fits:
 
 rule claims:
     input:
-        rules.tables.output,
-        rules.fits.output,
+        declared(claim_inputs),
     output:
         layout.tables("claims.json"),
     log:
@@ -134,10 +120,9 @@ rule claims:
         "tables"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     params:
         study=study.deciding(),
         version=versions.CLAIMS,

@@ -1,5 +1,13 @@
 # Networks: trained here as a ladder, downloaded, initialised afresh, or read from a local folder.
 # Only the rules that download use the network; they are local, so that a cluster's login node runs them.
+from rosetta_scaling import versions
+from rosetta_scaling.stages.audit import audit_inputs
+from rosetta_scaling.stages.networks import (
+    initialise_inputs,
+    register_inputs,
+    text_inputs,
+    training_inputs,
+)
 
 
 localrules:
@@ -9,7 +17,7 @@ localrules:
 
 rule prepare_text:
     input:
-        f"{layout.corpus_dir}/documents.parquet",
+        declared(text_inputs),
     output:
         tokenizer=cached(f"{layout.cache}/tokenizers/{{key}}/tokenizer.json"),
         tokens=cached(f"{layout.cache}/tokenizers/{{key}}/tokens.npy"),
@@ -20,13 +28,12 @@ rule prepare_text:
         f"{layout.results}/benchmarks/prepare_text/{{key}}.tsv"
     priority: 10**9
     group:
-        together("text")
+        slurm_group("text")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.texts(layout)),
-        runtime=needs.runtime(needs.texts(layout)),
+        mem_mb=needs.memory(needs.texts(plan)),
+        runtime=needs.runtime(needs.texts(plan)),
     message:
         "Train a tokenizer and tokenize the corpus ({wildcards.key})"
     script:
@@ -35,7 +42,7 @@ rule prepare_text:
 
 rule train_model:
     input:
-        text_of_model,
+        declared(training_inputs, "key"),
     output:
         manifest=cached(f"{layout.cache}/checkpoints/{{key}}/manifest.json"),
         weights=cached(f"{layout.cache}/checkpoints/{{key}}/model.safetensors"),
@@ -46,11 +53,10 @@ rule train_model:
         f"{layout.results}/benchmarks/train_model/{{key}}.tsv"
     priority: training_priority
     group:
-        together("model")
+        slurm_group("model")
     conda:
         "../../envs/torch.yaml"
     # One thread each: two small networks side by side train faster than one on two threads.
-    threads: 1
     resources:
         mem_mb=needs.memory(to_train),
         runtime=needs.runtime(to_train),
@@ -76,7 +82,6 @@ rule download_model:
     retries: 2
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=600,
@@ -102,7 +107,6 @@ rule download_package:
         f"{layout.results}/benchmarks/download_package/{{package_key}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
@@ -114,7 +118,7 @@ rule download_package:
 
 rule initialise_model:
     input:
-        manifest_of_original,
+        declared(initialise_inputs, "untrained_key"),
     output:
         cached(
             multiext(
@@ -130,7 +134,6 @@ rule initialise_model:
         f"{layout.results}/benchmarks/initialise_model/{{untrained_key}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_initialise),
         runtime=needs.runtime(to_initialise),
@@ -142,7 +145,7 @@ rule initialise_model:
 
 rule register_model:
     input:
-        files_of_model,
+        declared(register_inputs, "model"),
     output:
         f"{layout.results}/checkpoints/{{model}}.json",
     log:
@@ -151,14 +154,15 @@ rule register_model:
         f"{layout.results}/benchmarks/register_model/{{model}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_register),
         runtime=needs.runtime(to_register),
     params:
-        folder=folder_of_model,
-        source=source_of_model,
-        modality=modality_of_model,
+        folder=lambda wildcards: layout.checkpoint(wildcards.model),
+        source=lambda wildcards: layout.source(wildcards.model),
+        modality=lambda wildcards: study.families[
+            layout.family(wildcards.model)
+        ].modality,
     message:
         "Check the folder of {wildcards.model}"
     script:
@@ -167,7 +171,7 @@ rule register_model:
 
 rule audit:
     input:
-        [layout.checkpoint_manifest(model) for model in layout.models],
+        declared(audit_inputs),
     output:
         layout.audit,
     log:
@@ -176,10 +180,9 @@ rule audit:
         f"{layout.results}/benchmarks/audit/audit.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.auditing(layout)),
-        runtime=needs.runtime(needs.auditing(layout)),
+        mem_mb=needs.memory(to_audit),
+        runtime=needs.runtime(to_audit),
     params:
         pairs=list(layout.pairs.values()),
         version=versions.AUDIT,

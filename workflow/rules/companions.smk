@@ -1,5 +1,17 @@
 # Companion studies: small networks trained here, each study with tables, figures, claims and a page of its own. They
 # need nothing of the main study, but for the depth ladder: its language models of equal width and different depth.
+from rosetta_scaling.stages.companions import companion_inputs, companion_page_inputs
+from rosetta_scaling.stages.depth_ladder import (
+    angle_inputs,
+    ladder_inputs,
+    language_settings,
+)
+
+
+def companion_settings(wildcards):
+    """All settings of a companion study, as plain values."""
+    settings = layout.companion_settings(wildcards.companion)
+    return settings.model_dump(mode="json", exclude={"elements"})
 
 
 rule companion_job:
@@ -13,7 +25,6 @@ rule companion_job:
         f"{layout.results}/benchmarks/companion_job/{{companion}}/{{companion_key}}/{{job}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_do_companion_job),
         runtime=needs.runtime(to_do_companion_job),
@@ -26,7 +37,7 @@ rule companion_job:
 
 rule companion_tables:
     input:
-        jobs_of_companion,
+        declared(companion_inputs, "companion"),
     output:
         directory(f"{layout.results}/companions/{{companion}}/tables"),
     log:
@@ -37,9 +48,8 @@ rule companion_tables:
         "tables"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
         runtime=needs.runtime(needs.Need(minutes=5)),
     params:
         settings=companion_settings,
@@ -52,8 +62,7 @@ rule companion_tables:
 
 rule layer_angles:
     input:
-        checkpoint=manifest_of_model,
-        text=held_out_of_model,
+        declared(angle_inputs, "model"),
     output:
         f"{layout.results}/companions/depth/angles/{{model}}.parquet",
     log:
@@ -61,10 +70,9 @@ rule layer_angles:
     benchmark:
         f"{layout.results}/benchmarks/layer_angles/{{model}}.tsv"
     group:
-        together("model")
+        slurm_group("model")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_read),
         runtime=needs.runtime(to_read),
@@ -81,10 +89,7 @@ rule layer_angles:
 
 rule depth_ladder:
     input:
-        rules.tables.output,
-        angles=[layout.angles(model) for model in layout.depth_ladder],
-        matches=[layout.matches(*pair) for pair in layout.depth_pairs],
-        nulls=[layout.null("untrained", *pair) for pair in layout.depth_pairs],
+        declared(ladder_inputs),
     output:
         directory(f"{layout.results}/companions/depth/language"),
     log:
@@ -95,12 +100,11 @@ rule depth_ladder:
         "tables"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     params:
-        settings=layout.language_settings,
+        settings=language_settings(plan),
         version=versions.COMPANION_TABLES,
     message:
         "Language models of equal width and different depth"
@@ -110,7 +114,7 @@ rule depth_ladder:
 
 rule companion_report:
     input:
-        tables_of_companion,
+        declared(companion_page_inputs, "companion"),
     output:
         figures=directory(f"{layout.results}/companions/{{companion}}/figures"),
         provenance=f"{layout.results}/companions/{{companion}}/provenance.json",
@@ -123,10 +127,9 @@ rule companion_report:
         "tables"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     params:
         settings=companion_settings,
     message:

@@ -17,7 +17,6 @@ rule corpus:
     priority: 10**9
     conda:
         "../../envs/corpus.yaml"
-    threads: 1
     message:
         "Assemble the corpus"
     script:

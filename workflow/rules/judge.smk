@@ -1,12 +1,17 @@
 # An optional judge of monosemanticity; no target needs these rules unless judge.neurons is set.
+from rosetta_scaling.stages.judge import (
+    answer_inputs,
+    detection_inputs,
+    judgement_inputs,
+    request_inputs,
+)
 
 JUDGE = f"{layout.results}/judge/{{curve}}/{{rung}}"
 
 
 rule judge_requests:
     input:
-        anchor_of_point,
-        rosetta=f"{layout.results}/rosetta/{{curve}}/{{rung}}.parquet",
+        declared(request_inputs, "curve", "rung"),
     output:
         f"{JUDGE}/examples.parquet",
         requests=f"{JUDGE}/describe.jsonl",
@@ -14,7 +19,6 @@ rule judge_requests:
         f"{layout.results}/logs/judge_requests/{{curve}}/{{rung}}.log",
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_compare),
         runtime=needs.runtime(to_compare),
@@ -32,8 +36,7 @@ rule judge_requests:
 # The only rule after the checkpoints that may use the network, and only when there is an endpoint.
 rule judge_answers:
     input:
-        f"{JUDGE}/{{stage}}.jsonl",
-        answers_by_hand,
+        declared(answer_inputs, "curve", "rung", "stage"),
     output:
         f"{JUDGE}/{{stage}}.answers.jsonl",
     log:
@@ -49,9 +52,7 @@ rule judge_answers:
 
 rule judge_detections:
     input:
-        f"{JUDGE}/examples.parquet",
-        f"{JUDGE}/describe.jsonl",
-        f"{JUDGE}/describe.answers.jsonl",
+        declared(detection_inputs, "curve", "rung"),
     output:
         f"{JUDGE}/detect.jsonl",
     log:
@@ -71,13 +72,7 @@ rule judge_detections:
 
 rule judgement:
     input:
-        f"{JUDGE}/examples.parquet",
-        expand(
-            f"{JUDGE}/{{stage}}{{kind}}.jsonl",
-            stage=["describe", "detect"],
-            kind=["", ".answers"],
-            allow_missing=True,
-        ),
+        declared(judgement_inputs, "curve", "rung"),
     output:
         f"{JUDGE}/judgement.parquet",
         f"{JUDGE}/judgement.csv",

@@ -2,11 +2,20 @@
 #
 # The exact engine matches tiles of the correlation matrix in jobs of their own, or the whole pair at once when it is
 # one tile. The sketch engine sketches every model, finds candidates of every pair, and re-scores them exactly.
+from rosetta_scaling.schemas.names import REPLICATES
+from rosetta_scaling.stages.matches import match_inputs, tile_inputs
+from rosetta_scaling.stages.nulls import null_inputs
+from rosetta_scaling.stages.sketches import (
+    candidate_inputs,
+    group_inputs,
+    sketch_inputs,
+)
+from rosetta_scaling.stages.stability import stability_inputs
 
 
 rule match_tile:
     input:
-        sources_of_tile,
+        declared(tile_inputs, "pair", "variant"),
     output:
         temp(f"{layout.results}/tiles/{{pair}}/{{variant}}/{{tile}}.safetensors"),
     log:
@@ -15,13 +24,13 @@ rule match_tile:
         f"{layout.results}/benchmarks/match_tile/{{pair}}/{{variant}}/{{tile}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_tile),
         runtime=needs.runtime(to_tile),
         gpu=needs.gpu(to_tile),
     params:
-        tiles=tiles_of_pair,
+        # Where the tile of a job is: another plan numbers them otherwise.
+        tiles=lambda wildcards: str(plan.matching.tiles[wildcards.pair]),
         k=study.matching.k,
         dtype=study.activations.dtype,
         network_dtype=study.networks.dtype,
@@ -36,7 +45,7 @@ rule match_tile:
 
 rule sketch:
     input:
-        source_of_sketch,
+        declared(sketch_inputs, "scope", "model"),
     output:
         directory(f"{layout.results}/sketches/{{scope}}/{{model}}"),
     log:
@@ -45,7 +54,6 @@ rule sketch:
         f"{layout.results}/benchmarks/sketch/{{scope}}/{{model}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_sketch),
         runtime=needs.runtime(to_sketch),
@@ -63,7 +71,7 @@ rule sketch:
 
 rule candidates:
     input:
-        sketches_of_pair,
+        declared(candidate_inputs, "pair"),
     output:
         f"{layout.results}/candidates/{{pair}}.safetensors",
     log:
@@ -72,7 +80,6 @@ rule candidates:
         f"{layout.results}/benchmarks/candidates/{{pair}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_propose),
         runtime=needs.runtime(to_propose),
@@ -90,7 +97,7 @@ rule candidates:
 
 rule rescore:
     input:
-        inputs_of_group,
+        declared(group_inputs, "group"),
     output:
         directory(f"{layout.results}/rescored/{{group}}"),
     log:
@@ -99,7 +106,6 @@ rule rescore:
         f"{layout.results}/benchmarks/rescore/{{group}}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_rescore),
         runtime=needs.runtime(to_rescore),
@@ -117,7 +123,7 @@ rule rescore:
 
 rule nulls:
     input:
-        inputs_of_nulls,
+        declared(null_inputs, "pair"),
     output:
         [f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in (*NULLS, "own")],
     log:
@@ -125,10 +131,9 @@ rule nulls:
     benchmark:
         f"{layout.results}/benchmarks/nulls/{{pair}}.tsv"
     group:
-        together("pair")
+        slurm_group("pair")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_match),
         runtime=needs.runtime(to_match),
@@ -147,8 +152,7 @@ rule nulls:
 
 rule match_pair:
     input:
-        inputs_of_match,
-        decoys=[f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in decoys()],
+        declared(match_inputs, "pair"),
     output:
         matches=f"{layout.results}/matches/{{pair}}/matches.parquet",
         neighbours=f"{layout.results}/matches/{{pair}}/neighbours.safetensors",
@@ -159,10 +163,9 @@ rule match_pair:
     benchmark:
         f"{layout.results}/benchmarks/match_pair/{{pair}}.tsv"
     group:
-        together("pair")
+        slurm_group("pair")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_match),
         runtime=needs.runtime(to_match),
@@ -181,8 +184,7 @@ rule match_pair:
 
 rule stability:
     input:
-        inputs_of_stability,
-        neighbours=f"{layout.results}/matches/{{pair}}/neighbours.safetensors",
+        declared(stability_inputs, "pair"),
     output:
         [f"{layout.results}/stability/{{pair}}/{kind}.parquet" for kind in REPLICATES],
     log:
@@ -190,10 +192,9 @@ rule stability:
     benchmark:
         f"{layout.results}/benchmarks/stability/{{pair}}.tsv"
     group:
-        together("pair")
+        slurm_group("pair")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_match),
         runtime=needs.runtime(to_match),
@@ -202,7 +203,7 @@ rule stability:
         k=study.matching.k,
         bootstrap=study.stability.bootstrap,
         subset_draws=study.stability.subset_draws,
-        subset_size=layout.smallest,
+        subset_size=lambda wildcards: plan.sizes.smallest,
         seed=study.nulls.seed,
         dtype=study.activations.dtype,
         network_dtype=study.networks.dtype,

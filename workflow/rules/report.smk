@@ -1,10 +1,10 @@
 # What people read.
+from rosetta_scaling.stages.report import figure_inputs, report_inputs
 
 
 rule figures:
     input:
-        rules.tables.output,
-        rules.fits.output,
+        declared(figure_inputs),
     output:
         directory(f"{layout.results}/figures"),
     log:
@@ -15,10 +15,9 @@ rule figures:
         "tables"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     message:
         "Draw the figures"
     script:
@@ -27,16 +26,7 @@ rule figures:
 
 rule report:
     input:
-        figures=rules.figures.output,
-        tables=[*rules.tables.output, *rules.fits.output, *rules.claims.output],
-        audit=layout.audit,
-        corpus=f"{layout.corpus_dir}/manifest.json",
-        units=units_tables(),
-        companions=[
-            folder
-            for name in layout.companion_keys
-            for folder in layout.companion_tables(name)
-        ],
+        declared(report_inputs),
     output:
         page=layout.report,
         fits=layout.fits_page,
@@ -47,10 +37,9 @@ rule report:
         "tables"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.Need()),
-        runtime=needs.runtime(needs.Need()),
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     params:
         study=study.deciding(),
     message:

@@ -1,63 +1,75 @@
 # What jobs ask of a cluster, stage by stage: networks and pairs by the wildcards of a rule. No rules here.
 #
-# On one machine nobody asks: the local profile sets no limits, and groups are of no account there.
-from rosetta_scaling.planning import needs
-
-quick = needs.is_quick(layout)
+# Local runs request nothing: the local profile sets no limits, and groups are ignored there. Sizes of networks are looked
+# up when jobs are planned, not here, so that reading the rules asks no network.
 
 
-def together(name):
+def slurm_group(name):
     """The group of a rule: jobs of one model, or of one pair, share a job of the cluster when all of them are short."""
-    return name if quick else None
+
+    def group(wildcards):
+        return name if needs.is_quick(plan) else None
+
+    return group
 
 
 def to_train(wildcards):
-    return needs.training(layout, layout.model_keys[wildcards.key])
+    return needs.training(plan, layout.model_keys[wildcards.key])
+
+
+def training_priority(wildcards):
+    """Largest networks first, so that small jobs fill the end of the run."""
+    size = study.ladder.rungs[layout.rung(layout.model_keys[wildcards.key])]
+    return size.layers * size.hidden_size**2
+
+
+def to_audit(wildcards):
+    return needs.auditing(plan)
 
 
 def to_read(wildcards):
-    return needs.reading(layout, wildcards.model)
+    return needs.reading(plan, wildcards.model)
 
 
 def to_read_untrained(wildcards):
-    return needs.reading(layout, wildcards.model, study.nulls.untrained_draws)
+    return needs.reading(plan, wildcards.model, study.nulls.untrained_draws)
 
 
-def to_judge(wildcards):
-    return needs.judging(layout, wildcards.model)
+def to_measure_selectivity(wildcards):
+    return needs.selectivity(plan, wildcards.model)
 
 
 def to_register(wildcards):
-    return needs.copying(layout, wildcards.model)
+    return needs.copying(plan, wildcards.model)
 
 
 def to_initialise(wildcards):
-    return needs.copying(layout, layout.keys_of("untrained")[wildcards.untrained_key])
+    return needs.copying(plan, layout.keys_of("untrained")[wildcards.untrained_key])
 
 
 def to_tile(wildcards):
-    return needs.tiling(layout, wildcards.pair)
+    return needs.tiling(plan, wildcards.pair)
 
 
 def to_match(wildcards):
-    return needs.matching(layout, wildcards.pair)
+    return needs.matching(plan, wildcards.pair)
 
 
 def to_sketch(wildcards):
-    return needs.sketching(layout, wildcards.model)
+    return needs.sketching(plan, wildcards.model)
 
 
 def to_propose(wildcards):
-    return needs.proposing(layout, wildcards.pair)
+    return needs.proposing(plan, wildcards.pair)
 
 
 def to_rescore(wildcards):
-    return needs.rescoring(layout, wildcards.group)
+    return needs.rescoring(plan, wildcards.group)
 
 
 def to_compare(wildcards):
-    return needs.comparing(layout, wildcards.curve)
+    return needs.comparing(plan, wildcards.curve)
 
 
 def to_do_companion_job(wildcards):
-    return needs.companion(layout, wildcards.companion, wildcards.job)
+    return needs.companion(plan, wildcards.companion, wildcards.job)

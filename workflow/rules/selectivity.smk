@@ -1,14 +1,12 @@
 # How selective neurons are, and whether Rosetta neurons are more so than the others.
+from rosetta_scaling.schemas.names import POLARIZATION_TABLES
+from rosetta_scaling.stages.polarization import polarization_inputs
+from rosetta_scaling.stages.selectivity import selectivity_inputs
 
 
 rule selectivity:
     input:
-        checkpoint=manifest_of_model,
-        tokenizer=tokenizer_of_model,
-        units=f"{layout.results}/units/{{scope}}/units.parquet",
-        statistics=f"{layout.results}/activations/{{scope}}/{{model}}/statistics",
-        contexts=f"{layout.results}/activations/{{scope}}/{{model}}/contexts.parquet",
-        embedding=files_of_embedding(),
+        declared(selectivity_inputs, "scope", "model"),
     output:
         neurons=f"{layout.results}/selectivity/{{scope}}/{{model}}.parquet",
         tokens=f"{layout.results}/selectivity/{{scope}}/{{model}}.tokens.parquet",
@@ -17,16 +15,15 @@ rule selectivity:
     benchmark:
         f"{layout.results}/benchmarks/selectivity/{{scope}}/{{model}}.tsv"
     group:
-        together("model")
+        slurm_group("model")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(to_judge),
-        runtime=needs.runtime(to_judge),
-        gpu=needs.gpu(to_judge),
+        mem_mb=needs.memory(to_measure_selectivity),
+        runtime=needs.runtime(to_measure_selectivity),
+        gpu=needs.gpu(to_measure_selectivity),
     params:
-        folder=folder_of_model,
+        folder=lambda wildcards: layout.checkpoint(wildcards.model),
         settings=study.deciding()["selectivity"],
         top_contexts=study.activations.top_contexts,
         unit_texts=study.activations.unit_texts,
@@ -40,8 +37,7 @@ rule selectivity:
 
 rule polarization:
     input:
-        rosetta=rosetta_of_curve,
-        neurons=neurons_of_curve,
+        declared(polarization_inputs, "curve"),
     output:
         [
             f"{layout.results}/polarization/{{curve}}/{name}.csv"
@@ -55,7 +51,6 @@ rule polarization:
         "curve"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
     resources:
         mem_mb=needs.memory(to_compare),
         runtime=needs.runtime(to_compare),

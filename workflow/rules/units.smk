@@ -1,10 +1,10 @@
 # Spans of text that all tokenizers of a scope can be compared on.
+from rosetta_scaling.stages.units import align_inputs, index_inputs
 
 
 rule align_units:
     input:
-        documents=f"{layout.corpus_dir}/documents.parquet",
-        tokenizers=tokenizers_of_scope,
+        declared(align_inputs, "scope"),
     output:
         f"{layout.results}/units/{{scope}}/units.parquet",
     log:
@@ -13,17 +13,16 @@ rule align_units:
         f"{layout.results}/benchmarks/align_units/{{scope}}.tsv"
     priority: 10**8
     group:
-        together("text")
+        slurm_group("text")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.texts(layout)),
-        runtime=needs.runtime(needs.texts(layout)),
+        mem_mb=needs.memory(needs.texts(plan)),
+        runtime=needs.runtime(needs.texts(plan)),
     params:
         settings=study.units.model_dump(),
         version=versions.UNITS,
-        names=tokenizer_names_of_scope,
+        names=lambda wildcards: list(layout.tokenizer_files(wildcards.scope)),
     message:
         "Align units of {wildcards.scope}"
     script:
@@ -32,9 +31,7 @@ rule align_units:
 
 rule index_tokens:
     input:
-        documents=f"{layout.corpus_dir}/documents.parquet",
-        units=f"{layout.results}/units/{{scope}}/units.parquet",
-        tokenizer=tokenizer_file,
+        declared(index_inputs, "scope", "tokenizer"),
     output:
         f"{layout.results}/units/{{scope}}/tokens-{{tokenizer}}.parquet",
     log:
@@ -43,13 +40,12 @@ rule index_tokens:
         f"{layout.results}/benchmarks/index_tokens/{{scope}}/{{tokenizer}}.tsv"
     priority: 10**8
     group:
-        together("text")
+        slurm_group("text")
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
-        mem_mb=needs.memory(needs.texts(layout)),
-        runtime=needs.runtime(needs.texts(layout)),
+        mem_mb=needs.memory(needs.texts(plan)),
+        runtime=needs.runtime(needs.texts(plan)),
     params:
         settings=study.units.model_dump(),
         version=versions.UNITS,

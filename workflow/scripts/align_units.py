@@ -1,7 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from rosetta_scaling.units.text import align
+with job(snakemake) as this:
+    from rosetta_scaling.stages.units import align_units
 
-    tokenizers = dict(zip(snakemake.params.names, snakemake.input.tokenizers, strict=True))
-    align(snakemake.input.documents, tokenizers, jobs.layout(snakemake).study.units, snakemake.output[0])
+    align_units(this.layout, snakemake.wildcards.scope, snakemake.output[0])

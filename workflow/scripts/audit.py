@@ -1,6 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.audit import write_audit
 
-    write_audit(jobs.layout(snakemake), snakemake.output[0])
+    write_audit(this.layout, snakemake.output[0])

@@ -1,8 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.sketches import find_candidates_of_pair
 
-    find_candidates_of_pair(
-        jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), snakemake.output[0]
-    )
+    find_candidates_of_pair(this.plan, snakemake.wildcards.pair, this.device, snakemake.output[0])

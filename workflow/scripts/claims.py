@@ -1,8 +1,8 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.claims import write_claims
 
-    write_claims(jobs.layout(snakemake).study, Path(snakemake.input[0]).parent)
+    write_claims(this.study, Path(snakemake.output[0]).parent)

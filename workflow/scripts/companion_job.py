@@ -1,11 +1,7 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.companions import train_companion
 
-    from rosetta_scaling.companions.catalogue import write_job
-
-    name = snakemake.wildcards.companion
-    settings = jobs.layout(snakemake).companion_settings(name)
-    folder = Path(snakemake.output[0]).parent
-    write_job(name, settings, snakemake.wildcards.job, jobs.device(snakemake), folder)
+    wildcards = snakemake.wildcards
+    train_companion(this.layout, wildcards.companion, wildcards.job, this.device, snakemake.output[0])

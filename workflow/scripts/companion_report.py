@@ -1,6 +1,7 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.companions import write_companion
 
-    write_companion(jobs.layout(snakemake), snakemake.wildcards.companion)
+    files = dict(snakemake.output.items())
+    write_companion(this.plan, snakemake.wildcards.companion, **files)

@@ -1,7 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from rosetta_scaling.companions.catalogue import write_tables
+with job(snakemake) as this:
+    from rosetta_scaling.stages.companions import write_companion_tables
 
-    name, layout = snakemake.wildcards.companion, jobs.layout(snakemake)
-    write_tables(name, layout.companion_settings(name), layout.companion_jobs(name), snakemake.output[0])
+    write_companion_tables(this.layout, snakemake.wildcards.companion, snakemake.output[0])

@@ -1,8 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.corpus import assemble_corpus
 
-    from rosetta_scaling.corpora.documents import build_corpus
-
-    build_corpus(jobs.layout(snakemake).study.corpus, Path(snakemake.output.documents).parent)
+    assemble_corpus(this.study, snakemake.output.documents)

@@ -1,6 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.depth_ladder import write_language
 
-    write_language(jobs.layout(snakemake), snakemake.output[0])
+    write_language(this.plan, snakemake.output[0])

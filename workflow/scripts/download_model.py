@@ -1,10 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.networks import download_network
 
-    from rosetta_scaling.networks.fetch.hub import download
-
-    layout, key = jobs.layout(snakemake), snakemake.wildcards.hub_key
-    repository, revision = layout.named(layout.keys_of("hub")[key]).split("@")
-    download(repository, revision, Path(snakemake.output[0]).parent, Path(layout.cache) / "work" / key)
+    download_network(this.layout, snakemake.wildcards.hub_key, snakemake.output[0])

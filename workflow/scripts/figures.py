@@ -1,8 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.report import draw_figures
 
-    from rosetta_scaling.report.figures.catalogue import make_figures
-
-    make_figures(Path(snakemake.input[0]).parent, Path(snakemake.output[0]))
+    draw_figures(this.layout, snakemake.output[0])

@@ -1,7 +1,7 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from rosetta_scaling.units.text import index_tokens
+with job(snakemake) as this:
+    from rosetta_scaling.stages.units import index_tokens_of
 
-    paths, settings = snakemake.input, jobs.layout(snakemake).study.units
-    index_tokens(paths.documents, paths.units, paths.tokenizer, settings, snakemake.output[0])
+    wildcards = snakemake.wildcards
+    index_tokens_of(this.layout, wildcards.scope, wildcards.tokenizer, snakemake.output[0])

@@ -1,11 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.networks import initialise_network
 
-    from rosetta_scaling.networks.loading import write_untrained
-
-    layout = jobs.layout(snakemake)
-    model = layout.keys_of("untrained")[snakemake.wildcards.untrained_key]
-    folder, seed = layout.checkpoint(layout.original(model)), layout.study.families[layout.family(model)].seed
-    write_untrained(folder, seed, Path(snakemake.output[0]).parent)
+    initialise_network(this.layout, snakemake.wildcards.untrained_key, snakemake.output[0])

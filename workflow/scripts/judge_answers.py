@@ -1,9 +1,9 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.judge import write_answers
 
     curve, rung, stage = (snakemake.wildcards[name] for name in ("curve", "rung", "stage"))
-    write_answers(jobs.layout(snakemake), curve, rung, stage, snakemake.input[0], Path(snakemake.output[0]))
+    write_answers(this.layout, curve, rung, stage, requests=snakemake.input[0], out=Path(snakemake.output[0]))

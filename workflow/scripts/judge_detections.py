@@ -1,9 +1,9 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.judge import write_detections
 
     wildcards, folder = snakemake.wildcards, Path(snakemake.output[0]).parent
-    write_detections(jobs.layout(snakemake), wildcards.curve, wildcards.rung, folder)
+    write_detections(this.layout, wildcards.curve, wildcards.rung, folder)

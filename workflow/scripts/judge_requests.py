@@ -1,10 +1,9 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.judge import write_requests
 
-    layout, wildcards = jobs.layout(snakemake), snakemake.wildcards
-    folder = Path(snakemake.output.requests).parent
-    write_requests(layout, wildcards.curve, wildcards.rung, jobs.device(snakemake), folder)
+    wildcards, folder = snakemake.wildcards, Path(snakemake.output.requests).parent
+    write_requests(this.plan, wildcards.curve, wildcards.rung, this.device, folder)

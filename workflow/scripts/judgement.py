@@ -1,8 +1,8 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.judge import write_judgement
 
-    write_judgement(jobs.layout(snakemake), Path(snakemake.output[0]).parent)
+    write_judgement(this.layout, Path(snakemake.output[0]).parent)

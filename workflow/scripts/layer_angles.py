@@ -1,21 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.depth_ladder import measure_angles
 
-    import numpy as np
-
-    from rosetta_scaling.companions.depth.angles import language_angles
-    from rosetta_scaling.schemas.tables.depth import LANGUAGE_ANGLES
-    from rosetta_scaling.schemas.tables.schema import write_checked_table
-
-    study = jobs.layout(snakemake).study
-    table = language_angles(
-        Path(snakemake.input.checkpoint).parent,
-        np.load(snakemake.input.text),
-        study.ladder.context,
-        snakemake.params.sequences,
-        snakemake.params.seed,
-        jobs.device(snakemake),
-    )
-    write_checked_table(snakemake.output[0], table, LANGUAGE_ANGLES)
+    measure_angles(this.plan, snakemake.wildcards.model, this.device, snakemake.output[0])

@@ -1,9 +1,9 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
-    from rosetta_scaling.stages.matches import match_pair
+    from rosetta_scaling.stages.matches import MatchFiles, match_pair
 
-    out = Path(snakemake.output.matches)
-    match_pair(jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), out)
+    files = MatchFiles(**{name: Path(path) for name, path in snakemake.output.items()})
+    match_pair(this.plan, snakemake.wildcards.pair, this.device, files)

@@ -1,7 +1,7 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.matches import match_one_tile
 
     pair, variant, tile = (snakemake.wildcards[name] for name in ("pair", "variant", "tile"))
-    match_one_tile(jobs.layout(snakemake), pair, variant, int(tile), jobs.device(snakemake), snakemake.output[0])
+    match_one_tile(this.plan, pair, variant, int(tile), device=this.device, out=snakemake.output[0])

@@ -1,12 +1,9 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.nulls import match_nulls
-    from rosetta_scaling.store.digests import digest, file_states
 
-    layout, pair = jobs.layout(snakemake), snakemake.wildcards.pair
-    content = digest([dict(snakemake.params.items()), file_states(snakemake.input)])
-    work_dir = Path(layout.work("nulls", pair)) / content  # not an output: those are deleted before a rerun
-    match_nulls(layout, pair, jobs.device(snakemake), Path(snakemake.output[0]).parent, work_dir)
+    pair, folder = snakemake.wildcards.pair, Path(snakemake.output[0]).parent
+    match_nulls(this.plan, pair, this.device, folder, this.work_folder("nulls", pair, content=True))

@@ -1,9 +1,8 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.numerics.devices import product_rate
-    from rosetta_scaling.planning.needs import requests_text
+    from rosetta_scaling.planning.requests import requests_text
     from rosetta_scaling.planning.tables import plan_table
 
-    layout = jobs.layout(snakemake)
-    print(plan_table(layout, product_rate(jobs.device(snakemake))), requests_text(layout), sep="\n\n")
+    print(plan_table(this.plan, product_rate(this.device)), requests_text(this.plan), sep="\n\n")

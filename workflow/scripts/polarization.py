@@ -1,6 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.polarization import write_polarization
 
-    write_polarization(jobs.layout(snakemake), snakemake.wildcards.curve)
+    write_polarization(this.layout, snakemake.wildcards.curve)

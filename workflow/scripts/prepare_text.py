@@ -1,10 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.networks import prepare_family_text
 
-    from rosetta_scaling.networks.training.tokenizers import prepare_text
-
-    layout = jobs.layout(snakemake)
-    family = layout.study.families[layout.tokenizer_keys[snakemake.wildcards.key]]
-    prepare_text(snakemake.input[0], family, Path(snakemake.output.tokenizer).parent)
+    prepare_family_text(this.layout, snakemake.wildcards.key, snakemake.output.tokenizer)

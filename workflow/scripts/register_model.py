@@ -1,6 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.networks.manifests import register
 
     params = snakemake.params

@@ -1,7 +1,9 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
+    from rosetta_scaling.schemas.names import POINT_TABLES
     from rosetta_scaling.stages.points import write_rosetta
 
-    layout = jobs.layout(snakemake)
-    write_rosetta(layout, snakemake.wildcards.curve, snakemake.wildcards.rung, snakemake.output[0])
+    wildcards, output = snakemake.wildcards, snakemake.output
+    tables = dict(zip(POINT_TABLES, output.tables, strict=True))
+    write_rosetta(this.plan, wildcards.curve, wildcards.rung, output.rosetta, tables=tables)

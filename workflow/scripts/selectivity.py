@@ -1,8 +1,7 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from rosetta_scaling.stages.selectivity import write_selectivity
 
-    layout, wildcards, output = jobs.layout(snakemake), snakemake.wildcards, snakemake.output
-    device = jobs.device(snakemake)
-    write_selectivity(layout, wildcards.scope, wildcards.model, device, output.neurons, output.tokens)
+    scope, model, output = snakemake.wildcards.scope, snakemake.wildcards.model, snakemake.output
+    write_selectivity(this.plan, scope, model, this.device, output.neurons, out_tokens=output.tokens)

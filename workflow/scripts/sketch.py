@@ -1,9 +1,9 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.sketches import sketch_model
 
-    wildcards, out = snakemake.wildcards, Path(snakemake.output[0])
-    sketch_model(jobs.layout(snakemake), wildcards.scope, wildcards.model, jobs.device(snakemake), out)
+    wildcards = snakemake.wildcards
+    sketch_model(this.plan, wildcards.scope, wildcards.model, this.device, Path(snakemake.output[0]))

@@ -1,9 +1,8 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
+with job(snakemake) as this:
     from pathlib import Path
 
     from rosetta_scaling.stages.stability import replicate_pair
 
-    folder = Path(snakemake.output[0]).parent
-    replicate_pair(jobs.layout(snakemake), snakemake.wildcards.pair, jobs.device(snakemake), folder)
+    replicate_pair(this.plan, snakemake.wildcards.pair, this.device, Path(snakemake.output[0]).parent)

@@ -1,20 +1,6 @@
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.job import job
 
-with jobs.job(snakemake):
-    from pathlib import Path
+with job(snakemake) as this:
+    from rosetta_scaling.stages.networks import train_network
 
-    from rosetta_scaling.networks.training.trainer import train
-
-    layout, key = jobs.layout(snakemake), snakemake.wildcards.key
-    model, study = layout.model_keys[key], layout.study
-    train(
-        model,
-        study.families[layout.family(model)],
-        study.ladder.rungs[layout.rung(model)],
-        study.ladder,
-        text_dir=Path(snakemake.input[0]).parent,
-        out_dir=Path(snakemake.output.manifest).parent,
-        # Not an output: Snakemake deletes outputs before a rerun, and training continues from here.
-        work_dir=Path(layout.cache) / "work" / key,
-        device=jobs.device(snakemake),
-    )
+    train_network(this.layout, snakemake.wildcards.key, this.device, snakemake.output.manifest)

@@ -60,7 +60,11 @@ def export() -> dict[Path, str]:
     }
 
 
-if __name__ == "__main__":
+def main() -> None:
     for path, text in export().items():
         path.write_text(text)
         print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,6 @@ import hashlib
 import re
 
 import numpy as np
-from datasketch import MinHash, MinHashLSH
 
 PERMUTATIONS = 64
 SHINGLE_WORDS = 5
@@ -33,16 +32,23 @@ def jaccard(a: np.ndarray, b: np.ndarray) -> float:
 
 
 class NearDuplicates:
-    """Remembers texts; `is_copy(text)` says whether one like it was seen before, and remembers it if not."""
+    """Remembers texts; `is_copy(text)` says whether one like it was seen before, and remembers it if not.
+
+    datasketch is imported here, because it takes a second: whoever only wants the name of a corpus does without.
+    """
 
     def __init__(self, threshold: float):
         """threshold: Jaccard similarity of the five-word shingles from which two texts are copies, 0-1."""
+        from datasketch import MinHashLSH
+
         self.threshold = threshold
         # A missed pair cannot be repaired, a false candidate is thrown out below: hence the weight on recall.
         self.index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, weights=(0.1, 0.9))
         self.seen: list[np.ndarray] = []
 
     def is_copy(self, text: str) -> bool:
+        from datasketch import MinHash
+
         own = shingles(text)
         sketch = MinHash(num_perm=PERMUTATIONS, hashfunc=int)
         sketch.update_batch(own)

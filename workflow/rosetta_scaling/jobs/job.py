@@ -11,10 +11,20 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.config.study import Study, parse
+from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.store.digests import digest, file_states
 from rosetta_scaling.store.errors import StudyError
+
+if TYPE_CHECKING:
+    import torch
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -33,7 +43,7 @@ DISK = {
     f"g+rwX), or set cache_dir to a folder of your own, {AGAIN}",
 }
 MORE_MEMORY = "let fewer jobs run at a time (--cores 1), or lower matching.memory_mb or activations.batch_passages"
-CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs (see layout.Layout)
+CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs which corpus there is (see layout/keys.py)
 
 
 def share_library() -> None:
@@ -43,8 +53,10 @@ def share_library() -> None:
 
 
 @contextlib.contextmanager
-def job(snakemake) -> Iterator[None]:
-    """Log to the rule's log file and to the terminal; end with one sentence instead of a traceback when one helps.
+def job(snakemake) -> Iterator["Job"]:
+    """Give what a script needs to know; log to the rule's log file and to the terminal.
+
+    End with one sentence instead of a traceback when one helps.
 
     SIGTERM, by which SLURM says that the job is preempted, cancelled or out of time, ends it in good order too: nothing
     half written is left (store.atomic), and what long jobs have saved is continued by the next attempt.
@@ -58,8 +70,11 @@ def job(snakemake) -> Iterator[None]:
     in_slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
     when, host = time.strftime("%Y-%m-%d %H:%M:%S"), socket.gethostname()
     logging.info("%s began at %s on %s, process %d%s", rule, when, host, os.getpid(), in_slurm)
+    this = Job(snakemake)
+    if WATCH in os.environ:
+        watch_opened_files(rule, this.layout, [*snakemake.input, *snakemake.output, *snakemake.log])
     try:
-        yield
+        yield this
     except SystemExit:
         log.error("%s was told to end (SIGTERM) after %.1f s", rule, time.monotonic() - began)
         raise
@@ -75,10 +90,11 @@ def job(snakemake) -> Iterator[None]:
 def _open_log(path: Path) -> logging.Logger:
     """Everything goes to the file, at most LOG_BYTES of it; what this library says goes to the terminal too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handlers = [_BoundedLog(path, mode="w"), logging.StreamHandler(sys.stderr)]
+    terminal = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [_BoundedLog(path, mode="w"), terminal]
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
-    handlers[1].addFilter(lambda record: record.name.startswith("rosetta_scaling"))
+    terminal.addFilter(lambda record: record.name.startswith("rosetta_scaling"))
     return logging.getLogger("rosetta_scaling")
 
 
@@ -91,7 +107,7 @@ class _BoundedLog(logging.FileHandler):
         if self.full and record.levelno < logging.ERROR and record.name != "root":
             return
         super().emit(record)
-        if not self.full and self.stream.tell() > LOG_BYTES:
+        if self.stream and not self.full and self.stream.tell() > LOG_BYTES:
             self.full = True
             self.stream.write(f"[more than {LOG_BYTES:,} bytes: only errors from here on]\n")
 
@@ -123,27 +139,48 @@ def _end(number, frame):
     sys.exit(128 + number)
 
 
-def _study(snakemake):
-    from rosetta_scaling.config.study import parse
+class Job:
+    """What a script needs to know beside its files: the study that the job belongs to, and the device."""
 
-    return parse({key: value for key, value in snakemake.config.items() if key != CORPUS_KEY})
+    def __init__(self, snakemake):
+        self._snakemake = snakemake
 
+    @cached_property
+    def plan(self) -> StudyPlan:
+        """The study with its names and paths, and what is planned for it."""
+        config = self._snakemake.config
+        study = parse({key: value for key, value in config.items() if key != CORPUS_KEY})
+        return StudyPlan(Layout(study, config[CORPUS_KEY]))
 
-def layout(snakemake):
-    """Names, paths and settings of the study that this job belongs to."""
-    from rosetta_scaling.layout.layout import Layout
+    @property
+    def layout(self) -> Layout:
+        return self.plan.layout
 
-    return Layout(_study(snakemake), snakemake.config[CORPUS_KEY])
+    @property
+    def study(self) -> Study:
+        return self.plan.study
 
+    @cached_property
+    def device(self) -> "torch.device":
+        """The device of this job, with its number of threads set; a warning tells of a GPU that is not used."""
+        from rosetta_scaling.numerics.devices import prepare
 
-def device(snakemake):
-    """The device of this job, with its number of threads set; what a cluster granted and is not used is told."""
-    from rosetta_scaling.numerics.devices import prepare
+        found, granted = prepare(self.study.device, self._snakemake.threads), os.environ.get("CUDA_VISIBLE_DEVICES")
+        log = logging.getLogger("rosetta_scaling")
+        if granted and found.type == "cpu":
+            log.warning("computing on %s, though this job was given the GPU %s: torch finds none", found, granted)
+        else:
+            log.info("computing on %s", found)
+        return found
 
-    found, granted = prepare(_study(snakemake).device, snakemake.threads), os.environ.get("CUDA_VISIBLE_DEVICES")
-    log = logging.getLogger("rosetta_scaling")
-    if granted and found.type == "cpu":
-        log.warning("computing on %s, though this job was given the GPU %s: torch finds none", found, granted)
-    else:
-        log.info("computing on %s", found)
-    return found
+    def work_folder(self, *names: str, content: bool = False) -> Path:
+        """Folder in results/STUDY/work that only this job uses. It is not an output of the rule, so Snakemake does not
+        delete it before a rerun.
+
+        With `content`, its name encodes the inputs and params of the job, so that nothing older is found in it.
+        """
+        folder = Path(self.layout.work(*names))
+        if not content:
+            return folder
+        params, inputs = self._snakemake.params, self._snakemake.input
+        return folder / digest([dict(params.items()), file_states(inputs)])

@@ -2,12 +2,12 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from rosetta_scaling.networks.folders import model_files
-from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
-from rosetta_scaling.networks.sizes import count_parameters
+from rosetta_scaling.networks.sizes import size_of_model
 from rosetta_scaling.store.digests import file_sha256, require_unchanged
 from rosetta_scaling.store.tables import read_json, write_json
 
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 
 
 def describe(model: torch.nn.Module) -> dict:
-    """Sizes of a network; `neurons` is a list, one number per layer."""
-    downs = find_down_projections(model)
-    parameters, non_embedding = count_parameters(model)
+    """What is recorded of the sizes of a network; `neurons` is a list, one number per layer."""
+    size = size_of_model(model)
+    config: Any = model.config
     return {
-        "architecture": model.config.model_type,
-        "parameters": parameters,
-        "non_embedding_parameters": non_embedding,
-        "neurons": [neurons_of(down) for down in downs],
-        "layers": len(downs),
-        "hidden_size": model.config.hidden_size,
-        "vocabulary": model.config.vocab_size,
+        "architecture": config.model_type,
+        "parameters": size.parameters,
+        "non_embedding_parameters": size.non_embedding_parameters,
+        "neurons": list(size.widths),
+        "layers": size.layers,
+        "hidden_size": config.hidden_size,
+        "vocabulary": config.vocab_size,
     }
 
 

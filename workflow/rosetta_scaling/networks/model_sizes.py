@@ -9,42 +9,48 @@ from pathlib import Path
 import yaml
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.activations.chunks import WINDOW_BATCHES
 from rosetta_scaling.config.study import Family, Size
 from rosetta_scaling.store.errors import StudyError
+
+PUBLIC = WORKFLOW / "models" / "public.yaml"
+PACKAGES = WORKFLOW / "models" / "packages.yaml"
 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What a plan needs to know of a network."""
+    """Sizes of a network: of one that was built exactly, of one that is only configured the weights of its matrices."""
 
-    layers: int
-    width: int  # neurons per layer
+    widths: tuple[int, ...]  # neurons of every layer
     hidden: int
     vocabulary: int
-    gated: bool = False
+    parameters: int
+    non_embedding_parameters: int
+
+    @property
+    def layers(self) -> int:
+        return len(self.widths)
+
+    @property
+    def width(self) -> int:
+        """Neurons of the widest layer."""
+        return max(self.widths)
 
     @property
     def neurons(self) -> int:
-        return self.layers * self.width
+        return sum(self.widths)
 
-    @property
-    def parameters(self) -> int:
-        """Weights of all matrices."""
-        maps = (3 if self.gated else 2) * self.hidden * self.width + 4 * self.hidden**2
-        return self.layers * maps + 2 * self.vocabulary * self.hidden
 
-    def forward_bytes(self, batch_tokens: int, weight_bytes: int = 4) -> int:
-        """Memory of a network that is being read: weights, a batch inside a block, a window of all neurons."""
-        inside_a_block = 4 * batch_tokens * (6 * self.width + 16 * self.hidden)
-        return weight_bytes * self.parameters + inside_a_block + 2 * WINDOW_BATCHES * batch_tokens * self.neurons
+def transformer_size(layers: int, width: int, hidden: int, vocabulary: int, *, gated: bool = False) -> ModelSize:
+    """A transformer whose layers are alike, with `width` neurons each and matrices of embeddings on both sides."""
+    matrices = layers * ((3 if gated else 2) * hidden * width + 4 * hidden**2)
+    return ModelSize((width,) * layers, hidden, vocabulary, matrices + 2 * vocabulary * hidden, matrices)
 
 
 def trained_size(family: Family, size: Size) -> ModelSize:
     """The network that ladder.make_config makes."""
     gated = family.architecture == "llama"
     width = 8 * round(size.hidden_size / 3) if gated else 4 * size.hidden_size
-    return ModelSize(size.layers, width, size.hidden_size, family.vocabulary, gated)
+    return transformer_size(size.layers, width, size.hidden_size, family.vocabulary or 0, gated=gated)
 
 
 def folder_size(folder: str | Path) -> ModelSize:
@@ -58,19 +64,26 @@ def published(source: str, name: str) -> dict | None:
 
     `source` is "hub" or "package", `name` owner/name@revision or the name of a package's model.
     """
-    known = _models_file("public.yaml" if source == "hub" else "packages.yaml")
-    models = known
     if source == "hub":
         models = {
-            name: entry for entry in known.values() for name in (entry["repository"], *entry.get("same_shape", ()))
+            repository: entry
+            for entry in public_models().values()
+            for repository in (entry["repository"], *entry.get("same_shape", ()))
         }
+    else:
+        models = _models_file(PACKAGES)
     return copy.deepcopy(models.get(name.split("@")[0]))
 
 
+def public_models() -> dict[str, dict]:
+    """Of every published network that plans know by name: `repository` on the hub, and `config`."""
+    return _models_file(PUBLIC)
+
+
 @functools.cache
-def _models_file(name: str) -> dict:
+def _models_file(path: Path) -> dict:
     """Read once: a plan asks for the size of every network many times."""
-    return yaml.safe_load((WORKFLOW / "models" / name).read_text())
+    return yaml.safe_load(path.read_text())
 
 
 def config_size(values: dict, where: str) -> ModelSize:
@@ -86,4 +99,4 @@ def config_size(values: dict, where: str) -> ModelSize:
         raise StudyError(f"{where} names no hidden size and number of layers; expected those of a transformer")
     width = first("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff") or 4 * hidden
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
-    return ModelSize(layers, width, hidden, first("vocab_size") or 0, gated)
+    return transformer_size(layers, width, hidden, first("vocab_size") or 0, gated=gated)

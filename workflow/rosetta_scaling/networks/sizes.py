@@ -1,30 +1,13 @@
-"""Sizes of networks from their configuration alone: no weight is allocated and no network is asked."""
+"""Exact sizes of networks, from the network or from its configuration, for which no weight is allocated."""
 
 import copy
-from typing import NamedTuple
+from typing import Any
 
 import torch
-import yaml
 
-from rosetta_scaling import WORKFLOW
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
+from rosetta_scaling.networks.model_sizes import PUBLIC, ModelSize, public_models
 from rosetta_scaling.store.errors import StudyError
-
-PUBLIC = WORKFLOW / "models" / "public.yaml"
-
-
-class Description(NamedTuple):
-    """Sizes of a network."""
-
-    layers: int
-    neurons: tuple[int, ...]  # of each layer
-    parameters: int
-    non_embedding_parameters: int
-
-
-def public_models() -> dict[str, dict]:
-    """Of every published network that plans know by name: `repository` on the hub, and `config`."""
-    return yaml.safe_load(PUBLIC.read_text())
 
 
 def public_config(name: str):
@@ -45,30 +28,35 @@ def is_causal(config) -> bool:
     return causal and config.model_type not in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
-def model_class(config) -> type:
+def model_class(config) -> Any:
     """The class that reads a network: a causal language model, or an encoder without its head."""
     from transformers import AutoModel, AutoModelForCausalLM
 
     return AutoModelForCausalLM if is_causal(config) else AutoModel
 
 
-def describe(config) -> Description:
+def size_of_config(config) -> ModelSize:
     """Sizes of the network that a transformers configuration makes.
 
     Raises StudyError for an architecture whose MLPs are not found.
     """
     with torch.device("meta"):
-        model = model_class(config).from_config(
-            copy.deepcopy(config)
-        )  # some fill in what their configuration leaves open
-    neurons = tuple(neurons_of(down) for down in find_down_projections(model))
-    return Description(len(neurons), neurons, *count_parameters(model))
+        # A copy, since some networks fill in what their configuration leaves open.
+        return size_of_model(model_class(config).from_config(copy.deepcopy(config)))
+
+
+def size_of_model(model: torch.nn.Module) -> ModelSize:
+    """Sizes of a network that was built; hidden size and vocabulary are 0 where its configuration names none."""
+    widths = tuple(neurons_of(down) for down in find_down_projections(model))
+    hidden, vocabulary = (getattr(model.config, name, None) or 0 for name in ("hidden_size", "vocab_size"))
+    return ModelSize(widths, hidden, vocabulary, *count_parameters(model))
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     """Parameters, tied ones once, and those that are no embeddings (token, position, unembedding)."""
     embeddings = {p for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
-    if model.get_output_embeddings() is not None:
-        embeddings |= set(model.get_output_embeddings().parameters())
+    network: Any = model
+    if (head := network.get_output_embeddings()) is not None:
+        embeddings |= set(head.parameters())
     total = sum(p.numel() for p in model.parameters())
     return total, total - sum(p.numel() for p in embeddings)

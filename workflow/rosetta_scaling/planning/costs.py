@@ -1,28 +1,29 @@
 """What the matching of a pair costs."""
 
 from rosetta_scaling.config.study import Study
-from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import exact_flops
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
 
 GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100
 
 
-def pair_operations(layout: Layout, pair: str) -> tuple[float, float]:
+def pair_operations(plan: StudyPlan, pair: str) -> tuple[float, float]:
     """Floating-point operations of forward passes and of products that the matching of a pair takes, nulls and
     stability included, both as often as the plan needs them.
     """
-    plan, study, sizes = layout.plan, layout.study, [layout.size(model) for model in layout.pairs[pair]]
-    neurons, tiles = [size.neurons for size in sizes], plan.tiles[pair]
+    matching, study = plan.matching, plan.study
+    sizes = [plan.size(model) for model in plan.layout.pairs[pair]]
+    neurons, tiles = [size.neurons for size in sizes], matching.tiles[pair]
     share = min(1.0, 4 * study.nulls.rows / min(neurons)) if study.nulls.rows else 1.0
     draws = share * sum(study.nulls.draws(null) for null in NULLS) + 1  # the halves of the text make one more
     passes = 0.0
-    if plan.placement != "stored":
+    if matching.placement != "stored":
         passes = len(tiles) * draws + 4  # a model with itself, and subsets
-        passes += 2 if plan.engine == "sketch" else len(tiles)
-    products = exact_flops(*neurons, plan.units)
-    own = sum(exact_flops(count, count, plan.units) for count in neurons)
-    real = exact_flops(*neurons, study.matching.sketch_slots) if plan.engine == "sketch" else products
+        passes += 2 if matching.engine == "sketch" else len(tiles)
+    products = exact_flops(neurons[0], neurons[1], matching.units)
+    own = sum(exact_flops(count, count, matching.units) for count in neurons)
+    real = exact_flops(neurons[0], neurons[1], study.matching.sketch_slots) if matching.engine == "sketch" else products
     forward = passes * 2 * probe_tokens(study) * sum(size.parameters for size in sizes)
     return forward, real + own + draws * products
 

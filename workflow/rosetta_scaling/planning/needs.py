@@ -1,20 +1,20 @@
 """What jobs ask of a cluster: memory, time and GPUs, from the sizes of networks and the settings of a study.
 
-Plain arithmetic, on the same operation counts as `make plan`. The figures are meant to be enough, not to be exact:
-whoever asks for too little is killed, and asks for twice as much at the next attempt. On one machine nobody asks.
+Plain arithmetic, on the same operation counts as `make plan`. The figures are meant to be enough, not to be exact: a
+job killed for exceeding its request is retried with twice as much. Local runs request nothing.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import pandas as pd
-
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
+from rosetta_scaling.planning.sizes import reading_bytes, weight_bytes
+from rosetta_scaling.planning.study_plan import StudyPlan
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200
@@ -47,6 +47,9 @@ class Need:
     gpus: int = 0
 
 
+SMALL = Need()  # of a job that makes tables or pages
+
+
 def memory(need: Callable | Need) -> Callable:
     """The resource `mem_mb` of a rule: base and need, doubled with every attempt."""
     return _resource(need, lambda found: BASE_MB + found.memory_mb, grows=True)
@@ -54,7 +57,7 @@ def memory(need: Callable | Need) -> Callable:
 
 def runtime(need: Callable | Need) -> Callable:
     """The resource `runtime` of a rule in minutes: the start and thrice the need, doubled with every attempt."""
-    return _resource(need, _minutes_asked, grows=True)
+    return _resource(need, minutes_asked, grows=True)
 
 
 def gpu(need: Callable) -> Callable:
@@ -62,7 +65,7 @@ def gpu(need: Callable) -> Callable:
     return _resource(need, lambda found: found.gpus, grows=False)
 
 
-def _minutes_asked(need: Need) -> float:
+def minutes_asked(need: Need) -> float:
     return min(START_MINUTES + MARGIN * need.minutes, LONGEST_MINUTES)
 
 
@@ -77,82 +80,73 @@ def _resource(need: Callable | Need, value: Callable[[Need], float], grows: bool
 # -- networks --------------------------------------------------------------------------------------------------------
 
 
-def gpus(layout: Layout, models: Iterable[str] = ()) -> int:
+def gpus(plan: StudyPlan, models: Iterable[str] = ()) -> int:
     """GPUs for a job that holds these networks at once; none when the study computes without."""
-    if layout.study.device == "cpu":
+    if plan.study.device == "cpu":
         return 0
-    weights = sum(layout.weight_bytes * layout.size(model).parameters for model in models)
-    return max(1, math.ceil(weights / 1e9 / (layout.study.networks.memory_gb or GPU_WEIGHTS_GB)))
+    weights = sum(weight_bytes(plan.study) * plan.size(model).parameters for model in models)
+    return max(1, math.ceil(weights / 1e9 / (plan.study.networks.memory_gb or GPU_WEIGHTS_GB)))
 
 
-def minutes(layout: Layout, models: Iterable[str], networks: float = 0.0, products: float = 0.0) -> float:
-    """Time that so many floating-point operations, in these networks and in products of large matrices, should take."""
-    if layout.study.device == "cpu":
+def minutes(plan: StudyPlan, models: Iterable[str], networks: float = 0.0, products: float = 0.0) -> float:
+    """Time for `networks` floating-point operations in these networks and `products` in products of large matrices."""
+    if plan.study.device == "cpu":
         return (networks + products) / CORE_RATE / 60
-    hidden = min(layout.size(model).hidden for model in models)
+    hidden = min(plan.size(model).hidden for model in models)
     network_rate = PRODUCT_RATE / 2 * min(1, hidden / HALF_RATE_HIDDEN)
     return (networks / network_rate + products / PRODUCT_RATE) / 60
 
 
-def training(layout: Layout, model: str) -> Need:
+def training(plan: StudyPlan, model: str) -> Need:
     """6 operations per parameter and token; activations and logits of a batch in float32, thrice for gradients."""
-    size, settings = layout.size(model), layout.study.ladder
+    size, settings = plan.size(model), plan.study.ladder
     batch = settings.batch_sequences * settings.context
     activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
     memory_mb = (TRAINING_BYTES * size.parameters + activations) / 1e6
     # At the rate of a core also where there is a GPU: the steps of small networks are too short for one.
-    return Need(memory_mb, 6 * size.parameters * settings.tokens / CORE_RATE / 60, gpus(layout))
+    return Need(memory_mb, 6 * size.parameters * settings.tokens / CORE_RATE / 60, gpus(plan))
 
 
-def reading(layout: Layout, model: str, passes: int = 1) -> Need:
+def reading(plan: StudyPlan, model: str, passes: int = 1) -> Need:
     """2 operations per parameter and token for every pass; a network at work, sums of its neurons, a chunk of units."""
-    size = layout.size(model)
-    memory_mb = (_network_bytes(layout, size) + (STATISTICS_BYTES + 8 * CHUNK_UNITS) * size.neurons) / 1e6
-    operations = passes * 2 * size.parameters * probe_tokens(layout.study)
-    work = minutes(layout, [model], operations) + _minutes_to_load(layout, size)
-    return Need(memory_mb, work, gpus(layout, [model]))
+    size = plan.size(model)
+    memory_mb = (reading_bytes(plan.study, size) + (STATISTICS_BYTES + 8 * CHUNK_UNITS) * size.neurons) / 1e6
+    operations = passes * 2 * size.parameters * probe_tokens(plan.study)
+    work = minutes(plan, [model], operations) + _minutes_to_load(plan, size)
+    return Need(memory_mb, work, gpus(plan, [model]))
 
 
-def judging(layout: Layout, model: str) -> Need:
+def selectivity(plan: StudyPlan, model: str) -> Need:
     """Selectivity: the weights in float32, all metrics of all neurons."""
-    size = layout.size(model)
+    size = plan.size(model)
     memory_mb = (4 * size.parameters + STATISTICS_BYTES * size.neurons) / 1e6
     products = 2 * size.neurons * size.hidden * size.vocabulary
-    work = (
-        size.neurons * NEURON_SECONDS / 60
-        + minutes(layout, [model], products=products)
-        + _minutes_to_load(layout, size)
-    )
-    return Need(memory_mb, work, gpus(layout))
+    work = size.neurons * NEURON_SECONDS / 60 + minutes(plan, [model], products=products) + _minutes_to_load(plan, size)
+    return Need(memory_mb, work, gpus(plan))
 
 
-def auditing(layout: Layout) -> Need:
+def auditing(plan: StudyPlan) -> Need:
     """Every file of weights is read; the two largest networks are in memory at once."""
-    weights = sorted(4 * layout.size(model).parameters for model in layout.models)
+    weights = sorted(4 * plan.size(model).parameters for model in plan.layout.models)
     return Need(sum(weights[-2:]) / 1e6, sum(weights) / READ_RATE / 60)
 
 
-def copying(layout: Layout, model: str) -> Need:
+def copying(plan: StudyPlan, model: str) -> Need:
     """A network is checked or written, in float32."""
-    size = layout.size(model)
-    return Need(2 * 4 * size.parameters / 1e6, _minutes_to_load(layout, size))
+    size = plan.size(model)
+    return Need(2 * 4 * size.parameters / 1e6, _minutes_to_load(plan, size))
 
 
-def _network_bytes(layout: Layout, size: ModelSize) -> int:
-    settings = layout.study
-    return size.forward_bytes(settings.activations.batch_passages * settings.units.max_tokens, layout.weight_bytes)
-
-
-def _minutes_to_load(layout: Layout, size: ModelSize) -> float:
-    return layout.weight_bytes * size.parameters / READ_RATE / 60
+def _minutes_to_load(plan: StudyPlan, size: ModelSize) -> float:
+    return weight_bytes(plan.study) * size.parameters / READ_RATE / 60
 
 
 # -- text ------------------------------------------------------------------------------------------------------------
 
 
-def texts(layout: Layout) -> Need:
+def texts(plan: StudyPlan) -> Need:
     """The corpus as Python strings, tokens and tables: about a hundred times its bytes; a microsecond a byte."""
-    corpus = layout.study.corpus
+    corpus = plan.study.corpus
     size = corpus.bytes_per_domain * corpus.most_domains
     return Need(TABLES_MB + 100 * size / 1e6, size / 1e6 / 60)
 
@@ -160,131 +154,83 @@ def texts(layout: Layout) -> Need:
 # -- pairs -----------------------------------------------------------------------------------------------------------
 
 
-def matching(layout: Layout, pair: str) -> Need:
+def matching(plan: StudyPlan, pair: str) -> Need:
     """All that is multiplied for a pair, nulls and stability included: a bound for each of the jobs that do a part.
 
     Memory: the budget of the study, and the tables of partners of all draws.
     """
-    models, study = layout.pairs[pair], layout.study
-    neurons = sum(layout.size(model).neurons for model in models)
+    models, study = plan.layout.pairs[pair], plan.study
+    neurons = sum(plan.size(model).neurons for model in models)
     draws = max(study.nulls.rotate_draws, study.stability.bootstrap)
     memory_mb = study.matching.memory_mb + PARTNER_BYTES * draws * study.matching.k * neurons / 1e6
-    work = minutes(layout, models, *pair_operations(layout, pair))
-    return Need(memory_mb, work, _gpus_of_pair(layout, pair))
+    work = minutes(plan, models, *pair_operations(plan, pair))
+    return Need(memory_mb, work, _gpus_of_pair(plan, pair))
 
 
-def tiling(layout: Layout, pair: str) -> Need:
+def tiling(plan: StudyPlan, pair: str) -> Need:
     """One tile: its products, and both networks once when activations are not stored."""
-    plan, models = layout.plan, layout.pairs[pair]
-    sizes = [layout.size(model) for model in models]
-    tile = max(plan.tiles[pair], key=lambda tile: tile.bytes)
-    products = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, plan.units)
-    work = minutes(layout, layout.pairs[pair], products=products) + sum(
-        _minutes_to_load(layout, size) for size in sizes
-    )
-    if plan.placement != "stored":
-        work += minutes(
-            layout, layout.pairs[pair], 2 * probe_tokens(layout.study) * sum(size.parameters for size in sizes)
-        )
-    return Need(layout.study.matching.memory_mb, work, _gpus_of_pair(layout, pair))
+    cut, models = plan.matching, plan.layout.pairs[pair]
+    sizes = [plan.size(model) for model in models]
+    tile = max(cut.tiles[pair], key=lambda tile: tile.bytes)
+    products = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, cut.units)
+    work = minutes(plan, models, products=products) + sum(_minutes_to_load(plan, size) for size in sizes)
+    if cut.placement != "stored":
+        work += minutes(plan, models, 2 * probe_tokens(plan.study) * sum(size.parameters for size in sizes))
+    return Need(plan.study.matching.memory_mb, work, _gpus_of_pair(plan, pair))
 
 
-def sketching(layout: Layout, model: str) -> Need:
+def sketching(plan: StudyPlan, model: str) -> Need:
     """One pass over a network and its activations."""
-    return Need(layout.study.matching.memory_mb, reading(layout, model).minutes, gpus(layout, [model]))
+    return Need(plan.study.matching.memory_mb, reading(plan, model).minutes, gpus(plan, [model]))
 
 
-def proposing(layout: Layout, pair: str) -> Need:
+def proposing(plan: StudyPlan, pair: str) -> Need:
     """The product of two sketches."""
-    neurons, settings = [layout.size(model).neurons for model in layout.pairs[pair]], layout.study.matching
-    products = exact_flops(*neurons, settings.sketch_slots)
-    return Need(settings.memory_mb, minutes(layout, layout.pairs[pair], products=products), gpus(layout))
+    (a, b), settings = plan.layout.pairs[pair], plan.study.matching
+    products = exact_flops(plan.size(a).neurons, plan.size(b).neurons, settings.sketch_slots)
+    return Need(settings.memory_mb, minutes(plan, (a, b), products=products), gpus(plan))
 
 
-def rescoring(layout: Layout, group: str) -> Need:
+def rescoring(plan: StudyPlan, group: str) -> Need:
     """Two passes over all networks of a group, and as much again for neurons that need a whole row."""
-    models = sorted({model for pair in layout.groups[group] for model in layout.pairs[pair]})
-    work = sum(4 * reading(layout, model).minutes for model in models)
-    return Need(layout.study.matching.memory_mb, work, gpus(layout, models))
+    models = sorted({model for pair in plan.layout.groups[group] for model in plan.layout.pairs[pair]})
+    work = sum(4 * reading(plan, model).minutes for model in models)
+    return Need(plan.study.matching.memory_mb, work, gpus(plan, models))
 
 
-def _gpus_of_pair(layout: Layout, pair: str) -> int:
+def _gpus_of_pair(plan: StudyPlan, pair: str) -> int:
     """Both networks are at work in the job when activations are not stored."""
-    return gpus(layout, () if layout.stores_activations else layout.pairs[pair])
+    return gpus(plan, () if plan.stores_activations else plan.layout.pairs[pair])
 
 
 # -- companion studies -------------------------------------------------------------------------------------------------
 
 
-def companion(layout: Layout, name: str, job: str) -> Need:
+def companion(plan: StudyPlan, name: str, job: str) -> Need:
     """Many small networks side by side; of the default ones, jobs took a half to all of this on a core."""
-    rate = CORE_RATE if layout.study.device == "cpu" else SMALL_NETWORKS_RATE
-    return Need(TABLES_MB, layout.companion_settings(name).operations(job) / rate / 60, gpus(layout))
+    rate = CORE_RATE if plan.study.device == "cpu" else SMALL_NETWORKS_RATE
+    return Need(TABLES_MB, plan.layout.companion_settings(name).operations(job) / rate / 60, gpus(plan))
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 
-def comparing(layout: Layout, curve: str) -> Need:
+def comparing(plan: StudyPlan, curve: str) -> Need:
     """Tables of the models of a curve, one after the other; placebo sets of all their neurons."""
-    models = {model for (name, _), point in layout.points.items() for model in point if name == curve}
-    neurons = max(layout.size(model).neurons for model in models)
+    models = {model for (name, _), point in plan.layout.points.items() for model in point if name == curve}
+    neurons = max(plan.size(model).neurons for model in models)
     return Need(TABLES_MB + COMPARED_BYTES * neurons / 1e6, neurons * NEURON_SECONDS / 60)
 
 
-def is_quick(layout: Layout) -> bool:
+@functools.cache
+def is_quick(plan: StudyPlan) -> bool:
     """Whether the jobs of every model, and those of every pair, are so short that they had better share one."""
-    untrained = layout.study.nulls.untrained_draws
+    untrained = plan.study.nulls.untrained_draws
     chains = [
-        (training(layout, model).minutes if layout.is_trained_here(model) else 0)
-        + reading(layout, model, 1 + untrained).minutes
-        + judging(layout, model).minutes
-        for model in layout.models
+        (training(plan, model).minutes if plan.layout.is_trained_here(model) else 0)
+        + reading(plan, model, 1 + untrained).minutes
+        + selectivity(plan, model).minutes
+        for model in plan.layout.models
     ]
-    chains += [3 * matching(layout, pair).minutes for pair in layout.pairs]
+    chains += [3 * matching(plan, pair).minutes for pair in plan.layout.pairs]
     return MARGIN * max(chains) <= QUICK_MINUTES
-
-
-# -- all of it -------------------------------------------------------------------------------------------------------
-
-
-def requests(layout: Layout) -> pd.DataFrame:
-    """What a cluster is asked for, before anything runs: one row per kind of job that grows with the networks.
-
-    Columns: jobs_that, networks_or_pairs (how many; of companions, jobs), largest_gb (memory), longest_hours and gpus
-    of what asks for most at its first attempt, gpu_hours (what is expected of all together, not thrice as much as is
-    asked for).
-    """
-    trained = [model for model in layout.models if layout.is_trained_here(model)]
-    kinds = {
-        "train": [training(layout, model) for model in trained],
-        "read networks": [reading(layout, model) for model in layout.models],
-        "selectivity": [judging(layout, model) for model in layout.models],
-        "match, nulls, stability": [matching(layout, pair) for pair in layout.pairs],
-        "compare": [comparing(layout, curve) for curve in layout.study.curves],
-        "train companions": [
-            companion(layout, name, job)
-            for name in layout.companion_keys
-            for job in layout.companion_settings(name).jobs
-        ],
-    }
-    rows = []
-    for kind, needs in kinds.items():
-        if needs:
-            largest = math.ceil(BASE_MB + max(need.memory_mb for need in needs)) / 1000
-            longest = max(map(_minutes_asked, needs)) / 60
-            hours = sum(need.gpus * need.minutes for need in needs) / 60
-            most = max(need.gpus for need in needs)
-            rows.append([kind, len(needs), largest, longest, most, hours])
-    columns = ["jobs_that", "networks_or_pairs", "largest_gb", "longest_hours", "gpus", "gpu_hours"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def requests_text(layout: Layout) -> str:
-    table = requests(layout)
-    return (
-        "What a cluster is asked for (resources.py; local runs ask nobody):\n"
-        + table.to_string(index=False, float_format="{:.2f}".format)
-        + f"\nGPU-hours expected: {table.gpu_hours.sum():.1f}, GPUs that only hold weights included. "
-        "A job that ends for lack of memory or time asks for twice as much, two times; long ones go on where they were."
-    )

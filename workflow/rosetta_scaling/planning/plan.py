@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
-from rosetta_scaling.config.study import Activations, Matching, Units
+from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.model_sizes import ModelSize
+from rosetta_scaling.planning.sizes import reading_bytes
 from rosetta_scaling.store.errors import StudyError
 
 RESCORING_BYTES = 8  # of an activation that is re-scored: as stored and as float32, with room for candidates
@@ -32,6 +33,15 @@ class Plan:
         """Memory that is left for the matching itself, in a job that reads these models."""
         return self.memory_bytes - sum(self.reading_bytes[model] for model in models)
 
+    def check_scratch(self, units: int, scratch_gb: float) -> None:
+        """Refuse to fill the disk beyond its budget, now that the number of units is known."""
+        need = self.stored_bytes * units / self.units + self.sketch_bytes
+        if need > scratch_gb * 1e9:
+            raise StudyError(
+                f"activations and sketches of this study take {need / 1e9:.1f} GB on {units:,} units, but "
+                f"matching.scratch_gb is {scratch_gb:g}; raise it, or set matching.placement to recomputed"
+            )
+
     def rescoring_chunk(self, neurons: dict[str, int]) -> int:
         """Units per chunk when several models are re-scored together, as many as fit up to CHUNK_UNITS."""
         free, chunk = self.free_bytes(neurons), CHUNK_UNITS
@@ -47,50 +57,27 @@ class Plan:
 
 
 def make_plan(
-    matching: Matching,
-    activations: Activations,
-    units: Units,
-    sizes: dict[str, ModelSize],
-    pairs: dict[str, tuple[str, str]],
-    most_units: int,
-    draws: int,
-    weight_bytes: int = 4,
+    study: Study, sizes: dict[str, ModelSize], pairs: dict[str, tuple[str, str]], most_units: int | None = None
 ) -> Plan:
-    """Choose what is not forced: the engine from the sizes, the placement from the budgets.
+    """Choose what the study leaves open: the engine from the sizes, the placement from the budgets.
 
-    `most_units` is an upper bound; `draws` fresh initialisations of every network are stored beside it; networks are
-    loaded with `weight_bytes` for each weight.
+    `most_units` is an upper bound on the number of units; by default it follows from the size of the probe text.
     """
-    memory, scratch = matching.memory_mb * 10**6, matching.scratch_gb * 1e9
-    item = 4 if activations.dtype == "float32" else 2
-    stored = sum(size.neurons for size in sizes.values()) * most_units * item * (1 + draws)
-    engine = matching.engine
-    if engine == "auto":
-        least = min(size.neurons for size in sizes.values())
-        pays = most_units >= SKETCH_PAYS * matching.sketch_slots and least >= SKETCH_NEURONS
-        fits = 3 * max(size.neurons for size in sizes.values()) * CHUNK_UNITS * RESCORING_BYTES <= memory
-        engine = "sketch" if pays and fits else "exact"
-    sketched = sum(s.neurons for s in sizes.values()) * (matching.sketch_slots + CHUNK_UNITS) * 2
-    sketched = sketched if engine == "sketch" else 0
+    if most_units is None:
+        # With the smallest useful vocabulary a unit has about two bytes.
+        most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains * 2 // 3
+    matching, memory = study.matching, study.matching.memory_mb * 10**6
+    neurons = [size.neurons for size in sizes.values()]
+    item = 4 if study.activations.dtype == "float32" else 2
+    stored = sum(neurons) * most_units * item * (1 + study.nulls.untrained_draws)
+    engine = choose_engine(study, neurons, most_units)
+    sketched = sum(neurons) * (matching.sketch_slots + CHUNK_UNITS) * 2 if engine == "sketch" else 0
     placement = matching.placement
     if placement == "auto":
-        placement = "stored" if stored + sketched <= scratch else "recomputed"
-    reading = {
-        model: 0
-        if placement == "stored"
-        else size.forward_bytes(activations.batch_passages * units.max_tokens, weight_bytes)
-        for model, size in sizes.items()
-    }
-    for a, b in pairs.values():
-        if (need := reading[a] + reading[b]) >= memory:
-            raise StudyError(
-                f"reading {a} and {b} takes {need / 1e6:,.0f} MB, but matching.memory_mb is {matching.memory_mb}; "
-                "raise it, or lower activations.batch_passages"
-            )
-    cut = {
-        name: tiles(sizes[a].neurons, sizes[b].neurons, memory - reading[a] - reading[b])
-        for name, (a, b) in pairs.items()
-    }
+        placement = "stored" if stored + sketched <= matching.scratch_gb * 1e9 else "recomputed"
+    is_read = placement != "stored"
+    reading = {model: reading_bytes(study, size) if is_read else 0 for model, size in sizes.items()}
+    cut = cut_pairs(sizes, pairs, reading, matching.memory_mb)
     most = max(cut, key=lambda name: len(cut[name]))
     if placement == "recomputed" and matching.placement == "auto" and engine == "exact" and len(cut[most]) == 1:
         placement = "one_pass"
@@ -99,5 +86,29 @@ def make_plan(
             f"matching.placement is one_pass, but matching.memory_mb = {matching.memory_mb} makes {len(cut[most])} "
             f"tiles of {most}; raise it, or take recomputed"
         )
-    stored = stored if placement == "stored" else 0
-    return Plan(engine, placement, most_units, cut, stored, sketched, memory, reading)
+    return Plan(engine, placement, most_units, cut, stored if placement == "stored" else 0, sketched, memory, reading)
+
+
+def choose_engine(study: Study, neurons: list[int], units: int) -> str:
+    """The engine that the study names, or else the cheaper one for networks with these numbers of neurons."""
+    matching = study.matching
+    if matching.engine != "auto":
+        return matching.engine
+    pays = units >= SKETCH_PAYS * matching.sketch_slots and min(neurons) >= SKETCH_NEURONS
+    fits = 3 * max(neurons) * CHUNK_UNITS * RESCORING_BYTES <= matching.memory_mb * 10**6
+    return "sketch" if pays and fits else "exact"
+
+
+def cut_pairs(
+    sizes: dict[str, ModelSize], pairs: dict[str, tuple[str, str]], reading: dict[str, int], memory_mb: int
+) -> dict[str, list[Tile]]:
+    """Tiles of every pair that fit into what reading both models leaves of the memory of a matching job."""
+    memory, cut = memory_mb * 10**6, {}
+    for name, (a, b) in pairs.items():
+        if (need := reading[a] + reading[b]) >= memory:
+            raise StudyError(
+                f"reading {a} and {b} takes {need / 1e6:,.0f} MB, but matching.memory_mb is {memory_mb}; "
+                "raise it, or lower activations.batch_passages"
+            )
+        cut[name] = tiles(sizes[a].neurons, sizes[b].neurons, memory - need)
+    return cut

@@ -2,55 +2,74 @@
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.selectivity import EXAMPLES, JUDGED, JUDGEMENT
-from rosetta_scaling.selectivity.contexts import strongest_contexts, windows
 from rosetta_scaling.selectivity.judge.answers import read_answers, read_lines, write_lines
 from rosetta_scaling.selectivity.judge.client import ask
-from rosetta_scaling.selectivity.judge.questions import (
-    description_requests,
-    detection_requests,
-    judge_summary,
-    judge_table,
-)
+from rosetta_scaling.stages.facts import source_files
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
+
+if TYPE_CHECKING:
+    import torch
 
 HELD_OUT = 5  # contexts of either kind, as in the paper's table 5
 CANDIDATES = 20_000  # random units among which those of the lower half are looked for
 
 
-def write_requests(layout: Layout, curve: str, rung: str, device, folder: Path) -> None:
+# -- questions -------------------------------------------------------------------------------------------------------
+
+
+def request_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
+    """The Rosetta neurons of a point, what its anchor fires on, and the anchor's activations."""
+    layout, model = plan.layout, plan.layout.points[curve, rung][0]
+    scope = layout.scope_of_member(curve, rung, 0)
+    return {
+        "rosetta": [layout.rosetta(curve, rung)],
+        "contexts": [layout.contexts(scope, model)],
+        "units": [layout.units(scope)],
+        "source": source_files(plan, scope, model).inputs,
+        "audit": [layout.audit],
+    }
+
+
+def write_requests(plan: StudyPlan, curve: str, rung: str, device: "torch.device", folder: Path) -> None:
     """Write examples.parquet and describe.jsonl: random Rosetta neurons of a point's anchor, and as many others.
 
     Of a neuron's `top_contexts` strongest contexts the last HELD_OUT are kept from the judge, to be told from as many
     random units of the lower half of its activations.
     """
-    from rosetta_scaling.stages.sources import open_source  # here, because the other steps do without torch
+    from rosetta_scaling.selectivity.contexts import strongest_contexts
+    from rosetta_scaling.selectivity.judge.questions import description_requests
+    from rosetta_scaling.stages.sources import open_source
 
+    layout, study = plan.layout, plan.study
     model = layout.points[curve, rung][0]
     scope = layout.scope_of_member(curve, rung, 0)
     units = read_table(layout.units(scope))
-    rosetta = read_table(layout.rosetta(curve, rung))[layout.study.judged[0]].to_numpy()
-    rng = np.random.default_rng([layout.study.nulls.seed, int(digest([curve, rung, "judge"]), 16)])
-    chosen = [rng.permutation(np.flatnonzero(group))[: layout.study.judge.neurons] for group in (rosetta, ~rosetta)]
+    rosetta = read_table(layout.rosetta(curve, rung))[study.judged[0]].to_numpy()
+    rng = np.random.default_rng([study.nulls.seed, int(digest([curve, rung, "judge"]), 16)])
+    chosen = [rng.permutation(np.flatnonzero(group))[: study.judge.neurons] for group in (rosetta, ~rosetta)]
     neurons = np.sort(np.concatenate(chosen))
-    top = layout.study.activations.top_contexts
-    contexts = read_table(f"{layout.activations(scope, model)}/contexts.parquet")
+    top = study.activations.top_contexts
+    contexts = read_table(layout.contexts(scope, model))
     strongest = strongest_contexts(contexts[contexts.neuron.isin(neurons) & (contexts.activation > 0)], top)
     strongest["kind"] = np.where(strongest["rank"] < top - HELD_OUT, "top", "positive")
-    weakest = weak_units(open_source(layout, scope, model, device), neurons, rng)
+    weakest = weak_units(open_source(source_files(plan, scope, model), study, device), neurons, rng)
     examples = pd.concat([strongest, weakest], ignore_index=True)
     examples["text"] = marked_windows(units, examples.unit.to_numpy())
     examples["group"] = np.where(rosetta[examples.neuron], "rosetta", "others")
     write_checked_table(folder / "examples.parquet", examples, EXAMPLES)
-    write_lines(folder / "describe.jsonl", description_requests(model, examples, layout.study.judge.model))
+    write_lines(folder / "describe.jsonl", description_requests(model, examples, str(study.judge.model)))
 
 
 def weak_units(source, neurons: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
@@ -71,6 +90,8 @@ def weak_units(source, neurons: np.ndarray, rng: np.random.Generator) -> pd.Data
 
 def marked_windows(units: pd.DataFrame, chosen: np.ndarray) -> list[str]:
     """Text around every chosen unit, which stands between [[ and ]]."""
+    from rosetta_scaling.selectivity.contexts import windows
+
     own = units.text.to_numpy(object)[chosen]
     left, right = windows(units, chosen, after=0), windows(units, chosen, before=0)
     return [
@@ -79,12 +100,25 @@ def marked_windows(units: pd.DataFrame, chosen: np.ndarray) -> list[str]:
     ]
 
 
-def write_answers(layout: Layout, curve: str, rung: str, stage: str, requests: str, out: Path) -> None:
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+def answer_inputs(plan: StudyPlan, curve: str, rung: str, stage: str) -> Inputs:
+    """The requests, and the answers that a user has put there; without them, the job says where they are expected."""
+    layout, settings = plan.layout, plan.study.judge
+    by_hand = Path(layout.answers(curve, rung, stage))
+    expects_answers = settings.answers and not settings.endpoint
+    return {
+        "requests": [f"{layout.judge(curve, rung)}/{stage}.jsonl"],
+        "answers": [str(by_hand)] if expects_answers and by_hand.exists() else [],
+    }
+
+
+def write_answers(layout: Layout, curve: str, rung: str, stage: str, *, requests: str, out: Path) -> None:
     """Ask the endpoint, or take the answers that the user has put into the folder `judge.answers`."""
     settings = layout.study.judge
     if settings.endpoint:
-        # Not an output of a rule: what was answered once is kept, and not asked (and paid for) again.
-        kept = Path(layout.cache) / "judge" / layout.study.study / f"{curve}-{rung}-{stage}.jsonl"
+        kept = Path(layout.given_answers(curve, rung, stage))
         kept.parent.mkdir(parents=True, exist_ok=True)
         ask(read_lines(requests), settings.endpoint, kept)
     else:
@@ -98,24 +132,42 @@ def write_answers(layout: Layout, curve: str, rung: str, stage: str, requests: s
     shutil.copy(kept, out)
 
 
+def detection_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
+    folder = plan.layout.judge(curve, rung)
+    return {"files": [f"{folder}/{name}" for name in ("examples.parquet", "describe.jsonl", "describe.answers.jsonl")]}
+
+
 def write_detections(layout: Layout, curve: str, rung: str, folder: Path) -> None:
     """Write detect.jsonl, the requests that test the descriptions."""
+    from rosetta_scaling.selectivity.judge.questions import detection_requests
+
     examples, settings = read_table(folder / "examples.parquet"), layout.study.judge
     described = read_answers(folder / "describe.answers.jsonl", read_lines(folder / "describe.jsonl"))
     model = layout.points[curve, rung][0]
-    requests = detection_requests(model, examples, described, settings.model, layout.study.nulls.seed)
+    requests = detection_requests(model, examples, described, str(settings.model), layout.study.nulls.seed)
     write_lines(folder / "detect.jsonl", requests)
+
+
+# -- verdict of the judge --------------------------------------------------------------------------------------------
+
+
+def judgement_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
+    folder = plan.layout.judge(curve, rung)
+    stages = [f"{folder}/{stage}{kind}.jsonl" for stage in ("describe", "detect") for kind in ("", ".answers")]
+    return {"examples": [f"{folder}/examples.parquet"], "stages": stages}
 
 
 def write_judgement(layout: Layout, folder: Path) -> None:
     """Write judgement.parquet, a row per neuron, and judgement.csv, a summary for Rosetta neurons and the others."""
+    from rosetta_scaling.selectivity.judge.questions import judge_summary, judge_table
+
     examples = read_table(folder / "examples.parquet")
-    answers = [
+    described, detected = (
         read_answers(folder / f"{stage}.answers.jsonl", read_lines(folder / f"{stage}.jsonl"))
         for stage in ("describe", "detect")
-    ]
+    )
     group = examples.drop_duplicates("neuron").set_index("neuron").group
-    table = judge_table(examples, *answers, layout.study.nulls.seed)
+    table = judge_table(examples, described, detected, layout.study.nulls.seed)
     table.insert(1, "group", group.reindex(table.neuron).to_numpy())
     write_checked_table(folder / "judgement.parquet", table, JUDGEMENT)
     confidence = layout.study.polarization.confidence

@@ -1,81 +1,36 @@
 """Rosetta neurons and counts of one point."""
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 
-import pandas as pd
-
-from rosetta_scaling.fits.theory.data import point_isolation
-from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.points.counts import point_counts, point_snapshots
-from rosetta_scaling.points.decomposition import point_decomposition
-from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
-from rosetta_scaling.points.neurons import point_neurons
-from rosetta_scaling.points.point import PartnerTables, Point, nulls_with_excess
-from rosetta_scaling.points.rosetta import orient
-from rosetta_scaling.schemas.names import POINT_TABLES, REPLICATES
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.names import REPLICATES
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
 from rosetta_scaling.schemas.tables.schema import write_checked_table
-from rosetta_scaling.store.tables import read_json, read_table
+from rosetta_scaling.stages.inputs import Inputs
 
 
-def write_rosetta(layout: Layout, curve: str, rung: str, out: str | Path) -> None:
-    """One row per anchor neuron of a point, with layer and channel; and its counts, to the other POINT_TABLES."""
-    point = read_point(layout, curve, rung)
+def point_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
+    """Matches, nulls and stability of every pair of a point, and the sizes of its models."""
+    layout, pairs = plan.layout, plan.layout.pairs_of_point(curve, rung)
+    return {
+        "summaries": layout.summaries(curve, rung),
+        "matches": [layout.matches(*pair) for pair in pairs],
+        "match_summary": [layout.match_summary(*layout.points[curve, rung][:2])],
+        "snapshots": [layout.snapshots(*pair) for pair in pairs],
+        "nulls": [layout.null(null, *pair) for pair in pairs for null in (*NULLS, "own")],
+        "replicates": [layout.replicate(kind, *pair) for pair in pairs for kind in REPLICATES],
+    }
+
+
+def write_rosetta(plan: StudyPlan, curve: str, rung: str, out: str, *, tables: Mapping[str, str]) -> None:
+    """Write one row per anchor neuron of a point, with layer and channel; and every one of POINT_TABLES to its path."""
+    from rosetta_scaling.points.neurons import point_neurons
+    from rosetta_scaling.stages.point_tables import point_tables, read_point
+
+    point = read_point(plan, curve, rung)
     table = point_neurons(point)
     write_checked_table(out, table, ROSETTA)
-    tables = point_tables(point, table)
-    for name in POINT_TABLES:
-        write_checked_table(layout.point_table(name, curve, rung), tables[name], OF_POINT[name])
-
-
-def read_point(layout: Layout, curve: str, rung: str) -> Point:
-    """Read all that was matched at a point."""
-    models, study = layout.points[curve, rung], layout.study
-    read = partial(read_partners, layout, models)
-    widths = read_widths(layout, curve, rung)
-    nulls = {null: read(partial(layout.null, null)) for null in NULLS}
-    sizes = {model: sum(of_model) for model, of_model in widths.items()}
-    return Point(
-        study=study,
-        widths=widths,
-        units=read_json(Path(layout.matches(*models[:2])).with_name("summary.json"))["units"],
-        smallest=layout.smallest,
-        real=read(layout.matches),
-        nulls=nulls_with_excess(nulls, sizes, study.nulls.rows is not None),
-        own=read(partial(layout.null, "own")),
-        replicates={kind: read(partial(layout.replicate, kind)) for kind in REPLICATES},
-        snapshots=read(layout.snapshots),
-    )
-
-
-def read_widths(layout: Layout, curve: str, rung: str) -> dict[str, list[int]]:
-    """Read the neurons of every layer of every model of a point, the anchor first."""
-    summaries = map(read_json, layout.summaries(curve, rung))
-    return {model: one["neurons"] for model, one in zip(layout.points[curve, rung], summaries, strict=True)}
-
-
-def read_partners(layout: Layout, models: list[str], path: Callable[[str, str], str]) -> PartnerTables:
-    """Read the tables of partners of all pairs of models, the anchor first; `path(a, b)` names that of two models."""
-    anchor, *others = models
-
-    def read(a: str, b: str) -> pd.DataFrame:
-        return orient(read_table(path(a, b)), swap=layout.pair(a, b) != (a, b))
-
-    outer = [(a, b) for i, a in enumerate(others) for b in others[i + 1 :]]
-    return PartnerTables({other: read(anchor, other) for other in others}, {pair: read(*pair) for pair in outer})
-
-
-def point_tables(point: Point, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The POINT_TABLES, from a point and its point_neurons."""
-    return {
-        "counts": point_counts(point, table),
-        "decomposition": point_decomposition(point),
-        "snapshots": point_snapshots(point, table),
-        "layers": point_layers(point, table),
-        "depth": point_depth(point, table),
-        "diagonal": point_diagonal(point, table),
-        "isolation": point_isolation(point),
-    }
+    made = point_tables(point, table)
+    for name, path in tables.items():
+        write_checked_table(path, made[name], OF_POINT[name])

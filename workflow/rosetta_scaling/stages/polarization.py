@@ -1,26 +1,45 @@
 """Compare Rosetta neurons with the others, for every curve."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.selectivity import OF_CURVE
-from rosetta_scaling.selectivity.polarization.tables import NeuronSet, PointModel, curve_tables, neuron_set
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_table
+
+if TYPE_CHECKING:
+    from rosetta_scaling.selectivity.polarization.tables import NeuronSet, PointModel
+
+
+def polarization_inputs(plan: StudyPlan, curve: str) -> Inputs:
+    """The Rosetta neurons of a curve, and the selectivity of its models on the units of its points."""
+    layout, neurons = plan.layout, set()
+    rungs = plan.study.points_of(curve)
+    for rung in rungs:
+        for member, model in enumerate(layout.points[curve, rung]):
+            neurons.add(layout.selectivity(layout.scope_of_member(curve, rung, member), model))
+    return {"rosetta": [layout.rosetta(curve, rung) for rung in rungs], "neurons": sorted(neurons)}
 
 
 def write_polarization(layout: Layout, curve: str) -> None:
     """Write the POLARIZATION_TABLES of a curve."""
+    from rosetta_scaling.selectivity.polarization.tables import curve_tables
+
     tables = curve_tables(neuron_sets(layout, curve), layout.study.polarization.confidence)
     for name, table in tables.items():
         write_checked_table(layout.polarization(curve, name), table, OF_CURVE[name])
 
 
-def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
+def neuron_sets(layout: Layout, curve: str) -> Iterator["NeuronSet"]:
     """All sets of a curve: the primary criterion, what of it survives calibration, and the strongest correlations."""
+    from rosetta_scaling.selectivity.polarization.tables import neuron_set
+
     study = layout.study
     for of in read_models(layout, curve):
         for name in study.judged_sets:
@@ -29,11 +48,13 @@ def neuron_sets(layout: Layout, curve: str) -> Iterator[NeuronSet]:
             yield neuron_set(of, name, study.polarization.draws, rng)
 
 
-def read_models(layout: Layout, curve: str) -> Iterator[PointModel]:
+def read_models(layout: Layout, curve: str) -> Iterator["PointModel"]:
     """Read the models of all points of a curve.
 
     In the models that are not the anchor, the Rosetta neurons are the best partners of the anchor's.
     """
+    from rosetta_scaling.selectivity.polarization.tables import PointModel
+
     for rung in layout.study.points_of(curve):
         rosetta = read_table(layout.rosetta(curve, rung))
         for member, model in enumerate(layout.points[curve, rung]):

@@ -1,17 +1,60 @@
-"""Write what a report consists of."""
+"""What people read: figures, the report, and where its numbers come from."""
 
 import datetime
 from pathlib import Path
 
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.report.provenance import _first_start, _steps, environment, hashes
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.names import FIT_TABLES, STUDY_TABLES
+from rosetta_scaling.stages.companions import companion_tables
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_json, read_table, write_json
 
 
-def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) -> None:
-    """Everything a reader needs to repeat the study and to check that it is the same."""
-    corpus = read_json(f"{layout.corpus_dir}/manifest.json")
+def figure_inputs(plan: StudyPlan) -> Inputs:
+    layout = plan.layout
+    return {
+        "tables": [layout.tables(f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)],
+        "fits": [layout.tables("fits.json")],
+    }
+
+
+def draw_figures(layout: Layout, folder: str) -> None:
+    """Draw all figures of a study, each with the table that it shows."""
+    from rosetta_scaling.report.figures.catalogue import make_figures
+
+    make_figures(Path(layout.tables("counts.csv")).parent, Path(folder))
+
+
+def report_inputs(plan: StudyPlan) -> Inputs:
+    layout, tables = plan.layout, figure_inputs(plan)
+    return {
+        "figures": [layout.figures],
+        "tables": [*tables["tables"], *tables["fits"], layout.tables("claims.json")],
+        "audit": [layout.audit],
+        "corpus": [layout.corpus_manifest],
+        "units": layout.units_tables,
+        "companions": [folder for name in layout.companion_keys for folder in companion_tables(plan, name)],
+    }
+
+
+def write_study_report(plan: StudyPlan, *, page: str, provenance: str) -> None:
+    """Write the report of a study, and its provenance."""
+    from rosetta_scaling.report.pages import write_report
+
+    layout = plan.layout
+    write_provenance(plan, Path(provenance))
+    companions = {name: companion_tables(plan, name) for name in layout.companion_keys}
+    write_report(Path(layout.results), Path(page).parent, companions)
+
+
+def write_provenance(plan: StudyPlan, out: Path) -> None:
+    """Write everything that a reader needs to repeat the study and to check that it is the same."""
+    from rosetta_scaling.report.provenance import _first_start, _steps, environment, hashes
+
+    layout, benchmarks, files = plan.layout, Path(plan.layout.benchmarks), report_inputs(plan)
+    corpus = read_json(layout.corpus_manifest)
     scope = layout.scope(*next(iter(layout.pairs.values())))
     units = read_table(layout.units(scope))
     steps = _steps(benchmarks)
@@ -44,7 +87,7 @@ def write_provenance(layout: Layout, tables: Path, benchmarks: Path, out: Path) 
                 "documents": int(units.doc.nunique()),
                 "mean_bytes": float((units.end - units.start).mean()),
             },
-            "files": hashes(file for file in tables.iterdir() if file != out),
+            "files": hashes(Path(file) for file in [*files["tables"], *files["audit"]]),
             "steps": steps,
         },
     )

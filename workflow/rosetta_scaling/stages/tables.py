@@ -7,15 +7,36 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.points.counts import seeds_table
-from rosetta_scaling.points.sizes import size_columns
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import POINT_TABLES, POLARIZATION_TABLES
 from rosetta_scaling.schemas.tables.catalogue import STUDY
 from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_json, read_table
 
 TRAINING = ("seed", "training_tokens", "validation_loss", "validation_bits_per_byte", "train_seconds")
+
+
+def table_inputs(plan: StudyPlan) -> Inputs:
+    layout, curves = plan.layout, plan.study.curves
+    return {
+        "rosetta": [layout.rosetta(*point) for point in layout.points],
+        "matches": [layout.matches(*pair) for pair in layout.pairs.values()],
+        "summaries": summaries(layout),
+        "points": [layout.point_table(name, *point) for name in POINT_TABLES for point in layout.points],
+        "polarization": [layout.polarization(curve, name) for name in POLARIZATION_TABLES for curve in curves],
+        "manifests": [layout.checkpoint_manifest(model) for model in layout.models],
+        "judgements": layout.judgements,
+    }
+
+
+def summaries(layout: Layout) -> list[str]:
+    """What is known of the networks as they were read, and of the anchor and the first other network of every point."""
+    of_points = [path for point in layout.points for path in layout.summaries(*point)]
+    of_models = [layout.summary(scope_of_model(layout, model), model) for model in layout.models]
+    of_pairs = [layout.match_summary(*models[:2]) for models in layout.points.values()]
+    return sorted({*of_points, *of_models, *of_pairs})
 
 
 def point_tables(layout: Layout, name: str) -> pd.DataFrame:
@@ -31,13 +52,15 @@ def point_tables(layout: Layout, name: str) -> pd.DataFrame:
 
 def counts_table(layout: Layout) -> pd.DataFrame:
     """One row per curve, point and criterion: the count with its nulls, its calibration and its stability."""
+    from rosetta_scaling.points.sizes import size_columns
+
     counts, rows = point_tables(layout, "counts"), []
     for (curve, rung), members in layout.points.items():
-        summaries = [read_json(path) for path in layout.summaries(curve, rung)]
+        sizes = [read_json(path) for path in layout.summaries(curve, rung)]
         manifests = [read_json(layout.checkpoint_manifest(model)) for model in members]
         tokens = [manifest.get("training_tokens", np.nan) for manifest in manifests]
         row: dict[str, Any] = {"curve": curve, "point": rung, "models": " ".join(members), "anchor": members[0]}
-        row |= size_columns(summaries, tokens) | {"constant_neurons": constant_neurons(layout, curve, rung)}
+        row |= size_columns(sizes, tokens) | {"constant_neurons": constant_neurons(layout, curve, rung)}
         rows.append(row)
     return pd.DataFrame(rows).merge(counts, on=["curve", "point"])
 
@@ -45,7 +68,7 @@ def counts_table(layout: Layout) -> pd.DataFrame:
 def constant_neurons(layout: Layout, curve: str, rung: str) -> int:
     """Number of neurons of the anchor that never change, and so cannot match."""
     anchor, partner = layout.points[curve, rung][:2]
-    summary = read_json(Path(layout.matches(anchor, partner)).with_name("summary.json"))
+    summary = read_json(layout.match_summary(anchor, partner))
     return summary["constant_a" if layout.pair(anchor, partner)[0] == anchor else "constant_b"]
 
 
@@ -54,8 +77,7 @@ def models_table(layout: Layout) -> pd.DataFrame:
     rows = []
     for model in layout.models:
         manifest = read_json(layout.checkpoint_manifest(model))
-        scope = next(layout.scope(*pair) for pair in layout.pairs.values() if model in pair)
-        summary = read_json(f"{layout.activations(scope, model)}/summary.json")
+        summary = read_json(layout.summary(scope_of_model(layout, model), model))
         sizes = {key: summary[key] for key in ("parameters", "non_embedding_parameters", "layers", "hidden_size")}
         row: dict[str, Any] = {"model": model, "family": layout.family(model), "rung": layout.rung(model)}
         row |= {"architecture": summary["architecture"], "source": manifest["source"], "modality": manifest["modality"]}
@@ -66,12 +88,17 @@ def models_table(layout: Layout) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def scope_of_model(layout: Layout, model: str) -> str:
+    """The first unit set on which a model was read."""
+    return next(layout.scope(*pair) for pair in layout.pairs.values() if model in pair)
+
+
 def origin(layout: Layout, model: str, manifest: dict) -> str:
     """Where a network is from: what the study calls it, with the commit that it stood for."""
     if layout.source(model) in ("ladder", "untrained"):
         return layout.source(model)
     commit = manifest["origin"].get("commit")
-    return layout.named(model) + (f" (commit {commit})" if commit else "")
+    return layout.network_reference(model) + (f" (commit {commit})" if commit else "")
 
 
 def training_table(layout: Layout) -> pd.DataFrame:
@@ -112,6 +139,8 @@ def architectures(layout: Layout) -> dict[str, str]:
 
 def write_tables(layout: Layout, folder: Path) -> None:
     """Write every one of STUDY_TABLES."""
+    from rosetta_scaling.points.counts import seeds_table
+
     counts, models = counts_table(layout), models_table(layout)
     tables = {
         "counts": counts,

