@@ -56,11 +56,11 @@ def counts_table(layout: Layout) -> pd.DataFrame:
 
     counts, rows = point_tables(layout, "counts"), []
     for (curve, rung), members in layout.points.items():
-        networks = [read_json(path) for path in layout.summaries(curve, rung)]
+        sizes = [read_json(path) for path in layout.summaries(curve, rung)]
         manifests = [read_json(layout.checkpoint_manifest(model)) for model in members]
         tokens = [manifest.get("training_tokens", np.nan) for manifest in manifests]
         row: dict[str, Any] = {"curve": curve, "point": rung, "models": " ".join(members), "anchor": members[0]}
-        row |= size_columns(networks, tokens) | {"constant_neurons": constant_neurons(layout, curve, rung)}
+        row |= size_columns(sizes, tokens) | {"constant_neurons": constant_neurons(layout, curve, rung)}
         rows.append(row)
     return pd.DataFrame(rows).merge(counts, on=["curve", "point"])
 
