@@ -138,7 +138,7 @@ def rivals_table(counts: pd.DataFrame, criteria: Sequence[str], confidence: floa
 def influence_table(counts: pd.DataFrame, criteria: Sequence[str], confidence: float) -> pd.DataFrame:
     """One row per curve, criterion, quantity and point: see rivals.influence."""
     found = [
-        influence(p.x, p.y, confidence).assign(point=p.point.to_numpy(), **name)
+        influence(p.x, p.y, confidence).assign(point=p.point.astype(str).to_numpy(), **name)
         for name, p in fittable(curves_of(counts, criteria))
     ]
     return concat_or_empty(found, INFLUENCE)
