@@ -7,8 +7,8 @@ from fitted_studies import fitted_tables
 from judged_fits import BEST, COLUMNS, ISOLATION, ONE, PREDICTS, RANKS, ROBUST, SHARE, SIMULATED, judged
 from planted_counts import HALF, TOP1
 
-from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.claims.fits import judge_fits
+from rosetta_scaling.claims.verdicts import FIT, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.fits.counts import ABSCISSAE
 from rosetta_scaling.store.tables import read_table, write_table
 
@@ -49,16 +49,16 @@ UNDEFINED = {"power_law": (np.nan, 0.1, 0.1), "proportional": (-3, 0.05, 0.3)}
 )
 def test_the_best_form_is_so_by_both_measures(curves, verdict):
     rows = [row for i, scores in enumerate(curves) for row in forms("ab"[i], **scores)]
-    assert judged(BEST, "ab"[: len(curves)], rivals=rows)["verdict"] == verdict
+    assert judged(BEST, "ab"[: len(curves)], rivals=rows).verdict == verdict
 
 
 def test_the_best_form_is_judged_where_it_is_defined_and_says_where():
     rows = [*forms("a", **AHEAD), *forms("b", **UNDEFINED), *forms("a", "null_rotate", **BEHIND)]
     found = judged(BEST, "ab", rivals=rows)
-    assert found["verdict"] == SUPPORTED
-    assert "are defined for a power law and a rival on 1 of 2 curves" in found["sentence"]
-    assert found["statistic"].endswith("a: proportional +3.0, proportional 2.0 times")
-    assert judged(BEST, rivals=forms(**UNDEFINED))["statistic"].endswith("nowhere defined")
+    assert found.verdict == SUPPORTED
+    assert "are defined for a power law and a rival on 1 of 2 curves" in found.sentence
+    assert found.statistic.endswith("a: proportional +3.0, proportional 2.0 times")
+    assert judged(BEST, rivals=forms(**UNDEFINED)).statistic.endswith("nowhere defined")
 
 
 WINS = {"power_law": (0, 0, -0.1), "persistence": (0, 0, -0.5), "proportional": (0, 0, 0.2)}
@@ -82,22 +82,22 @@ CANNOT = WINS | {"power_law": (0, 0, np.nan)}
 )
 def test_a_prediction_is_better_than_both_baselines(curves, verdict):
     rows = [row for i, scores in enumerate(curves) for row in forms("ab"[i], **scores)]
-    assert judged(PREDICTS, "ab"[: len(curves)], rivals=rows)["verdict"] == verdict
+    assert judged(PREDICTS, "ab"[: len(curves)], rivals=rows).verdict == verdict
     if verdict == SUPPORTED:
         one_more = judged(PREDICTS, "abc"[: len(curves) + 1], rivals=rows)
-        assert one_more["verdict"] == INCONCLUSIVE, "a curve without a fit is no support"
+        assert one_more.verdict == INCONCLUSIVE, "a curve without a fit is no support"
 
 
 def test_predictions_of_nulls_are_told_by_the_name_of_the_null():
     rows = [*forms(**WINS), *forms(quantity="null_rotate", **WINS), *forms("b", "null_rotate", **LOSES),
             *forms("b", "null_untrained", **LOSES)]  # fmt: skip
     found = judged(PREDICTS, "ab", rivals=rows)
-    assert "better than both baselines on 1 of 2 curves" in found["sentence"]
+    assert "better than both baselines on 1 of 2 curves" in found.sentence
     assert (
         "It predicts the matches of rotated neurons so on 1 of 2 and of untrained networks so on 0 of 1."
-        in found["sentence"]
+        in found.sentence
     )
-    assert "a: 0.10, 0.50, 0.20" in found["statistic"]
+    assert "a: 0.10, 0.50, 0.20" in found.statistic
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_predictions_of_nulls_are_told_by_the_name_of_the_null():
 def test_estimators_agree_differ_or_leave_it_open(curves, verdict):
     rows = [("ab"[i], "count", f"e{j}", *one) for i, curve in enumerate(curves) for j, one in enumerate(curve)]
     rows += [("a", "excess", "ols", 9.0, False)]
-    assert judged(ROBUST, "ab"[: len(curves)], estimators=rows)["verdict"] == verdict
+    assert judged(ROBUST, "ab"[: len(curves)], estimators=rows).verdict == verdict
     if verdict == SUPPORTED:
-        assert judged(ROBUST, "abc", estimators=rows)["verdict"] == INCONCLUSIVE
+        assert judged(ROBUST, "abc", estimators=rows).verdict == INCONCLUSIVE
 
 
 def test_estimators_are_judged_alike_after_they_were_written(tmp_path):
@@ -132,9 +132,9 @@ def test_estimators_are_judged_alike_after_they_were_written(tmp_path):
     write_table(tmp_path / "t.csv", pd.DataFrame(rows, columns=COLUMNS["estimators"]))
     read = read_table(tmp_path / "t.csv")
     found = judged(ROBUST, estimators=list(read.itertuples(index=False, name=None)))
-    assert found["verdict"] == NOT_SUPPORTED
-    assert "on 1 they do not, and one lies outside" in found["sentence"]
-    assert found["statistic"] == "alpha over estimators: a: 0.50 to 0.70"
+    assert found.verdict == NOT_SUPPORTED
+    assert "on 1 they do not, and one lies outside" in found.sentence
+    assert found.statistic == "alpha over estimators: a: 0.50 to 0.70"
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_the_share_falls_by_every_notion_of_size_or_it_does_not(curves, verdict)
     rows += [("a", "null_rotate", "neurons", 0.01), ("b", "null_rotate", "neurons", 0.2)]
     rows += [("a", "null_shift", "neurons", 0.99)] if len(curves) == 1 else []
     found = judged(SHARE, fits=[row for row in rows if row[0] in "ab"[: len(curves)]])
-    assert found["verdict"] == verdict
-    assert f"rotated neurons on 1 of {len(curves)} and of untrained networks on 0 of 0." in found["sentence"]
+    assert found.verdict == verdict
+    assert f"rotated neurons on 1 of {len(curves)} and of untrained networks on 0 of 0." in found.sentence
 
 
 POOLED = ("count", "none", 2, 0.6, 0.55, 0.65, 0.05, 0.5)
@@ -177,16 +177,16 @@ POOLED = ("count", "none", 2, 0.6, 0.55, 0.65, 0.05, 0.5)
 )
 def test_one_exponent_is_one_when_curves_agree_and_it_is_known(changes, verdict):
     row = dict(zip(COLUMNS["pooled"], POOLED, strict=True)) | changes
-    assert judged(ONE, "ab", pooled=[tuple(row.values())])["verdict"] == verdict
+    assert judged(ONE, "ab", pooled=[tuple(row.values())]).verdict == verdict
 
 
 def test_one_exponent_is_told_beside_those_of_the_nulls():
     null = ("null_untrained", "none", 2, 0.44, 0.3, 0.7, 0.05, 0.5)
     found = judged(ONE, "abc", pooled=[POOLED, null, ("count", "neox", 2, 0.9, 0.8, 1.0, 0.0, 0.9)])
-    assert found["verdict"] == INCONCLUSIVE
-    assert "2 of 3 have a fit. Mean exponents of the nulls: untrained networks 0.44." in found["sentence"]
-    assert found["statistic"].startswith("mean alpha 0.60 [0.55, 0.65], standard deviation between curves 0.05")
-    assert judged(ONE, "abc")["sentence"] == "Of 3 curves, fewer than two have a fit."
+    assert found.verdict == INCONCLUSIVE
+    assert "2 of 3 have a fit. Mean exponents of the nulls: untrained networks 0.44." in found.sentence
+    assert found.statistic.startswith("mean alpha 0.60 [0.55, 0.65], standard deviation between curves 0.05")
+    assert judged(ONE, "abc").sentence == "Of 3 curves, fewer than two have a fit."
 
 
 def gap(curve: str, low: float, high: float, kind: str = "real") -> tuple:
@@ -214,9 +214,9 @@ def gap(curve: str, low: float, high: float, kind: str = "real") -> tuple:
 def test_isolation_agrees_with_the_theory_where_that_of_no_null_does(gaps, verdict):
     curves = list(dict.fromkeys(one[0] for one in gaps)) or ["a"]
     theory = gaps + [row for one in gaps for row in both_betas(one[0], kind=one[1])]
-    assert judged(ISOLATION, curves, theory=theory)["verdict"] == verdict
+    assert judged(ISOLATION, curves, theory=theory).verdict == verdict
     if verdict == SUPPORTED:
-        assert judged(ISOLATION, "abc", theory=theory)["verdict"] == INCONCLUSIVE
+        assert judged(ISOLATION, "abc", theory=theory).verdict == INCONCLUSIVE
 
 
 def both_betas(curve="a", sizes=(1.5, 1.4, 1.6), ranks=(1.5, 1.4, 1.6), kind="real") -> list[tuple]:
@@ -226,9 +226,9 @@ def both_betas(curve="a", sizes=(1.5, 1.4, 1.6), ranks=(1.5, 1.4, 1.6), kind="re
 def test_isolation_says_what_its_verdict_hides():
     found = judged(ISOLATION, "ab", theory=[gap("a", -0.02, 0.04), gap("a", -0.05, 0.05, "rotate"), gap("b", 0.2, 0.4),
                                             *both_betas(), *both_betas("b"), *both_betas(kind="rotate")])  # fmt: skip
-    assert found["statistic"] == "exponent of isolation less (1 - alpha): a: 0.01 [-0.02, 0.04]; b: 0.30 [0.20, 0.40]"
-    assert "within 0.1 of 0 on 1 of 2 curves; on 1 it does not, and excludes 0" in found["sentence"]
-    assert "as closely on 1 curves" in found["sentence"]
+    assert found.statistic == "exponent of isolation less (1 - alpha): a: 0.01 [-0.02, 0.04]; b: 0.30 [0.20, 0.40]"
+    assert "within 0.1 of 0 on 1 of 2 curves; on 1 it does not, and excludes 0" in found.sentence
+    assert "as closely on 1 curves" in found.sentence
 
 
 NULL = {"kind": "rotate"}
@@ -258,19 +258,19 @@ NULL = {"kind": "rotate"}
 def test_beta_of_sizes_and_beta_of_ranks_are_one(betas, verdict):
     rows = [row for one in betas for row in both_betas(**one)]
     curves = list(dict.fromkeys(row[0] for row in rows if row[1] == "real")) or ["a"]
-    assert judged(RANKS, curves, theory=rows)["verdict"] == verdict
+    assert judged(RANKS, curves, theory=rows).verdict == verdict
     if verdict == SUPPORTED:
-        assert judged(RANKS, "abc", theory=rows)["verdict"] == INCONCLUSIVE
+        assert judged(RANKS, "abc", theory=rows).verdict == INCONCLUSIVE
 
 
 def test_betas_are_told_and_their_agreement_too():
     rows = both_betas(sizes=(1.5, np.nan, 1.6)) + both_betas("b") + both_betas("b", kind="shift")
     found = judged(RANKS, "ab", theory=rows)
-    assert found["statistic"].endswith(
+    assert found.statistic.endswith(
         "a: 1.50 [none, 1.60] and 1.50 [1.40, 1.60]; b: 1.50 [1.40, 1.60] and 1.50 [1.40, 1.60]"
     )
-    assert "of 1 on 1 of 2 curves" in found["sentence"]
-    assert "agree as closely on 1 curves" in found["sentence"]
+    assert "of 1 on 1 of 2 curves" in found.sentence
+    assert "agree as closely on 1 curves" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -289,19 +289,19 @@ def test_the_simulation_gives_what_it_was_made_with(alphas, verdict):
     rows = [(2.0, "matches_half", *alpha, 0.5) for alpha in alphas]
     rows += [(2.0, "matches", 0.9, 0.8, 1.0, 0.5), (2.0, "predicted", 0.9, 0.8, 1.0, 0.5)]
     found = judged(SIMULATED, theory_exponents=rows, theory_simulation=[(2.0, 2.03), (1.5, 1.45)])
-    assert found["verdict"] == verdict
-    assert "off by 0.04 on average" in found["sentence"]
-    assert found["statistic"].count("beta 2:") == len(alphas)
+    assert found.verdict == verdict
+    assert "off by 0.04 on average" in found.sentence
+    assert found.statistic.count("beta 2:") == len(alphas)
     few = judged(SIMULATED, theory_exponents=rows, theory_simulation=[(2.0, np.nan)])
-    assert few["sentence"].endswith("within one pair of networks could not be read.")
+    assert few.sentence.endswith("within one pair of networks could not be read.")
 
 
 def test_claims_are_judged_on_tables_as_they_are_written(tables):
-    found = {one["claim"]: one for one in judge_fits(tables, [TOP1, HALF])}
+    found = {one.words: one for one in judge_fits(tables, [TOP1, HALF])}
     assert len(found) == 2 * 7 + 1
-    assert all(one["fit"] for one in found.values())
-    assert found[f"{ONE} ({TOP1})"]["verdict"] == SUPPORTED
-    assert found[f"{PREDICTS} ({TOP1})"]["verdict"] == SUPPORTED
-    assert found[f"{SHARE} ({TOP1})"]["verdict"] == SUPPORTED
-    assert found[f"{ISOLATION} ({TOP1})"]["verdict"] == SUPPORTED
-    assert "nan" not in " ".join(one["statistic"] + one["sentence"] for one in found.values())
+    assert all(one.topic == FIT and one.as_json()["fit"] for one in found.values())
+    assert found[f"{ONE} ({TOP1})"].verdict == SUPPORTED
+    assert found[f"{PREDICTS} ({TOP1})"].verdict == SUPPORTED
+    assert found[f"{SHARE} ({TOP1})"].verdict == SUPPORTED
+    assert found[f"{ISOLATION} ({TOP1})"].verdict == SUPPORTED
+    assert "nan" not in " ".join(one.statistic + one.sentence for one in found.values())

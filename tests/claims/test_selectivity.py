@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.claims.selectivity import judge_selectivity
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE, METRIC, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.schemas.metrics import LEAST
 
 SETS = ["mutual_top1", "mutual_top1_r0.5", "mutual_top1_fdr05"]
@@ -55,7 +55,7 @@ def tables(
 
 
 def verdicts(*, sets=SETS, **given) -> dict[str, str]:
-    return {one["claim"]: one["verdict"] for one in judge_selectivity(tables(**given, sets=sets), sets)}
+    return {one.words: one.verdict for one in judge_selectivity(tables(**given, sets=sets), sets)}
 
 
 def slopes(quantity: str, *values: dict, of: str = "vocab_kurtosis", name: str = SETS[0]) -> dict:
@@ -116,7 +116,7 @@ def test_networks_that_are_not_the_anchor_and_other_sets_do_not_vote():
     loose = given["polarization"][given["polarization"]["set"] != SETS[0]].assign(**BELOW)
     first = given["polarization"][given["polarization"]["set"] == SETS[0]]
     judged = judge_selectivity(given | {"polarization": pd.concat([first, loose, others])}, SETS)
-    assert next(one for one in judged if one["claim"] == SELECTIVE)["verdict"] == SUPPORTED
+    assert next(one for one in judged if one.words == SELECTIVE).verdict == SUPPORTED
 
 
 @pytest.mark.parametrize(
@@ -143,10 +143,10 @@ def test_growth_counts_only_beyond_zero_and_what_placebo_sets_do(values, verdict
 
 def test_growth_as_measured_is_told_but_does_not_decide():
     given = tables(slopes=slopes("effect", RISES))
-    claim = next(one for one in judge_selectivity(given, SETS) if one["claim"] == POLARIZES)
-    assert claim["verdict"] == INCONCLUSIVE
-    assert "As measured: curve0: 0.20 [0.10, 0.30]" in claim["sentence"]
-    assert claim["statistic"] == "adjusted effect per decade of neurons curve0: 0.00 [-0.10, 0.10]"
+    claim = next(one for one in judge_selectivity(given, SETS) if one.words == POLARIZES)
+    assert claim.verdict == INCONCLUSIVE
+    assert "As measured: curve0: 0.20 [0.10, 0.30]" in claim.sentence
+    assert claim.statistic == "adjusted effect per decade of neurons curve0: 0.00 [-0.10, 0.10]"
 
 
 def test_growth_is_judged_for_every_set_on_its_own():
@@ -211,13 +211,13 @@ def test_claims_about_a_metric_say_where_they_stand_in_a_table():
     judged = judge_selectivity(given, SETS)
     keys = {"claim", "source", "verdict", "statistic", "sentence"}
     columns = ["more selective", *(f"polarizes ({name})" for name in SETS), "only they become so"]
-    about = [one for one in judged if "metric" in one]
-    assert [(one["metric"], one["column"]) for one in about] == [(m, c) for m in metrics for c in columns]
-    assert all(set(one) == keys | {"metric", "column"} for one in about)
-    assert all(one["metric"] in one["claim"] for one in about)
-    assert [one["claim"] for one in judged if set(one) == keys] == [CODE, DEPTH]
+    about = [one for one in judged if one.topic == METRIC]
+    assert [(one.metric, one.column) for one in about] == [(m, c) for m in metrics for c in columns]
+    assert all(set(one.as_json()) == keys | {"metric", "column"} for one in about)
+    assert all(one.metric in one.words for one in about)
+    assert [one.words for one in judged if set(one.as_json()) == keys] == [CODE, DEPTH]
     assert len(judged) == len(about) + 2
-    assert len({one["claim"] for one in judged}) == len(judged)
+    assert len({one.words for one in judged}) == len(judged)
 
 
 def test_every_metric_is_judged_on_its_own():
@@ -225,15 +225,15 @@ def test_every_metric_is_judged_on_its_own():
     ours = given["polarization"]
     mixed = ours.assign(adjusted_high=ours.adjusted_high.where(ours.metric == "vocab_kurtosis", -0.2),
                         adjusted_low=ours.adjusted_low.where(ours.metric == "vocab_kurtosis", -0.4))  # fmt: skip
-    found = {one["claim"]: one["verdict"] for one in judge_selectivity(given | {"polarization": mixed}, SETS)}
+    found = {one.words: one.verdict for one in judge_selectivity(given | {"polarization": mixed}, SETS)}
     assert found[SELECTIVE] == SUPPORTED
     assert found[SELECTIVE.replace("vocab_kurtosis", "monoscore")] == NOT_SUPPORTED
 
 
 def test_sentences_tell_the_numbers():
     given = tables(points=[{}, {"adjusted": 0.1, "effect": 0.2, "low": 0.05} | ACROSS, UNBALANCED])
-    claim = next(one for one in judge_selectivity(given, SETS) if one["claim"] == SELECTIVE)
-    assert "adjusted: 0.10 to 0.30 over 3 points; as measured: 0.20 to 0.40" in claim["statistic"]
-    assert "above placebo sets at 1 of 3 points, and below both at 0" in claim["sentence"]
-    assert "as measured it lies above at 2" in claim["sentence"]
-    assert "could not be made alike at 1 points" in claim["sentence"]
+    claim = next(one for one in judge_selectivity(given, SETS) if one.words == SELECTIVE)
+    assert "adjusted: 0.10 to 0.30 over 3 points; as measured: 0.20 to 0.40" in claim.statistic
+    assert "above placebo sets at 1 of 3 points, and below both at 0" in claim.sentence
+    assert "as measured it lies above at 2" in claim.sentence
+    assert "could not be made alike at 1 points" in claim.sentence

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from small_companions import DEPTH as TINY
 from tiny_networks import tiny_model
 
-from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
 from rosetta_scaling.companions.depth import chinchilla
 from rosetta_scaling.companions.depth import results as depth_results
@@ -435,7 +435,7 @@ def set_rows(table: pd.DataFrame, value: float, half: float = 0.01, **where) -> 
 
 
 def verdicts(tables: dict[str, pd.DataFrame]) -> list[str]:
-    return [one["verdict"] for one in judge(tables, TINY)]
+    return [one.verdict for one in judge(tables, TINY)]
 
 
 def paper_tables(measured) -> dict[str, pd.DataFrame]:
@@ -460,8 +460,8 @@ def paper_tables(measured) -> dict[str, pd.DataFrame]:
 def test_what_the_papers_say_is_supported(measured):
     assert verdicts(paper_tables(measured)) == [SUPPORTED] * 13
     for one in judge(paper_tables(measured), TINY):
-        assert set(one) == {"claim", "source", "verdict", "statistic", "sentence", "caveat"}
-        assert "nan" not in one["statistic"]
+        assert set(one.as_json()) == {"claim", "source", "verdict", "statistic", "sentence", "caveat"}
+        assert "nan" not in one.statistic
 
 
 @pytest.mark.parametrize(
@@ -542,7 +542,7 @@ def test_claims_about_runs_know_which_form_made_them():
         table = chinchilla.chinchilla_table(runs, settings)
         assert table.groupby(["form", "dropped"]).size().tolist() == [2, 2, 3, 3]
         assert table.set_index("dropped").runs.to_dict() == {20: 100, 0: 120}
-        judged[form] = [one["verdict"] for one in judge_runs(table, settings)]
+        judged[form] = [one.verdict for one in judge_runs(table, settings)]
         left, right = draw_runs(table).axes
         assert sorted(left.lines[0].get_xdata()) == [0, 20]
         assert [line.get_label() for line in right.lines] == list(chinchilla.FORMS)
@@ -663,7 +663,7 @@ def test_a_figure_of_language_models_shows_every_number():
 )
 def test_a_flat_matrix_lies_among_partners_dealt_anew_and_near_the_control(kappa, expected):
     *_, found = judge_language(language_tables(ladder_models(), ladder_angles(), kappa), TINY)
-    assert found["verdict"] == expected
+    assert found.verdict == expected
 
 
 def test_claims_about_language_models():
@@ -672,12 +672,12 @@ def test_claims_about_language_models():
     angles = ladder_angles()
     angles["step_angle"] *= 1 + 1e-3 * np.sin(np.arange(len(angles)))  # an exact fit would have no interval
     found = judge_language(language_tables(models, angles, 0.05), TINY)
-    assert [one["verdict"] for one in found] == [SUPPORTED] * 4
+    assert [one.verdict for one in found] == [SUPPORTED] * 4
     other = judge_language(language_tables(rest, ladder_angles(0.5, 1.0), 0.4), TINY)
-    assert [one["verdict"] for one in other][0::3] == [NOT_SUPPORTED] * 2
-    assert other[2]["verdict"] == NOT_SUPPORTED
+    assert [one.verdict for one in other][0::3] == [NOT_SUPPORTED] * 2
+    assert other[2].verdict == NOT_SUPPORTED
     nothing = judge_language(language_tables(models[:0], angles[:0], np.nan), TINY)
-    assert [one["verdict"] for one in nothing] == [INCONCLUSIVE] * 4
+    assert [one.verdict for one in nothing] == [INCONCLUSIVE] * 4
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 from small_companions import LOTTERY as SMALL
 
-from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
 from rosetta_scaling.companions.lottery import links as lottery_links
 from rosetta_scaling.companions.lottery import networks as lottery
@@ -561,8 +561,8 @@ WORDS = {
 
 
 def verdict(tables: dict[str, pd.DataFrame], protocol: LotterySettings, name: str) -> str:
-    (found,) = [one for one in judge(tables, protocol) if WORDS[name] in one["claim"]]
-    return found["verdict"]
+    (found,) = [one for one in judge(tables, protocol) if WORDS[name] in one.words]
+    return found.verdict
 
 
 def changed(tables: dict[str, pd.DataFrame], name: str, **columns) -> dict[str, pd.DataFrame]:
@@ -574,9 +574,9 @@ def test_every_claim_has_words_numbers_and_a_caveat(study):
     claims = judge(catalogue.read_tables([folder / "tables"]), protocol)
     assert len(claims) == len(WORDS)
     for one in claims:
-        assert one["verdict"] in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
-        assert all(one[key] for key in ("claim", "source", "statistic", "sentence", "caveat"))
-        assert "nan" not in one["statistic"] + one["sentence"] + one["caveat"]
+        assert one.verdict in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
+        assert all((one.words, one.source, one.statistic, one.sentence, one.caveat))
+        assert "nan" not in one.statistic + one.sentence + one.caveat
 
 
 @pytest.mark.parametrize(

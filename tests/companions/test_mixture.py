@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from scipy import optimize
 from small_companions import MIXTURE as SMALL
 
-from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.companions import catalogue
 from rosetta_scaling.companions.mixture import claims as mixture_claims
 from rosetta_scaling.companions.mixture import figures as mixture_figures
@@ -554,13 +554,13 @@ def test_steps_do_not_depend_on_other_widths(study, tmp_path):
 def test_every_claim_has_a_verdict_and_a_caveat(study):
     _, tables = study
     claims = mixture_claims.judge(tables, SMALL)
-    assert len({claim["claim"] for claim in claims}) == len(claims)
+    assert len({claim.words for claim in claims}) == len(claims)
     for claim in claims:
-        assert set(claim) == {"claim", "source", "verdict", "statistic", "sentence", "caveat"}
-        assert claim["verdict"] in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
-        words = " ".join(map(str, claim.values()))
+        assert set(claim.as_json()) == {"claim", "source", "verdict", "statistic", "sentence", "caveat"}
+        assert claim.verdict in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
+        words = " ".join(claim.as_json().values())
         assert not re.search(r"\bnan\b|\binf\b", words), words
-        assert claim["caveat"].endswith(".")
+        assert claim.caveat.endswith(".")
 
 
 VERDICTS = {
@@ -588,8 +588,8 @@ def test_claims_are_not_supported_when_numbers_contradict_them(study, words):
     if words == "The Rosetta share":
         changes = {column: share * tables[name].width for column, share in changes.items()}
     tables[name] = tables[name].assign(**changes)
-    (found,) = [claim for claim in mixture_claims.judge(tables, SMALL) if claim["claim"].startswith(words)]
-    assert found["verdict"] == NOT_SUPPORTED
+    (found,) = [claim for claim in mixture_claims.judge(tables, SMALL) if claim.words.startswith(words)]
+    assert found.verdict == NOT_SUPPORTED
 
 
 SUPPORTING = {
@@ -607,8 +607,8 @@ def test_claims_are_supported_when_numbers_say_so(study, words):
     tables = dict(study[1])
     name, changes = SUPPORTING[words]
     tables[name] = tables[name].assign(**changes)
-    (found,) = [claim for claim in mixture_claims.judge(tables, SMALL) if claim["claim"].startswith(words)]
-    assert found["verdict"] == SUPPORTED
+    (found,) = [claim for claim in mixture_claims.judge(tables, SMALL) if claim.words.startswith(words)]
+    assert found.verdict == SUPPORTED
 
 
 def test_a_spread_that_falls_no_faster_than_chance_decides_nothing(study):
@@ -619,9 +619,9 @@ def test_a_spread_that_falls_no_faster_than_chance_decides_nothing(study):
     (found,) = [
         claim
         for claim in mixture_claims.judge(tables | {"trends": trends}, SMALL)
-        if claim["claim"].startswith("Gradients of common")
+        if claim.words.startswith("Gradients of common")
     ]
-    assert found["verdict"] == INCONCLUSIVE
+    assert found.verdict == INCONCLUSIVE
 
 
 def test_figures_are_drawn(study, tmp_path):

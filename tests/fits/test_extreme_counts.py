@@ -10,7 +10,7 @@ from rosetta_scaling.fits.counts import one_fit
 from rosetta_scaling.fits.tables import can_be_fitted
 from rosetta_scaling.fits.theory.data import theory_table
 from rosetta_scaling.fits.theory.simulation import QUANTITIES, recovered_exponent
-from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import (
     ESTIMATORS,
     NO_CONVERGENCE,
@@ -111,7 +111,7 @@ def test_points_that_weigh_too_unequally_have_no_interval():
 
 def test_coverage_of_a_curve_that_scatters_by_many_orders_of_magnitude():
     """Poisson's mean would be more than numpy draws."""
-    table = coverage(np.array([100.0, 1000, 10000]), 1.0, 1.0, 25.0, 0.95, 50, 0)
+    table = coverage(np.array([100.0, 1000, 10000]), Truth(1.0, 1.0, sd=25.0), 0.95, draws=50, seed=0)
     assert table["draws"].tolist() == [50] * 5
     assert table.set_index("estimator").bias["ols"] == pytest.approx(0, abs=20)
 

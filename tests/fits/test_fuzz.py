@@ -21,7 +21,7 @@ from rosetta_scaling.fits.tables import (
     uncertainty_table,
 )
 from rosetta_scaling.fits.theory.data import theory_table
-from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, fit_power_law, predict_power_law
 from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
@@ -59,10 +59,10 @@ def is_told(estimate: dict) -> None:
         assert estimate["low"] <= estimate["alpha"] <= estimate["high"]
 
 
-def refused(function, *arguments):
+def refused(function, *arguments, **named):
     """What a function gives; None when it refuses the points with a sentence."""
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except StudyError as error:
         event("refused")
         sentence_of(error)
@@ -124,7 +124,7 @@ def test_pooled_curves(curves, confidence):
 @given(points(fewest=3), st.floats(-3, 3), st.floats(1e-3, 1e3), st.floats(0, 2), CONFIDENCE)
 @example(([1, 1, 904261], [0, 0, 0]), 3.0, 1.0, 0.0, 0.75)
 def test_coverage_of_any_curve(values, alpha, c, sd, confidence):
-    found = refused(coverage, values[0], alpha, c, sd, confidence, 10, 0)
+    found = refused(coverage, values[0], Truth(alpha, c, sd), confidence, draws=10, seed=0)
     if found is not None:
         assert found.without.between(0, 1).all()
         assert (found.coverage.notna() | (found.without == 1)).all()

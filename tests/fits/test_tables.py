@@ -16,7 +16,7 @@ from rosetta_scaling.fits.tables import (
     rivals_table,
     uncertainty_table,
 )
-from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, predict_power_law
 from rosetta_scaling.store.errors import StudyError
 
@@ -152,7 +152,7 @@ def test_coverage_is_simulated_with_the_sizes_exponent_and_scatter_of_the_curve(
     found = coverage_table(table, study)
     alpha, _, sd = line(NEURONS, COUNT)
     c = np.exp(np.log(COUNT).mean() - alpha * np.log(NEURONS).mean())
-    expected = coverage(NEURONS, alpha, c, sd, 0.95, study.fits.coverage_draws, study.fits.seed)
+    expected = coverage(NEURONS, Truth(alpha, c, sd), 0.95, draws=study.fits.coverage_draws, seed=study.fits.seed)
     pd.testing.assert_frame_equal(found[expected.columns], expected)
     assert set(found.criterion) == {TOP1}
     assert set(found.points) == {5}

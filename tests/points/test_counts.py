@@ -12,6 +12,7 @@ from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls import chance
+from rosetta_scaling.numerics.partners import mutual_partners
 from rosetta_scaling.points.counts import by_draw, draws_summary, split_half
 from rosetta_scaling.points.decomposition import strengths
 from rosetta_scaling.points.point import CountRule, PartnerTables
@@ -55,6 +56,17 @@ def test_the_table_of_partners_says_what_the_correlations_say(k):
             assert (row.csls_rank_a, row.csls_rank_b) == (csls_a[i, j], csls_b[i, j])
         else:
             assert (row.csls_rank_a, row.csls_rank_b) == (0, 0)
+
+
+def test_partners_in_memory_are_those_of_the_tiles_and_ties_go_to_the_lower_index():
+    a, b = correlated()
+    table = partners(a, b, 1)
+    mutual = table[(table.rank_a == 1) & (table.rank_b == 1)].sort_values("neuron_a")
+    found = mutual_partners(oracle(a, b))
+    assert len(mutual) > 5
+    np.testing.assert_array_equal(found.a, mutual.neuron_a)
+    np.testing.assert_array_equal(found.b, mutual.neuron_b)
+    assert [of.tolist() for of in mutual_partners(np.ones((3, 2)))] == [[0], [0]]
 
 
 def test_criteria_pick_what_they_say():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from rosetta_scaling.numerics.intervals import of_share
-from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import (
     ESTIMATORS,
     concordant_pairs,
@@ -139,7 +139,7 @@ def test_few_points_are_warned_of():
 
 
 def test_reading_tables_does_not_wait_for_statsmodels():
-    code = "import sys, rosetta_scaling.rivals, rosetta_scaling.coverage; sys.exit('statsmodels' in sys.modules)"
+    code = "import sys; from rosetta_scaling.power_laws import coverage, rivals; sys.exit('statsmodels' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -311,7 +311,7 @@ def test_one_wild_point_moves_the_median_of_slopes_little():
 
 
 def simulate(points: int, first: float, sd: float, draws: int, alpha: float = 0.75):
-    found = coverage(SIZES[:points], alpha, first / 192**alpha, sd, 0.95, draws, seed=0)
+    found = coverage(SIZES[:points], Truth(alpha, first / 192**alpha, sd), 0.95, draws=draws, seed=0)
     return found.set_index("estimator")
 
 
@@ -376,7 +376,7 @@ def test_a_simulation_of_one_draw_is_its_fits():
     x, rng = SIZES[:5], np.random.default_rng(6)
     error = rng.standard_normal((1, 5))
     y = rng.poisson(20 * (x / 192) ** 0.75 * np.exp(0.2 * error))[0]
-    found = coverage(x, 0.75, 20 / 192**0.75, 0.2, 0.9, 1, seed=6).set_index("estimator")
+    found = coverage(x, Truth(0.75, 20 / 192**0.75, 0.2), 0.9, draws=1, seed=6).set_index("estimator")
     expected = {name: estimate(x, y, 0.9) for name, estimate in ESTIMATORS.items()}
     expected["measured"] = fit_measured(x, y, 1 / np.sqrt(y), 0.9)
     assert list(found.index) == list(expected)
@@ -387,9 +387,9 @@ def test_a_simulation_of_one_draw_is_its_fits():
 
 
 def test_a_simulation_is_that_of_its_seed():
-    first, again = (coverage(SIZES[:4], 0.5, 2, 0.1, 0.9, 20, seed=3) for _ in range(2))
+    first, again = (coverage(SIZES[:4], Truth(0.5, 2, 0.1), 0.9, draws=20, seed=3) for _ in range(2))
     assert first.equals(again)
-    other = coverage(SIZES[:4], 0.5, 2, 0.1, 0.9, 20, seed=4)
+    other = coverage(SIZES[:4], Truth(0.5, 2, 0.1), 0.9, draws=20, seed=4)
     assert not first.equals(other)
     with pytest.raises(StudyError, match="at least 3"):
-        coverage(SIZES[:2], 0.5, 2, 0.1, 0.9, 20, seed=3)
+        coverage(SIZES[:2], Truth(0.5, 2, 0.1), 0.9, draws=20, seed=3)

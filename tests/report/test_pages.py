@@ -183,7 +183,7 @@ def polarization_rows() -> pd.DataFrame:
             table = table.assign(variance=acts.var(0), fraction_active=(acts > 0).mean(0))
             sets = placebo_sets(chosen, table.layer.to_numpy(), 20, np.random.default_rng(0))
             adjustment = adjust(table, chosen)
-            row, _ = polarization(values, chosen, adjustment, sets, 0.95)
+            row, _ = polarization(values, chosen, adjustment, sets, confidence=0.95)
             balance = dataclasses.asdict(adjustment)
             del balance["weights"]
             for name in ("mutual_top1", "mutual_top1_r0.8"):
@@ -349,8 +349,8 @@ def write_sample(results: Path) -> None:
         write_table(results / "tables" / f"{name}.csv", table)
     with contextlib.chdir(results.parents[1]):
         write_sample_fits(results / "tables")
-    claims = CLAIMS + judge_fits({name: read_table(results / "tables" / f"{name}.csv") for name in FIT_TABLES}, JUDGED)
-    write_json(results / "tables" / "claims.json", {"claims": claims})
+    about_fits = judge_fits({name: read_table(results / "tables" / f"{name}.csv") for name in FIT_TABLES}, JUDGED)
+    write_json(results / "tables" / "claims.json", {"claims": [*CLAIMS, *(claim.as_json() for claim in about_fits)]})
     write_json(results / "tables" / "provenance.json", provenance())
 
 
@@ -661,7 +661,7 @@ def test_companion_studies_are_named_with_their_verdicts(results, tmp_path):
     folders = {"lottery": [tmp_path / "lottery"], "depth": [tmp_path / "depth", tmp_path / "language"]}
     verdicts = {"lottery": ["supported"], "depth": ["not supported"] * 2, "language": ["inconclusive", "not supported"]}
     for name, given in verdicts.items():
-        write_json(tmp_path / name / "claims.json", {"claims": [{"verdict": verdict} for verdict in given]})
+        write_json(tmp_path / name / "claims.json", {"claims": [CLAIMS[0] | {"verdict": verdict} for verdict in given]})
     shutil.copytree(results, tmp_path / "results")
     write_report(tmp_path / "results", tmp_path / "report", folders)
     lines = (tmp_path / "report/index.html").read_text().splitlines()

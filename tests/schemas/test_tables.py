@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.counts import judge
+from rosetta_scaling.claims.counts import judge_counts
 from rosetta_scaling.config.nulls import Nulls
 from rosetta_scaling.report.cells import label_of
 from rosetta_scaling.report.counts import counts_cells
@@ -80,9 +80,9 @@ def test_a_null_of_trained_networks_can_refute_a_count(mirrored):
     counts = counts_of_a_curve().assign(null_mirror=1000.0, null_mirror_high=1001.0)
     tables = {"counts": counts, "models": pd.DataFrame(columns=["validation_bits_per_byte"])}
     tables["fits"] = pd.DataFrame(columns=["curve", "criterion", "quantity", "x", "alpha", "low", "high"])
-    claim = next(one for one in judge(tables, ["mutual_top1"]) if "not an artefact" in one["claim"])
-    assert claim["verdict"] == "not supported"
-    assert "(shifted, permuted, Gaussian, rotated, mirrored)" in claim["sentence"]
+    claim = next(one for one in judge_counts(tables, ["mutual_top1"]) if "not an artefact" in one.words)
+    assert claim.verdict == "not supported"
+    assert "(shifted, permuted, Gaussian, rotated, mirrored)" in claim.sentence
 
 
 @pytest.mark.parametrize(

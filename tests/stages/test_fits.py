@@ -6,12 +6,7 @@ from fitted_studies import fitted_tables
 from planted_counts import CURVES, HALF, TOP1, a_study
 
 from rosetta_scaling.fits.counts import fit_counts
-from rosetta_scaling.fits.tables import (
-    estimators_table,
-    forecast_table,
-    pooled_table,
-    rivals_table,
-)
+from rosetta_scaling.fits.tables import estimators_table, forecast_table, pooled_table, rivals_table
 from rosetta_scaling.fits.theory.data import theory_table
 
 

@@ -33,7 +33,7 @@ def judged(claim: str, curves=("a",), **rows) -> dict:
         if name not in ("theory_exponents", "theory_simulation"):
             table["criterion"] = TOP1
     found = judge_fits(tables, [TOP1])
-    assert all(set(one) == {"claim", "source", "verdict", "statistic", "sentence", "fit"} for one in found)
+    assert all(list(one.as_json()) == ["claim", "source", "verdict", "statistic", "sentence", "fit"] for one in found)
     assert len(found) == 8
-    (one,) = [one for one in found if one["claim"] in (claim, f"{claim} ({TOP1})")]
+    (one,) = [one for one in found if one.words in (claim, f"{claim} ({TOP1})")]
     return one

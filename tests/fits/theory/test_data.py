@@ -10,7 +10,7 @@ from made_points import made_point
 from planted_counts import HALF, NEURONS, SCATTER, T3, TOP1, line, only
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.counts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.theory.data import point_isolation, theory_table
 from rosetta_scaling.points.point import PartnerTables, Point
@@ -156,7 +156,7 @@ def test_planted_theory_is_supported_and_a_planted_violation_is_refuted():
 
     def verdicts(table: pd.DataFrame) -> list[str]:
         rows = list(theory_table(table, 0.95)[COLUMNS["theory"]].itertuples(index=False, name=None))
-        return [judged(claim, "ab", theory=rows)["verdict"] for claim in (ISOLATION, RANKS)]
+        return [judged(claim, "ab", theory=rows).verdict for claim in (ISOLATION, RANKS)]
 
     assert verdicts(obeys) == [SUPPORTED, SUPPORTED]
     assert verdicts(pd.concat([obeys, nulls.assign(rank_slope=np.nan)])) == [SUPPORTED, SUPPORTED]

@@ -11,7 +11,8 @@ from scipy import integrate, optimize, sparse, stats
 
 from rosetta_scaling.fits.theory import model as theory
 from rosetta_scaling.fits.theory import simulation as theory_simulation
-from rosetta_scaling.fits.theory.simulation import activations, mutual_best, network, recovered_exponent, simulate
+from rosetta_scaling.fits.theory.simulation import World, activations, network, recovered_exponent, simulate
+from rosetta_scaling.numerics.partners import MutualPartners, match_activations
 from rosetta_scaling.store.errors import StudyError
 
 BETAS = st.floats(1.01, 10)
@@ -256,8 +257,8 @@ def test_mutual_best_partners_are_those_of_all_correlations(seed):
     a, b = a.astype(np.float32), b.astype(np.float32)
     r = np.corrcoef(a, b)[:30, 30:]
     expected = [(i, j) for i in range(30) for j in range(30) if r[i, j] == r[i].max() == r[:, j].max()]
-    i, j, found = mutual_best(a, b)
-    assert list(zip(i, j, strict=True)) == expected
+    pairs, found = match_activations(a, b)
+    assert list(zip(*pairs, strict=True)) == expected
     np.testing.assert_allclose(1 - found, [1 - r[pair] for pair in expected], rtol=1e-3)
 
 
@@ -281,22 +282,22 @@ def test_a_run_is_the_same_whatever_else_is_simulated():
     values = pd.concat([table, *others])[measured]
     assert values.nunique().tolist() == [6, 6]
     # Sizes have draws of their own also where nothing else tells them apart.
-    alike = [simulate(2, [n], 1, inputs=200, kappa=1024 / n, gamma=4096 // n) for n in (256, 1024)]
+    alike = [simulate(2, [n], 1, inputs=200, world=World(1024 / n, 4096 // n)) for n in (256, 1024)]
     assert alike[0].represented.iloc[0] == alike[1].represented.iloc[0] == 32
     assert alike[0].mean_isolation.iloc[0] != alike[1].mean_isolation.iloc[0]
 
 
 def test_the_options_of_a_simulation():
-    few, many = (simulate(2, [256], 1, inputs=500, kappa=kappa).iloc[0] for kappa in (0.25, 4))
+    few, many = (simulate(2, [256], 1, inputs=500, world=World(kappa)).iloc[0] for kappa in (0.25, 4))
     assert (few.represented, many.represented) == (8, 32)  # r0 is 9 and 33, where isolation is zero
     assert few.predicted == pytest.approx(9 / 2**0.5)
     assert many.predicted_mean_isolation == pytest.approx(theory.mean_isolation(256, 2, 4, 1))
     with pytest.raises(StudyError, match="4 neurons were asked to represent 7 features"):
-        simulate(2, [4], 1, kappa=10)
+        simulate(2, [4], 1, world=World(kappa=10))
     for background in (0, 32):
         with pytest.raises(StudyError, match=f"each with {background} of 32 as background"):
-            simulate(2, [8], 1, background=background)
-    simulate(2, [8], 1, inputs=10, background=31)
+            simulate(2, [8], 1, world=World(background=background))
+    simulate(2, [8], 1, inputs=10, world=World(background=31))
 
 
 @pytest.mark.parametrize("beta", [1.5, 2, 2.5])
@@ -332,13 +333,13 @@ def test_counts_of_a_run_by_hand(monkeypatch):
     places = iter([np.array([4, 0, 1, 2, 3]), np.array([0, 1, 3, 2, 4])])
     partners = iter(
         [
-            (np.arange(5), np.array([4, 0, 1, 2, 3]), np.array([0.5, 0.4, 0.3, 0.8, 0.9])),
-            (np.arange(3), np.arange(3), np.array([0.5, -0.1, 0.49])),
+            (MutualPartners(np.arange(5), np.array([4, 0, 1, 2, 3])), np.array([0.5, 0.4, 0.3, 0.8, 0.9])),
+            (MutualPartners(np.arange(3), np.arange(3)), np.array([0.5, -0.1, 0.49])),
         ]
     )
     draw = theory_simulation.network
     monkeypatch.setattr(theory_simulation, "network", lambda *args: (draw(*args)[0], next(places)))
-    monkeypatch.setattr(theory_simulation, "mutual_best", lambda a, b: next(partners))
+    monkeypatch.setattr(theory_simulation, "match_activations", lambda a, b: next(partners))
     row = simulate(2, [25], 1, inputs=10).iloc[0]
     assert row[["represented", "matches", "right", "matches_half"]].tolist() == [5, 5, 3, 3]
     assert row[["null", "null_half"]].tolist() == [3, 1]

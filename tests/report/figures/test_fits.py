@@ -8,13 +8,10 @@ from fitted_studies import fitted, fitted_tables
 from judged_fits import ROBUST
 from planted_counts import COUNT, CURVES, HALF, NEURONS, TOP1, a_study, counts_of, line, only
 
-from rosetta_scaling.claims.counts import INCONCLUSIVE
 from rosetta_scaling.claims.fits import judge_fits
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE
 from rosetta_scaling.fits.checklist import read_checked
-from rosetta_scaling.fits.tables import (
-    estimators_table,
-    rivals_table,
-)
+from rosetta_scaling.fits.tables import estimators_table, rivals_table
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
 from rosetta_scaling.report.figures import theory as theory_figures
@@ -222,9 +219,9 @@ def test_every_study_gets_its_fits_figures_tables_and_claims(tmp_path, name):
     found = judge_fits(tables, study.judged)
     assert len(found) == 15
     if name.startswith(("nothing", "two", "exactly")):
-        decided = [one["claim"] for one in found if one["verdict"] != INCONCLUSIVE and f"({TOP1})" in one["claim"]]
+        decided = [one.words for one in found if one.verdict != INCONCLUSIVE and f"({TOP1})" in one.words]
         assert not decided or "second" in name or decided == [f"{ROBUST} ({TOP1})"], decided
-    assert not any("nan" in one["sentence"] + one["statistic"] for one in found)
+    assert not any("nan" in one.sentence + one.statistic for one in found)
 
 
 def test_missing_intervals_are_drawn_as_none(tables):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.counts import INCONCLUSIVE
 from rosetta_scaling.claims.selectivity import judge_selectivity
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE
 from rosetta_scaling.config.parsing import load
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.schemas.metrics import METRICS, determined_metrics
@@ -170,7 +170,7 @@ def test_placebo_sets_show_what_layers_alone_do():
     layer = np.repeat(np.arange(4), 300)
     values = layer + rng.normal(0, 0.5, 1200)
     rosetta = rng.random(1200) < np.array([0.05, 0.1, 0.2, 0.4])[layer]
-    row, draws = polarization(values, rosetta, None, placebo_sets(rosetta, layer, 300, rng), 0.95)
+    row, draws = polarization(values, rosetta, None, placebo_sets(rosetta, layer, 300, rng), confidence=0.95)
     assert row["low"] > 0.3
     assert row["placebo_low"] > 0.3
     assert row["placebo"] == pytest.approx(row["effect"], abs=0.1)
@@ -192,7 +192,7 @@ def test_a_row_is_its_parts():
     values = rng.standard_normal(300) + rosetta
     values[:30] = np.nan
     adjustment, sets = adjust(table, rosetta), placebo_sets(rosetta, table.layer.to_numpy(), 100, rng)
-    row, draws = polarization(values, rosetta, adjustment, sets, 0.9)
+    row, draws = polarization(values, rosetta, adjustment, sets, confidence=0.9)
     inside, outside = (values[side & np.isfinite(values)] for side in (rosetta, ~rosetta))
     weights = adjustment.weights[~rosetta & np.isfinite(values)]
     assert (row["rosetta"], row["others"]) == (54, 216)
@@ -204,7 +204,7 @@ def test_a_row_is_its_parts():
     assert tuple(row[name] for name in ADJUSTED) == adjusted != (row["effect"], row["low"], row["high"])
     np.testing.assert_array_equal(draws, placebo_effects(values, ~rosetta, sets))
     assert [row[name] for name in INTERVAL] == pytest.approx([draws.mean(), *np.quantile(draws, [0.05, 0.95])])
-    bare, _ = polarization(values, rosetta, None, sets[:, :0], 0.9)
+    bare, _ = polarization(values, rosetta, None, sets[:, :0], confidence=0.9)
     assert {name for name in row if np.isnan(bare[name])} == {*ADJUSTED, *INTERVAL}
 
 
@@ -214,7 +214,7 @@ def test_sets_that_are_too_small_have_no_effect(defined):
     values, rosetta = np.full(300, np.nan), np.arange(300) < 150
     values[: defined[0]], values[150 : 150 + defined[1]] = 1.0, 0.0
     sets = placebo_sets(rosetta, np.zeros(300, int), 100, rng)
-    row, draws = polarization(values, rosetta, None, sets, 0.95)
+    row, draws = polarization(values, rosetta, None, sets, confidence=0.95)
     assert (row["rosetta"], row["others"]) == defined
     assert {name for name, value in row.items() if np.isfinite(value)} == {"rosetta", "others"}
     assert draws.shape == (100,)
@@ -226,7 +226,7 @@ def test_sets_that_are_too_small_have_no_effect(defined):
 def test_the_smallest_sets_that_have_an_effect():
     values, rosetta = np.arange(30.0), np.arange(30) < LEAST
     values[LEAST : 30 - LEAST] = np.nan
-    row, _ = polarization(values, rosetta, None, np.zeros((3, 0), int), 0.95)
+    row, _ = polarization(values, rosetta, None, np.zeros((3, 0), int), confidence=0.95)
     assert row["effect"] == -1
     assert mean_against_placebo(values, rosetta, np.zeros((3, 0), int), 0.95)[0]["mean"] == 2
 
@@ -338,7 +338,7 @@ def test_what_a_confound_makes_vanishes_beside_others_that_are_alike(confound, s
         adjustment = adjust(table, rosetta)
         assert adjustment.weights.sum() == pytest.approx(1)
         assert (adjustment.weights[rosetta] == 0).all()
-        row, _ = polarization(values, rosetta, adjustment, np.zeros((1, 0), int), 0.95)
+        row, _ = polarization(values, rosetta, adjustment, np.zeros((1, 0), int), confidence=0.95)
         found.append([row[name] for name in ("effect", *ADJUSTED)])
         balance.append([adjustment.imbalance_before, adjustment.imbalance])
     raw, adjusted, low, high = np.array(found).T
@@ -357,7 +357,7 @@ def test_a_true_effect_is_found_beside_a_confound(confound, shape):
     rng, found = np.random.default_rng(0), []
     for _ in range(30):
         table, rosetta, values = confounded(rng, 2000, confound, shape, true=1.0)
-        row, _ = polarization(values, rosetta, adjust(table, rosetta), np.zeros((1, 0), int), 0.95)
+        row, _ = polarization(values, rosetta, adjust(table, rosetta), np.zeros((1, 0), int), confidence=0.95)
         found.append([row[name] for name in ADJUSTED])
     adjusted, low, _ = np.array(found).T
     assert 0.2 < adjusted.mean() < 2 * stats.norm.cdf(1 / np.sqrt(2)) - 1
@@ -369,7 +369,7 @@ def test_without_confounding_others_are_left_as_they_are():
     table, rosetta = neurons(rng, 3000), rng.random(3000) < 0.2
     values = rng.standard_normal(3000) + rosetta
     adjustment = adjust(table, rosetta)
-    row, _ = polarization(values, rosetta, adjustment, np.zeros((1, 0), int), 0.95)
+    row, _ = polarization(values, rosetta, adjustment, np.zeros((1, 0), int), confidence=0.95)
     assert row["adjusted"] == pytest.approx(row["effect"], abs=0.02)
     assert 0.9 * (~rosetta).sum() < adjustment.effective_others <= (~rosetta).sum()
     assert adjustment.effective_others == pytest.approx(1 / (adjustment.weights**2).sum())
@@ -393,10 +393,10 @@ def test_who_cannot_be_made_alike_is_said_so_and_decides_nothing():
     empty = {"trends": pd.DataFrame(columns=["table", "of", "set", "quantity", "curve", "slope", "low", "high"])}
     empty["diagonal"] = pd.DataFrame(columns=["matches", "expected", "rotated", "rotated_high", "low", "share"])
     judged = judge_selectivity({"polarization": rows, **empty}, ["s"])
-    assert {one["verdict"] for one in judged if one.get("column") == "more selective"} == {INCONCLUSIVE}
+    assert {one.verdict for one in judged if one.column == "more selective"} == {INCONCLUSIVE}
     alike = rows[~rows.metric.isin(determined_metrics())].assign(balanced=True)
     alike = judge_selectivity({"polarization": alike, **empty}, ["s"])
-    assert INCONCLUSIVE not in {one["verdict"] for one in alike if one.get("column") == "more selective"}
+    assert INCONCLUSIVE not in {one.verdict for one in alike if one.column == "more selective"}
 
 
 @pytest.mark.parametrize("least", [0.6, 1.2])
@@ -560,14 +560,14 @@ def test_rows_of_the_tables_are_those_of_their_sets(study):
                 weights[known] = adjustment.weights
                 adjustment = replace(adjustment, weights=weights)
             assert row["balanced"] == (enough and adjustment.balanced)
-            expected, _ = polarization(values, one.rosetta, adjustment, one.sets, confidence)
+            expected, _ = polarization(values, one.rosetta, adjustment, one.sets, confidence=confidence)
             assert [row[name] for name in expected] == pytest.approx(list(expected.values()), nan_ok=True)
             for name in ("effective_others", "imbalance_before", "imbalance"):
                 assert row[name] == pytest.approx(getattr(adjustment, name, np.nan), nan_ok=True)
         for name, key, prefix in (("specialisation", "domain", "firing_"), ("families", "family", "")):
             for row in rows[name].to_dict("records"):
                 values = one.table[prefix + row[key]].to_numpy()
-                expected, _ = mean_against_placebo(values, one.rosetta, one.sets, confidence, key == "family")
+                expected, _ = mean_against_placebo(values, one.rosetta, one.sets, confidence, share=key == "family")
                 assert [row[column] for column in expected] == pytest.approx(list(expected.values()), nan_ok=True)
 
 
@@ -634,9 +634,7 @@ def test_the_same_study_gives_the_same_tables(study):
 def test_the_tables_can_be_judged(study):
     diagonal = pd.DataFrame(columns=["matches", "expected", "rotated", "rotated_high", "low", "share"], dtype=float)
     judged = judge_selectivity(written(study) | {"diagonal": diagonal}, study.study.judged_sets)
-    verdict = {
-        one["claim"].split(" (")[1][:-1]: one["verdict"] for one in judged if "more selective than" in one["claim"]
-    }
+    verdict = {one.words.split(" (")[1][:-1]: one.verdict for one in judged if "more selective than" in one.words}
     assert verdict["monoscore"] == "supported"
     assert verdict["gini"] != "supported"
     assert verdict["detection_auc"] == INCONCLUSIVE

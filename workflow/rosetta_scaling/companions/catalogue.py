@@ -51,7 +51,8 @@ def write_tables(name: str, settings: Settings, jobs: str | Path, folder: str | 
     tables = STUDIES[name].make_tables(settings, Path(jobs))
     for table, rows in tables.items():
         write_checked_table(Path(folder) / f"{table}.csv", rows, COMPANIONS[name][table])
-    write_json(Path(folder) / "claims.json", {"claims": STUDIES[name].judge(settings, read_tables([folder]))})
+    claims = STUDIES[name].judge(settings, read_tables([folder]))
+    write_json(Path(folder) / "claims.json", {"claims": [claim.as_json() for claim in claims]})
 
 
 def read_tables(folders: Iterable[str | Path]) -> dict[str, pd.DataFrame]:

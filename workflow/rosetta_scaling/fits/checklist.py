@@ -142,7 +142,7 @@ class FitReport(Block):
 
 
 class Refused(Block):
-    """A fit that there is not, and why."""
+    """A fit that could not be made, and why."""
 
     curve: Words
     criterion: Words

@@ -17,10 +17,10 @@ COLUMNS = ("alpha", "low", "high", "c", "r2", "geometric", "p_sublinear")
 def fit_counts(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Fits of every curve and criterion and each of QUANTITIES, against each of ABSCISSAE.
 
-    Points where the quantity is zero cannot enter a logarithm: they are left out and the note says so. `geometric` is
+    Points where the quantity is zero have no logarithm: they are left out and the note says so. `geometric` is
     the exponent of the number of neurons against x, which is that of a constant share; `p_sublinear`: one-sided p that
     the share of the quantity among all neurons does not fall with x. Points that lie exactly on a line have neither an
-    interval nor a p: no scatter is left to judge the exponent by.
+    interval nor a p, since these come from the scatter of the points.
     """
     rows = []
     for (curve, criterion), part in counts.groupby(["curve", "criterion"], sort=False):
@@ -37,7 +37,7 @@ def fit_counts(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
 
 def one_fit(x: pd.Series, neurons: pd.Series, y: pd.Series, confidence: float) -> dict:
-    """The fit of y (points,), all positive, against the sizes x, or why there is none, in the note."""
+    """The fit of y (points,), all positive, against the sizes x; where there is none, the note says why."""
     missing = dict.fromkeys(COLUMNS, np.nan) | {"note": ""}
     if x.isna().any():
         return missing | {"note": f"{x.name} is not known for every network"}

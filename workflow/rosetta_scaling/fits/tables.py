@@ -1,4 +1,4 @@
-"""The fits of a study beside everything that could fault them: other estimators, rival forms, influence, coverage."""
+"""The fits of a study beside everything that could refute them: other estimators, rival forms, influence, coverage."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from scipy import stats
 from rosetta_scaling.config.nulls import Nulls
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
-from rosetta_scaling.power_laws.coverage import coverage
+from rosetta_scaling.power_laws.coverage import Truth, coverage
 from rosetta_scaling.power_laws.estimators import ESTIMATORS, fit_power_law, predict_power_law
 from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
@@ -22,7 +22,6 @@ from rosetta_scaling.schemas.tables.schema import TableSchema
 USE_ZEROS = ("quasi_poisson", "negative_binomial")
 COMPARED = ("count", "excess", "calibrated_05")  # what estimators, rivals and forecasts are about
 BESIDE = (*COMPARED, *(f"null_{null}" for null in compared_nulls()))  # what claims hold them against
-NAMES = ["curve", "criterion", "quantity"]
 
 
 class Curve(NamedTuple):
@@ -58,7 +57,7 @@ def curves_of(
 
 
 def fittable(curves: list[Curve]) -> list[Curve]:
-    """Those that can be fitted."""
+    """The curves that can be fitted."""
     return [curve for curve in curves if can_be_fitted(curve.points)]
 
 
@@ -140,7 +139,7 @@ def rivals_table(counts: pd.DataFrame, criteria: Sequence[str], confidence: floa
 def influence_table(counts: pd.DataFrame, criteria: Sequence[str], confidence: float) -> pd.DataFrame:
     """One row per curve, criterion, quantity and point: see rivals.influence."""
     found = [
-        influence(p.x, p.y, confidence).assign(point=p.point.to_numpy(), **name)
+        influence(p.x, p.y, confidence).assign(point=p.point.astype(str).to_numpy(), **name)
         for name, p in fittable(curves_of(counts, criteria))
     ]
     return concat_or_empty(found, INFLUENCE)
@@ -194,9 +193,8 @@ def coverage_table(counts: pd.DataFrame, study: Study) -> pd.DataFrame:
     for name, points in fittable(curves_of(counts, study.judged, ("count",))):
         fit = ESTIMATORS["ols"](points.x, points.y, confidence)
         rest = np.log(points.y) - np.log(fit["c"]) - fit["alpha"] * np.log(points.x)
-        sd = np.sqrt((rest**2).sum() / (len(points) - 2))
-        draws, seed = study.fits.coverage_draws, study.fits.seed
-        found = coverage(points.x.to_numpy(), fit["alpha"], fit["c"], sd, confidence, draws, seed)
+        truth = Truth(fit["alpha"], fit["c"], sd=np.sqrt((rest**2).sum() / (len(points) - 2)))
+        found = coverage(points.x, truth, confidence, draws=study.fits.coverage_draws, seed=study.fits.seed)
         rows.append(found.assign(**name, points=len(points), nominal=confidence))
     return concat_or_empty(rows, COVERAGE)
 

@@ -1,21 +1,25 @@
 """Exponents of y = c * x**alpha at 3 to 8 sizes, by several estimators. The model (one point) is the replicate.
 
 x (points,) are sizes, y (points,) counts. An estimate is a dictionary: alpha, its interval [low, high], the prefactor c
-and a note, which says why an interval or a fit is missing (NaN) and is empty otherwise. What cannot be fitted at all,
-or not by this estimator, is refused with StudyError. statsmodels is imported where it is used: that takes a second.
+and a note, which says why an interval or a fit is missing (NaN) and is empty otherwise. Values that no estimator, or
+not this one, can fit raise StudyError. statsmodels is imported where it is used: that takes a second.
 """
 
 import itertools
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from scipy import optimize, stats
 
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import keep_traceback
+
+Values: TypeAlias = np.ndarray | pd.Series  # one number per point
 
 LARGEST_LOG = 700.0  # exp of more is no floating-point number
 NO_PREFACTOR = "the sizes lie too close together to tell the prefactor: it is no floating-point number"
@@ -23,8 +27,8 @@ NO_CONVERGENCE = "the fit did not converge"
 EXACT = 1e-7  # residuals of ln y that are smaller are rounding: a count of a million that is one off has a larger one
 
 
-def checked_points(x, y, zeros: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """x and y as floats; refuses what has no exponent. Counts of zero pass only where no logarithm is taken of them."""
+def checked_points(x: Values, y: Values, *, zeros: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """x and y as floats. Raises StudyError where they have no exponent; counts of zero pass if `zeros`."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     if len(x) < MINIMUM_RUNGS:
         raise StudyError(f"a fit was asked of {len(x)} points; it needs at least {MINIMUM_RUNGS}: add rungs")
@@ -55,7 +59,7 @@ def few_points_warning(n: int) -> str:
 
 
 def missing(note: str) -> dict:
-    """An estimate that there is not."""
+    """The estimate where nothing could be fitted: all NaN, with the note that says why."""
     return dict.fromkeys(("alpha", "low", "high", "c"), np.nan) | {"note": note}
 
 
@@ -64,7 +68,7 @@ def prefactor(log_c: float) -> float:
     return np.exp(log_c) if abs(log_c) <= LARGEST_LOG else np.nan
 
 
-def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
+def fit_power_law(x: Values, y: Values, confidence: float = 0.95) -> dict[str, float]:
     """alpha, its interval [low, high], c and R^2 of y = c * x**alpha, and the number of points.
 
     c is NaN where it is no floating-point number; where all y are equal, R^2 and the interval are. Ordinary least
@@ -83,12 +87,12 @@ def fit_power_law(x: np.ndarray, y: np.ndarray, confidence: float = 0.95) -> dic
     }
 
 
-def bounded_exp(log_y):
+def bounded_exp(log_y: Any) -> Any:
     """exp of the logarithm of predicted values; those that no floating-point number can hold become e**700, e**-700."""
     return np.exp(np.clip(log_y, -LARGEST_LOG, LARGEST_LOG))
 
 
-def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float, float, float]:
+def predict_power_law(x: Values, y: Values, at: float, confidence: float = 0.95) -> tuple[float, float, float]:
     """y = c * x**alpha at another x, with the prediction interval of one more observation (least squares, log-log)."""
     x, y = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
     fit, n = stats.linregress(x, y), len(x)
@@ -99,7 +103,7 @@ def predict_power_law(x, y, at: float, confidence: float = 0.95) -> tuple[float,
     return tuple(bounded_exp([middle, middle - half, middle + half]).tolist())
 
 
-def ols(x, y, confidence: float) -> dict:
+def ols(x: Values, y: Values, confidence: float) -> dict:
     """Least squares of ln y on ln x, Student's t with points - 2 degrees of freedom.
 
     It takes ln y to vary equally at all sizes. The smallest counts vary more by chance: where they are 8 to 14 and 8
@@ -108,10 +112,10 @@ def ols(x, y, confidence: float) -> dict:
     x, y = checked_points(x, y)
     fit = stats.linregress(np.log(x), np.log(y))
     error = 0.0 if np.isnan(fit.rvalue) else fit.stderr  # linregress knows no error of equal values
-    return student_estimate(fit.slope, error, prefactor(fit.intercept), len(x) - 2, confidence)
+    return student_estimate(fit.slope, error, prefactor(fit.intercept), freedom=len(x) - 2, confidence=confidence)
 
 
-def quasi_poisson(x, y, confidence: float) -> dict:
+def quasi_poisson(x: Values, y: Values, confidence: float) -> dict:
     """Variance in proportion to the mean, by the factor chi2 / (points - 2) (McCullagh & Nelder 1989); Student's t.
 
     Where models differ by 30% beyond chance, the variance of large counts grows faster, and at 8 points 95% intervals
@@ -125,7 +129,7 @@ def quasi_poisson(x, y, confidence: float) -> dict:
     return _if_it_converges(fit, x, y)
 
 
-def negative_binomial(x, y, confidence: float) -> dict:
+def negative_binomial(x: Values, y: Values, confidence: float) -> dict:
     """Variance mean + d * mean^2, with d so that Pearson's chi2 is points - 2 (Breslow 1984); Student's t.
 
     d is looked for on its logarithm. It is zero (Poisson) when the counts vary no more than that already, and since the
@@ -170,7 +174,7 @@ def _if_it_converges(fit: Callable[[np.ndarray, np.ndarray], dict], x, y) -> dic
 
 
 def _no_maximum(x: np.ndarray, y: np.ndarray) -> str:
-    """Why the likelihood of counts has no maximum, if it has none."""
+    """Why the likelihood of counts has no maximum; empty where it has one."""
     some = x[y > 0]
     if not len(some):
         return "all counts are zero: they have no exponent"
@@ -179,7 +183,7 @@ def _no_maximum(x: np.ndarray, y: np.ndarray) -> str:
     return ""
 
 
-def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0):
+def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0) -> Any:
     """Counts fitted to ln x, less its mean, with log link: Poisson, or negative binomial (NB2) with a dispersion."""
     from statsmodels.genmod import families
     from statsmodels.genmod.generalized_linear_model import GLM
@@ -192,16 +196,20 @@ def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0):
         return GLM(y, design, family).fit(tol=1e-8, tol_criterion="params")
 
 
-def _glm_estimate(x: np.ndarray, fit, scale: float, confidence: float) -> dict:
-    """What statsmodels found, if it did, with Student's interval; `scale` multiplies the variance."""
+def _glm_estimate(x: np.ndarray, fit: Any, scale: float, confidence: float) -> dict:
+    """The estimate of a fit of statsmodels that converged, with Student's interval; `scale` multiplies the variance."""
     if not fit.converged:
         return missing(f"{NO_CONVERGENCE} in {fit.fit_history['iteration']} iterations")
     (middle, alpha), error = fit.params, np.sqrt(scale * fit.normalized_cov_params[1, 1])
-    return student_estimate(alpha, error, prefactor(middle - alpha * np.log(x).mean()), len(x) - 2, confidence)
+    c = prefactor(middle - alpha * np.log(x).mean())
+    return student_estimate(alpha, error, c, freedom=len(x) - 2, confidence=confidence)
 
 
-def student_estimate(alpha: float, error: float, c: float, freedom: int, confidence: float) -> dict:
-    """An estimate with Student's interval, if there is an error to give it a width; a c of NaN is noted."""
+def student_estimate(alpha: float, error: float, c: float, *, freedom: int, confidence: float) -> dict:
+    """An estimate with Student's interval, which is missing where the standard error is zero or not known.
+
+    Where c is NaN, the note says that there is no prefactor.
+    """
     half, note = t_quantile(confidence, freedom) * error, ""
     if error < EXACT:
         half, note = np.nan, "the points lie exactly on the fit: no residual is left to give an interval"
@@ -215,7 +223,7 @@ def with_prefactor(note: str, c: float) -> str:
     return note if np.isfinite(c) else "; ".join(filter(None, [note, NO_PREFACTOR]))
 
 
-def theil_sen(x, y, confidence: float) -> dict:
+def theil_sen(x: Values, y: Values, confidence: float) -> dict:
     """Median of the log-log slopes of all pairs of points; the interval is between two of these (Sen 1968).
 
     Which two, the exact distribution of Kendall's S says (Hollander & Wolfe): S steps in units, so the confidence is at
@@ -242,17 +250,18 @@ def theil_sen(x, y, confidence: float) -> dict:
 
 
 def concordant_pairs(sizes: np.ndarray) -> np.ndarray:
-    """Probability (pairs + 1,) that so many pairs of different size rise, when all orders of y are equally likely.
+    """Probability (pairs + 1,) of every number of rising pairs of different size, if all orders of y are as likely.
 
-    Kendall's S is twice this number less the pairs. Orders with so many rising pairs are counted by the coefficients of
-    the product of 1 + q + ... + q^(k-1) for k up to the number of points, divided by the same for every tied size.
+    Kendall's S is twice this number less the pairs. The orders with n rising pairs are counted by the coefficient of
+    q^n in the product of 1 + q + ... + q^(k-1) for k up to the number of points, divided by the same for every size
+    that occurs several times.
     """
     ways = np.ones(1)
     for k in range(2, len(sizes) + 1):
         ways = np.convolve(ways, np.ones(k))
     for tied in np.unique(sizes, return_counts=True)[1]:
         for k in range(2, tied + 1):
-            ways = np.polydiv(ways, np.ones(k))[0]
+            ways = np.asarray(np.polydiv(ways, np.ones(k))[0])
     return ways / ways.sum()
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from rosetta_scaling.power_laws.estimators import EXACT, checked_points, prefactor, student_estimate, t_quantile
+from rosetta_scaling.power_laws.estimators import (
+    EXACT,
+    Values,
+    checked_points,
+    prefactor,
+    student_estimate,
+    t_quantile,
+)
 from rosetta_scaling.store.errors import StudyError
 
 
@@ -40,7 +47,7 @@ def meta_regression(design: np.ndarray, y: np.ndarray, variance: np.ndarray) -> 
     return beta, squares / freedom * inverse @ inverse.T, tau2
 
 
-def fit_measured(x, y, se, confidence: float) -> dict:
+def fit_measured(x: Values, y: Values, se: Values, confidence: float) -> dict:
     """Meta-regression of ln y on ln x, where measurement gives ln y of every point a standard error se (points,).
 
     An estimate (see estimators.py) with `between`: the standard deviation of ln y beyond the measurement.
@@ -53,7 +60,9 @@ def fit_measured(x, y, se, confidence: float) -> dict:
         np.column_stack([np.ones_like(x), np.log(x)]), np.log(y), se**2
     )
     error = np.sqrt(covariance[1, 1])
-    return student_estimate(alpha, error, prefactor(intercept), len(x) - 2, confidence) | {"between": np.sqrt(tau2)}
+    c = prefactor(intercept)
+    estimate = student_estimate(alpha, error, c, freedom=len(x) - 2, confidence=confidence)
+    return estimate | {"between": np.sqrt(tau2)}
 
 
 def pool(table: pd.DataFrame, confidence: float) -> dict:

@@ -1,4 +1,4 @@
-"""The power law beside its rivals, and what single points do to it.
+"""The power law beside its rivals, and the influence of single points on it.
 
 All forms of y(x) are fitted by least squares of ln y: one error model, so their AICc compare. With u = ln x a form is
 ln y = offset(u, theta) + columns(u, theta) @ coefficients. The coefficients are solved for at every theta, and theta is
@@ -7,6 +7,7 @@ looked for on a grid, then between the neighbours of the best.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scipy import optimize
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
 from rosetta_scaling.power_laws.estimators import (
     EXACT,
+    Values,
     bounded_exp,
     checked_points,
     fit_power_law,
@@ -80,7 +82,7 @@ FORMS = {
     "broken power law": Form(
         ("c", "alpha", "change"),
         lambda u, theta: (0, [1, u, np.maximum(u - np.log(theta), 0)]),
-        lambda u, first: np.exp(np.linspace(*np.unique(u)[[1, -2]], GRID + 2)[1:-1]),  # strictly between
+        lambda u, first: np.exp(np.linspace(np.unique(u)[1], np.unique(u)[-2], GRID + 2)[1:-1]),  # strictly between
         least=6,
     ),
 }
@@ -108,7 +110,7 @@ def fit_form(form: Form, u: np.ndarray, v: np.ndarray, first: float) -> Fit | No
     if form.candidates:
         grid = form.candidates(u, first)
         squares = form.squares(u, v, grid)
-        best = squares.argmin()
+        best = int(squares.argmin())
         around = np.sort(grid[[max(best - 1, 0), min(best + 1, GRID - 1)]])
         refined = optimize.minimize_scalar(
             lambda theta: form.squares(u, v, np.array([theta]))[0],
@@ -122,8 +124,8 @@ def fit_form(form: Form, u: np.ndarray, v: np.ndarray, first: float) -> Fit | No
     return Fit(form, theta, coefficients, squares, at_bound)
 
 
-def compare(x, y, confidence: float) -> pd.DataFrame:
-    """A row per form, and one of persistence, which takes over the value of the next smaller size.
+def compare(x: Values, y: Values, confidence: float) -> pd.DataFrame:
+    """A row per form, and one for persistence, which predicts the value of the next smaller size.
 
     c, alpha, change, curvature, theta: y = c * x**alpha * exp(curvature * ln(x)**2), or what FORMS says; beyond theta
     the exponent of a broken power law is alpha + change. low, high: the interval of alpha of the power law and of the
@@ -131,11 +133,11 @@ def compare(x, y, confidence: float) -> pd.DataFrame:
     and weight (Akaike's, among the forms that have an aicc). Errors of ln y, predicted less observed, of forms fitted
     to other points: left_out, root mean square over the points, each left out in turn; largest, that of the largest
     size fitted to all smaller ones; both NaN where those points are too few for the form. at_bound: theta is at an end
-    of its grid, so the form is no better than a simpler one. note: what else is missing, and why.
+    of its grid, so the form is no better than a simpler one. note: which of the others are missing, and why.
     """
     x, y = checked_points(x, y)
     u, v = np.log(x), np.log(y)
-    table = pd.DataFrame([_row(name, form, u, v, confidence) for name, form in FORMS.items()])
+    table = pd.DataFrame([_row(name, form, u, v, confidence=confidence) for name, form in FORMS.items()])
     likelihood = np.exp(-(table.aicc - table.aicc.min()) / 2)
     table.insert(table.columns.get_loc("aicc") + 1, "weight", likelihood / likelihood.sum())
     smaller = u < u.max()
@@ -144,7 +146,7 @@ def compare(x, y, confidence: float) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([persistence])], ignore_index=True)
 
 
-def predict(form: str, x, y, at: float) -> float:
+def predict(form: str, x: Values, y: Values, at: float) -> float:
     """y at another size by a form fitted to x and y; NaN where they are too few, or the form is not positive there."""
     x, y = checked_points(x, y)
     u, v = np.log(x), np.log(y)
@@ -154,8 +156,8 @@ def predict(form: str, x, y, at: float) -> float:
     return float(bounded_exp(fit.at(np.log([at]))[0])) if fit else np.nan
 
 
-def influence(x, y, confidence: float) -> pd.DataFrame:
-    """What every point does to the power law: a row each, in the order given.
+def influence(x: Values, y: Values, confidence: float) -> pd.DataFrame:
+    """The influence of every point on the power law: a row each, in the order given.
 
     x, y; leverage; residual, internally studentised (always 1 or -1 at 3 points: one degree of freedom); cook, Cook's
     distance; and alpha, low, high of the other points, NaN where these are fewer than 3 or of one size. Residual and
@@ -178,11 +180,13 @@ def influence(x, y, confidence: float) -> pd.DataFrame:
     return table.join(pd.DataFrame(without, columns=["alpha", "low", "high"], dtype=float))
 
 
-def _row(name: str, form: Form, u: np.ndarray, v: np.ndarray, confidence: float) -> dict:
+def _row(name: str, form: Form, u: np.ndarray, v: np.ndarray, *, confidence: float) -> dict[str, Any]:
     """One row of `compare`, without the weight."""
     n, coefficients, bounded = len(u), len(form.names), form.candidates is not None
     parameters = coefficients + bounded + 1
-    row = {"form": name} | dict.fromkeys(("c", "alpha", "change", "curvature", "theta", "low", "high"), np.nan)
+    row: dict[str, Any] = {"form": name} | dict.fromkeys(
+        ("c", "alpha", "change", "curvature", "theta", "low", "high"), np.nan
+    )
     row |= {"parameters": parameters} | dict.fromkeys(("squares", "aicc", "left_out", "largest"), np.nan)
     fit = fit_form(form, u, v, u.min())
     if fit is None:
@@ -193,7 +197,8 @@ def _row(name: str, form: Form, u: np.ndarray, v: np.ndarray, confidence: float)
         row["theta"] = fit.theta
     elif coefficients > 1 and n > coefficients:
         error = _last_error(form.design(u, np.zeros(1))[1][0], fit.squares / (n - coefficients))
-        interval = student_estimate(fit.coefficients[-1], error, row["c"], n - coefficients, confidence)
+        alpha = fit.coefficients[-1]
+        interval = student_estimate(alpha, error, row["c"], freedom=n - coefficients, confidence=confidence)
         row |= {key: interval[key] for key in ("low", "high", "note")}
     if n - parameters - 1 > 0:
         squares = max(fit.squares, n * EXACT**2)  # of two forms that fit exactly, the simpler one is better

@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.claims.verdicts import FIT, GENERAL, METRIC, VERDICTS, Claim
 from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.formatting import MINUS, data_size, interval, number, percent
 from rosetta_scaling.report.figures.catalogue import FIGURES
@@ -28,7 +29,6 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 
 PAGE = WORKFLOW / "report"  # template, style sheet and captions
-VERDICTS = ("supported", "not supported", "inconclusive")
 TABLES: tuple[str, ...] = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
@@ -42,7 +42,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     """
     results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
-    claims = check_claims(read_json(results / "tables" / "claims.json")["claims"])
+    claims = read_claims(results / "tables" / "claims.json")
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
     shared = {
@@ -58,13 +58,13 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "minus": MINUS,
         "verdict_names": VERDICTS,
     }
-    of_fits, of_metrics = ([claim for claim in claims if key in claim] for key in ("fit", "metric"))
+    general, of_metrics, of_fits = ([one for one in claims if one.topic == topic] for topic in (GENERAL, METRIC, FIT))
     pages = {
         "index.html": {
             **table_cells(tables, provenance),
             "summary": summary(tables, claims, provenance),
             "criterion": tables["counts"]["criterion"].iloc[0],
-            "claims": [claim for claim in claims if claim not in [*of_fits, *of_metrics]],
+            "claims": general,
             "verdicts": verdict_cells(of_metrics),
             "metric_claims": of_metrics,
             "fit_verdicts": verdict_words(of_fits),
@@ -85,9 +85,9 @@ def write_page(template: str, path: Path, content: Mapping) -> None:
         part.write_text(environment.get_template(template).render(content), encoding="utf-8")
 
 
-def companion_claims(folders: Iterable[str | Path]) -> list[dict]:
+def companion_claims(folders: Iterable[str | Path]) -> list[Claim]:
     """All claims of a companion study, from the folders that have a claims.json."""
-    return [one for folder in folders for one in check_claims(read_json(Path(folder) / "claims.json")["claims"])]
+    return [claim for folder in folders for claim in read_claims(Path(folder) / "claims.json")]
 
 
 def companion_line(name: str, folders: Iterable[str | Path]) -> dict[str, str]:
@@ -96,11 +96,13 @@ def companion_line(name: str, folders: Iterable[str | Path]) -> dict[str, str]:
     return {"page": f"{name}.html", "title": COMPANION_TITLES[name], "verdicts": words}
 
 
-def check_claims(claims: list[dict]) -> list[dict]:
+def read_claims(path: Path) -> list[Claim]:
+    """The claims of a claims.json. Raises StudyError when a verdict is none of VERDICTS."""
+    claims = [Claim.from_json(entry) for entry in read_json(path)["claims"]]
     for claim in claims:
-        if claim["verdict"] not in VERDICTS:
+        if claim.verdict not in VERDICTS:
             raise StudyError(
-                f"claims.json: the verdict {claim['verdict']!r} is none of {VERDICTS}; mend the step that writes it."
+                f"claims.json: the verdict {claim.verdict!r} is none of {VERDICTS}; mend the step that writes it."
             )
     return claims
 
@@ -135,8 +137,8 @@ def figure_parts(folder: Path, name: str, captions: Path = PAGE / "captions") ->
 # ---- words -----------------------------------------------------------------------------------------------------------
 
 
-def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dict) -> list[str]:
-    """The page in a few sentences: what was compared, the largest point with its nulls, and the verdicts."""
+def summary(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: dict) -> list[str]:
+    """The page in a few plain sentences: what was compared, the largest point with its nulls, the verdicts."""
     models, counts = tables["models"], primary(tables["counts"])
     sizes = models["parameters"]
     top = counts.loc[counts["neurons"].idxmax()].to_dict()
@@ -155,8 +157,8 @@ def summary(tables: dict[str, pd.DataFrame], claims: list[dict], provenance: dic
     ]
 
 
-def verdict_words(claims: list[dict]) -> str:
-    verdicts = [f"{sum(c['verdict'] == verdict for c in claims)} {verdict}" for verdict in VERDICTS]
+def verdict_words(claims: list[Claim]) -> str:
+    verdicts = [f"{sum(claim.verdict == verdict for claim in claims)} {verdict}" for verdict in VERDICTS]
     return listed(verdicts)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.formatting import fixed, interval, number, percent
 from rosetta_scaling.report.cells import cells, label_of
 
@@ -83,9 +84,10 @@ def judge_cells(judge: pd.DataFrame) -> dict:
     return cells(judge, columns)
 
 
-def verdict_cells(claims: list[dict]) -> dict:
+def verdict_cells(claims: list[Claim]) -> dict:
     """Verdicts by metric, one column per kind of claim."""
-    table = pd.DataFrame(claims, columns=["metric", "column", "verdict"])
+    rows = [(claim.metric, claim.column, claim.verdict) for claim in claims]
+    table = pd.DataFrame(rows, columns=["metric", "column", "verdict"])
     columns = list(dict.fromkeys(table["column"]))
     wide = table.pivot_table(index="metric", columns="column", values="verdict", aggfunc="first", sort=False)
     return cells(wide.reset_index(), {"metric": "metric"} | {name: name for name in columns})

@@ -19,11 +19,11 @@ def claim_inputs(plan: StudyPlan) -> Inputs:
 
 def write_claims(study: Study, folder: Path) -> None:
     """Judge the tables in `folder`."""
-    from rosetta_scaling.claims import counts as claims
+    from rosetta_scaling.claims.counts import judge_counts
     from rosetta_scaling.claims.fits import judge_fits
     from rosetta_scaling.claims.selectivity import judge_selectivity
 
     tables = {name: read_table(folder / f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)}
-    judged = claims.judge(tables, study.judged) + judge_fits(tables, study.judged)
-    judged += judge_selectivity(tables, study.judged_sets)
-    write_json(folder / "claims.json", {"claims": judged})
+    claims = judge_counts(tables, study.judged) + judge_fits(tables, study.judged)
+    claims += judge_selectivity(tables, study.judged_sets)
+    write_json(folder / "claims.json", {"claims": [claim.as_json() for claim in claims]})

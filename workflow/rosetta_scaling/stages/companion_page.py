@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from rosetta_scaling.claims.verdicts import VERDICTS
 from rosetta_scaling.companions.catalogue import read_tables, write_figures
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.formatting import MINUS, number
 from rosetta_scaling.report.cells import cells, pairs
-from rosetta_scaling.report.pages import PAGE, VERDICTS, companion_claims, figure_parts, verdict_words, write_page
+from rosetta_scaling.report.pages import PAGE, companion_claims, figure_parts, verdict_words, write_page
 from rosetta_scaling.report.provenance import environment, hashes
 from rosetta_scaling.report.sources import files_cells, words_of_commit
 from rosetta_scaling.schemas.names import COMPANION_TITLES

@@ -101,7 +101,7 @@ def write_language(plan: StudyPlan, folder: str | Path) -> None:
     }
     for name, table in tables.items():
         write_checked_table(folder / f"{name}.csv", table, LANGUAGE[name])
-    write_json(folder / "claims.json", {"claims": judge_language(tables, settings)})
+    write_json(folder / "claims.json", {"claims": [claim.as_json() for claim in judge_language(tables, settings)]})
 
 
 def pairs_table(plan: StudyPlan) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Assemble the result tables from the artifacts of a study. Every count stands beside its nulls."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_json, read_table
+
+TRAINING = ("seed", "training_tokens", "validation_loss", "validation_bits_per_byte", "train_seconds")
 
 
 def table_inputs(plan: StudyPlan) -> Inputs:
@@ -49,36 +52,21 @@ def point_tables(layout: Layout, name: str) -> pd.DataFrame:
 
 def counts_table(layout: Layout) -> pd.DataFrame:
     """One row per curve, point and criterion: the count with its nulls, its calibration and its stability."""
+    from rosetta_scaling.points.sizes import size_columns
+
     counts, rows = point_tables(layout, "counts"), []
     for (curve, rung), members in layout.points.items():
-        sizes = pd.DataFrame(map(read_json, layout.summaries(curve, rung)))
-        rows.append(
-            {
-                "curve": curve,
-                "point": rung,
-                "models": " ".join(members),
-                "anchor": members[0],
-                "neurons": sizes.neurons.map(sum).mean(),
-                "parameters": sizes.parameters.mean(),
-                "non_embedding_parameters": sizes.non_embedding_parameters.mean(),
-                "hidden_size": sizes.hidden_size.mean(),
-                "training_flops": np.mean(
-                    [training_flops(layout, *one) for one in zip(members, sizes.non_embedding_parameters, strict=True)]
-                ),
-                "anchor_neurons": sum(sizes.neurons[0]),
-                "constant_neurons": _constant(layout, curve, rung),
-            }
-        )
+        sizes = [read_json(path) for path in layout.summaries(curve, rung)]
+        manifests = [read_json(layout.checkpoint_manifest(model)) for model in members]
+        tokens = [manifest.get("training_tokens", np.nan) for manifest in manifests]
+        row: dict[str, Any] = {"curve": curve, "point": rung, "models": " ".join(members), "anchor": members[0]}
+        row |= size_columns(sizes, tokens) | {"constant_neurons": constant_neurons(layout, curve, rung)}
+        rows.append(row)
     return pd.DataFrame(rows).merge(counts, on=["curve", "point"])
 
 
-def training_flops(layout: Layout, model: str, parameters: int) -> float:
-    """6 x parameters without embeddings x training tokens (Kaplan et al. 2020); NaN where the tokens are not known."""
-    return 6 * parameters * read_json(layout.checkpoint_manifest(model)).get("training_tokens", np.nan)
-
-
-def _constant(layout: Layout, curve: str, rung: str) -> int:
-    """Neurons of the anchor that never change, and so cannot match."""
+def constant_neurons(layout: Layout, curve: str, rung: str) -> int:
+    """Number of neurons of the anchor that never change, and so cannot match."""
     anchor, partner = layout.points[curve, rung][:2]
     summary = read_json(layout.match_summary(anchor, partner))
     return summary["constant_a" if layout.pair(anchor, partner)[0] == anchor else "constant_b"]
@@ -91,32 +79,12 @@ def models_table(layout: Layout) -> pd.DataFrame:
         manifest = read_json(layout.checkpoint_manifest(model))
         summary = read_json(layout.summary(scope_of_model(layout, model), model))
         sizes = {key: summary[key] for key in ("parameters", "non_embedding_parameters", "layers", "hidden_size")}
-        rows.append(
-            {
-                "model": model,
-                "family": layout.family(model),
-                "rung": layout.rung(model),
-                "architecture": summary["architecture"],
-                "source": manifest["source"],
-                "modality": manifest["modality"],
-                **sizes,
-                "neurons": sum(summary["neurons"]),
-                "vocabulary": summary["vocabulary"],
-                **{
-                    key: manifest.get(key)
-                    for key in (
-                        "seed",
-                        "training_tokens",
-                        "validation_loss",
-                        "validation_bits_per_byte",
-                        "train_seconds",
-                    )
-                },
-                "origin": origin(layout, model, manifest),
-                "checkpoint": layout.checkpoint(model),
-                "sha256": digest(manifest["sha256"]),
-            }
-        )
+        row: dict[str, Any] = {"model": model, "family": layout.family(model), "rung": layout.rung(model)}
+        row |= {"architecture": summary["architecture"], "source": manifest["source"], "modality": manifest["modality"]}
+        row |= sizes | {"neurons": sum(summary["neurons"]), "vocabulary": summary["vocabulary"]}
+        row |= {key: manifest.get(key) for key in TRAINING}
+        row |= {"origin": origin(layout, model, manifest), "checkpoint": layout.checkpoint(model)}
+        rows.append(row | {"sha256": digest(manifest["sha256"])})
     return pd.DataFrame(rows)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.companions.depth import claims as depth_claims
 from rosetta_scaling.companions.depth import real_claims as depth_real_claims
 from rosetta_scaling.companions.depth import results as depth_results
@@ -39,7 +40,7 @@ def make_tables(settings: DepthSettings, jobs: Path) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def judge(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> list[dict]:
+def judge(settings: DepthSettings, tables: dict[str, pd.DataFrame]) -> list[Claim]:
     claims = depth_claims.judge(tables, settings)
     if RUNS in tables:
         claims += depth_real_claims.judge_runs(tables[RUNS], settings)

@@ -14,7 +14,7 @@ from scipy.special import expit
 from rosetta_scaling.companions.lottery.links import against_nulls, over_pairs, pairwise
 from rosetta_scaling.companions.lottery.results import NETWORKS, Run, midpoints
 from rosetta_scaling.config.companions.lottery import ACTIVATIONS, TARGETS, LotterySettings
-from rosetta_scaling.fits.theory.simulation import mutual_best
+from rosetta_scaling.numerics.partners import match_activations
 from rosetta_scaling.store.tensors import read_tensors
 
 ONE_DIMENSION = "one dimension"
@@ -44,7 +44,7 @@ def activation_rows(
         """Share of neurons with a strong mutual best partner, and the mean r of all mutual best partners."""
         if not (len(a) and len(b)):
             return 0.0, 0.0
-        _, _, r = mutual_best(a.copy(), b.copy())
+        _, r = match_activations(a.copy(), b.copy())
         return (r >= settings.match_r).sum() / width, r.mean()
 
     for kind, networks in (("trained", trained), ("untrained", untrained)):

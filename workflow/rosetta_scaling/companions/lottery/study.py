@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.companions.lottery import claims as lottery_claims
 from rosetta_scaling.companions.lottery import links as lottery_links
 from rosetta_scaling.companions.lottery import results as lottery_results
@@ -49,7 +50,7 @@ def make_tables(settings: LotterySettings, jobs: Path) -> dict[str, pd.DataFrame
     }
 
 
-def judge(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> list[dict]:
+def judge(settings: LotterySettings, tables: dict[str, pd.DataFrame]) -> list[Claim]:
     return lottery_claims.judge(tables, settings)
 
 

@@ -3,11 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.companions.mixture.networks import (
-    compute_optimal_excess,
-    endless_exponent,
-    endless_optimum,
-)
+from rosetta_scaling.companions.mixture.networks import compute_optimal_excess, endless_exponent, endless_optimum
 from rosetta_scaling.config.companions.mixture import SMALLEST, MixtureSettings
 from rosetta_scaling.power_laws.estimators import fit_power_law, ols
 

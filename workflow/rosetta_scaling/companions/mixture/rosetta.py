@@ -14,7 +14,7 @@ from rosetta_scaling.companions.mixture.linear import Networks, initial
 from rosetta_scaling.companions.mixture.networks import Mixture, seed_of
 from rosetta_scaling.companions.mixture.relu import Targets, allocation, correlation, loss_and_gradient, train
 from rosetta_scaling.config.companions.mixture import MixtureSettings
-from rosetta_scaling.matching.neighbours import best_in_rows, is_mutual
+from rosetta_scaling.numerics.partners import mutual_partners
 
 RELU, WORLD, ROTATION = 4, 5, 6  # so that no two uses share random numbers
 SPARE = 0.1  # a neuron that contributes less than this share of the least useful feature is spare
@@ -111,13 +111,12 @@ def rotations(settings: MixtureSettings, encoder: torch.Tensor) -> torch.Tensor:
 
 
 def matches(a: torch.Tensor, b: torch.Tensor, least_r: float) -> torch.Tensor:
-    """Which neurons of a (neurons, inputs) have a mutual best partner in b with r of at least least_r: bool (neurons,).
-
-    Ties go to the lower index.
-    """
+    """Whether each neuron of a (neurons, inputs) has a mutual best partner in b with r >= least_r, bool (neurons,)."""
     r = correlation(a[None], b[None])[0].cpu()
-    there, back = (best_in_rows(one, 1, 0, torch.zeros(len(one), dtype=torch.bool)) for one in (r, r.T))
-    return is_mutual(there, back) & (there.r[:, 0] >= least_r)
+    pairs = mutual_partners(r.numpy())
+    matched = torch.zeros(len(r), dtype=torch.bool)
+    matched[pairs.a] = r[pairs.a, pairs.b] >= least_r
+    return matched
 
 
 def labels(encoder: torch.Tensor, targets: Targets, least_r: float) -> torch.Tensor:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.companions.mixture import claims as mixture_claims
 from rosetta_scaling.companions.mixture import results as mixture_results
 from rosetta_scaling.config.companions.mixture import MixtureSettings
@@ -48,7 +49,7 @@ def make_tables(settings: MixtureSettings, jobs: Path) -> dict[str, pd.DataFrame
     )
 
 
-def judge(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> list[dict]:
+def judge(settings: MixtureSettings, tables: dict[str, pd.DataFrame]) -> list[Claim]:
     return mixture_claims.judge(tables, settings)
 
 

@@ -1,6 +1,6 @@
 """The theory put to the test: does the isolation of matched neurons grow as the exponent of their number demands?
 
-By the theory (theory.py) a network with N neurons represents N^alpha features with a mean isolation of N^(1 - alpha),
+By the theory (model.py) a network with N neurons represents N^alpha features with a mean isolation of N^(1 - alpha),
 and within one pair of networks ln(1 + isolation) falls with ln rank by beta = 1 / alpha. Both can be read from the
 correlations of matches, which the fit of alpha to counts does not use.
 """

@@ -9,15 +9,18 @@ The paper spends the budget in an integral over r >= 1, and so does r0 here. Int
 (beta - 1) zeta(beta) times kappa N, 1.3 times for beta = 1.5 and 2.4 times for beta = 3. No exponent depends on that.
 """
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from scipy import optimize, special, stats
 
 from rosetta_scaling.store.errors import StudyError
 
 LEAST = 5  # isolations for a slope
+Numbers: TypeAlias = float | np.ndarray  # a function gives numbers of the shape that it is given
 
 
-def last_represented(neurons, beta: float, kappa: float):
+def last_represented(neurons: Numbers, beta: float, kappa: float) -> Any:
     """r0 > 1, the rank at which isolation falls to zero, a real number; of the shape of `neurons`.
 
     It solves kappa N = (r0**beta - beta r0) / (beta - 1) + 1; for beta = 2 it is 1 + sqrt(kappa N).
@@ -44,18 +47,18 @@ def _last_represented(budget: float, beta: float) -> float:
     return np.exp(optimize.brentq(unspent, 0, high, xtol=1e-15, rtol=4 * np.finfo(float).eps))
 
 
-def isolation(rank, r0, beta: float):
+def isolation(rank: Numbers, r0: Numbers, beta: float) -> np.ndarray:
     """s of features of a rank >= 1, zero from r0 on; `rank` and `r0` broadcast."""
     return np.maximum((np.asarray(r0, float) / rank) ** beta - 1, 0)
 
 
-def detectable(neurons, beta: float, kappa: float, tau: float):
+def detectable(neurons: Numbers, beta: float, kappa: float, tau: float) -> Any:
     """r_tau, the rank up to which s >= tau: the predicted count, of the shape of `neurons`; 0 where not even s_1 is."""
     r_tau = last_represented(neurons, beta, kappa) * (1 + tau) ** (-1 / beta)
     return np.where(r_tau < 1, 0.0, r_tau)[()]
 
 
-def mean_isolation(neurons, beta: float, kappa: float, tau: float):
+def mean_isolation(neurons: Numbers, beta: float, kappa: float, tau: float) -> Any:
     """Mean s over the detectable integer ranks 1, ..., floor(r_tau), of the shape of `neurons`; NaN if there are none.
 
     It grows as N**(1 - alpha): the detectable neurons polarise.
@@ -66,26 +69,26 @@ def mean_isolation(neurons, beta: float, kappa: float, tau: float):
         return last_represented(neurons, beta, kappa) ** beta * total / last - 1
 
 
-def predicted_correlation(s, s_other):
+def predicted_correlation(s: Numbers, s_other: Numbers) -> np.ndarray:
     """Pearson r of the neurons that represent one feature in two networks: 1 / sqrt((1 + 1/s) (1 + 1/s'))."""
     s, s_other = np.asarray(s, float), np.asarray(s_other, float)
     return np.sqrt(s / (1 + s) * (s_other / (1 + s_other)))
 
 
-def isolation_of_correlation(r):
+def isolation_of_correlation(r: Numbers) -> np.ndarray:
     """The isolation s = s' at which a feature has correlation r, 0 <= r <= 1, in two networks; infinite for r = 1."""
     r = np.asarray(r, float)
     with np.errstate(divide="ignore"):
         return r / (1 - r)
 
 
-def beta_of_alpha(alpha):
+def beta_of_alpha(alpha: Numbers) -> Any:
     """The exponent of importance that gives a count that grows as N**alpha; NaN unless 0 < alpha < 1, as it needs."""
     alpha = np.asarray(alpha, float)
     return np.divide(1, alpha, out=np.full(alpha.shape, np.nan), where=(alpha > 0) & (alpha < 1))[()]
 
 
-def rank_slope(isolation, tau: float = 1.0) -> float:
+def rank_slope(isolation: Numbers, tau: float = 1.0) -> float:
     """beta from the isolations (n,) of one pair of networks, in any order; NaN when fewer than LEAST can be used.
 
     ln(1 + s_r) = beta ln r0 - beta ln r, so beta is the least-squares slope against the logarithm of the rank, negated.

@@ -1,4 +1,4 @@
-"""The model of theory.py simulated, as in appendix D.7 of Dravid et al. 2026 (arXiv 2606.03990), and its exponents.
+"""The model of model.py simulated, as in appendix D.7 of Dravid et al. 2026 (arXiv 2606.03990), and its exponents.
 
 Two networks see the same inputs: A = gamma N latents z_r ~ N(0, 1), one per feature, each standardised over the inputs.
 In either network every feature with s_r > 0 has a neuron of its own, at a place of its own, so that a match is right or
@@ -11,6 +11,7 @@ Other neurons are left out: they would carry background only, and add chance mat
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from rosetta_scaling.fits.theory.model import (
     rank_slope,
 )
 from rosetta_scaling.numerics.limits import MINIMUM_RUNGS
+from rosetta_scaling.numerics.partners import match_activations
 from rosetta_scaling.power_laws.estimators import fit_power_law
 from rosetta_scaling.store.errors import StudyError
 
@@ -34,33 +36,42 @@ LEAST_R = 0.5  # of a match that counts: isolation is 1 there
 QUANTITIES = ("matches", "matches_half", "predicted")
 
 
+@dataclass(frozen=True)
+class World:
+    """What networks of every size have in common."""
+
+    kappa: float = 1.0  # budget of isolation per neuron
+    gamma: int = 4  # features per neuron
+    background: int = 8  # other features that a neuron carries
+
+
 def simulate(
     beta: float,
     sizes: Sequence[int],
     runs: int,
     inputs: int = 10_000,
-    kappa: float = 1.0,
-    gamma: int = 4,
-    background: int = 8,
+    *,
+    world: World = World(),
     seed: int = 0,
 ) -> pd.DataFrame:
     """One row for each run of two networks of each size; a row is the same whatever other sizes and runs there are.
 
         beta, neurons, run
-        represented, predicted  features with s > 0; those with s >= 1 by theory.py, a real number
+        represented, predicted  features with s > 0; those with s >= 1 by model.py, a real number
         matches, right          mutual best partners; those of them that represent one feature
         matches_half            mutual best partners with r >= 0.5
         null, null_half         matches and matches_half when the second network sees inputs of its own
         mean_isolation          mean over matches_half of r / (1 - r)
         rank_slope              beta by the r of one pair of networks, as it is read from real ones
-        predicted_mean_isolation                the same by theory.py: mean s of all integer ranks with s >= 1
+        predicted_mean_isolation                the same by model.py: mean s of all integer ranks with s >= 1
         mean_correlation_error  mean of r less its prediction, over right ones with r >= 0.5
 
     Memory is three times that of the activations of one network: 12 bytes x represented x inputs.
     """
     tau, rows = float(isolation_of_correlation(LEAST_R)), []
+    kappa, background = world.kappa, world.background
     for neurons in sizes:
-        r0, features = last_represented(neurons, beta, kappa), gamma * neurons
+        r0, features = last_represented(neurons, beta, kappa), world.gamma * neurons
         s = isolation(np.arange(1, math.ceil(r0)), r0, beta)
         if len(s) > neurons or not 0 < background < features:
             raise StudyError(
@@ -74,21 +85,23 @@ def simulate(
         }
         for run in range(runs):
             rng = np.random.default_rng([seed, *float(beta).as_integer_ratio(), neurons, run])
-            measured = _matches(s, features, background, inputs, rng)
+            measured = _matches(s, features, background, inputs=inputs, rng=rng)
             rows.append({"beta": beta, "neurons": neurons, "run": run} | predicted | measured)
     return pd.DataFrame(rows)
 
 
-def _matches(s: np.ndarray, features: int, background: int, inputs: int, rng: np.random.Generator) -> dict[str, float]:
+def _matches(
+    s: np.ndarray, features: int, background: int, *, inputs: int, rng: np.random.Generator
+) -> dict[str, float]:
     """What is counted in two networks with isolations s (represented,)."""
     (weights_a, own_a), (weights_b, own_b) = (network(s, features, background, rng) for _ in range(2))
     shared = activations(sparse.hstack([weights_a, weights_b], "csr"), inputs, rng)
     a, b = shared[: len(s)], shared[len(s) :]
-    i, j, r = mutual_best(a, b)
+    pairs, r = match_activations(a, b)
     b[:] = activations(weights_b, inputs, rng)
-    null = mutual_best(a, b)[2]
-    right, half = own_a[i] == own_b[j], r >= LEAST_R
-    error = r - predicted_correlation(s, s)[own_a[i]]
+    _, null = match_activations(a, b)
+    right, half = own_a[pairs.a] == own_b[pairs.b], r >= LEAST_R
+    error = r - predicted_correlation(s, s)[own_a[pairs.a]]
     return {
         "matches": len(r),
         "right": right.sum(),
@@ -131,21 +144,6 @@ def activations(weights: sparse.csr_array, inputs: int, rng: np.random.Generator
         for neuron, weight in zip(weights.indices[of_feature], weights.data[of_feature], strict=True):
             values[neuron] += weight * latent
     return values
-
-
-def mutual_best(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows i, j and Pearson r of the mutual best partners of a and b (neurons, inputs), standardised in place.
-
-    They are found in float32. Their r is float64: isolation is r / (1 - r), and 1 - r can be as small as 1e-6.
-    """
-    for values in (a, b):
-        values -= values.mean(1, keepdims=True)
-        values /= np.sqrt(np.vecdot(values, values))[:, None]
-    r = a @ b.T
-    best = r.argmax(1)
-    i = np.flatnonzero(r.argmax(0)[best] == np.arange(len(a)))
-    j = best[i]
-    return i, j, np.array([np.corrcoef(a[row], b[column])[0, 1] for row, column in zip(i, j, strict=True)])
 
 
 def recovered_exponent(table: pd.DataFrame, confidence: float) -> pd.DataFrame:

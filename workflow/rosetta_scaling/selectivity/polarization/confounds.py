@@ -52,7 +52,7 @@ def adjust(table: pd.DataFrame, rosetta: np.ndarray) -> Adjustment:
 
 
 def normal_score(values: np.ndarray) -> np.ndarray:
-    """Normal quantiles of the ranks; what is not finite goes to the middle."""
+    """Normal quantiles of the ranks; values that are not finite get the middle, 0."""
     known = np.isfinite(values)
     score = np.zeros(len(values))
     score[known] = stats.norm.ppf((stats.rankdata(values[known]) - 0.5) / max(1, known.sum()))

@@ -2,7 +2,7 @@
 
 Within a model the neurons are the sample; over sizes the model is the replicate. Each difference is measured as it is,
 and against others that are alike in layer, mean, variance and share of units (see confounds.py); beside it stands the
-placebo: random sets of other neurons, as many from each layer as there are Rosetta neurons.
+placebo: random sets of other neurons, with as many from each layer as there are Rosetta neurons.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from rosetta_scaling.numerics import intervals
+from rosetta_scaling.numerics.intervals import Estimate
 from rosetta_scaling.schemas.metrics import LEAST, METRICS
 from rosetta_scaling.selectivity.polarization.confounds import Adjustment
 
@@ -22,7 +23,7 @@ def beyond_chance(table: pd.DataFrame, metric: str) -> np.ndarray:
 
 def rank_biserial(
     rosetta: np.ndarray, others: np.ndarray, confidence: float, weights: np.ndarray | None = None
-) -> tuple[float, float, float]:
+) -> Estimate:
     """P(rosetta > others) - P(rosetta < others) for random members, and its interval; 1: every Rosetta neuron is above.
 
     `weights` (others,) with sum 1, equal by default, are taken as given, which makes the interval too wide rather than
@@ -42,12 +43,12 @@ def rank_biserial(
     if 1 - abs(effect) < 1e-9:
         wins = min(len(rosetta), 1 / (weights**2).sum())
         bounds = np.sign(effect), np.sign(effect) * (2 * ((1 - confidence) / 2) ** (1 / wins) - 1)
-        return effect, float(min(bounds)), float(max(bounds))
+        return Estimate(effect, float(min(bounds)), float(max(bounds)))
     half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - effect**2)
-    return effect, float(np.tanh(np.arctanh(effect) - half)), float(np.tanh(np.arctanh(effect) + half))
+    return Estimate(effect, float(np.tanh(np.arctanh(effect) - half)), float(np.tanh(np.arctanh(effect) + half)))
 
 
-def median_difference(rosetta: np.ndarray, others: np.ndarray, confidence: float) -> tuple[float, float, float]:
+def median_difference(rosetta: np.ndarray, others: np.ndarray, confidence: float) -> Estimate:
     """Median of the Rosetta neurons less that of the others, and its interval.
 
     The interval joins those of the two medians, which are order statistics (Zou & Donner 2008).
@@ -59,14 +60,15 @@ def median_difference(rosetta: np.ndarray, others: np.ndarray, confidence: float
         middle.append(np.median(values))
         reach.append((middle[-1] - ordered[max(0, low - 1)], ordered[min(n - 1, n - low)] - middle[-1]))
     difference = middle[0] - middle[1]
-    return difference, difference - np.hypot(reach[0][0], reach[1][1]), difference + np.hypot(reach[0][1], reach[1][0])
+    below, above = np.hypot(reach[0][0], reach[1][1]), np.hypot(reach[0][1], reach[1][0])
+    return Estimate(difference, difference - below, difference + above)
 
 
 def placebo_sets(rosetta: np.ndarray, layer: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Random sets (draws, size) of other neurons with as many of each layer as there are Rosetta neurons.
 
-    At most half of a layer's others, so that as many are left to compare them with; fewer than asked, where there are
-    too few.
+    A set takes at most half of the other neurons of a layer, so that as many are left to compare it with; where a
+    layer has too few, the set is smaller.
     """
     picked = []
     for one in np.unique(layer):
@@ -94,7 +96,7 @@ def placebo_effects(values: np.ndarray, others: np.ndarray, sets: np.ndarray) ->
 
 
 def polarization(
-    values: np.ndarray, rosetta: np.ndarray, adjustment: Adjustment | None, sets: np.ndarray, confidence: float
+    values: np.ndarray, rosetta: np.ndarray, adjustment: Adjustment | None, sets: np.ndarray, *, confidence: float
 ) -> tuple[dict[str, float], np.ndarray]:
     """One metric of one model: set sizes, medians and their difference, effects with intervals, placebo; and its draws.
 
@@ -102,28 +104,26 @@ def polarization(
     NaN when either set has fewer than LEAST neurons.
     """
     inside, outside = np.isfinite(values) & rosetta, np.isfinite(values) & ~rosetta
-    row = {"rosetta": int(inside.sum()), "others": int(outside.sum())}
-    names = ("median_rosetta", "median_others", "difference", "difference_low", "difference_high")
-    names += ("effect", "low", "high", "adjusted", "adjusted_low", "adjusted_high")
-    row |= dict.fromkeys((*names, "placebo", "placebo_low", "placebo_high"), np.nan)
+    of_rosetta, of_others = values[inside], values[outside]
+    is_told = min(len(of_rosetta), len(of_others)) >= LEAST
+    medians, difference, effect, adjusted, placebo = (np.nan, np.nan), *[Estimate.unknown()] * 4
     draws = placebo_effects(values, ~rosetta, sets)
-    if min(row["rosetta"], row["others"]) < LEAST:
-        return row, draws
-    found = [np.median(values[inside]), np.median(values[outside])]
-    found += median_difference(values[inside], values[outside], confidence)
-    found += rank_biserial(values[inside], values[outside], confidence)
-    row |= dict(zip(names, found, strict=False))
-    if adjustment is not None and (weights := adjustment.weights[outside]).sum() > 0:
-        adjusted = rank_biserial(values[inside], values[outside], confidence, weights / weights.sum())
-        row |= dict(zip(names[-3:], adjusted, strict=True))
-    if np.isfinite(draws).any():
-        ends = intervals.of_draws(draws, confidence)
-        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (np.nanmean(draws), *ends), strict=True))
-    return row, draws
+    if is_told:
+        medians = np.median(of_rosetta), np.median(of_others)
+        difference = median_difference(of_rosetta, of_others, confidence)
+        effect = rank_biserial(of_rosetta, of_others, confidence)
+        if adjustment is not None and (weights := adjustment.weights[outside]).sum() > 0:
+            adjusted = rank_biserial(of_rosetta, of_others, confidence, weights / weights.sum())
+        if np.isfinite(draws).any():
+            placebo = Estimate(np.nanmean(draws), *intervals.of_draws(draws, confidence))
+    row: dict[str, float] = {"rosetta": len(of_rosetta), "others": len(of_others)}
+    row |= {"median_rosetta": medians[0], "median_others": medians[1]} | difference.columns("difference")
+    row |= {"effect": effect.value, "low": effect.low, "high": effect.high}
+    return row | adjusted.columns("adjusted") | placebo.columns("placebo"), draws
 
 
 def mean_against_placebo(
-    values: np.ndarray, rosetta: np.ndarray, sets: np.ndarray, confidence: float, share: bool = False
+    values: np.ndarray, rosetta: np.ndarray, sets: np.ndarray, confidence: float, *, share: bool = False
 ) -> tuple[dict[str, float], np.ndarray]:
     """Mean of a quantity over the Rosetta neurons with its interval, over the others, over placebo sets; and its draws.
 
@@ -131,22 +131,21 @@ def mean_against_placebo(
     means have Student's.
     """
     inside, outside = (values[chosen & np.isfinite(values)] for chosen in (rosetta, ~rosetta))
-    row = {"rosetta": len(inside), "others": len(outside)}
-    row |= dict.fromkeys(("mean", "low", "high", "mean_others", "placebo", "placebo_low", "placebo_high"), np.nan)
-    draws = np.full(len(sets), np.nan)
-    if min(len(inside), len(outside)) < LEAST:
-        return row, draws
-    if share:
-        bounds = intervals.of_share(int(inside.sum()), len(inside), confidence)
-    else:
-        bounds = intervals.of_mean(inside, confidence)
-    row |= {"mean": inside.mean(), "low": bounds[0], "high": bounds[1], "mean_others": outside.mean()}
-    known = np.isfinite(values[sets])
-    if sets.shape[1] and known.any(1).all():
-        draws = np.where(known, values[sets], 0).sum(1) / known.sum(1)
-        ends = intervals.of_draws(draws, confidence)
-        row |= dict(zip(("placebo", "placebo_low", "placebo_high"), (draws.mean(), *ends), strict=True))
-    return row, draws
+    mean = placebo = Estimate.unknown()
+    draws, others = np.full(len(sets), np.nan), np.nan
+    if min(len(inside), len(outside)) >= LEAST:
+        if share:
+            bounds = intervals.of_share(int(inside.sum()), len(inside), confidence)
+        else:
+            bounds = intervals.of_mean(inside, confidence)
+        mean, others = Estimate(inside.mean(), *bounds), outside.mean()
+        known = np.isfinite(values[sets])
+        if sets.shape[1] and known.any(1).all():
+            draws = np.where(known, values[sets], 0).sum(1) / known.sum(1)
+            placebo = Estimate(draws.mean(), *intervals.of_draws(draws, confidence))
+    row: dict[str, float] = {"rosetta": len(inside), "others": len(outside)}
+    row |= {"mean": mean.value, "low": mean.low, "high": mean.high, "mean_others": others}
+    return row | placebo.columns("placebo"), draws
 
 
 def slope(neurons: np.ndarray, values: np.ndarray, confidence: float) -> dict[str, float]:

@@ -1,0 +1,110 @@
+"""Claims about the paper's theory: what correlations of matches say beside their number (see verdicts.py).
+
+A curve that has no fit supports no claim about all curves.
+"""
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling.claims.counts import PAPER
+from rosetta_scaling.claims.verdicts import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    Claim,
+    cell,
+    combine,
+    interval_words,
+    of_curves,
+    vote,
+    votes_inside,
+    with_undecided,
+    withhold,
+)
+
+SAME = 0.1  # exponents that differ by less are called the same
+SIMULATED = 0.05  # how close simulated exponents have to be to 1 / beta
+RATIO = 1.25  # two values of beta whose ratio is surely below it are called the same
+
+
+def isolation_claim(theory: pd.DataFrame, curves: list[str]) -> Claim:
+    """Agreement decides nothing where the matches of a null agree as well."""
+    gaps = theory[theory.quantity == "gap"]
+    rows, nulls = gaps[gaps.kind == "real"], gaps[gaps.kind != "real"]
+    drowned = set(nulls.curve[[one == SUPPORTED for one in votes_inside(nulls, -SAME, SAME)]])
+    agree = [one == SUPPORTED for one in votes_inside(rows, -SAME, SAME)]
+    votes = [
+        withhold(vote(close, row.low > 0 or row.high < 0), row.curve in drowned)
+        for row, close in zip(rows.itertuples(), agree, strict=True)
+    ]
+    votes = with_undecided(votes, curves)
+    return Claim(
+        words="The mean isolation of Rosetta neurons grows as the number of neurons to the power 1 - alpha",
+        source=f"{PAPER}, section 4.3 and appendix D; tested here first",
+        verdict=combine(votes),
+        statistic=f"exponent of isolation less (1 - alpha): {of_curves(rows, 'value')}",
+        sentence=f"The interval of the difference lies within {SAME:g} of 0 on {sum(agree)} of {len(votes)} curves; on "
+        f"{votes.count(NOT_SUPPORTED)} it does not, and excludes 0. Isolation is read from correlations, "
+        f"s = r / (1 - r). Matches of a null agree with the theory as closely on {len(drowned)} curves: there "
+        "agreement would say nothing.",
+    )
+
+
+def ranks_claim(theory: pd.DataFrame, curves: list[str]) -> Claim:
+    """Does beta within a pair of networks equal the beta that counts demand? Decided as in isolation_claim."""
+    by_curve, cells, drowned = {}, [], set()
+    for (curve, kind), part in theory.groupby(["curve", "kind"], sort=False):
+        part = part.set_index("quantity")[["value", "low", "high"]]
+        sizes, ranks = part.loc["beta_sizes"], part.loc["beta_ranks"]
+        if kind == "real":
+            cells.append(f"{curve}: {cell(sizes)} and {cell(ranks)}")
+            by_curve[curve] = _same_beta(sizes, ranks)
+        elif _same_beta(sizes, ranks) == SUPPORTED:
+            drowned.add(curve)
+    close = list(by_curve.values()).count(SUPPORTED)
+    votes = with_undecided([withhold(one, curve in drowned) for curve, one in by_curve.items()], curves)
+    return Claim(
+        words="Counts over sizes and correlations within a size give the same beta",
+        source=f"{PAPER}, section 4.3 and appendix D; tested here first",
+        verdict=combine(votes),
+        statistic="beta from sizes and from ranks: " + "; ".join(cells),
+        sentence=f"Their ratio is surely within a factor of {RATIO:g} of 1 on {close} of {len(votes)} curves; on "
+        f"{votes.count(NOT_SUPPORTED)} it is not, and surely not 1 (or beta from ranks is below 1, which the theory "
+        f"excludes). Matches of a null agree as closely on {len(drowned)} curves: there agreement would say nothing.",
+    )
+
+
+def _same_beta(sizes: pd.Series, ranks: pd.Series) -> str:
+    if ranks.high < 1:  # the theory needs more: the importance of all features would have no finite sum
+        return NOT_SUPPORTED
+    if pd.concat([sizes, ranks]).isna().any() or ranks.low <= 0:
+        return INCONCLUSIVE
+    apart = np.log(ranks.value / sizes.value)
+    half = np.hypot(*(np.log(one.high / one.low) / 2 for one in (sizes, ranks)))
+    return vote(-np.log(RATIO) < apart - half and apart + half < np.log(RATIO), abs(apart) > half)
+
+
+def simulation_claim(exponents: pd.DataFrame, simulated: pd.DataFrame) -> Claim:
+    """The positive control of all that is asked of real networks."""
+    off = (simulated.rank_slope - simulated.beta).abs().mean()
+    ranks = "could not be read" if pd.isna(off) else f"is off by {off:.2f} on average"
+    rows = exponents[exponents.quantity == "matches_half"]
+    votes = []
+    for row in rows.itertuples():
+        near, known = abs(row.alpha - row.expected) <= SIMULATED, row.high - row.low <= 2 * SAME
+        beside = row.high < row.expected or row.low > row.expected
+        votes.append(vote(near and known, beside and not near))
+    cells = [
+        f"beta {row.beta:g}: {interval_words(row.alpha, row.low, row.high, '.3f')} for {row.expected:.3f}"
+        for row in rows.itertuples()
+    ]
+    return Claim(
+        words="Networks that obey the theory have counts that grow with exponent 1 / beta",
+        source=f"{PAPER}, appendix D.7",
+        verdict=combine(votes),
+        statistic="; ".join(cells),
+        sentence="Simulated with this study's settings, matches with r of at least 0.5 have an exponent within "
+        f"{SIMULATED:g} of 1 / beta, known to {SAME:g}, at {votes.count(SUPPORTED)} of {len(votes)} values of beta; at "
+        f"{votes.count(NOT_SUPPORTED)} it is farther, and its interval excludes 1 / beta. Beta from the "
+        f"correlations within one pair of networks {ranks}.",
+    )

@@ -1,0 +1,132 @@
+"""What a claim is, how numbers vote on it, how votes make a verdict, and how numbers are written in its words.
+
+A claim about all sizes or all curves is supported when every one of them supports it, not supported as soon as one
+contradicts it, and inconclusive otherwise. All rules are fixed before the results are looked at.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
+VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
+GENERAL, METRIC, FIT = "general", "metric", "fit"  # topics: where the report shows a claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A statement, and what the numbers of a study say of it."""
+
+    words: str
+    source: str  # the paper that claims it, or this study
+    verdict: str  # one of VERDICTS
+    statistic: str  # the numbers that decide
+    sentence: str  # the rule, and how often it is met
+    caveat: str = ""  # what the verdict does not say
+    topic: str = GENERAL
+    metric: str = ""  # of claims about a metric of selectivity: its row in the table of verdicts ...
+    column: str = ""  # ... and its column
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of claims.json: five keys of all claims, and caveat, column, metric and fit where they apply."""
+        made: dict[str, Any] = {"claim": self.words, "source": self.source, "verdict": self.verdict}
+        made |= {"statistic": self.statistic, "sentence": self.sentence}
+        made |= {key: getattr(self, key) for key in ("caveat", "column", "metric") if getattr(self, key)}
+        return made | ({"fit": True} if self.topic == FIT else {})
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> "Claim":
+        """The claim of an entry of claims.json."""
+        values = {key: value for key, value in entry.items() if key not in ("claim", "fit")}
+        topic = FIT if "fit" in entry else METRIC if "metric" in entry else GENERAL
+        return cls(words=entry["claim"], topic=topic, **values)
+
+
+# -- votes and verdicts ------------------------------------------------------------------------------------------------
+
+
+def vote(supports: bool, contradicts: bool) -> str:
+    """The vote of one size, curve or pair; where it both supports and contradicts, it supports."""
+    return SUPPORTED if supports else NOT_SUPPORTED if contradicts else INCONCLUSIVE
+
+
+def withhold(decided: str, when: bool) -> str:
+    """A vote or verdict, but inconclusive in place of supported `when` something else could explain the support."""
+    return INCONCLUSIVE if when and decided == SUPPORTED else decided
+
+
+def inside(low: float, high: float, floor: float, ceiling: float) -> str:
+    """The vote of an interval: does it lie inside (floor, ceiling), outside of it, or across a bound?"""
+    if np.isnan(low) or np.isnan(high):
+        return INCONCLUSIVE
+    return vote(bool(floor < low and high < ceiling), bool(high <= floor or low >= ceiling))
+
+
+def votes_inside(
+    rows: pd.DataFrame, floor: float, ceiling: float, *, low: str = "low", high: str = "high"
+) -> list[str]:
+    """The votes of the intervals of all rows; `low` and `high` are their columns."""
+    return [inside(bottom, top, floor, ceiling) for bottom, top in zip(rows[low], rows[high], strict=True)]
+
+
+def with_undecided(votes: Sequence[str], curves: Sequence[str]) -> list[str]:
+    """The votes, and an inconclusive one for every curve that has none."""
+    return [*votes, *[INCONCLUSIVE] * (len(curves) - len(votes))]
+
+
+def combine(votes: Sequence[str]) -> str:
+    """Verdict over curves or sizes."""
+    if NOT_SUPPORTED in votes:
+        return NOT_SUPPORTED
+    return SUPPORTED if votes and all(one == SUPPORTED for one in votes) else INCONCLUSIVE
+
+
+# -- numbers in words --------------------------------------------------------------------------------------------------
+
+
+def number_words(value: float, form: str = ".2f") -> str:
+    """The number, or `none` where it is missing."""
+    return "none" if pd.isna(value) else f"{value:{form}}"
+
+
+def interval_words(value: float, low: float, high: float, form: str = ".2f") -> str:
+    """VALUE [LOW, HIGH]."""
+    return f"{number_words(value, form)} [{number_words(low, form)}, {number_words(high, form)}]"
+
+
+def cell(row: pd.Series, name: str = "value", form: str = ".2f") -> str:
+    """A value of a row and its interval, which is in the columns NAME_low and NAME_high, or else in low and high."""
+    low, high = (f"{name}_low", f"{name}_high") if f"{name}_low" in row else ("low", "high")
+    return interval_words(row[name], row[low], row[high], form)
+
+
+def span(values: pd.Series, form: str = ".2f") -> str:
+    """The smallest and the largest value."""
+    return f"{values.min():{form}} to {values.max():{form}}" if len(values) else "nowhere defined"
+
+
+def labelled(
+    rows: pd.DataFrame, labels: Sequence[Hashable], value: str, *, low: str = "low", high: str = "high"
+) -> str:
+    """LABEL LABEL: VALUE [LOW, HIGH] of every row; `labels`, `value`, `low` and `high` are columns."""
+    cells = [
+        f"{' '.join(map(str, label))}: {interval_words(*numbers)}"
+        for label, numbers in zip(
+            rows[list(labels)].itertuples(index=False, name=None),
+            rows[[value, low, high]].itertuples(index=False, name=None),
+            strict=True,
+        )
+    ]
+    return "; ".join(cells)
+
+
+def of_curves(rows: pd.DataFrame, value: str) -> str:
+    """Estimate and interval of every curve, or that it has no fit."""
+    return "; ".join(
+        f"{row.curve}: no fit" if np.isnan(getattr(row, value))
+        else f"{row.curve}: {interval_words(getattr(row, value), row.low, row.high)}"
+        for row in rows.itertuples()
+    )  # fmt: skip
