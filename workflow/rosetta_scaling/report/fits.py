@@ -1,6 +1,7 @@
 """The tables of the page of fits and theory, as formatted cells."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -144,7 +145,7 @@ def uncertainty_cells(table: pd.DataFrame) -> dict:
 
 
 def influence_cells(table: pd.DataFrame) -> dict:
-    columns = FIRST | {"point": "point"}
+    columns: dict[str, Any] = FIRST | {"point": "point"}
     names = {"leverage": "leverage", "standardised residual": "residual", "Cook's distance": "cook"}
     columns |= {header: fixed_of(name) for header, name in names.items()}
     return cells(with_labels(table), columns | {"exponent without it": alpha})

@@ -14,6 +14,7 @@ from rosetta_scaling.companions.catalogue import read_tables, write_figures
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.formatting import MINUS, number
+from rosetta_scaling.layout.keys import CompanionSettings
 from rosetta_scaling.report.cells import cells, pairs
 from rosetta_scaling.report.pages import PAGE, companion_claims, figure_parts, verdict_words, write_page
 from rosetta_scaling.report.provenance import environment, hashes
@@ -31,7 +32,7 @@ class CompanionPage:
 
     name: str
     study: str  # that it is made with
-    settings: Section
+    settings: CompanionSettings
     tables: Sequence[str]  # folders with tables and claims.json
     figures: Path
     provenance: Path

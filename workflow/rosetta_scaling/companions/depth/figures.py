@@ -1,5 +1,7 @@
 """Figures of the study of inverse depth scaling. Every `*_data` picks the rows, every `draw_*` draws them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,7 +22,7 @@ LOSS, START = "loss", "start_loss"
 # -- loss --------------------------------------------------------------------------------------------------------------
 
 
-def loss_data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def loss_data(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Loss over that of the identity, by teacher: mean, lowest, highest; with the exponent of the same students.
 
     Rows of start_loss are of students before training, where that is not the identity.
@@ -82,7 +84,7 @@ def draw_loss(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def local_data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def local_data(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Exponents of the loss between neighbouring depths, for every length of training."""
     exponents = tables["exponents"]
     rows = exponents[(exponents.points == 2) & exponents.quantity.isin([LOSS, START])]
@@ -116,7 +118,7 @@ def draw_local(data: pd.DataFrame) -> Figure:
 # -- angles ------------------------------------------------------------------------------------------------------------
 
 
-def angles_data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def angles_data(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """After the longer training: angles against depth (no layer), and by layer of the deepest students."""
     turns, angles = (tables[name][tables[name].steps == tables[name].steps.max()] for name in ("turns", "angles"))
     deepest = angles[angles.depth == angles.depth.max()]
@@ -171,7 +173,7 @@ def draw_angles(data: pd.DataFrame) -> Figure:
 # -- matches -----------------------------------------------------------------------------------------------------------
 
 
-def matrices_data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def matrices_data(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Matrices of layers after the longer training, of the deepest students but one: fine enough and readable."""
     layers = tables["layers"]
     depths = sorted(layers.depth.unique())
@@ -204,7 +206,7 @@ def draw_matrices(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def rosetta_data(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def rosetta_data(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Kappa and shares of Rosetta neurons, of trained and untrained students, after the longer training."""
     rosetta = tables["rosetta"]
     chosen = rosetta.quantity.isin(["kappa", "rosetta", "inside_rosetta"]) & (rosetta.network != "excess")

@@ -69,8 +69,8 @@ def draw_language(data: pd.DataFrame) -> Figure:
         ax.set(xlabel="layers", ylabel=label)
         if panel == "step_angle" and len(rows):
             style.log_axis(ax, "y", rows["value"], smallest=rows["value"].min())
-        for level in {"update_angle": [0.5], "kappa": [0]}.get(panel, []):
-            ax.axhline(level, color="0.2", ls=":", lw=1)
+        if panel in ("update_angle", "kappa"):
+            ax.axhline(0.5 if panel == "update_angle" else 0, color="0.2", ls=":", lw=1)
         ax.legend(fontsize=8)
     kinds = {"trained": ("-", None), "untrained": ("--", "white"), "middle": (":", None)}
     handles = [

@@ -93,8 +93,7 @@ def draw_shares(data: pd.DataFrame, ylabel: str) -> Figure:
     figure, axes = style.panels(4, height=2.6)
     nulls = [null for null in NULL_LOOKS if null in data]
     for ax, title, part in each_run(data, axes):
-        look = {"color": style.COLOURS[0], "marker": "o", "s": 30}
-        style.draw_with_range(ax, part, SHARES, **look)
+        style.draw_with_range(ax, part, SHARES, color=style.COLOURS[0], marker="o", s=30)
         for i, null in enumerate(nulls):
             look = {"color": style.GREY, "mfc": "white", "ms": 5, "ls": "", "transform": style.beside(ax, 6 + 5 * i)}
             ax.plot(part["width"], part[null], marker=NULL_LOOKS[null][1], **look)

@@ -1,5 +1,7 @@
 """Figures of the companion study of mixtures: every `draw_*` takes the tables of mixture_results, by name."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +14,7 @@ from rosetta_scaling.formatting import fixed
 from rosetta_scaling.report.figures import style
 from rosetta_scaling.report.figures.entry import CompanionFigure
 
-Tables = dict[str, pd.DataFrame]
+Tables = Mapping[str, pd.DataFrame]
 FORM = {"color": "0.2", "lw": 1.2}  # closed forms are dark lines
 EDGE = {"color": "0.2", "ls": ":", "lw": 1}
 OPEN = {"facecolor": "white", "s": 26}

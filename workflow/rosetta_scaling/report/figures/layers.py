@@ -50,8 +50,8 @@ def draw_diagonal(data: pd.DataFrame) -> Figure:
         axes.plot(rows["neurons"], rows["expected"], ls=":", marker="v", **grey)
         axes.vlines(rows["neurons"], rows["rotated_low"], rows["rotated_high"], color="0.75", lw=5)
         axes.plot(rows["neurons"], rows["rotated"], ls=":", marker="s", **grey)
-        look = {"color": style.colour(0), "marker": "o"}
-        style.draw_with_range(axes, rows, ("neurons", "share", "low", "high"), s=30, **look)
+        share = ("neurons", "share", "low", "high")
+        style.draw_with_range(axes, rows, share, s=30, color=style.colour(0), marker="o")
         axes.set_title(style.curve_title(pair, len(rows), width=34))
     look = {"color": style.GREY, "ls": ":", "lw": 1, "markerfacecolor": "white"}
     handles = [
