@@ -124,7 +124,7 @@ def test_a_sample_tells_the_same_of_its_neurons_as_the_whole():
     def match(x, y):
         return match_tile(x, y, Tile(0, sum(x.widths), 0, sum(y.widths)), K + 1)
 
-    found = match_sample(MemorySource(a, CHUNK), MemorySource(b, CHUNK), index_a, index_b, K, match)
+    found = match_sample(MemorySource(a, CHUNK), MemorySource(b, CHUNK), index_a, index_b, k=K, match=match)
     names = ["neuron_a", "neuron_b", "r", "rank_a", "rank_b", "margin_a"]
     for side, index in (("a", index_a), ("b", index_b)):
         rows = [t[t[f"neuron_{side}"].isin(index)] for t in (found, mutual(expected))]

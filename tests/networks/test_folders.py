@@ -20,7 +20,7 @@ def test_only_networks_of_text_need_a_tokenizer(tmp_path):
         model_files(tmp_path / "vit")
     names = [file.rpartition("/")[2] for file in model_files(tmp_path / "vit", "image")]
     assert names == ["config.json", "model.safetensors"]
-    register("vit", "local", tmp_path / "vit", "image", tmp_path / "manifest.json")
+    register("vit", "local", tmp_path / "vit", "image", out_path=tmp_path / "manifest.json")
     assert set(read_json(tmp_path / "manifest.json")["sha256"]) == set(names)
     model = load_model(tmp_path / "vit", torch.device("cpu"), modality="image")
     assert model.config.hidden_size == 16

@@ -309,7 +309,7 @@ def test_other_files_than_those_of_the_network_are_not_looked_at(neox, tmp_path)
     expected = fingerprint(neox)
     for name in ("consolidated.safetensors", "model.fp16.safetensors", "optimizer.safetensors"):
         (neox / name).write_bytes(b"nothing that is meant")
-    register("m", "local", neox, "text", tmp_path / "m.json")
+    register("m", "local", neox, "text", out_path=tmp_path / "m.json")
     assert set(read_json(tmp_path / "m.json")["sha256"]) == {"config.json", "tokenizer.json", "model.safetensors"}
     pd.testing.assert_frame_equal(fingerprint(neox), expected)
 
@@ -362,9 +362,9 @@ def test_what_is_known_of_a_network_is_registered(neox, tmp_path):
     written = {"config.json": {"sha256": file_sha256(neox / "config.json"), "bytes": 1}}
     origin = {"source": "hub", "repository": "a/b", "commit": "c" * 40}
     write_json(neox / "manifest.json", origin | {"files": written})
-    register("m", "hub", neox, "text", tmp_path / "m.json")
+    register("m", "hub", neox, "text", out_path=tmp_path / "m.json")
     found = read_json(tmp_path / "m.json")
     assert found["origin"] == origin
     assert set(found["sha256"]) == {"config.json", "tokenizer.json", "model.safetensors"}
-    register("m", "local", neox, "text", tmp_path / "local.json")
+    register("m", "local", neox, "text", out_path=tmp_path / "local.json")
     assert read_json(tmp_path / "local.json")["origin"] == {}, "a manifest in a local folder is not ours"

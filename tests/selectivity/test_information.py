@@ -139,7 +139,7 @@ UNITS = np.full(64, 50)
 
 def test_p_values_are_uniform_under_the_null():
     activity = np.random.default_rng(1).gamma(0.3, 1, (64, 2000))
-    null, p = shuffled_information(activity, UNITS, DOMAIN, 199, np.random.default_rng(2))
+    null, p = shuffled_information(activity, UNITS, DOMAIN, 199, rng=np.random.default_rng(2))
     assert p.min() > 0
     assert p.max() <= 1
     assert p.mean() == pytest.approx(0.5, abs=0.03)
@@ -155,7 +155,7 @@ def test_one_block_makes_no_domain_neuron_but_all_blocks_of_a_domain_do():
     activity = np.full((64, 3), 0.01)
     activity[5, 0], activity[DOMAIN == 2, 1], activity[np.flatnonzero(DOMAIN == 2)[:2], 2] = 1000, 10, 500
     real = information(*by_class(activity, UNITS, DOMAIN))
-    null, p = shuffled_information(activity, UNITS, DOMAIN, 400, np.random.default_rng(0))
+    null, p = shuffled_information(activity, UNITS, DOMAIN, 400, rng=np.random.default_rng(0))
     assert real.min() > 1.9, "each is of one domain by its counts"
     assert p[0] == 1, "a single block is always in one domain"
     assert p[1] == pytest.approx(1 / 401)
@@ -170,7 +170,7 @@ def test_p_values_equal_those_of_all_permutations():
     real = information(*by_class(activity, units, domain))
     drawn = [information(*by_class(activity, units, np.array(one))) for one in itertools.permutations(domain)]
     exact = (np.array(drawn) >= real - 1e-12).mean(0)
-    null, p = shuffled_information(activity, units, domain, 3000, np.random.default_rng(4))
+    null, p = shuffled_information(activity, units, domain, 3000, rng=np.random.default_rng(4))
     assert len(np.unique(exact.round(6))) == 5, "one for every block that may be alone"
     np.testing.assert_allclose(p, exact, atol=0.04)
     np.testing.assert_allclose(null, np.mean(drawn, 0), atol=0.02)
@@ -178,12 +178,12 @@ def test_p_values_equal_those_of_all_permutations():
 
 def test_what_is_as_informative_in_every_draw_is_not_significant():
     constant = np.outer(UNITS, np.random.default_rng(5).random(20))
-    _, p = shuffled_information(constant, UNITS, DOMAIN, 50, np.random.default_rng(0))
+    _, p = shuffled_information(constant, UNITS, DOMAIN, 50, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(p, 1)
 
 
 def test_neurons_without_activity_have_no_p_value():
-    null, p = shuffled_information(np.zeros((64, 1)), UNITS, DOMAIN, 20, np.random.default_rng(0))
+    null, p = shuffled_information(np.zeros((64, 1)), UNITS, DOMAIN, 20, rng=np.random.default_rng(0))
     assert np.isnan(null[0])
     assert np.isnan(p[0])
 
@@ -191,7 +191,7 @@ def test_neurons_without_activity_have_no_p_value():
 def test_the_same_seed_gives_the_same_draws():
     activity = np.random.default_rng(6).random((64, 4))
     one, other, third = (
-        shuffled_information(activity, UNITS, DOMAIN, 30, np.random.default_rng(seed)) for seed in (0, 0, 1)
+        shuffled_information(activity, UNITS, DOMAIN, 30, rng=np.random.default_rng(seed)) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, other)
     assert not np.array_equal(one[0], third[0])

@@ -389,7 +389,7 @@ def test_a_neuron_of_one_block_is_no_domain_neuron(found):
 def test_the_null_of_domains_is_that_of_their_blocks_and_seed(values, found):
     sums, units = class_sums(values.clip(lower=0).to_numpy(float), LABELS.block, len(LABELS.block_domain))
     rng = np.random.default_rng(0)
-    null, p = specialisation.shuffled_information(sums, units, LABELS.block_domain, SHUFFLES, rng)
+    null, p = specialisation.shuffled_information(sums, units, LABELS.block_domain, SHUFFLES, rng=rng)
     np.testing.assert_allclose(found.domain_information_null, null, atol=1e-4)
     np.testing.assert_allclose(found.domain_p, p, atol=0.04)
     again, other = (metrics(values, seed=seed) for seed in (0, 1))

@@ -4,4 +4,4 @@ with job(snakemake) as this:
     from rosetta_scaling.networks.manifests import register
 
     params = snakemake.params
-    register(snakemake.wildcards.model, params.source, params.folder, params.modality, snakemake.output[0])
+    register(snakemake.wildcards.model, params.source, params.folder, params.modality, out_path=snakemake.output[0])

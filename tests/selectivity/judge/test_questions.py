@@ -77,7 +77,7 @@ def run_both_stages(judge, examples, folder, **options):
     first = description_requests("net-a", examples, "a-judge")
     ask(first, judge.endpoint, folder / "descriptions.jsonl", **options)
     descriptions = read_answers(folder / "descriptions.jsonl", first)
-    second = detection_requests("net-a", examples, descriptions, "a-judge", SEED)
+    second = detection_requests("net-a", examples, descriptions, "a-judge", seed=SEED)
     ask(second, judge.endpoint, folder / "detections.jsonl", **options)
     detections = read_answers(folder / "detections.jsonl", second)
     return first, second, judge_table(examples, descriptions, detections, SEED)
@@ -139,7 +139,7 @@ def test_the_prompts_show_what_they_should_and_nothing_else():
     assert listed(first["body"]["messages"][0]["content"]) == dict(enumerate(texts.get_group("top"), start=1))
     answers = pd.DataFrame([("x", 5, {"description": "cloud\nwords"}, None)])
     answers.columns = ["custom_id", "neuron", "answer", "problem"]
-    (second,) = detection_requests("net-a", shuffled, answers, "a-judge", SEED)
+    (second,) = detection_requests("net-a", shuffled, answers, "a-judge", seed=SEED)
     prompt = second["body"]["messages"][0]["content"]
     assert sorted(listed(prompt).values()) == sorted([*texts.get_group("positive"), *texts.get_group("negative")])
     assert '"cloud\\nwords"' in prompt
@@ -160,7 +160,7 @@ def test_the_order_gives_the_key_away_to_nobody():
     answers = pd.DataFrame({"neuron": neurons, "answer": [{"description": "x"}] * 400, "problem": None})
 
     def orders(seed, model="net-a", rows=examples):
-        requests = detection_requests(model, rows, answers, "a-judge", seed)
+        requests = detection_requests(model, rows, answers, "a-judge", seed=seed)
         return [tuple(listed(request["body"]["messages"][0]["content"]).values()) for request in requests]
 
     found = orders(SEED)
@@ -180,7 +180,7 @@ def test_custom_ids_are_unique_across_models_stages_and_contents():
     for model in ("net-a", "net-b", "net.3.detect", long + "0", long + "1"):
         first = description_requests(model, examples, "a-judge")
         answers = pd.DataFrame({"neuron": range(20), "answer": [{"description": "x"}] * 20, "problem": None})
-        requests += first + detection_requests(model, examples, answers, "a-judge", SEED)
+        requests += first + detection_requests(model, examples, answers, "a-judge", seed=SEED)
     requests += description_requests("net-a", examples, "another-judge")
     requests += description_requests("net-a", examples.assign(text=examples.text + "!"), "a-judge")
     names = [request["custom_id"] for request in requests]
@@ -207,7 +207,7 @@ def test_a_file_gives_the_same_as_the_endpoint(judge, tmp_path):
         return read_answers(tmp_path / f"answers-{name}", requests)
 
     descriptions = answered_by_hand(first, "first.jsonl")
-    again = detection_requests("net-a", examples, descriptions, "a-judge", SEED)
+    again = detection_requests("net-a", examples, descriptions, "a-judge", seed=SEED)
     assert again == second
     by_hand = judge_table(examples, descriptions, answered_by_hand(again, "second.jsonl"), SEED)
     pd.testing.assert_frame_equal(by_hand, table)

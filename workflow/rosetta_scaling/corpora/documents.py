@@ -176,11 +176,11 @@ def _keep_until_cap(rows: list, settings: SimpleNamespace, copies: NearDuplicate
                 total += size
     count["left_out_by_cap"] += len(beyond)
     if is_needed_whole(sizes_of(kept), settings.probe_bytes_per_domain):
-        _make_room(kept, beyond, settings, copies, count)
+        _make_room(kept, beyond, settings, copies, count=count)
     return kept
 
 
-def _make_room(kept, beyond, settings: SimpleNamespace, copies: NearDuplicates, count: Counter) -> None:
+def _make_room(kept, beyond, settings: SimpleNamespace, copies: NearDuplicates, *, count: Counter) -> None:
     """Give half of the cap to the originals that the largest one has left no room for."""
     sizes = sizes_of(kept)
     largest = max(sizes, key=lambda origin: (sizes[origin], origin))

@@ -101,7 +101,7 @@ def match_subsets(a: Source, b: Source, subsets: list[tuple[np.ndarray, np.ndarr
 
 
 def match_sample(
-    a, b, index_a: np.ndarray, index_b: np.ndarray, k: int, match: Callable[..., tuple[Neighbours, Neighbours]]
+    a, b, index_a: np.ndarray, index_b: np.ndarray, *, k: int, match: Callable[..., tuple[Neighbours, Neighbours]]
 ) -> pd.DataFrame:
     """The rows of the table of partners of two sources that tell whether some neurons of either match.
 

@@ -28,7 +28,7 @@ def describe(model: torch.nn.Module) -> dict:
     }
 
 
-def register(name: str, source: str, folder: str | Path, modality: str, out_path: str | Path) -> None:
+def register(name: str, source: str, folder: str | Path, modality: str, *, out_path: str | Path) -> None:
     """Write the manifest of a network that was not trained here: where it is from, and its files by sha256."""
     files, manifest = [Path(file) for file in model_files(folder, modality)], Path(folder) / "manifest.json"
     origin = read_json(manifest) if source != "local" else {}

@@ -79,7 +79,7 @@ def class_selectivity(activity: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def shuffled_information(
-    activity: np.ndarray, units: np.ndarray, domain: np.ndarray, draws: int, rng: np.random.Generator
+    activity: np.ndarray, units: np.ndarray, domain: np.ndarray, draws: int, *, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Information about domains when domains are dealt anew to blocks of documents.
 

@@ -31,7 +31,7 @@ def input_metrics(state: dict, labels: UnitLabels, shuffles: int, seed) -> pd.Da
     }
     columns |= sparsity(2 * total / n - columns["mean"], rms, n)
     columns |= token_metrics(s, labels, rows, columns["variance"])
-    columns |= domain_metrics(s, labels, rows, columns["variance"], shuffles, seed)
+    columns |= domain_metrics(s, labels, rows, columns["variance"], shuffles=shuffles, seed=seed)
     return pd.DataFrame(columns)
 
 
@@ -154,7 +154,7 @@ def token_metrics(s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray)
 
 
 def domain_metrics(
-    s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray, shuffles: int, seed
+    s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray, *, shuffles: int, seed
 ) -> dict[str, np.ndarray]:
     """What domains tell: domain_information with that of domains dealt anew and its p-value, entropy, means, ..."""
     units, of_block = np.bincount(labels.block), labels.block_domain
@@ -162,7 +162,7 @@ def domain_metrics(
     by_domain, share = specialisation.by_class(activity, units, of_block)
     sums, _ = specialisation.by_class(sums, units, of_block)
     in_domain = np.bincount(of_block, units)
-    null, p = specialisation.shuffled_information(activity, units, of_block, shuffles, np.random.default_rng(seed))
+    null, p = specialisation.shuffled_information(activity, units, of_block, shuffles, rng=np.random.default_rng(seed))
     columns = {
         "domain_information": specialisation.information(by_domain, share),
         "domain_information_null": null,

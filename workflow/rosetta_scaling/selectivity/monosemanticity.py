@@ -42,7 +42,7 @@ def _pair_means(weights: np.ndarray, index: np.ndarray, embeddings: np.ndarray) 
 
 
 def context_monoscore(
-    contexts: pd.DataFrame, units: pd.DataFrame, neurons: int, top: int, embedding: str, device: str = "cpu"
+    contexts: pd.DataFrame, units: pd.DataFrame, neurons: int, top: int, *, embedding: str, device: str = "cpu"
 ) -> np.ndarray:
     """MonoScore (neurons,) of the `top` strongest contexts of every neuron, as their reader embeds them."""
     table = strongest_contexts(contexts, top)
@@ -57,6 +57,7 @@ def detection(
     units: pd.DataFrame,
     fold: np.ndarray,
     negatives: int = 100,
+    *,
     seed: int = 0,
     neurons: np.ndarray | None = None,
 ) -> pd.Series:

@@ -144,7 +144,7 @@ def write_detections(layout: Layout, curve: str, rung: str, folder: Path) -> Non
     examples, settings = read_table(folder / "examples.parquet"), layout.study.judge
     described = read_answers(folder / "describe.answers.jsonl", read_lines(folder / "describe.jsonl"))
     model = layout.points[curve, rung][0]
-    requests = detection_requests(model, examples, described, str(settings.model), layout.study.nulls.seed)
+    requests = detection_requests(model, examples, described, str(settings.model), seed=layout.study.nulls.seed)
     write_lines(folder / "detect.jsonl", requests)
 
 

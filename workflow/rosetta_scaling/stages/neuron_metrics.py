@@ -47,7 +47,7 @@ def context_metrics(
     # The same seed for all models: what the random negatives do to an AUC, they do to all of them.
     auc = detection(contexts, units, labels.fold, seed=seed, neurons=chosen)
     columns = {
-        "monoscore": context_monoscore(contexts, units, neurons, top, settings.embedding, str(device)),
+        "monoscore": context_monoscore(contexts, units, neurons, top, embedding=settings.embedding, device=str(device)),
         "detection_auc": auc.reindex(range(neurons)).to_numpy(),
     }
     types = document_types(labels.domains)

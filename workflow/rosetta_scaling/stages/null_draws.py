@@ -52,5 +52,5 @@ def null_draw(plan: StudyPlan, pair: str, variant: str, device: torch.device) ->
     memory = plan.matching.free_bytes(facts.models)
     match = functools.partial(match_all, k=k + 1, memory=memory, device=device)
     index_a, index_b = (sample_neurons(plan, model, rows, "null") for model in facts.models)
-    table = match_sample(a, b, index_a, index_b, k, match)
+    table = match_sample(a, b, index_a, index_b, k=k, match=match)
     return table.assign(sampled_a=table.neuron_a.isin(index_a), sampled_b=table.neuron_b.isin(index_b))

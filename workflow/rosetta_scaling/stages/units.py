@@ -30,4 +30,4 @@ def index_tokens_of(layout: Layout, scope: str, tokenizer: str, out: str) -> Non
     from rosetta_scaling.units.text import index_tokens
 
     file = layout.tokenizer_files(scope)[tokenizer]
-    index_tokens(layout.documents, layout.units(scope), file, layout.study.units, out)
+    index_tokens(layout.documents, layout.units(scope), file, layout.study.units, out=out)

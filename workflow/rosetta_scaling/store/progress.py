@@ -7,7 +7,7 @@ import time
 class Reporter:
     """Call it after every step; it logs `NAME: 40% (600 of 1,500), 25 s left, 36 a second, NOTE` now and then."""
 
-    def __init__(self, log: logging.Logger, name: str, total: int, done: int = 0, every: float = 10):
+    def __init__(self, log: logging.Logger, name: str, total: int, done: int = 0, *, every: float = 10):
         self.log, self.name, self.total, self.first, self.every = log, name, total, done, every
         self.began = self.last = time.monotonic()
 

@@ -224,7 +224,7 @@ def align(documents_path: str, tokenizers: dict[str, str], settings: Units, out:
     write_checked_table(out, units, UNITS)
 
 
-def index_tokens(documents_path: str, units_path: str, tokenizer_path: str, settings: Units, out: str) -> None:
+def index_tokens(documents_path: str, units_path: str, tokenizer_path: str, settings: Units, *, out: str) -> None:
     """Write the tokens of one tokenizer on the probe documents, each with its unit (-1: none)."""
     tokens = tokenize(load_tokenizer(tokenizer_path), _probe_passages(documents_path, settings), settings.max_tokens)
     tokens["unit"] = unit_of_tokens(tokens, read_table(units_path))

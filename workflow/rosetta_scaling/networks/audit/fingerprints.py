@@ -74,7 +74,7 @@ class _Weight:
     as memory of the process.
     """
 
-    def __init__(self, path: Path, name: str, dtype: torch.dtype, shape: list[int], origin: int):
+    def __init__(self, path: Path, name: str, dtype: torch.dtype, shape: list[int], *, origin: int):
         self.path, self.name, self.dtype, self.shape, self.origin = path, name, dtype, shape, origin
         self.columns = math.prod(shape[1:] if len(shape) > 1 else shape)
         self.rows = math.prod(shape) // self.columns
@@ -100,7 +100,9 @@ def _weights(path: Path) -> Iterator[_Weight]:
         header = json.loads(file.read(size))
     for name, about in sorted(header.items()):
         if about.get("dtype") in FLOATS and math.prod(about["shape"]) and not name.endswith("inv_freq"):
-            yield _Weight(path, name, FLOATS[about["dtype"]], about["shape"], 8 + size + about["data_offsets"][0])
+            yield _Weight(
+                path, name, FLOATS[about["dtype"]], about["shape"], origin=8 + size + about["data_offsets"][0]
+            )
 
 
 def _row(weight: _Weight) -> dict:

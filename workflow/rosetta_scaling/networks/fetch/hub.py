@@ -80,7 +80,7 @@ def configuration(repository: str, revision: str) -> dict:
         choose(repository, listing.files)  # refuses what cannot be used
         path, file = Path(folder) / "config.json", listing.files["config.json"]
         take_cached(repository, listing.commit, file, path)
-        fetch(repository, listing.commit, file, path, lambda arrived: None)
+        fetch(repository, listing.commit, file, path, report=lambda arrived: None)
         return read_json(path)
 
 
@@ -124,7 +124,7 @@ def _fetch(repository: str, listing: Listing, wanted: list[File], files: Path) -
         report = Reporter(log, repository, total, sum(size(files / file.name) for file in wanted))
         for file in wanted:
             path = files / file.name
-            fetch(repository, listing.commit, file, path, partial(_report_sum, report, before))
+            fetch(repository, listing.commit, file, path, report=partial(_report_sum, report, before))
             before += file.size
 
 

@@ -10,7 +10,7 @@ from rosetta_scaling.store.tables import write_json
 from rosetta_scaling.store.tensors import write_tensors
 
 
-def convert_onnx(raw: bytes, module: str, config: dict, zeros: tuple[str, ...], folder: Path) -> None:
+def convert_onnx(raw: bytes, module: str, config: dict, zeros: tuple[str, ...], *, folder: Path) -> None:
     """Write config.json and model.safetensors of the network `module` inside an exported one.
 
     `config` is that of the transformers class; `zeros` names its weights that are not in the file. Raises StudyError

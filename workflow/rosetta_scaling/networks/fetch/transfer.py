@@ -62,7 +62,7 @@ def patiently(what: str, request: Callable[[], Answer], arrived: Callable[[], in
         attempt += 1
 
 
-def fetch(repository: str, commit: str, file: File, path: Path, report: Callable[[int], None]) -> None:
+def fetch(repository: str, commit: str, file: File, path: Path, *, report: Callable[[int], None]) -> None:
     """Make `path` the whole file, of which it may hold a part, and compare its digest.
 
     `report` is told how many bytes there are. Raises a StudyError when other bytes arrive than the hub promises, twice.

@@ -134,7 +134,7 @@ def _recover(path: Path) -> list[dict]:
     return read_lines(path)
 
 
-def ask(requests: list[dict], endpoint: str, out_path: str | Path, workers: int = 4, timeout: float = 120) -> None:
+def ask(requests: list[dict], endpoint: str, out_path: str | Path, workers: int = 4, *, timeout: float = 120) -> None:
     """Post every request that has no answer in `out_path` yet, and append each answer as it arrives.
 
     `endpoint` with or without /v1. The key is read from OPENAI_API_KEY and never written. Requests that fail for their

@@ -45,7 +45,7 @@ MEASURES = ("accuracy", "precision", "recall", "f1")
 CHANCE = dict.fromkeys(MEASURES, 0.5) | {"f1": 0.487}  # a coin thrown for each of 5 positives and 5 negatives
 
 
-def _request(model_name: str, neuron: int, stage: str, prompt: str, judge_model: str) -> dict:
+def _request(model_name: str, neuron: int, stage: str, prompt: str, *, judge_model: str) -> dict:
     """A line of an OpenAI batch. Its id (at most 64 characters) names the content, so old answers are not mistaken."""
     body = {
         "model": judge_model,
@@ -66,13 +66,13 @@ def description_requests(model_name: str, examples: pd.DataFrame, judge_model: s
     """Stage 1, one request per neuron: do its top contexts have one feature in common, and which?"""
     tops = examples[examples.kind == "top"].sort_values(["neuron", "rank"])
     return [
-        _request(model_name, neuron, "describe", DESCRIBE + _listing(own.text), judge_model)
+        _request(model_name, neuron, "describe", DESCRIBE + _listing(own.text), judge_model=judge_model)
         for neuron, own in tops.groupby("neuron")
     ]
 
 
 def detection_requests(
-    model_name: str, examples: pd.DataFrame, answers: pd.DataFrame, judge_model: str, seed: int
+    model_name: str, examples: pd.DataFrame, answers: pd.DataFrame, judge_model: str, *, seed: int
 ) -> list[dict]:
     """Stage 2, one request per neuron: which of its held-out contexts, shuffled, match the description of stage 1?
 
@@ -85,7 +85,9 @@ def detection_requests(
         shown = _shown(own, neuron, seed)
         if neuron in descriptions and shown is not None:
             prompt = DETECT % json.dumps(descriptions[neuron]["description"], ensure_ascii=False)
-            requests.append(_request(model_name, neuron, "detect", prompt + _listing(shown.text), judge_model))
+            requests.append(
+                _request(model_name, neuron, "detect", prompt + _listing(shown.text), judge_model=judge_model)
+            )
     if len(requests) < len(neurons):
         log.info("%s: %d of %d neurons cannot be tested", model_name, len(neurons) - len(requests), len(neurons))
     return requests
