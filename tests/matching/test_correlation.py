@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from memory_sources import MemorySource, write_stored
 from oracle import assert_best, assert_same, balanced, oracle
@@ -309,7 +309,10 @@ def test_equal_candidates_go_to_the_lower_index_whatever_the_tiling():
 @settings(max_examples=60, deadline=None)
 @given(n=st.integers(1, 10**5), m=st.integers(1, 10**5), budget=st.integers(10**7, 10**10))
 def test_tiles_fit_the_budget_and_fewer_would_not(n, m, budget):
-    cut = tiles(n, m, budget)
+    try:
+        cut = tiles(n, m, budget)
+    except StudyError:
+        reject()  # more tiles than five digits number: see the next test
     assert max(tile.bytes for tile in cut) <= budget
     rows, columns = len({tile.a0 for tile in cut}), len({tile.b0 for tile in cut})
     assert len(cut) == rows * columns

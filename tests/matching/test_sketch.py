@@ -408,7 +408,7 @@ def test_an_error_larger_than_six_is_believed(tmp_path, monkeypatch):
         found.estimate[0] += 60 * found.variance**0.5
         return found
 
-    monkeypatch.setattr("test_sketch.find_candidates", far_off)
+    monkeypatch.setitem(globals(), "find_candidates", far_off)
     after = Match(tmp_path / "b", monkeypatch, 8192, 1)
     after.assert_agrees()
     assert min(report["largest_error"] for _, _, report in after.found.values()) > 40

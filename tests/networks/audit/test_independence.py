@@ -272,7 +272,7 @@ def test_folders_without_weights_are_refused(tmp_path, saved):
 def test_weights_are_never_in_memory_as_a_whole(tmp_path):
     save_file({f"h.{i}.mlp.weight": torch.randn(8000, 2000) for i in range(6)}, tmp_path / "model.safetensors")
     code = (
-        "import json, resource, sys; from rosetta_scaling.fingerprints import fingerprint;"
+        "import json, resource, sys; from rosetta_scaling.networks.audit.fingerprints import fingerprint;"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; before = peak();"
         "fingerprint(sys.argv[1]); print(json.dumps(peak() - before))"
     )

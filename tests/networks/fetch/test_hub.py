@@ -586,7 +586,7 @@ def test_two_processes_download_once(mirror, saved, get):
 
 # -- as the workflow runs it: a process of its own, told by its environment ------------------------------------------
 
-CODE = "import sys; from rosetta_scaling import hub; print(hub.download(*sys.argv[1:])['commit'])"
+CODE = "import sys; from rosetta_scaling.networks.fetch import hub; print(hub.download(*sys.argv[1:])['commit'])"
 
 
 def start(mirror, get, **environment):

@@ -437,8 +437,8 @@ def test_a_killed_run_loses_nothing_and_asks_only_the_rest(judge, tmp_path, torn
 
     judge.trouble = hang_from_the_sixth_on
     code = (
-        "import sys; from rosetta_scaling import judge_answers, judge_client;"
-        "judge_client.ask(judge_answers.read_lines(sys.argv[1]), *sys.argv[2:], workers=1)"
+        "import sys; from rosetta_scaling.selectivity.judge import answers, client;"
+        "client.ask(answers.read_lines(sys.argv[1]), *sys.argv[2:], workers=1)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "requests.jsonl", judge.endpoint, out])
     try:

@@ -88,13 +88,16 @@ class _Probe:
         return Influences(_most_off(other, padded), _most_off(padded, alone))
 
     def reads_context(self) -> bool:
-        """Whether the tokens before the passage's last one make any difference behind the last block.
+        """Whether the tokens before the passage's last one make any difference there: to neurons, or behind all blocks.
 
-        Its MLP need not see one: where attention stands beside it, the neurons of the first block read a token alone.
+        Where attention stands beside the MLP, the neurons of the first block read every token by itself.
         """
         passage = self.ids[1:2, : self.short]
         others = torch.cat([self.ids[:1, : self.short - 1], passage[:, -1:]], 1)
-        return passage.equal(others) or not self.last_state(others).equal(self.last_state(passage))
+        if passage.equal(others) or not self.last_state(others).equal(self.last_state(passage)):
+            return True
+        last = slice(self.short - 1, self.short)
+        return _most_off(self.read(others, last), self.read(passage, last)) > 0
 
     @torch.inference_mode()
     def last_state(self, ids: torch.Tensor) -> torch.Tensor:

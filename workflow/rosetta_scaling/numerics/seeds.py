@@ -1,9 +1,13 @@
 """Seeds of random numbers from names, so that no draw depends on the order in which things are done."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 
 from rosetta_scaling.store.digests import digest
+
+if TYPE_CHECKING:
+    import torch
 
 
 def seed_from(value: object) -> int:
@@ -16,8 +20,10 @@ def torch_seed(value: object) -> int:
     return seed_from(value) % 2**63
 
 
-def generator(*names: object) -> torch.Generator:
+def generator(*names: object) -> "torch.Generator":
     """Random numbers drawn on the processor, the same on every device, decided by any JSON-like values."""
+    import torch  # here, because jobs of tables do without it
+
     return torch.Generator().manual_seed(torch_seed(list(names)))
 
 

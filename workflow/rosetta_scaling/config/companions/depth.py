@@ -56,7 +56,7 @@ class DepthSettings(Protocol):
     shuffles: int = Field(1_000, ge=100)
     """Number of draws in which the partners of matched neurons are shuffled, which gives a flat matrix of layers with
     the same margins."""
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    confidence: float = Field(0.95, gt=0.5, le=0.9999)
     """Confidence level of every interval."""
     exponent_band: float = Field(0.3, gt=0)
     """Largest distance of an interval from the exponent of the loss that the paper states (1, or 3 when converged)."""

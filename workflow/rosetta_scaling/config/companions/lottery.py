@@ -98,7 +98,7 @@ class LotterySettings(Protocol):
     """Minimum correlation of a mutual best match of activations."""
     bootstrap: int = Field(1_000, ge=100)
     """Number of resamples of the seeds for every interval; the network is the replicate."""
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    confidence: float = Field(0.95, gt=0.5, le=0.9999)
     """Confidence level of every interval."""
     elements: int = Field(131_072, ge=1_024)
     """Number of activations computed at once: the default fits a CPU cache, a GPU works best with 10^8. Results do not

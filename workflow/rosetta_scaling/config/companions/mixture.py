@@ -167,7 +167,7 @@ class MixtureSettings(Protocol):
     relu: Relu = Relu()
     trend: float = Field(0.9, gt=0, lt=1)
     """Rank correlation with width above which a quantity is said to rise, or below minus which it is said to fall."""
-    confidence: float = Field(0.95, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0, le=0.9999)
     """Confidence level of the bootstrap intervals over seeds or sets."""
     resamples: int = Field(2000, ge=100)
     """Number of resamples of the bootstrap."""
