@@ -9,18 +9,18 @@ from rosetta_scaling.schemas.nulls import require_complete
 class Nulls(Section):
     """Number of draws of every null; odd draws change one model of a pair, even draws the other."""
 
-    shift_draws: int = Field(2, ge=1)
+    shift_draws: int = Field(2, ge=1, le=1000)
     """Units are displaced by whole documents, which destroys only the alignment and keeps the autocorrelation."""
-    permute_draws: int = Field(2, ge=1)
+    permute_draws: int = Field(2, ge=1, le=1000)
     """Units are displaced and shuffled, which keeps every neuron's distribution and the correlations within a model."""
-    gaussian_draws: int = Field(2, ge=1)
+    gaussian_draws: int = Field(2, ge=1, le=1000)
     """Independent Gaussian units with the covariance of every layer."""
-    rotate_draws: int = Field(4, ge=2)
+    rotate_draws: int = Field(4, ge=2, le=1000)
     """The standardised activations of every layer are rotated into a random orthonormal basis: the same subspace
     without its neurons. The calibration takes these as decoys, half of them for each model."""
-    rotate_raw_draws: int = Field(2, ge=1)
+    rotate_raw_draws: int = Field(2, ge=1, le=1000)
     """The same rotation without standardising first."""
-    untrained_draws: int = Field(2, ge=1)
+    untrained_draws: int = Field(2, ge=1, le=1000)
     """Both networks are initialised anew."""
     rows: int | None = Field(None, ge=10)
     """Number of random neurons per model on which nulls are counted and then scaled up; null takes all neurons."""
