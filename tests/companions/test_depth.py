@@ -43,6 +43,8 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import read_tensors
 
+pytestmark = pytest.mark.slow(1)
+
 
 def slope(x, y) -> float:
     return np.polyfit(np.log(x), np.log(y), 1)[0]

@@ -30,6 +30,8 @@ from rosetta_scaling.config.companions.lottery import ACTIVATIONS, LotterySettin
 from rosetta_scaling.store.tables import read_table
 from rosetta_scaling.store.tensors import read_tensors
 
+pytestmark = pytest.mark.slow(1)
+
 CPU = torch.device("cpu")
 
 

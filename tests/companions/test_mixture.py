@@ -43,6 +43,8 @@ from rosetta_scaling.config.companions.mixture import (
 )
 from rosetta_scaling.store.tables import read_table
 
+pytestmark = pytest.mark.slow(0.7)
+
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.tuples(st.integers(2, 4), st.integers(1, 3))  # tasks, features
 

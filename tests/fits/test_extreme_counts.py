@@ -24,6 +24,8 @@ from rosetta_scaling.power_laws.estimators import (
 from rosetta_scaling.power_laws.random_effects import fit_measured
 from rosetta_scaling.power_laws.rivals import FORMS, compare, influence, predict
 
+pytestmark = pytest.mark.slow(0.5)
+
 # Found by a search through random counts: statsmodels raises ValueError on each of them.
 NO_DISPERSION = ([400, 3000, 7000, 8000, 10000, 20000, 800000], [619, 0, 0, 35, 2, 15, 150])
 NO_FIT = ([66, 1330, 268797, 367221, 639594, 1246803, 3282002, 8841090], [12, 0, 0, 8, 59, 0, 32, 395288])

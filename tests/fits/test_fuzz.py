@@ -27,9 +27,7 @@ from rosetta_scaling.power_laws.random_effects import fit_measured, pool
 from rosetta_scaling.power_laws.rivals import FORMS, PERSISTENCE, compare, influence, predict
 from rosetta_scaling.store.errors import StudyError
 
-pytestmark = pytest.mark.slow(1)
-
-pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+pytestmark = [pytest.mark.slow(1), pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")]
 
 SIZES = st.integers(1, 2000) | st.integers(1, 10**9)
 COUNT = st.just(0) | st.integers(1, 5) | st.integers(0, 10**4) | st.integers(0, 10**9)

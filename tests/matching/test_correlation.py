@@ -306,6 +306,7 @@ def test_equal_candidates_go_to_the_lower_index_whatever_the_tiling():
 # -- tiles and their budget ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(0.5)
 @settings(max_examples=60, deadline=None)
 @given(n=st.integers(1, 10**5), m=st.integers(1, 10**5), budget=st.integers(10**7, 10**10))
 def test_tiles_fit_the_budget_and_fewer_would_not(n, m, budget):
@@ -433,6 +434,7 @@ print("the same")
         assert "memory" in done.stderr
 
 
+@pytest.mark.slow(0.3)
 @linux
 def test_peak_memory_stays_within_the_budget(tmp_path):
     """3,000 stored neurons against themselves, displaced, over 6,000 units in tiles of at most 100 MB."""

@@ -77,6 +77,7 @@ def test_resampled_matches_are_those_of_repeated_documents():
         np.testing.assert_allclose(one.r.sort_values(), expected.r.sort_values(), atol=1e-5)
 
 
+@pytest.mark.slow(0.3)
 def test_the_interval_of_a_count_covers_its_mean_over_new_documents():
     """Counts on new documents scatter around a mean, which intervals from single sets of documents must hold."""
     counts, intervals = [], []

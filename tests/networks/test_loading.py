@@ -156,6 +156,7 @@ def test_every_package_has_what_a_plan_needs():
         assert download_bytes(layout, "a-r0", 0) == sum(package["bytes"] for package in entry["packages"])
 
 
+@pytest.mark.slow(0.7)
 @pytest.mark.parametrize("path", sorted((WORKFLOW / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_study_can_be_planned_without_a_network(path, tmp_path):
     """A closed port for a hub, and a cache that is empty."""

@@ -174,6 +174,7 @@ def _claim(folder, queue, done):
     done.wait()
 
 
+@pytest.mark.slow(0.2)
 def test_processes_claim_different_devices_and_share_when_all_are_taken(tmp_path):
     context = multiprocessing.get_context("spawn")
     queue, done = context.Queue(), context.Event()

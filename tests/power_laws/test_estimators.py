@@ -26,6 +26,8 @@ from rosetta_scaling.power_laws.estimators import (
 from rosetta_scaling.power_laws.random_effects import fit_measured
 from rosetta_scaling.store.errors import StudyError
 
+pytestmark = pytest.mark.slow(0.5)
+
 SIZES = 192 * 2.0 ** np.arange(8)
 LOGARITHMIC = ("ols", "theil_sen")
 COUNTING = ("quasi_poisson", "negative_binomial")

@@ -38,6 +38,8 @@ from rosetta_scaling.stages.fits import write_fits
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table, write_json, write_table
 
+pytestmark = pytest.mark.slow(1)
+
 FAMILIES = {"gpt2": 0, "llama": 1, "neox": 2}
 CURVES = {"gpt2--llama": ("gpt2", "llama"), "gpt2--neox": ("gpt2", "neox"), "all": ("gpt2", "llama", "neox")}
 RUNGS = {"r1": 64, "r2": 128, "r3": 256, "r4": 512}  # neurons

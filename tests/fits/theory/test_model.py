@@ -300,6 +300,7 @@ def test_the_options_of_a_simulation():
     simulate(2, [8], 1, inputs=10, world=World(background=31))
 
 
+@pytest.mark.slow(0.5)
 @pytest.mark.parametrize("beta", [1.5, 2, 2.5])
 def test_matches_are_what_the_model_predicts(beta):
     table = simulated(beta)

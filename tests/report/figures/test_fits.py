@@ -20,6 +20,8 @@ from rosetta_scaling.report.figures.fits import multiverse_data, rivals_data
 from rosetta_scaling.report.figures.style import COLOURS
 from rosetta_scaling.schemas.nulls import NULLS
 
+pytestmark = pytest.mark.slow(1)
+
 
 @pytest.fixture
 def tables(fitted_folder) -> dict[str, pd.DataFrame]:
