@@ -15,7 +15,7 @@ class Activations(Section):
     shards: int = Field(4, ge=1)
     """Number of parts that are written one after the other; a killed job continues after the last complete part."""
     top_contexts: int = Field(20, ge=1)
-    """Number of strongest units kept per neuron, in each half of the documents."""
+    """Number of strongest units kept per neuron, in each fold of the documents."""
     unit_texts: int = Field(256, ge=1)
     """Number of most frequent unit texts that get their own running sum per neuron; all others share one."""
     copy_to: str | None = None
