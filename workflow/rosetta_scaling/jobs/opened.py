@@ -50,7 +50,7 @@ def undeclarable(layout: Layout) -> list[str]:
     """Files that no rule makes, so none can declare them: what jobs save on the way, what the workflow remembers, and
     what Snakemake measures.
     """
-    models = [model for source in ("hub", "package") for model in layout.keys_of(source).values()]
+    models = [model for source in ("hub", "package", "local") for model in layout.keys_of(source).values()]
     return [
         f"{layout.results}/work",
         layout.benchmarks,
