@@ -197,7 +197,7 @@ def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
         pd.testing.assert_frame_equal(tables(folder, "small", ["counts"])["counts"], expected, check_exact=True)
     logs = [path.read_text() for folder in folders for path in (folder / "results").rglob("train_model/*.log")]
     assert len(logs) >= 4
-    assert sum("another process has finished it" not in log for log in logs) == 4
+    assert sum("already finished by another process" not in log for log in logs) == 4
     assert not list(tmp_path.rglob("*.part"))
 
 
