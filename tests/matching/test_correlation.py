@@ -17,7 +17,7 @@ from study_runs import SUPPORT
 
 from rosetta_scaling.matching import correlation
 from rosetta_scaling.matching.correlation import add_products, match_tile, match_tile_or_quarters, merge_tiles
-from rosetta_scaling.matching.neighbours import best_in_rows, is_mutual, mutual_matches
+from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.store.errors import StudyError
 
@@ -462,5 +462,5 @@ def test_best_partners_are_mutual_when_each_is_the_best_of_the_other():
     r = torch.tensor([[0.9, 0.1, -torch.inf], [0.8, 0.2, -torch.inf], [0.3, 0.7, -torch.inf], [-torch.inf] * 3])
     constant = torch.zeros(4, dtype=torch.bool)
     a, b = best_in_rows(r, 2, 0, constant), best_in_rows(r.T, 2, 0, constant[:3])
-    assert is_mutual(a, b).tolist() == [True, False, True, False]
-    assert is_mutual(b, a).tolist() == [True, True, False]
+    assert mutual_matches(a, b, 1)[["neuron_a", "neuron_b"]].to_numpy().tolist() == [[0, 0], [2, 1]]
+    assert mutual_matches(b, a, 1)[["neuron_a", "neuron_b"]].to_numpy().tolist() == [[0, 0], [1, 2]]

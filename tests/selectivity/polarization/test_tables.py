@@ -15,7 +15,7 @@ from rosetta_scaling.claims.selectivity import judge_selectivity
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE
 from rosetta_scaling.config.parsing import load
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.schemas.metrics import METRICS, determined_metrics
+from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.schemas.names import POLARIZATION_TABLES
 from rosetta_scaling.selectivity.kinds import FAMILIES
 from rosetta_scaling.selectivity.polarization import tables as polarization_tables
@@ -394,7 +394,8 @@ def test_who_cannot_be_made_alike_is_said_so_and_decides_nothing():
     empty["diagonal"] = pd.DataFrame(columns=["matches", "expected", "rotated", "rotated_high", "low", "share"])
     judged = judge_selectivity({"polarization": rows, **empty}, ["s"])
     assert {one.verdict for one in judged if one.column == "more selective"} == {INCONCLUSIVE}
-    alike = rows[~rows.metric.isin(determined_metrics())].assign(balanced=True)
+    determined = [metric.name for metric in METRICS.values() if metric.determined]
+    alike = rows[~rows.metric.isin(determined)].assign(balanced=True)
     alike = judge_selectivity({"polarization": alike, **empty}, ["s"])
     assert INCONCLUSIVE not in {one.verdict for one in alike if one.column == "more selective"}
 

@@ -81,12 +81,6 @@ def best_in_blocks(blocks: Iterable[torch.Tensor], k: int, candidates: range, co
     return best
 
 
-def is_mutual(a: Neighbours, b: Neighbours) -> torch.Tensor:
-    """Whether every neuron of A and its best partner in B are the best of each other: bool (neurons of A,)."""
-    best = a.partner[:, 0]
-    return (best >= 0) & (b.partner[best.clamp(min=0), 0] == torch.arange(len(best)))
-
-
 def partner_table(a: Neighbours, b: Neighbours, k: int) -> pd.DataFrame:
     """Pairs of neurons of which each is among the k best of the other, and every neuron's best partner.
 

@@ -85,7 +85,3 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }
-
-
-def determined_metrics() -> list[str]:
-    return [metric.name for metric in METRICS.values() if metric.determined]
