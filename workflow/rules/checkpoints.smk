@@ -2,7 +2,12 @@
 # Only the rules that download use the network; they are local, so that a cluster's login node runs them.
 from rosetta_scaling import versions
 from rosetta_scaling.stages.audit import audit_inputs
-from rosetta_scaling.stages.networks import initialise_inputs, register_inputs, text_inputs, training_inputs
+from rosetta_scaling.stages.networks import (
+    initialise_inputs,
+    register_inputs,
+    text_inputs,
+    training_inputs,
+)
 
 
 localrules:

@@ -1,7 +1,11 @@
 # Companion studies: small networks trained here, each study with tables, figures, claims and a page of its own. They
 # need nothing of the main study, but for the depth ladder: its language models of equal width and different depth.
 from rosetta_scaling.stages.companions import companion_inputs, companion_page_inputs
-from rosetta_scaling.stages.depth_ladder import angle_inputs, ladder_inputs, language_settings
+from rosetta_scaling.stages.depth_ladder import (
+    angle_inputs,
+    ladder_inputs,
+    language_settings,
+)
 
 
 def companion_settings(wildcards):

@@ -1,5 +1,10 @@
 # An optional judge of monosemanticity; no target needs these rules unless judge.neurons is set.
-from rosetta_scaling.stages.judge import answer_inputs, detection_inputs, judgement_inputs, request_inputs
+from rosetta_scaling.stages.judge import (
+    answer_inputs,
+    detection_inputs,
+    judgement_inputs,
+    request_inputs,
+)
 
 JUDGE = f"{layout.results}/judge/{{curve}}/{{rung}}"
 

@@ -5,7 +5,11 @@
 from rosetta_scaling.schemas.names import REPLICATES
 from rosetta_scaling.stages.matches import match_inputs, pair_inputs, tile_inputs
 from rosetta_scaling.stages.nulls import null_inputs
-from rosetta_scaling.stages.sketches import candidate_inputs, group_inputs, sketch_inputs
+from rosetta_scaling.stages.sketches import (
+    candidate_inputs,
+    group_inputs,
+    sketch_inputs,
+)
 from rosetta_scaling.stages.stability import stability_inputs
 
 
