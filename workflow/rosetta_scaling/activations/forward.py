@@ -4,7 +4,8 @@ A pass stops inside the last block that is asked for and never computes logits. 
 together, so little is padded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ class Window(NamedTuple):
 
 # By layer: the columns of the result that it fills, and which of its own neurons go there.
 Columns = dict[int, tuple[slice, slice]]
+Receive = Callable[[int, torch.Tensor], None]  # is given a layer and its neurons
 
 
 class ForwardPass:
@@ -140,9 +142,12 @@ class ForwardPass:
             pooled = self._rounded(batch.pool(neurons), layer)
             values[:, filled].index_copy_(0, rows, pooled[:, own].to(self.device))
 
-        modules = {layer: self.modules[layer] for layer in columns}
-        with torch.inference_mode(), read_inputs(modules, write):
+        with torch.inference_mode(), self.reading(list(columns), write):
             self.model(**batch.arguments)
+
+    def reading(self, layers: list[int], receive: Receive) -> AbstractContextManager[None]:
+        """Inside the block, a forward pass calls receive(layer, its neurons) and ends after the last of the layers."""
+        return read_inputs({layer: self.modules[layer] for layer in layers}, receive)
 
     def _rounded(self, pooled: torch.Tensor, layer: int) -> torch.Tensor:
         """Activations in the dtype of storage. Raises StudyError when it does not hold them."""

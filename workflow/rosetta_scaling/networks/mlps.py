@@ -27,6 +27,16 @@ class Mlp(NamedTuple):
     act: Callable[[torch.Tensor], torch.Tensor]
     down: torch.nn.Module
 
+    def pre_activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What the input x (..., hidden) becomes before the non-linearity: (..., n), or gate and up if it is gated."""
+        up = [linear_map(module, x) for module in self.ups]
+        return list(up[0].chunk(2, -1)) if up[0].shape[-1] == 2 * neurons_of(self.down) else up
+
+    def neurons(self, pre_activations: list[torch.Tensor]) -> torch.Tensor:
+        """Activations (..., n) of pre-activations."""
+        gate, *up = pre_activations
+        return self.act(gate) * up[0] if up else self.act(gate)
+
 
 def shape_of(module: Any) -> tuple[int, int] | None:
     """(in, out) features of a linear map, None for other modules; Conv1D stores its weight the other way round."""
@@ -48,6 +58,15 @@ def _shape(module: torch.nn.Module) -> tuple[int, int]:
 def weight_out(module: Any) -> torch.Tensor:
     """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons)."""
     return module.weight if isinstance(module, torch.nn.Linear) else module.weight.T
+
+
+def linear_map(module: Any, x: torch.Tensor) -> torch.Tensor:
+    """What a linear map makes of x (..., in), from its weights, wherever these are."""
+    from accelerate.utils import align_module_device
+
+    with align_module_device(module):  # fetches weights that wait on the disk or in the memory of the machine
+        weight = weight_out(module)
+        return torch.nn.functional.linear(x.to(weight.device), weight, module.bias)
 
 
 def neurons_of(module: torch.nn.Module) -> int:

@@ -5,11 +5,10 @@ down-projection, halves in another order, or weights that are not used as they a
 """
 
 from functools import partial
-from typing import Any
 
 import torch
 
-from rosetta_scaling.networks.mlps import Mlp, find_mlps, neurons_of, read_inputs, weight_out
+from rosetta_scaling.networks.mlps import find_mlps, read_inputs
 from rosetta_scaling.networks.towers import cannot_be_read, probe_inputs
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining
@@ -33,7 +32,8 @@ def check_neurons(model: torch.nn.Module, inputs: dict[str, torch.Tensor] | None
         if not leaves:
             entered[layer] = values
         elif layer in entered:
-            _compare(model, layer, values, recompute(mlps[layer], entered.pop(layer)))
+            mlp = mlps[layer]
+            _compare(model, layer, values, mlp.neurons(mlp.pre_activations(entered.pop(layer))))
             checked.add(layer)
 
     modules = {2 * layer: mlp.ups[0] for layer, mlp in enumerate(mlps)}
@@ -48,22 +48,6 @@ def check_neurons(model: torch.nn.Module, inputs: dict[str, torch.Tensor] | None
             f"found in layer {missed[0]}, expected both to be used; this architecture is not supported, choose another "
             "network"
         )
-
-
-def recompute(mlp: Mlp, x: torch.Tensor) -> torch.Tensor:
-    """Neurons (..., n) of an MLP on its input x (..., hidden), from the weights, where these are."""
-    up = [_map(module, x) for module in mlp.ups]
-    if up[0].shape[-1] == 2 * neurons_of(mlp.down):
-        up = list(up[0].chunk(2, -1))
-    return mlp.act(up[0]) if len(up) == 1 else mlp.act(up[0]) * up[1]
-
-
-def _map(module: Any, x: torch.Tensor) -> torch.Tensor:
-    from accelerate.utils import align_module_device
-
-    with align_module_device(module):  # fetches weights that wait on the disk or in the memory of the machine
-        weight = weight_out(module)
-        return torch.nn.functional.linear(x.to(weight.device), weight, module.bias)
 
 
 def _compare(model: torch.nn.Module, layer: int, read: torch.Tensor, expected: torch.Tensor) -> None:
