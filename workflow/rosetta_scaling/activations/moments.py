@@ -14,5 +14,4 @@ def mean_and_deviation(source: Source, start: int, stop: int) -> tuple[torch.Ten
             moments = Moments(stop - start, values.device)
             out = torch.empty(stop - start, source.chunk, device=values.device)
         moments.add(values, out[:, : values.shape[1]])
-    mean = moments.shift.double() + moments.sum / moments.count / moments.scale.double()
-    return mean.float().cpu(), moments.deviation().float().cpu()
+    return moments.mean().float().cpu(), moments.deviation().float().cpu()

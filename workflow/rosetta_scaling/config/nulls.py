@@ -15,9 +15,14 @@ class Nulls(Section):
     """Units are displaced and shuffled, which keeps every neuron's distribution and the correlations within a model."""
     gaussian_draws: int = Field(2, ge=1, le=1000)
     """Independent Gaussian units with the covariance of every layer."""
+    rotate_pre_draws: int = Field(16, ge=2, le=1000)
+    """The standardised inputs of every layer's nonlinearity are rotated at random before it is applied: random neurons
+    on the same residual stream, with the same nonlinearity. The calibration takes these as decoys, half of them for
+    each model."""
     rotate_draws: int = Field(4, ge=2, le=1000)
     """The standardised activations of every layer are rotated into a random orthonormal basis: the same subspace
-    without its neurons. The calibration takes these as decoys, half of them for each model."""
+    without its neurons, and without the shape that the nonlinearity gives. The excess correlation is measured against
+    these."""
     rotate_raw_draws: int = Field(2, ge=1, le=1000)
     """The same rotation without standardising first."""
     untrained_draws: int = Field(2, ge=1, le=1000)

@@ -142,5 +142,6 @@ TRANSFORMS = {
     "rotate_raw": lambda source, seed: Rotated(source, seed, standardise=False),
 }
 FRESH = "untrained"  # not a transform: both networks are opened with fresh weights
+INSIDE = "rotate_pre"  # not a transform, either: see activations/rotated.py
 
-require_complete((*TRANSFORMS, FRESH), "nulls/transforms.py")
+require_complete((*TRANSFORMS, FRESH, INSIDE), "nulls/transforms.py")

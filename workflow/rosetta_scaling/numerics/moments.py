@@ -58,6 +58,10 @@ class Moments:
         """Neurons that have had one value all along."""
         return self.exponent == -1000
 
+    def mean(self) -> torch.Tensor:
+        """Mean (float64) of the activations themselves."""
+        return self.shift.double() + self.sum / self.count / self.scale.double()
+
     def norm(self) -> torch.Tensor:
         """Root of the sum of squared deviations from the mean (float64), of shifted and scaled values."""
         return (self.squares - self.sum**2 / self.count).clamp(min=0).sqrt()

@@ -29,6 +29,7 @@ class NullKind:
     adjective  what its units or neurons are called where several nulls are listed
     meaning    what a draw changes, in words
     changes    "one" network of a pair (in even draws the later in the alphabet, in odd draws the other), or "both"
+    inside     the change is made inside the network's forward pass: it is read again, also where activations are stored
     displaced  the units of the changed network are displaced by whole documents, for which a job needs the unit table
     chance     no two units correspond: what matches there, matches by chance (see points/decomposition.py)
     decoy      its neurons cannot be shared, and calibrate the matches (see nulls/calibration.py)
@@ -42,6 +43,7 @@ class NullKind:
     adjective: str
     meaning: str
     changes: Literal["one", "both"] = "one"
+    inside: bool = False
     displaced: bool = False
     chance: bool = False
     decoy: bool = False
@@ -87,6 +89,17 @@ NULLS: dict[str, NullKind] = {
             meaning="Gaussian noise with the covariance of every layer",
             chance=True,
             part=2,
+        ),
+        NullKind(
+            name="rotate_pre",
+            label="random neurons with the nonlinearity",
+            adjective="rotated before the nonlinearity",
+            meaning="the standardised inputs of every layer's nonlinearity rotated at random, before it is applied",
+            inside=True,
+            decoy=True,
+            compared=True,
+            look=Look("^", 20),
+            part=4,
         ),
         NullKind(
             name="rotate",

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.networks.model_sizes import ModelSize
@@ -25,6 +25,7 @@ class SourceFiles:
     manifest: str
     tokens: str
     seed: list | None  # of a fresh initialisation
+    rotation: list | None = None  # seed of a rotation before the nonlinearity
 
     @property
     def inputs(self) -> list[str]:
@@ -73,8 +74,14 @@ class PairFacts:
 
     def sources_of(self, variant: str) -> tuple[SourceFiles, SourceFiles]:
         kind, draw = kind_and_draw(variant)
-        is_fresh = kind in NULLS and NULLS[kind].changes == "both"
-        return self.untrained[draw] if is_fresh else self.sources
+        if kind in NULLS and NULLS[kind].changes == "both":
+            return self.untrained[draw]
+        if kind in NULLS and NULLS[kind].inside:
+            side, (a, b) = changed_side(self.models, draw), self.sources
+            rotation = [self.study.nulls.seed, kind, draw, self.models[side]]
+            changed = replace(self.sources[side], is_stored=False, rotation=rotation)
+            return (a, changed) if side else (changed, b)
+        return self.sources
 
 
 @functools.cache

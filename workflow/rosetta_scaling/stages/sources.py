@@ -9,6 +9,7 @@ import torch
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.forward import ForwardPass, Reading
 from rosetta_scaling.activations.inputs.opening import open_inputs
+from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.subsets import OfUnits
@@ -40,6 +41,8 @@ def open_source(
         weights = files.seed
     inputs = open_inputs(network, read_table(files.tokens), device)
     reading = Reading(settings.batch_passages, settings.dtype, device, chunk)
+    if files.rotation is not None:
+        return RotatedBeforeNonlinearity(network, inputs, reading, seed=files.rotation, weights=digest(weights))
     return ForwardPass(network, inputs, reading, weights=digest(weights), displacement=places)
 
 

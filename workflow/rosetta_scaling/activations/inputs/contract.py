@@ -17,6 +17,9 @@ class Batch(Protocol):
     def units(self) -> np.ndarray:
         """Numbers (n,) of the units that begin in these samples, in the order of the rows of `pool`."""
 
+    def inside(self, values: torch.Tensor) -> torch.Tensor:
+        """The rows (positions, neurons), float32, of a layer's values that lie inside the units of these samples."""
+
     def pool(self, neurons: torch.Tensor) -> torch.Tensor:
         """Means (n, neurons) over every unit, float32, of what the down-projection of a layer receives."""
 

@@ -22,8 +22,16 @@ class TextBatch:
     places: torch.Tensor  # (tokens in units,) of the flat ids (passages * longest,)
     begins: torch.Tensor  # (n,) where the tokens of every unit begin in `places`
 
+    def _rows(self, values: torch.Tensor) -> torch.Tensor:
+        """(passages * longest, neurons), float32."""
+        return token_rows(values, *self.arguments["input_ids"].shape).float()
+
+    def inside(self, values: torch.Tensor) -> torch.Tensor:
+        rows = self._rows(values)
+        return rows[self.places.to(rows.device)]
+
     def pool(self, neurons: torch.Tensor) -> torch.Tensor:
-        rows = token_rows(neurons, *self.arguments["input_ids"].shape).float()  # (passages * longest, neurons)
+        rows = self._rows(neurons)
         places, begins = self.places.to(rows.device), self.begins.to(rows.device)
         return torch.nn.functional.embedding_bag(places, rows, begins, mode="mean")  # (n, neurons)
 

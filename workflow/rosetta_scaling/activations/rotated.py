@@ -1,0 +1,97 @@
+"""Random neurons on the residual stream of a network, behind its own nonlinearity: decoys that share no neuron.
+
+The standardised pre-activations of a layer go through a random orthogonal map and get back the mean and the variance of
+every neuron; the network's own nonlinearity, and the product of gated MLPs, make activations of them. So the residual
+stream, its spectrum, the sparsity and the shape that a nonlinearity gives are those of the network, and only the basis
+that it has learned is gone. Nothing is written back: every layer reads the stream as training has made it.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+
+from rosetta_scaling.activations.forward import ForwardPass, Reading, Receive
+from rosetta_scaling.activations.inputs.contract import Inputs
+from rosetta_scaling.networks.mlps import find_mlps, read_inputs
+from rosetta_scaling.numerics.moments import Moments
+from rosetta_scaling.numerics.rotations import FastRotation
+from rosetta_scaling.numerics.seeds import generator
+
+SAMPLED = 2**18  # positions, evenly spread, from which means and variances are taken: they are known to 0.2%
+
+Rotation = Callable[[torch.Tensor], torch.Tensor]
+# (layer, part) -> mean and standard deviation (neurons,) of pre-activations; a gated MLP has gate and up, parts 0 and 1.
+Spread = dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]]
+
+
+class RotatedBeforeNonlinearity(ForwardPass):
+    """A source whose neurons are random ones: see above. Gate and up of a gated MLP are rotated alike."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        inputs: Inputs,
+        reading: Reading,
+        *,
+        seed: object,
+        weights: object = None,
+        rotation: Callable[[int, torch.Generator], Rotation] = FastRotation,
+    ):
+        """`seed`, any JSON-like value, decides the rotations, which `rotation` makes from a width and a generator."""
+        super().__init__(model, inputs, reading, weights=weights)
+        self.mlps = find_mlps(model)
+        self.rotations = [rotation(width, generator(seed, layer)) for layer, width in enumerate(self.widths)]
+        self.own: Spread = self._spread(lambda layer, part, values: values)
+        self.turned: Spread = self._spread(self._turn)
+
+    def reading(self, layers: list[int], receive: Receive) -> AbstractContextManager[None]:
+        def rotate(layer: int, entering: torch.Tensor) -> None:
+            mlp = self.mlps[layer]
+            rotated = [
+                self._rotate(layer, part, values) for part, values in enumerate(mlp.pre_activations(entering))
+            ]
+            receive(layer, mlp.neurons(rotated))
+
+        return self._entering(layers, rotate)
+
+    def _entering(self, layers: Iterable[int], receive: Receive) -> AbstractContextManager[None]:
+        """Inside the block, a forward pass calls receive(layer, what enters its MLP)."""
+        return read_inputs({layer: self.mlps[layer].ups[0] for layer in layers}, receive)
+
+    def _rotate(self, layer: int, part: int, values: torch.Tensor) -> torch.Tensor:
+        """Pre-activations (..., neurons) rotated, with the mean and variance of every neuron as before."""
+        mean, deviation = self.own[layer, part]
+        turned = self._turn(layer, part, values.float()) / self.turned[layer, part][1].clamp(min=1e-30)
+        return (turned * deviation + mean).to(values.dtype)
+
+    def _turn(self, layer: int, part: int, values: torch.Tensor) -> torch.Tensor:
+        """Standardised pre-activations (..., neurons), rotated."""
+        mean, deviation = self.own[layer, part]
+        return self.rotations[layer]((values - mean) * torch.where(deviation > 0, 1 / deviation, 0.0))
+
+    def _spread(self, change: Callable[[int, int, torch.Tensor], torch.Tensor]) -> Spread:
+        """Means and deviations of pre-activations after `change`, on positions inside units."""
+        moments: dict[tuple[int, int], Moments] = {}
+        for samples in self._sampled_batches():
+            batch = self.inputs.batch(samples)
+
+            def receive(layer: int, entering: torch.Tensor, batch=batch) -> None:
+                for part, values in enumerate(self.mlps[layer].pre_activations(entering)):
+                    columns = change(layer, part, batch.inside(values)).T  # (neurons, positions)
+                    running = moments.setdefault((layer, part), Moments(len(columns), columns.device))
+                    running.add(columns, torch.empty_like(columns))
+
+            if len(batch.units):
+                with torch.inference_mode(), self._entering(range(len(self.mlps)), receive):
+                    self.model(**batch.arguments)
+        return {key: (running.mean().float(), running.deviation().float()) for key, running in moments.items()}
+
+    def _sampled_batches(self) -> list[np.ndarray]:
+        """Samples from all over the text with at most about SAMPLED positions, those of similar length together."""
+        lengths = self.inputs.lengths
+        count = int(np.ceil(len(lengths) * min(1.0, SAMPLED / lengths.sum())))
+        samples = np.unique(np.linspace(0, len(lengths) - 1, count).astype(int))
+        samples = samples[np.argsort(lengths[samples], kind="stable")]
+        return np.split(samples, range(self.batch_samples, len(samples), self.batch_samples))
