@@ -63,7 +63,7 @@ def test_layers_read_the_stream_of_the_trained_network(architecture):
     model = network(architecture)
     source = rotated(model)
     source.rotations[1] = lambda x: x
-    source.turned |= {key: source.own[key][:1] + (torch.ones_like(source.own[key][1]),) for key in source.own if key[0]}
+    source.turned |= {key: (source.own[key][0], torch.ones_like(source.own[key][1])) for key in source.own if key[0]}
     width = source.widths[0]
     torch.testing.assert_close(whole(source)[width:], whole(plain(model))[width:], atol=1e-4, rtol=1e-4)
     assert (whole(source)[:width] - whole(plain(model))[:width]).abs().max() > 0.01

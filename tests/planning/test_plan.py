@@ -161,7 +161,7 @@ def test_the_plan_as_text_names_every_pair_and_its_work():
     smoke = planned(load(WORKFLOW / "studies/smoke.yaml"))
     table = pair_plans(smoke, rate=1e9).set_index("pair")
     row = table.loc["neox-r3--bloom-r3"]
-    draws = 1 + 7 + 1 + 2  # the real pair, nulls (two of them rotations), halves, and each model with itself
+    draws = 1 + 11 + 1 + 2  # the real pair, nulls (six of them rotations), halves, and each model with itself
     assert row.product_flops == draws * 2 * 128 * 128 * smoke.matching.units
     assert row.hours == row.product_flops / 1e9 / 3600
     text = plan_table(smoke, rate=1e9)

@@ -82,7 +82,7 @@ def test_a_null_of_trained_networks_can_refute_a_count(mirrored):
     tables["fits"] = pd.DataFrame(columns=["curve", "criterion", "quantity", "x", "alpha", "low", "high"])
     claim = next(one for one in judge_counts(tables, ["mutual_top1"]) if "not an artefact" in one.words)
     assert claim.verdict == "not supported"
-    assert "(shifted, permuted, Gaussian, rotated, mirrored)" in claim.sentence
+    assert "(shifted, permuted, Gaussian, rotated before the nonlinearity, rotated, mirrored)" in claim.sentence
 
 
 @pytest.mark.parametrize(

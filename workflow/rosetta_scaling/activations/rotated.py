@@ -22,7 +22,7 @@ from rosetta_scaling.numerics.seeds import generator
 SAMPLED = 2**18  # positions, evenly spread, from which means and variances are taken: they are known to 0.2%
 
 Rotation = Callable[[torch.Tensor], torch.Tensor]
-# (layer, part) -> mean and standard deviation (neurons,) of pre-activations; a gated MLP has gate and up, parts 0 and 1.
+# (layer, part) -> mean and deviation (neurons,) of pre-activations. A gated MLP has two parts: its gate, and the other.
 Spread = dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -49,9 +49,7 @@ class RotatedBeforeNonlinearity(ForwardPass):
     def reading(self, layers: list[int], receive: Receive) -> AbstractContextManager[None]:
         def rotate(layer: int, entering: torch.Tensor) -> None:
             mlp = self.mlps[layer]
-            rotated = [
-                self._rotate(layer, part, values) for part, values in enumerate(mlp.pre_activations(entering))
-            ]
+            rotated = [self._rotate(layer, part, values) for part, values in enumerate(mlp.pre_activations(entering))]
             receive(layer, mlp.neurons(rotated))
 
         return self._entering(layers, rotate)

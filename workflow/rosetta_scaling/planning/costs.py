@@ -21,6 +21,9 @@ def pair_operations(plan: StudyPlan, pair: str) -> tuple[float, float]:
     if matching.placement != "stored":
         passes = len(tiles) * draws + 4  # a model with itself, and subsets
         passes += 2 if matching.engine == "sketch" else len(tiles)
+    # One of two networks is read for every draw that changes it inside, and its means and variances are, twice before.
+    inside = share * sum(study.nulls.draws(null.name) for null in NULLS.values() if null.inside)
+    passes += inside * (2 if matching.placement != "stored" else 2 + len(tiles)) / 2
     products = exact_flops(neurons[0], neurons[1], matching.units)
     own = sum(exact_flops(count, count, matching.units) for count in neurons)
     real = exact_flops(neurons[0], neurons[1], study.matching.sketch_slots) if matching.engine == "sketch" else products

@@ -15,6 +15,7 @@ from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
 from rosetta_scaling.planning.sizes import reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.nulls import NULLS
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200
@@ -157,18 +158,19 @@ def texts(plan: StudyPlan) -> Need:
 def matching(plan: StudyPlan, pair: str) -> Need:
     """All that is multiplied for a pair, nulls and stability included: a bound for each of the jobs that do a part.
 
-    Memory: the budget of the study, and the tables of partners of all draws.
+    Memory: the budget of the study, a network that is read for a null, and the tables of partners of all draws.
     """
     models, study = plan.layout.pairs[pair], plan.study
     neurons = sum(plan.size(model).neurons for model in models)
-    draws = max(study.nulls.rotate_draws, study.stability.bootstrap)
-    memory_mb = study.matching.memory_mb + PARTNER_BYTES * draws * study.matching.k * neurons / 1e6
+    draws = max(*(study.nulls.draws(null) for null in NULLS), study.stability.bootstrap)
+    tables_mb = PARTNER_BYTES * draws * study.matching.k * neurons / 1e6
+    memory_mb = study.matching.memory_mb + _network_mb(plan, pair) + tables_mb
     work = minutes(plan, models, *pair_operations(plan, pair))
     return Need(memory_mb, work, _gpus_of_pair(plan, pair))
 
 
 def tiling(plan: StudyPlan, pair: str) -> Need:
-    """One tile: its products, and both networks once when activations are not stored."""
+    """One tile: its products, and both networks once when activations are not stored; else one of them, for a null."""
     cut, models = plan.matching, plan.layout.pairs[pair]
     sizes = [plan.size(model) for model in models]
     tile = max(cut.tiles[pair], key=lambda tile: tile.bytes)
@@ -176,7 +178,8 @@ def tiling(plan: StudyPlan, pair: str) -> Need:
     work = minutes(plan, models, products=products) + sum(_minutes_to_load(plan, size) for size in sizes)
     if cut.placement != "stored":
         work += minutes(plan, models, 2 * probe_tokens(plan.study) * sum(size.parameters for size in sizes))
-    return Need(plan.study.matching.memory_mb, work, _gpus_of_pair(plan, pair))
+    work += max(reading(plan, model, passes=3).minutes for model in models)  # to rotate one before its nonlinearity
+    return Need(plan.study.matching.memory_mb + _network_mb(plan, pair), work, _gpus_of_pair(plan, pair))
 
 
 def sketching(plan: StudyPlan, model: str) -> Need:
@@ -198,9 +201,16 @@ def rescoring(plan: StudyPlan, group: str) -> Need:
     return Need(plan.study.matching.memory_mb, work, gpus(plan, models))
 
 
+def _network_mb(plan: StudyPlan, pair: str) -> float:
+    """One network beside the budget, where activations are stored: a null reads it again."""
+    sizes = [plan.size(model) for model in plan.layout.pairs[pair]]
+    return max(reading_bytes(plan.study, size) for size in sizes) / 1e6 if plan.stores_activations else 0.0
+
+
 def _gpus_of_pair(plan: StudyPlan, pair: str) -> int:
-    """Both networks are at work in the job when activations are not stored."""
-    return gpus(plan, () if plan.stores_activations else plan.layout.pairs[pair])
+    """Both networks are at work in the job when activations are not stored, else one of them, for a null."""
+    models = plan.layout.pairs[pair]
+    return max(gpus(plan, [model]) for model in models) if plan.stores_activations else gpus(plan, models)
 
 
 # -- companion studies -------------------------------------------------------------------------------------------------

@@ -96,7 +96,6 @@ NULLS: dict[str, NullKind] = {
             adjective="rotated before the nonlinearity",
             meaning="the standardised inputs of every layer's nonlinearity rotated at random, before it is applied",
             inside=True,
-            decoy=True,
             compared=True,
             look=Look("^", 20),
             part=4,
