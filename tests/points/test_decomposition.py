@@ -28,7 +28,7 @@ def a_point(rng: np.random.Generator, shared: int, draws: int = 6) -> Point:
         return of_strengths(*(rng.beta(2, 4, rng.poisson(150)) for _ in range(draws)))
 
     real = np.append(rng.beta(2, 4, rng.poisson(150)), rng.uniform(0.4, 0.9, shared))
-    nulls = {null: {"b": of_strengths(np.full(9, 0.05), np.full(9, 0.05)) for _ in "b"} for null in chance_nulls()}
+    nulls = {null: {"b": of_strengths(*[np.full(9, 0.05)] * 2)} for null in chance_nulls()}
     nulls |= {null: {"b": drawn()} for null in NULLS if null not in nulls}
     point = made_point(study, {"a": [400], "b": [400]}, {"b": of_strengths(real)}, nulls)
     resampled = of_strengths(*(real + 0.01 * rng.standard_normal(len(real)) for _ in range(10)))

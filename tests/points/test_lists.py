@@ -78,7 +78,7 @@ DECOYS = {
 
 
 def three_models() -> Point:
-    point = made_point(a_study(), dict.fromkeys("abc", [5]), REAL, {CENTRAL: DECOYS})
+    point = made_point(a_study(), {model: [5] for model in "abc"}, REAL, {CENTRAL: DECOYS})
     return Point(**{**vars(point), "real": PartnerTables(REAL, {("b", "c"): table((0, 0, 0.9, 1, 1))})})
 
 

@@ -21,7 +21,8 @@ SHAPES: dict[str, Callable] = {"gelu": functional.gelu, "relu": functional.relu,
 GATED = "gated"  # silu of one direction times another
 LAYERS = {192: 2, 384: 2, 768: 3, 1536: 4, 3072: 6}  # neurons -> layers
 SHARED = {192: 0.16, 384: 0.12, 768: 0.09, 1536: 0.09, 3072: 0.09}  # neurons -> share of them with a partner
-STRENGTH_POWER, FALL, WRITTEN = 2.3, -0.4, 1.0
+STRENGTH_POWER = 2.3  # of uniform numbers: so strongly do the inputs of partners correlate
+FALL = -0.4  # of the amplitude of the latents of a layer, with their rank
 LASTING = 0.8  # autocorrelation of context and noise
 
 
@@ -133,28 +134,22 @@ class Planted:
         return dict(zip(self.place[0].tolist(), self.place[other].tolist(), strict=True))
 
 
-def planted(seed: int, neurons: int, shapes: tuple[str, ...] = ("gelu", "gelu"), *, share: float | None = None,
-            units: int = UNITS) -> Planted:  # fmt: skip
+def planted(
+    seed: int, neurons: int, shapes: tuple[str, ...] = ("gelu", "gelu"), *, share: float | None = None, units=UNITS
+) -> Planted:
     """Networks of these nonlinearities with `neurons` each, of which a share (see SHARED) corresponds."""
     rng = np.random.default_rng([seed, neurons])
     text, layers = Text(rng, units), LAYERS[neurons]
-    hidden = neurons // layers // 4
-    latents = text.latents(hidden)
+    latents = text.latents(neurons // layers // 4)
     shared = round(neurons * (SHARED[neurons] if share is None else share))
     features, strength = text.features(shared, latents), rng.uniform(0.15, 0.97, shared) ** STRENGTH_POWER
+    stream = np.concatenate([latents, features])  # what is shared is on the residual stream, too
     networks, places, all_massive = [], [], []
     for shape in shapes:
         place = rng.permutation(neurons)[:shared]
         inputs = []
         for _ in range(2 if shape == GATED else 1):
-            x = own_inputs(
-                rng,
-                np.concatenate([latents, WRITTEN * features]),
-                text.first,
-                neurons=neurons,
-                layers=layers,
-                hidden=hidden,
-            )
+            x = own_inputs(rng, stream, text.first, neurons=neurons, layers=layers)
             weight = np.sqrt(strength)[:, None].astype(np.float32)
             x[place] = weight * features + np.sqrt(1 - weight**2) * x[place]
             inputs.append(x)
@@ -173,14 +168,16 @@ def planted(seed: int, neurons: int, shapes: tuple[str, ...] = ("gelu", "gelu"),
     return Planted(networks, places, all_massive)
 
 
-def own_inputs(rng, latents: np.ndarray, first: np.ndarray, *, neurons: int, layers: int, hidden: int) -> np.ndarray:
-    """Random directions (neurons, units) of the subspace of their layer, which falls in its spectrum, with noise."""
-    parts = []
+def own_inputs(rng, latents: np.ndarray, first: np.ndarray, *, neurons: int, layers: int) -> np.ndarray:
+    """Random directions (neurons, units) of the subspace of their layer, which falls in its spectrum, with noise.
+
+    They are mixed once by an orthogonal matrix, so that decoys, which are mixed once more, are such directions too.
+    """
+    parts, hidden = [], neurons // layers // 4
     for _ in range(layers):
         basis = rng.standard_normal((hidden, len(latents))).astype(np.float32)
-        basis *= np.arange(1, hidden + 1)[:, None].astype(np.float32) ** FALL  # of falling spectrum
-        stream = basis @ latents
-        x = rng.standard_normal((neurons // layers, hidden)).astype(np.float32) @ stream
+        basis *= np.arange(1, hidden + 1)[:, None].astype(np.float32) ** FALL
+        x = rng.standard_normal((neurons // layers, hidden)).astype(np.float32) @ (basis @ latents)
         x = standard(standard(x) + 0.5 * lasting(rng, len(x), first))
         parts.append(orthogonal(rng, len(x)) @ x)
     return standard(np.concatenate(parts))

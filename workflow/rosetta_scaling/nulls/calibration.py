@@ -75,7 +75,7 @@ def compete(among: Candidates) -> Competition:
 
 
 def q_values(strength: np.ndarray, winner: np.ndarray, luck: float) -> np.ndarray:
-    """Smallest false-discovery rate at which each real winner is kept (1 for all others), from strength and winner (n,).
+    """Smallest false-discovery rate at which each real winner is kept, 1 of all others, from strength and winner (n,).
 
     winner is 1 for a real one, -1 for a decoy, 0 for nobody. From a least strength on the rate is luck * (wins of
     decoys + 1) / wins of real ones, where luck is the odds at which chance favours a real one over a decoy: 1 / draws.

@@ -63,17 +63,13 @@ COUNTS = of_point(
     *columns_of_nulls(),
     number("null_iid", "expected count where all correlations are those of independent noise", "neurons"),
     number("excess", "count less the largest mean of a null", "neurons"),
-    number(
-        "calibrated_05", "Rosetta neurons in the list with a false-discovery rate of 5% (see nulls.rows)", "neurons"
-    ),
+    number("calibrated_05", "Rosetta neurons in the list with a false-discovery rate of 5%", "neurons"),
     number("calibrated_05_null", "expected false ones among them: neurons that decoys win there, per draw", "neurons"),
     number("calibrated_01", "Rosetta neurons in the list with a false-discovery rate of 1%", "neurons"),
     number("calibrated_01_null", "expected false ones among them", "neurons"),
     number("wins", "neurons that real partners win in the competition with decoys", "neurons"),
     number("decoy_wins", "neurons that decoys win in it, per draw", "neurons"),
-    number(
-        "beyond_decoys", "wins less decoy_wins: estimated shared neurons, at no threshold; may be negative", "neurons"
-    ),
+    number("beyond_decoys", "wins less decoy_wins, which estimates the shared neurons; may be negative", "neurons"),
     *bounds("beyond_decoys, over draws of decoys", "beyond_decoys_low", "beyond_decoys_high", "neurons"),
     number("beyond_decoys_se", "standard error of beyond_decoys", "neurons"),
     number("splithalf_jaccard", "Rosetta neurons of both halves of the documents over those of either"),
@@ -94,9 +90,7 @@ DECOMPOSITION = of_point(
     COUNT,
     whole("chance", "Rosetta neurons no stronger than those found where no two units correspond", "neurons"),
     number("subspace", "of the others, those that have their like in another null at the same correlation", "neurons"),
-    number(
-        "neurons", "the rest, which only shared neurons explain, less what draws of a null have by chance", "neurons"
-    ),
+    number("neurons", "the rest, which only shared neurons explain, less what a draw of a null has", "neurons"),
     *bounds("neurons, over documents and draws", "neurons_low", "neurons_high", "neurons"),
     number("chance_share", "chance over count"),
     number("subspace_share", "subspace over count"),
