@@ -138,7 +138,8 @@ def counts_tables(draw) -> pd.DataFrame:
             neurons, counts = draw(points())
             same = len(neurons)
             others = st.lists(st.just(math.nan) | NUMBERS, min_size=same, max_size=same)
-            columns = {key: draw(others) for key in ("calibrated_05", "calibrated_01", "null_rotate", "equal_n_count")}
+            names = ("calibrated_05", "calibrated_01", "beyond_decoys", "null_rotate", "equal_n_count")
+            columns = {key: draw(others) for key in names}
             low = draw(st.floats(0, 1))
             columns |= {"count_low": np.multiply(counts, low), "count_high": np.multiply(counts, 1.5)}
             if draw(st.booleans()):

@@ -30,7 +30,7 @@ def report_of(folder, curve="neox-bloom", criterion=TOP1, quantity="count") -> d
 def test_every_fit_is_reported_or_refused_with_a_reason(fitted_folder, tables):
     known = read_json(fitted_folder / "tables/fits.json")
     names = [(fit["curve"], fit["criterion"], fit["quantity"]) for fit in known["fits"] + known["refused"]]
-    assert len(names) == len(set(names)) == 3 * 2 * 3
+    assert len(names) == len(set(names)) == 3 * 2 * 4
     judged = tables["uncertainty"]
     assert set(names[: len(known["fits"])]) == set(zip(judged.curve, judged.criterion, judged.quantity, strict=True))
     reasons = {(one["curve"], one["quantity"]): one["reason"] for one in known["refused"]}
@@ -68,7 +68,7 @@ def test_a_report_has_the_numbers_of_the_fit(fitted_folder, tables):
     assert fit["claim"]["reproduce"] == "make study STUDY=smoke"
     np.testing.assert_allclose(residuals, np.log(y) - fit["estimation"]["log_c"] - alpha * np.log(NEURONS), atol=1e-12)
     others = {(row["criterion"], row["quantity"], row["x"], row["estimator"]) for row in spread["sensitivity"]}
-    assert len(spread["sensitivity"]) == 2 * 3 * len(ABSCISSAE) + len(ESTIMATORS) + 1, "of this curve alone"
+    assert len(spread["sensitivity"]) == 2 * 4 * len(ABSCISSAE) + len(ESTIMATORS) + 1, "of this curve alone"
     assert {(HALF, "count", "neurons", "ols"), (TOP1, "excess", "parameters", "ols"),
             (TOP1, "count", "neurons", "theil_sen")} <= others  # fmt: skip
 

@@ -139,6 +139,8 @@ def count_rows() -> pd.DataFrame:
             row |= {"null_iid": n / 2, "count_low": 0.9 * row["count"], "count_high": 1.1 * row["count"]}
             row |= {"calibrated_05": len(rosetta(acts, max(least, 0.4))), "calibrated_05_null": 0.5}
             row |= {"calibrated_01": len(rosetta(acts, max(least, 0.5))), "calibrated_01_null": 0.0}
+            won = {"wins": 0.6 * row["count"], "decoy_wins": 2.5, "beyond_decoys": 0.6 * row["count"] - 2.5}
+            row |= won | {"beyond_decoys_low": 1.0, "beyond_decoys_high": 99.0, "beyond_decoys_se": 2.0}
             row |= {"closer_than_own": row["count"] // 2, "splithalf_jaccard": 0.5, "splithalf_r": np.nan}
             row |= {"equal_n": 64, "equal_n_count": 12.5, "equal_n_null": 9.5}
             row |= {"anchor_neurons": n, "constant_neurons": 0, "mean_r": matches(acts[0], acts[1])[2].mean()}

@@ -17,7 +17,7 @@ from rosetta_scaling.report.figures.counts import draw_counts, draw_decompositio
 from rosetta_scaling.report.figures.data import decomposed, decomposition_data, fraction_data
 from rosetta_scaling.schemas import names
 from rosetta_scaling.schemas.metrics import METRICS
-from rosetta_scaling.schemas.nulls import NULLS, Look, NullKind, decoys, drawn_nulls, require_complete
+from rosetta_scaling.schemas.nulls import NULLS, Look, NullKind, drawn_nulls, require_complete
 from rosetta_scaling.schemas.tables import points, selectivity
 from rosetta_scaling.schemas.tables.catalogue import CHAPTERS, STUDY
 from rosetta_scaling.schemas.tables.fits import FIT_TABLES
@@ -31,7 +31,6 @@ MIRRORED = NullKind(
     label="mirrored units",
     adjective="mirrored",
     meaning="units in the opposite order",
-    decoy=True,
     look=Look("^", 20),
     part=9,
 )
@@ -60,7 +59,6 @@ def test_a_new_entry_is_in_labels_figures_and_tables(mirrored):
     counts = counts_of_a_curve()
     assert label_of("null_mirror") == "null: mirrored units"
     assert decomposed()["null_mirror"] == "null: mirrored units"
-    assert "mirror" in decoys()
     assert drawn_nulls()[-1][0] is MIRRORED
     shown = counts_cells(counts, {"curve": "curve"})
     place = [header for header, _ in shown["columns"]].index("null: mirror")

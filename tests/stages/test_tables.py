@@ -33,13 +33,11 @@ from rosetta_scaling.fits.counts import fit_counts
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.points import neurons as neurons_of_points
-from rosetta_scaling.points.counts import survivors
 from rosetta_scaling.points.neurons import point_neurons
-from rosetta_scaling.points.point import CountRule, PartnerTables
 from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
 from rosetta_scaling.schemas.names import POINT_TABLES
-from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
 from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
 from rosetta_scaling.stages import point_tables, points, tables
 from rosetta_scaling.store.errors import StudyError
@@ -123,26 +121,12 @@ def test_the_widths_of_a_point_are_those_of_its_activations(plan):
     assert list(widths) == ["neox-r3", "bloom-r3", "llama-r3"]
 
 
-def calibrated(*rows) -> pd.DataFrame:
-    """(neuron_a, neuron_b, q_a)"""
-    return pd.DataFrame(rows, columns=["neuron_a", "neuron_b", "q_a"]).assign(r=0.5, rank_a=1, rank_b=1)
-
-
-def test_survivors_have_no_match_that_may_be_false():
-    ab = calibrated((0, 10, 0.05), (1, 11, 0.01), (2, 12, 0.02), (3, 13, 0.06), (4, 14, np.nan))
-    ac = calibrated((0, 20, 0.03), (1, 21, 0.02), (2, 22, 0.07), (3, 23, 0.01), (4, 24, 0.01))
-    bc = calibrated((10, 20, 0.04), (11, 21, 0.5))
-    real = PartnerTables({"B": ab, "C": ac}, {("B", "C"): bc})
-    assert survivors(real, CountRule("plain", TOP1), 0.05).neuron_a.tolist() == [0, 1]
-    assert survivors(real, CountRule("strict", TOP1, strict=True), 0.05).neuron_a.tolist() == [0]
-    assert survivors(real, CountRule("plain", TOP1), 0.02).neuron_a.tolist() == [1]
-    assert survivors(real, CountRule("strong", Criterion(min_r=0.6)), 0.05).empty
-
-
 def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(plan):
-    q = {"bloom-r3": (0.01, 0.2, 0.05), "llama-r3": (0.01, 0.01, 0.01)}
-    real = {model: calibrated(*zip((0, 3, 6), (2, 1, 0), values, strict=True)) for model, values in q.items()}
-    table = point_neurons(made_point(plan.study, {"neox-r3": [4, 3], "bloom-r3": [5], "llama-r3": [6]}, real))
+    real = {model: matches(*((i, j, 0.9, 1, 1) for i, j in ((0, 2), (3, 1), (6, 0)))) for model in "bc"}
+    weak = matches((0, 2, 0.1, 1, 1), (3, 1, 0.95, 1, 1), (6, 0, 0.1, 1, 1))
+    decoys = pd.concat([weak.assign(draw=draw, changed="b") for draw in range(40)])
+    widths = {"a": [4, 3], "b": [5], "c": [6]}
+    table = point_neurons(made_point(plan.study, widths, real, {CENTRAL: dict.fromkeys("bc", decoys)}))
     assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
     assert table.layer.tolist() == [0, 0, 0, 0, 1, 1, 1]
     assert table.channel.tolist() == [0, 1, 2, 3, 0, 1, 2]
@@ -229,6 +213,7 @@ def counts_of(count, untrained, shift, curve="c") -> pd.DataFrame:
         "curve": curve, "criterion": "mutual_top1", "count": count, **nulls,
         "null_untrained": untrained, "null_permute": shift,
         "calibrated_05": np.array(count) // 2, "calibrated_01": np.array(count) // 3,
+        "beyond_decoys": np.array(count) / 4,
         "equal_n_count": 20.0 / 2.0 ** np.arange(n) * np.resize([1, 1.1], n), "equal_n_null": 3.0,
         "count_low": np.array(count) * 0.9, "count_high": np.array(count) * 1.1,
         "neurons": 2.0 ** np.arange(7, 7 + n), "parameters": 4.0 ** np.arange(7, 7 + n),

@@ -67,7 +67,7 @@ def test_every_exponent_is_among_all_choices(tables):
     data = multiverse_data(tables["fits"], tables["estimators"], pd.concat([tables["pooled"], without]))
     fits = tables["fits"].dropna(subset="alpha")
     own = fits[
-        fits.quantity.isin(["count", "excess", "calibrated_05", "calibrated_01"])
+        fits.quantity.isin(["count", "excess", "calibrated_05", "calibrated_01", "beyond_decoys"])
         | fits.quantity.str.startswith("null_")
     ]
     others = tables["estimators"].dropna(subset="alpha").query("estimator != 'ols'")

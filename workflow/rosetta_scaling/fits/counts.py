@@ -10,7 +10,7 @@ from rosetta_scaling.schemas.nulls import NULLS
 
 ABSCISSAE = ("neurons", "parameters", "non_embedding_parameters", "hidden_size", "training_flops")
 QUANTITIES = ("count", "excess", *(f"null_{null}" for null in (*NULLS, "iid")))
-QUANTITIES += ("calibrated_05", "calibrated_01", "equal_n_count", "equal_n_null")
+QUANTITIES += ("calibrated_05", "calibrated_01", "beyond_decoys", "equal_n_count", "equal_n_null")
 COLUMNS = ("alpha", "low", "high", "c", "r2", "geometric", "p_sublinear")
 
 

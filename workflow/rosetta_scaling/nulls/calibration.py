@@ -1,69 +1,92 @@
 """What a match is worth: its excess over rotated neurons, and the share of false ones among all that are as strong.
 
-Decoys are neurons that cannot be shared; how many of them match tells how many real matches are false. A match has to
-hold in two ways:
-
-- in competition: rotated neurons of the other model compete with the real ones for the neurons of this one (Elias &
-  Gygi 2007; He et al. 2015 and Emery et al. 2020 for several decoys). Where only the subspace is shared and neurons are
-  any directions in it, a rotated neuron is as likely to win as a real one. But rotated neurons lose the shape that a
-  nonlinearity gives, and real ones with alike but unrelated shapes pass them.
-- in separate searches: rotated neurons, and those of untrained networks, which have the nonlinearity and have learned
-  nothing, are matched as the real ones were, and counted against them above every correlation.
+Decoys are neurons that cannot be shared. Those of every draw of the central null compete with the real neurons for
+each neuron of the other model (target-decoy competition: Elias & Gygi 2007; He et al. 2015 and Emery et al. 2020 for
+several decoys). A real neuron that is not shared is as likely to win as a decoy of any one draw, so what decoys win
+says how many of the real winners are false. Winners are ordered by their excess: r less the mean of the other
+candidates, which for a neuron that matches everything is small however large its r is. Which candidate is the real one
+has no influence on this order, so the rate holds.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.schemas.nulls import decoys
+
+class Candidates(NamedTuple):
+    """What competes for the neurons of a model: the real partner, then the decoy of every draw."""
+
+    r: np.ndarray  # (1 + draws, neurons); NaN: a constant neuron, or one that was not looked at
+    counts: np.ndarray  # (1 + draws, neurons), whether it is a match, such as that of mutual nearest neighbours
 
 
-def best_in_draws(null: pd.DataFrame, neurons: int, side: str) -> tuple[np.ndarray, np.ndarray]:
+class Competition(NamedTuple):
+    """The winners of a competition."""
+
+    winner: np.ndarray  # (neurons,): 0 the real partner, d the decoy of the dth draw, -1 nobody
+    excess: np.ndarray  # (neurons,): r of the strongest less the mean of the others; NaN without competition
+    draws: int
+
+    def q(self) -> np.ndarray:
+        """q-value (neurons,) of every neuron that a real partner wins, 1 of all others; NaN without competition."""
+        side = np.select([self.winner == 0, self.winner > 0], [1, -1])
+        q = q_values(self.excess, side, 1 / max(1, self.draws))
+        return np.where(np.isfinite(self.excess), q, np.nan)
+
+    def wins(self, least: float = -np.inf) -> np.ndarray:
+        """Wins (1 + draws,) of the real partners and of the decoys of every draw, with at least this excess."""
+        return np.bincount(self.winner[(self.winner >= 0) & (self.excess >= least)], minlength=1 + self.draws)
+
+
+def best_in_draws(
+    null: pd.DataFrame, neurons: int, side: str, draws: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """r (draws, neurons) of the best partner of every neuron of a side among decoys, and whether it is mutual.
 
     `null` holds tables of partners with columns draw and changed ('a' or 'b'): the draws in which the other side was
-    replaced by decoys count. Neurons that were not looked at, and constant ones, have NaN.
+    replaced by decoys count, all of them or `draws`. Neurons that were not looked at, and constant ones, have NaN.
     """
     best = null[(null[f"rank_{side}"] == 1) & (null.changed != side)]
     best = best[best[f"sampled_{side}"]] if f"sampled_{side}" in best else best
-    draws = np.unique(best.draw)
-    place = np.searchsorted(draws, best.draw), best[f"neuron_{side}"].to_numpy()
-    r, mutual = np.full((len(draws), neurons), np.nan), np.zeros((len(draws), neurons), bool)
+    numbers = np.unique(best.draw) if draws is None else np.asarray(draws)
+    place = np.searchsorted(numbers, best.draw), best[f"neuron_{side}"].to_numpy()
+    r, mutual = np.full((len(numbers), neurons), np.nan), np.zeros((len(numbers), neurons), bool)
     r[place], mutual[place] = best.r, best[f"rank_{'b' if side == 'a' else 'a'}"] == 1
     return r, mutual
 
 
-def competition(matches: pd.DataFrame, decoys: pd.DataFrame, neurons: int, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """What wins the neurons of a side, in the competition of real partners with the decoys of all draws.
+def candidates(matches: pd.DataFrame, decoys: pd.DataFrame, neurons: int, side: str) -> Candidates:
+    """The real partners of the neurons of a side, and their decoys; they count where they are mutual."""
+    real = best_in_draws(matches.assign(draw=0, changed="neither"), neurons, side, [0])
+    return Candidates(*map(np.vstack, zip(real, best_in_draws(decoys, neurons, side), strict=True)))
 
-    Returns winner (neurons,): 1 a real partner, -1 a decoy, 0 nobody, because the best is not mutual; and its r (NaN
-    where there was no competition: a constant neuron, or one that was not looked at).
+
+def compete(among: Candidates) -> Competition:
+    """What wins every neuron: the strongest candidate, if it counts."""
+    draws, neurons = len(among.r) - 1, np.arange(among.r.shape[1])
+    looked_at = np.isfinite(among.r).all(0) & (draws > 0)
+    r = np.where(looked_at, among.r, 0)
+    strongest = r.argmax(0)
+    winner = np.where(looked_at & among.counts[strongest, neurons], strongest, -1)
+    others = (r.sum(0) - r.max(0)) / max(1, draws)
+    return Competition(winner, np.where(looked_at, r.max(0) - others, np.nan), draws)
+
+
+def q_values(strength: np.ndarray, winner: np.ndarray, luck: float) -> np.ndarray:
+    """Smallest false-discovery rate at which each real winner is kept, 1 of all others, from strength and winner (n,).
+
+    winner is 1 for a real one, -1 for a decoy, 0 for nobody. From a least strength on the rate is luck * (wins of
+    decoys + 1) / wins of real ones, where luck is the odds at which chance favours a real one over a decoy: 1 / draws.
     """
-    decoy, decoy_mutual = best_in_draws(decoys, neurons, side)
-    mine = matches[matches[f"rank_{side}"] == 1]
-    r, mutual = np.full(neurons, np.nan), np.zeros(neurons, bool)
-    r[mine[f"neuron_{side}"]] = mine.r
-    mutual[mine[f"neuron_{side}"]] = mine[f"rank_{'b' if side == 'a' else 'a'}"] == 1
-    every, every_mutual = np.vstack([r, decoy]), np.vstack([mutual, decoy_mutual])
-    looked_at = np.isfinite(every).all(0)
-    strongest = np.where(looked_at, every, -np.inf).argmax(0)
-    won = looked_at & every_mutual[strongest, np.arange(neurons)]
-    winner = np.where(won, np.where(strongest == 0, 1, -1), 0)
-    return winner, np.where(looked_at, every[strongest, np.arange(neurons)], np.nan)
-
-
-def q_values(r: np.ndarray, winner: np.ndarray, luck: float) -> np.ndarray:
-    """Smallest false-discovery rate at which each real winner is kept (1 for all others), from r and winner (n,).
-
-    At a least r the rate is luck * (wins of decoys + 1) / wins of real ones, where luck is the odds at which chance
-    favours a real one over a decoy: 1 / draws.
-    """
-    order = np.argsort(-np.where(winner == 0, -np.inf, r), kind="stable")
+    order = np.argsort(-np.where(winner == 0, -np.inf, strength), kind="stable")
     decoys, targets = np.cumsum(winner[order] == -1), np.cumsum(winner[order] == 1)
     rate = np.minimum(1, luck * (decoys + 1) / np.maximum(1, targets))
-    # Equal r stand or fall together; then no worse than at any smaller r.
-    last = np.append(r[order][1:] != r[order][:-1], True)[: len(r)]
+    # Equal ones stand or fall together; then no worse than at any smaller strength.
+    last = np.append(strength[order][1:] != strength[order][:-1], True)[: len(strength)]
     rate = pd.Series(np.where(last, rate, np.nan)).bfill().to_numpy()
-    q = np.empty(len(r))
+    q = np.empty(len(strength))
     q[order] = np.minimum.accumulate(rate[::-1])[::-1]
     return np.where(winner == 1, q, 1.0)
 
@@ -90,36 +113,15 @@ def add_excess(table: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int,
     return table
 
 
-def add_q_values(matches: pd.DataFrame, nulls: dict[str, pd.DataFrame], neurons: tuple[int, int]) -> pd.DataFrame:
-    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match: the largest of all kinds of decoys.
+def add_q_values(matches: pd.DataFrame, decoys: pd.DataFrame, neurons: tuple[int, int]) -> pd.DataFrame:
+    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match in the competition with decoys.
 
-    `nulls` has the draws of all decoys. For q_a neurons of B compete for those of A. NaN for pairs that are
-    not best and mutual, and for neurons that were not looked at.
+    For q_a the draws of `decoys` in which B was changed compete for the neurons of A. NaN for pairs that are not best
+    and mutual, and for neurons that were not looked at.
     """
-    matches, rotations = matches.copy(), nulls["rotate"]
+    matches = matches.copy()
     best = (matches.rank_a == 1) & (matches.rank_b == 1)
     for side, count in zip("ab", neurons, strict=True):
-        index, draws = matches[f"neuron_{side}"].to_numpy(), rotations.draw[rotations.changed != side].nunique()
-        winner, r = competition(matches, rotations, count, side)
-        q = np.where(np.isfinite(r), q_values(r, winner, 1 / max(1, draws)), np.nan)[index]
-        for kind in decoys():
-            q = np.maximum(q, separate_search(matches.r, best, nulls[kind], neurons=count, side=side))
-        matches[f"q_{side}"] = np.where(best, q, np.nan)
+        q = compete(candidates(matches, decoys, count, side)).q()
+        matches[f"q_{side}"] = np.where(best, q[matches[f"neuron_{side}"]], np.nan)
     return matches
-
-
-def separate_search(r: pd.Series, best: pd.Series, decoys: pd.DataFrame, *, neurons: int, side: str) -> np.ndarray:
-    """q-values (n,) of the `best` of pairs with correlations r, from the best mutual matches in draws of decoys."""
-    false = decoys[(decoys.rank_a == 1) & (decoys.rank_b == 1)]
-    share = 1.0
-    if f"sampled_{side}" in false:  # as many as there would be among all neurons
-        share = decoys.loc[decoys[f"sampled_{side}"], f"neuron_{side}"].nunique() / neurons
-        false = false[false[f"sampled_{side}"]]
-    winner = np.concatenate([np.where(best, 1, 0), np.full(len(false), -1)])
-    luck = 1 / (share * max(1, decoys.draw.nunique()))
-    return q_values(np.concatenate([r, false.r]), winner, luck)[: len(r)]
-
-
-def threshold(matches: pd.DataFrame, level: float) -> float:
-    """Least r of the matches whose q-value from the side of A is at most `level`; infinite when there is none."""
-    return matches.r[matches.q_a <= level].min() if (matches.q_a <= level).any() else np.inf

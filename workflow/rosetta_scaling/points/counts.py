@@ -6,14 +6,12 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.nulls import chance
-from rosetta_scaling.nulls.calibration import threshold
 from rosetta_scaling.numerics.intervals import Estimate
+from rosetta_scaling.points.lists import list_columns
 from rosetta_scaling.points.point import CountRule, PartnerTables, Point
 from rosetta_scaling.power_laws.estimators import predict_power_law
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.points import SEEDS, SNAPSHOTS
-
-LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
 
 
 def by_draw(tables: PartnerTables, rule: CountRule, draws: Sequence[int]) -> np.ndarray:
@@ -44,7 +42,7 @@ def _count_row(point: Point, table: pd.DataFrame, rule: CountRule) -> dict:
     row |= null_counts(point, rule)
     means = [row[f"null_{null}"] for null in NULLS]
     row["excess"] = row["count"] - (np.nanmax(means) if np.isfinite(means).any() else np.nan)
-    row |= calibrated_counts(point, rule)
+    row |= list_columns(point, rule)
     row |= split_half(point.replicates["half"], rule)
     resampled = by_draw(point.replicates["bootstrap"], rule, range(stability.bootstrap))
     row |= count_interval(row["count"], resampled, point.confidence)
@@ -75,38 +73,6 @@ def draws_summary(draws: np.ndarray) -> Estimate:
     """Mean, lowest and highest of the draws that are not NaN."""
     known = draws[np.isfinite(draws)]
     return Estimate(known.mean(), known.min(), known.max()) if len(known) else Estimate.unknown()
-
-
-def calibrated_counts(point: Point, rule: CountRule) -> dict[str, float]:
-    """Counts of matches whose q-value is at most a level, and the largest null above the same correlation."""
-    row: dict[str, float] = {}
-    for suffix, level in LEVELS.items():
-        row[f"calibrated_{suffix}"] = len(survivors(point.real, rule, level))
-        row[f"calibrated_{suffix}_null"] = largest_null(point, rule, level)
-    return row
-
-
-def largest_null(point: Point, rule: CountRule, level: float) -> float:
-    """Largest count of a null among matches as strong as the weakest real one with a q-value of at most `level`."""
-
-    def strong(null: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
-        return mutual_above(null, threshold(real, level))
-
-    worst = 0.0
-    for null, tables in point.nulls.items():
-        count = len(tables.map(strong, point.real).rosetta_neurons(rule, ["draw"]))
-        worst = max(worst, count * point.scale / point.study.nulls.draws(null))
-    return worst
-
-
-def survivors(real: PartnerTables, rule: CountRule, level: float) -> pd.DataFrame:
-    """Rosetta neurons all of whose matches have a q-value of at most `level`; column neuron_a."""
-    return real.map(lambda table: table[table.q_a <= level]).rosetta_neurons(rule)
-
-
-def mutual_above(table: pd.DataFrame, least: float) -> pd.DataFrame:
-    """The best mutual partners of a table with at least this correlation."""
-    return table[(table.rank_a == 1) & (table.rank_b == 1) & (table.r >= least)]
 
 
 def closer_than_own(point: Point, rule: CountRule) -> int:

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import satisfying
-from rosetta_scaling.schemas.nulls import NULLS, chance_nulls
+from rosetta_scaling.schemas.nulls import CENTRAL, NULLS, chance_nulls
+
+Draws = Mapping[str, Sequence[np.ndarray]]  # null -> strengths of its Rosetta neurons in every draw
 
 
 def point_decomposition(point: Point) -> pd.DataFrame:
@@ -16,24 +19,65 @@ def point_decomposition(point: Point) -> pd.DataFrame:
 
     chance: Rosetta neurons no stronger than the strongest 5% of those found where no two units correspond. neurons: of
     the others, the most by which they outnumber those of every other null (rotated, untrained) above any one
-    correlation; least and most over the draws. subspace: the rest, which nulls match at the same correlation. The
+    correlation, less what the same calculation gives on average for a draw of the central null in place of the real
+    matches, since the most of several differences is above zero where nothing is shared; 0 at least. Its interval is
+    about resampled documents and about draws. subspace: the rest, which nulls match at the same correlation. The
     strength of a Rosetta neuron is its weakest correlation with a partner.
     """
-    criterion = point.primary
-    real = np.sort(strengths(point.real.anchored, criterion).to_numpy())
+    criterion, nulls = point.primary, point.study.nulls
+    real = strengths(point.real.anchored, criterion).to_numpy()
     by_chance = pd.concat([strengths(point.nulls[null].anchored, criterion, ["draw"]) for null in chance_nulls()])
-    above = real[real > (by_chance.quantile(0.95) if len(by_chance) else -np.inf)]
-    worst = np.zeros((3, len(above)))  # mean, fewest and most over the draws, of the null that has most
-    for null in sorted(set(NULLS) - set(chance_nulls())):
-        strength = strengths(point.nulls[null].anchored, criterion, ["draw"])
-        draws = [strength[strength.index == draw].to_numpy() for draw in range(point.study.nulls.draws(null))]
-        counts = np.array([point.scale * (draw[:, None] >= above).sum(0) for draw in draws])
-        worst = np.maximum(worst, [counts.mean(0), counts.min(0), counts.max(0)])
-    neurons, high, low = ((np.arange(len(above), 0, -1) - null).max(initial=0) for null in worst)
-    parts = {"chance": len(real) - len(above), "subspace": len(above) - neurons, "neurons": neurons}
+    least = by_chance.quantile(0.95) if len(by_chance) else -np.inf
+    others = {
+        null: by_draw(point.nulls[null].anchored, criterion, nulls.draws(null))
+        for null in set(NULLS) - set(chance_nulls())
+    }
+    held_out = held_out_gaps(others, least, point.scale)
+    gap = largest_gap(real, others, least, scale=(1, point.scale)) - held_out.mean()
+    of_draws = held_out.std(ddof=1) * np.sqrt(1 + 1 / len(held_out))  # of one draw, and of the mean that is subtracted
+    half = stats.norm.ppf((1 + point.confidence) / 2) * np.hypot(documents_error(point, others, least), of_draws)
+    above, (low, neurons, high) = (real > least).sum(), np.maximum(0, [gap - half, gap, gap + half])
+    parts = {"chance": len(real) - above, "subspace": above - neurons, "neurons": neurons}
     shares = {f"{part}_share": number / len(real) if len(real) else np.nan for part, number in parts.items()}
     row = {"criterion": criterion.name, "count": len(real)} | parts | {"neurons_low": low, "neurons_high": high}
     return pd.DataFrame([row | shares])
+
+
+def largest_gap(found: np.ndarray, nulls: Draws, least: float, *, scale: tuple[float, float]) -> float:
+    """The most by which `found` outnumber the mean of the draws of every null above any one strength over `least`.
+
+    Both hold strengths; scale: what the numbers of `found` and of the nulls are multiplied by.
+    """
+    above = np.sort(found[found > least])
+    worst = np.zeros(len(above))
+    for draws in nulls.values():
+        if draws:
+            counts = [len(draw) - np.searchsorted(np.sort(draw), above) for draw in draws]
+            worst = np.maximum(worst, scale[1] * np.mean(counts, axis=0))
+    return float((scale[0] * np.arange(len(above), 0, -1) - worst).max(initial=0))
+
+
+def held_out_gaps(nulls: Draws, least: float, scale: float) -> np.ndarray:
+    """The largest gap (draws,) of every draw of the central null, when it stands for the real matches."""
+    central = nulls[CENTRAL]
+    rest = [{**nulls, CENTRAL: [*central[:i], *central[i + 1 :]]} for i in range(len(central))]
+    gaps = [largest_gap(draw, others, least, scale=(scale, scale)) for draw, others in zip(central, rest, strict=True)]
+    return np.array(gaps)
+
+
+def documents_error(point: Point, nulls: Draws, least: float) -> float:
+    """Standard deviation of the largest gap over resampled documents; NaN where the criterion is not resampled."""
+    tables = point.replicates["bootstrap"].anchored
+    if point.primary.min_excess:
+        return np.nan
+    resampled = by_draw(tables, point.primary, point.study.stability.bootstrap)
+    return float(np.std([largest_gap(draw, nulls, least, scale=(1, point.scale)) for draw in resampled], ddof=1))
+
+
+def by_draw(tables: Mapping[str, pd.DataFrame], criterion: Criterion, draws: int) -> list[np.ndarray]:
+    """The strengths of the Rosetta neurons in every draw."""
+    found = strengths(tables, criterion, ["draw"])
+    return [found[found.index == draw].to_numpy() for draw in range(draws)]
 
 
 def strengths(partners: Mapping[str, pd.DataFrame], criterion: Criterion, by: Sequence[str] = ()) -> pd.Series:

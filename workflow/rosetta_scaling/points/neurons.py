@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rosetta_scaling.points.counts import LEVELS, survivors
+from rosetta_scaling.points.lists import LEVELS, list_competition
 from rosetta_scaling.points.point import Point
 from rosetta_scaling.points.rosetta import rosetta_table
 from rosetta_scaling.units.neurons import layer_and_channel
@@ -15,5 +15,5 @@ def point_neurons(point: Point) -> pd.DataFrame:
     layer, channel = layer_and_channel(point.widths[point.anchor])
     table.insert(1, "layer", layer)
     table.insert(2, "channel", channel)
-    table[f"{primary.name}_fdr05"] = table.neuron.isin(survivors(real, primary, LEVELS["05"]).neuron_a)
+    table[f"{primary.name}_fdr05"] = list_competition(point, primary).q() <= LEVELS["05"]
     return table

@@ -13,6 +13,7 @@ QUANTITIES = {
     "excess": "excess over the largest null",
     "calibrated_05": "calibrated, FDR 5%",
     "calibrated_01": "calibrated, FDR 1%",
+    "beyond_decoys": "wins beyond decoys",
     "equal_n_count": "at equal n",
     "equal_n_null": "at equal n, rotated neurons",
     "effect": "effect as measured",

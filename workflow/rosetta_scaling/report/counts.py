@@ -36,7 +36,7 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
         "point": "point",
         "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", form=number),
         "FDR 5%": lambda r: number(r["calibrated_05"]),
-        "largest null there": lambda r: number(r["calibrated_05_null"]),
+        "false ones expected": lambda r: number(r["calibrated_05_null"]),
         "FDR 1%": lambda r: number(r["calibrated_01"]),
         "closer than own": lambda r: number(r["closer_than_own"]),
         "split-half Jaccard": lambda r: fixed(r["splithalf_jaccard"]),

@@ -32,7 +32,6 @@ class NullKind:
     inside     the change is made inside the network's forward pass: it is read again, also where activations are stored
     displaced  the units of the changed network are displaced by whole documents, for which a job needs the unit table
     chance     no two units correspond: what matches there, matches by chance (see points/decomposition.py)
-    decoy      its neurons cannot be shared, and calibrate the matches (see nulls/calibration.py)
     compared   its growth with size is fitted and told beside that of the count
     look       in figures of counts; None: it is in tables only
     part       its place in the legend of the decomposition; None: it is not drawn there
@@ -46,7 +45,6 @@ class NullKind:
     inside: bool = False
     displaced: bool = False
     chance: bool = False
-    decoy: bool = False
     compared: bool = False
     look: Look | None = None
     part: int | None = None
@@ -105,7 +103,6 @@ NULLS: dict[str, NullKind] = {
             label="rotated neurons",
             adjective="rotated",
             meaning="every layer rotated into a random orthonormal basis after its neurons are standardised",
-            decoy=True,
             compared=True,
             look=Look("D", 14),
             part=0,
@@ -115,7 +112,6 @@ NULLS: dict[str, NullKind] = {
             label="rotated raw neurons",
             adjective="rotated",
             meaning="every layer rotated into a random orthonormal basis as it is",
-            decoy=True,
         ),
         NullKind(
             name="untrained",
@@ -123,7 +119,6 @@ NULLS: dict[str, NullKind] = {
             adjective="untrained",
             meaning="fresh random weights",
             changes="both",
-            decoy=True,
             compared=True,
             look=Look("o", -8),
             part=3,
@@ -133,10 +128,6 @@ NULLS: dict[str, NullKind] = {
 
 CENTRAL = "rotate"  # its neurons compete with the real ones in the calibration (see nulls/calibration.py)
 IID = "independent noise"  # null_iid is calculated, not drawn: see nulls/chance.py
-
-
-def decoys() -> list[str]:
-    return [null.name for null in NULLS.values() if null.decoy]
 
 
 def chance_nulls() -> list[str]:

@@ -13,7 +13,7 @@ import pandas as pd
 from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls.calibration import add_excess, add_q_values
 from rosetta_scaling.planning.study_plan import StudyPlan
-from rosetta_scaling.schemas.nulls import decoys
+from rosetta_scaling.schemas.nulls import CENTRAL
 from rosetta_scaling.schemas.tables.matching import MATCHES, MATCHES_WITHOUT_NULLS, SNAPSHOTS
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.facts import PairFacts, pair_facts, variant_inputs
@@ -72,9 +72,10 @@ def pair_inputs(plan: StudyPlan, pair: str) -> Inputs:
 
 
 def match_inputs(plan: StudyPlan, pair: str) -> Inputs:
-    """The same, and the decoys."""
+    """The same, and the rotated neurons that q-values and excess are measured against."""
     layout, models = plan.layout, plan.layout.pairs[pair]
-    return pair_inputs(plan, pair) | {"decoys": [layout.null(null, *models) for null in decoys()]}
+    nulls = dict.fromkeys((CENTRAL, "rotate"))  # each once
+    return pair_inputs(plan, pair) | {"decoys": [layout.null(null, *models) for null in nulls]}
 
 
 def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFiles) -> None:
@@ -86,8 +87,8 @@ def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFil
     layout, facts, k = plan.layout, pair_facts(plan, pair), plan.study.matching.k
     found = best_partners(plan, pair, "real", device)
     best = found.final
-    false = {null: read_table(layout.null(null, *facts.models)) for null in decoys()}
-    table = add_q_values(add_excess(partner_table(*best, k), false["rotate"], facts.neurons), false, facts.neurons)
+    decoys, rotations = (read_table(layout.null(null, *facts.models)) for null in (CENTRAL, "rotate"))
+    table = add_q_values(add_excess(partner_table(*best, k), rotations, facts.neurons), decoys, facts.neurons)
     add_places(facts, table)
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.snapshots.items()]
     write_checked_table(out.matches, table, MATCHES)
