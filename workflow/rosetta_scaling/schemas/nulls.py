@@ -126,7 +126,7 @@ NULLS: dict[str, NullKind] = {
     )
 }
 
-CENTRAL = "rotate"  # its neurons compete with the real ones in the calibration (see nulls/calibration.py)
+CENTRAL = "rotate_pre"  # its neurons compete with the real ones in the calibration (see nulls/calibration.py)
 IID = "independent noise"  # null_iid is calculated, not drawn: see nulls/chance.py
 
 
