@@ -59,9 +59,23 @@ def decomposition_cells(table: pd.DataFrame) -> dict:
         "chance": share("chance"),
         "shared subspace": share("subspace"),
         "shared neurons": share("neurons"),
-        "their interval": lambda r: f"[{number(r['neurons_low'])}, {number(r['neurons_high'])}]",
+        "shared neurons, fewest and most over the draws of the nulls": lambda r: (
+            f"[{number(r['neurons_low'])}, {number(r['neurons_high'])}]"
+        ),
     }
+    if no_chance(table):
+        del columns["chance"]
     return cells(table, columns)
+
+
+def no_chance(table: pd.DataFrame) -> str:
+    """A sentence in place of a column of zeros, where chance explains no match at any point."""
+    if not len(table) or (table["chance"] > 0).any():
+        return ""
+    return (
+        "No match at any point is as weak as the strongest 5% of those found although no two units correspond, so "
+        "there is no column for chance. That does not say that counts exceed these nulls: weaker matches fill them."
+    )
 
 
 def seeds_cells(seeds: pd.DataFrame) -> dict:
