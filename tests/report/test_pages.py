@@ -697,11 +697,25 @@ def test_all_other_claims_stand_in_one_table_that_can_be_filtered(results, page)
     assert len(options) == 3 + 3 + 3 + 1  # "all" of each; all verdicts; all topics; one metric
     parts = re.split(r'<th colspan="6" scope="rowgroup">', html)[1:]
     names = [part.partition(" (")[0] for part in parts]
-    assert names == ["Findings", "Controls", "Cannot be decided by design"]
+    assert names == ["Findings", "Controls"]
     assert "Rosetta neurons become more selective" in parts[1]
     assert "a null does as well" in parts[1]
-    assert "grows with size (gini)" in parts[2].partition("</tbody>")[0]
-    assert parts[2].partition("</tbody>")[0].count("<tr data") == 1
+
+
+def test_what_cannot_be_decided_and_how_often_rules_are_right_is_told_where_it_is_known(results, tmp_path):
+    text = text_of(Page((results / "report/index.html").read_text()))
+    assert "Cannot be decided by design" not in text
+    assert "Operating characteristics" not in text
+    shutil.copytree(results, tmp_path / "results")
+    why = [{"metric": "gini", "because": "the confounds explain 92% of it"}]
+    write_json(tmp_path / "results/tables/claims.json", {"claims": CLAIMS, "undecidable": why})
+    power = {"claim": "More match", "truth": "paper", "effect": 1.0, "effect_name": "of shared neurons", "draws": 100}
+    power |= {"supported": 0.87, "not_supported": 0.0, "inconclusive": 0.13}
+    write_table(tmp_path / "results/tables/power.csv", pd.DataFrame([power]))
+    write_report(tmp_path / "results", tmp_path / "results/report", {})
+    made = Page((tmp_path / "results/report/index.html").read_text())
+    assert "gini : the confounds explain 92% of it" in text_of(made)
+    assert ["More match", "the paper's effect", "of shared neurons", "1.00", "87%", "0%", "13%"] in made.rows
 
 
 def test_without_main_claims_the_first_findings_have_cards(results, tmp_path):

@@ -159,7 +159,7 @@ def test_a_point_is_written_with_all_its_tables(plan, monkeypatch):
     for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
         made = partial(lambda schema, _, table: rows_of(schema, len(table)), OF_POINT[name])
         monkeypatch.setattr(point_tables, f"point_{name}", made)
-    for name in ("decomposition", "isolation"):
+    for name in ("above_r", "decomposition", "isolation"):
         monkeypatch.setattr(
             point_tables, f"point_{name}", partial(lambda schema, _: rows_of(schema, 2), OF_POINT[name])
         )

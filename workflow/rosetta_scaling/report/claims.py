@@ -8,21 +8,17 @@ import pandas as pd
 
 from rosetta_scaling.claims.verdicts import FIT, GENERAL, INCONCLUSIVE, METRIC, VERDICTS, Claim
 from rosetta_scaling.formatting import MINUS, fixed
-from rosetta_scaling.schemas.metrics import METRICS
+from rosetta_scaling.report.cells import cells
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_json
+from rosetta_scaling.store.tables import read_json, read_table
 
 MOST = 10  # claims with a card of their own; all others stand in a table
 REASONS = {"power": "too little power", "null": "a null does as well"}  # why a verdict is inconclusive
 TOPICS = {GENERAL: "counts, domains and layers", METRIC: "selectivity", FIT: "fits and theory"}
 CONTROL = "precondition"  # how the source of a claim begins that tests the study and not the paper
-FINDINGS, CONTROLS, UNDECIDABLE = "Findings", "Controls", "Cannot be decided by design"
-GROUPS = {
-    FINDINGS: "",
-    CONTROLS: "Were they not supported, the findings could not be read.",
-    UNDECIDABLE: "What the other neurons are made alike in nearly determines these metrics, so nothing can be left of "
-    "them beside such neurons: they can be refuted, but not supported.",
-}
+FINDINGS, CONTROLS = "Findings", "Controls"
+GROUPS = {FINDINGS: "", CONTROLS: "Were they not supported, the findings could not be read."}
+TRUTHS = {"null": "no effect", "half": "half of the paper's", "paper": "the paper's effect"}  # in tables/power.csv
 WORDS = ("claim", "verdict", "reason", "effect_name", "null_name")  # columns of a table of main claims
 NUMBERS = ("effect", "low", "high", "floor", "ceiling", "null", "power")
 
@@ -38,6 +34,11 @@ def read_claims(path: Path) -> list[Claim]:
     return claims
 
 
+def read_undecidable(path: Path) -> list[dict[str, str]]:
+    """The metrics of which a claims.json says that the design can decide nothing (`metric`), and why (`because`)."""
+    return read_json(path).get("undecidable", [])
+
+
 def claims_of(folders: Iterable[str | Path]) -> list[Claim]:
     """All claims of the folders that have a claims.json."""
     return [claim for folder in folders for claim in read_claims(Path(folder) / "claims.json")]
@@ -51,9 +52,7 @@ def leading(claims: Sequence[Claim]) -> list[Claim]:
 
 def group_of(claim: Claim) -> str:
     """The part of the table of claims in which a claim stands."""
-    if claim.source.startswith(CONTROL):
-        return CONTROLS
-    return UNDECIDABLE if claim.metric in METRICS and METRICS[claim.metric].determined else FINDINGS
+    return CONTROLS if claim.source.startswith(CONTROL) else FINDINGS
 
 
 def main_claims_frame(claims: Iterable[Claim]) -> pd.DataFrame:
@@ -159,10 +158,24 @@ def claim_table(claims: Sequence[Claim]) -> dict:
     }
 
 
-def shown_first(claims: Sequence[Claim]) -> dict:
-    """What every page says of its claims: cards of the leading ones, a table of the others."""
+def shown_first(claims: Sequence[Claim], undecidable: Sequence[dict[str, str]] = ()) -> dict:
+    """What every page says of its claims: cards of the leading ones, a table of the others, and what is no claim."""
     first = leading(claims)
     return {
         "cards": [claim_parts(claim) for claim in first],
+        "undecidable": undecidable,
         "others": claim_table([claim for claim in claims if all(claim is not one for one in first)]),
     }
+
+
+def power_cells(path: Path) -> dict:
+    """How often each main claim gets each verdict where the truth is known; no rows where that was not simulated."""
+    rows = read_table(path) if path.is_file() else pd.DataFrame()
+    rows = rows.assign(of=rows["effect_name"], truth=rows["truth"].map(TRUTHS)) if len(rows) else rows
+    columns = {"claim": "claim", "true effect": "truth", "of": "of"} | {
+        "planted": lambda r: fixed(r["effect"]),
+        "supported": lambda r: power_words(r["supported"]),
+        "not supported": lambda r: power_words(r["not_supported"]),
+        "inconclusive": lambda r: power_words(r["inconclusive"]),
+    }
+    return cells(rows, columns)

@@ -16,7 +16,16 @@ from rosetta_scaling.claims.verdicts import FIT, METRIC, VERDICTS
 from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.formatting import MINUS, data_size, number
 from rosetta_scaling.report.answer import answer
-from rosetta_scaling.report.claims import claim_table, claims_of, listed, read_claims, shown_first, verdict_words
+from rosetta_scaling.report.claims import (
+    claim_table,
+    claims_of,
+    listed,
+    power_cells,
+    read_claims,
+    read_undecidable,
+    shown_first,
+    verdict_words,
+)
 from rosetta_scaling.report.figures.catalogue import FIGURES
 from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.report.fits import fit_cells
@@ -43,7 +52,8 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     """
     results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
-    claims = read_claims(results / "tables" / "claims.json")
+    judged = results / "tables" / "claims.json"
+    claims = read_claims(judged)
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
     shared = {
@@ -63,7 +73,8 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     pages = {
         "index.html": {
             **table_cells(tables, provenance),
-            **shown_first(claims),
+            **shown_first(claims, read_undecidable(judged)),
+            "power": power_cells(results / "tables" / "power.csv"),
             "answer": answer(tables, claims, provenance),
             "criterion": tables["counts"]["criterion"].iloc[0],
             "verdicts": verdict_cells(of_metrics),
