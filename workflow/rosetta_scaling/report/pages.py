@@ -33,7 +33,7 @@ from rosetta_scaling.report.selectivity import verdict_cells
 from rosetta_scaling.report.tables import table_cells
 from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.schemas.names import COMPANION_TITLES, FIT_TABLES
-from rosetta_scaling.schemas.nulls import NULLS, chance_nulls
+from rosetta_scaling.schemas.nulls import CENTRAL, NULLS, chance_nulls
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
@@ -64,6 +64,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "metrics": list(METRICS.values()),
         "chance_words": listed([NULLS[name].adjective for name in chance_nulls()]),
         "other_words": ", ".join(dict.fromkeys(null.adjective for null in NULLS.values() if not null.chance)),
+        "central": NULLS[CENTRAL].label,
         "figures_path": os.path.relpath(results / "figures", folder),
         "tables_path": os.path.relpath(results / "tables", folder),
         "minus": MINUS,
