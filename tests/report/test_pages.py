@@ -24,7 +24,9 @@ from rosetta_scaling.fits.theory.model import isolation_of_correlation, rank_slo
 from rosetta_scaling.fits.theory.simulation import simulate as simulate_theory
 from rosetta_scaling.formatting import MINUS, number
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.report.figures.catalogue import FIGURES, make_figures, tables_of_figures
+from rosetta_scaling.report.answer import at_the_largest_size
+from rosetta_scaling.report.figures.answer import draw_answer, draw_main_claims
+from rosetta_scaling.report.figures.catalogue import FIGURES, make_figures, read_tables
 from rosetta_scaling.report.figures.counts import draw_counts, draw_criteria, draw_decomposition, draw_fraction
 from rosetta_scaling.report.figures.data import counts_data, decomposed, decomposition_data
 from rosetta_scaling.report.figures.layers import draw_diagonal
@@ -145,6 +147,17 @@ def count_rows() -> pd.DataFrame:
             row |= {"equal_n": 64, "equal_n_count": 12.5, "equal_n_null": 9.5}
             row |= {"anchor_neurons": n, "constant_neurons": 0, "mean_r": matches(acts[0], acts[1])[2].mean()}
             rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def above_r_rows() -> pd.DataFrame:
+    rows = []
+    for curve, _, rung, _, acts, draws in every_draw():
+        for source, tables in {"count": [acts], **draws}.items():
+            for least in np.arange(0, 1, 0.1):
+                found = [len(rosetta(draw, least)) for draw in tables]
+                row = {"curve": curve, "point": rung, "criterion": "mutual_top1", "r": least, "source": source}
+                rows.append(row | {"count": np.mean(found), "low": min(found) * 0.9, "high": max(found) * 1.1})
     return pd.DataFrame(rows)
 
 
@@ -301,7 +314,40 @@ def provenance() -> dict:
     }
 
 
+MAIN = {
+    "claim": "More neurons match than decoys explain.",
+    "source": "paper, section 4.2",
+    "verdict": "supported",
+    "statistic": "wins 178, decoys 65",
+    "sentence": "Real neurons win more often than decoys.",
+    "main": True,
+    "effect": 113.2,
+    "effect_low": 91.0,
+    "effect_high": 135.0,
+    "effect_name": "wins beyond decoys",
+    "threshold": [0.0, None],
+    "null": 4.25,
+    "null_name": "rotated neurons",
+    "power": 0.973,
+    "p_adjusted": 0.0008,
+}
 CLAIMS = [
+    MAIN,
+    MAIN
+    | {
+        "claim": "The exponent is about a half.",
+        "verdict": "inconclusive",
+        "effect": 0.62,
+        "effect_low": 0.41,
+        "effect_high": 0.83,
+        "effect_name": "exponent",
+        "threshold": [0.4, 0.6],
+        "null": 0.6,
+        "reason": "power",
+        "needs": "two more sizes",
+    },
+    {key: MAIN[key] for key in ("claim", "source", "statistic", "main")}
+    | {"claim": "A theory holds.", "verdict": "not supported", "sentence": "It was not estimated."},
     {
         "claim": "The number of Rosetta neurons grows as a sublinear power law of model size.",
         "source": "paper, section 4",
@@ -311,8 +357,9 @@ CLAIMS = [
     },
     {
         "claim": "Rosetta neurons become more selective with size.",
-        "source": "paper, section 5",
+        "source": "precondition of this study",
         "verdict": "inconclusive",
+        "reason": "null",
         "statistic": "slope 0.05 [-0.02, 0.12] per decade, 4 points",
         "sentence": "The interval of the slope contains 0.",
     },
@@ -344,6 +391,7 @@ def audit_rows() -> pd.DataFrame:
 def write_sample(results: Path) -> None:
     counts, (models, training), layers = count_rows(), model_rows(), layer_rows()
     tables = {"models": models, "training": training, "counts": counts, "isolation": isolation_rows()}
+    tables["above_r"] = above_r_rows()
     tables |= {"decomposition": decomposition_rows(counts), "seeds": seed_rows(), "snapshots": snapshot_rows(counts)}
     tables |= {"polarization": polarization_rows(), "layers": layers, "diagonal": diagonal_rows(layers)}
     tables["specialisation"] = mean_rows("domain", {"code": lambda a: a.max(0), "prose": lambda a: a.std(0)})
@@ -394,7 +442,8 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tables(results) -> dict[str, pd.DataFrame]:
-    return {name: read_table(results / "tables" / f"{name}.csv") for name in {*tables_of_figures(), *FIT_TABLES}}
+    fitted = {name: read_table(results / "tables" / f"{name}.csv") for name in FIT_TABLES}
+    return read_tables(results / "tables") | fitted
 
 
 class Page(HTMLParser):
@@ -497,7 +546,43 @@ def test_the_decomposition_draws_every_part_with_its_exponent(results, tables):
             part = group[group["quantity"] == quantity]
             np.testing.assert_allclose(line.get_ydata(), part["value"].clip(lower=0))
             alpha = part["alpha"].iloc[0]
-            assert line.get_label() == (f"\u03b1 = {alpha:.2f}" if np.isfinite(alpha) else "no fit").replace("-", MINUS)
+            words = (f"\u03b1 = {alpha:.2f}" if np.isfinite(alpha) else "no fit").replace("-", MINUS)
+            assert line.get_label() == ("_" if quantity.startswith("null") else words)
+        assert len(axes.get_legend().get_texts()) == sum(not name.startswith("null") for name in decomposed())
+
+
+def test_the_answer_draws_the_count_beside_every_null_at_the_largest_point(results, tables):
+    data = read_table(results / "figures" / "answer.csv")
+    assert set(zip(data["curve"], data["point"], strict=True)) == {("gpt2--llama", "r4")}
+    axes = draw_answer(data).axes[0]
+    steps = [line for line in axes.lines if line.get_drawstyle() == "steps-mid"]
+    assert len(steps) == 1 + len(NULLS)
+    for line, (_, rows) in zip(steps, data.groupby("source", sort=False), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), rows["count"])
+    words = [text.get_text() for text in axes.texts]
+    assert sorted(words) == sorted(["real neurons", *(null.label for null in NULLS.values())])
+
+
+def test_main_claims_are_drawn_with_region_null_and_verdict(results):
+    data = read_table(results / "figures" / "main_claims.csv")
+    assert data["claim"].tolist() == [claim["claim"] for claim in CLAIMS[:3]]
+    figure = draw_main_claims(data)
+    first, second, third = figure.axes
+    (region,) = second.patches
+    assert (region.get_x(), region.get_x() + region.get_width()) == pytest.approx((0.4, 0.6))
+    assert [line.get_xdata().tolist() for line in second.lines] == [[0.41, 0.83], [0.6], [0.62]]
+    (region,) = first.patches
+    assert region.get_x() + region.get_width() == pytest.approx(first.get_xlim()[1]), "the region has no upper end"
+    assert third.texts[0].get_text() == "no estimate"
+    words = " ".join(" ".join(text.get_text().split()) for text in figure.texts)
+    assert "inconclusive: too little power exponent 0.62 [0.41, 0.83] null 0.60, power 97%" in words
+
+
+def test_an_interval_without_an_end_reaches_the_edge():
+    row = {"claim": "c", "verdict": "supported", "reason": "", "effect_name": "e", "null_name": "", "effect": 1.0}
+    row |= {"low": 0.5, "high": np.nan, "floor": 0.0, "ceiling": np.inf, "null": np.nan, "power": np.nan}
+    axes = draw_main_claims(pd.DataFrame([row])).axes[0]
+    assert axes.lines[0].get_xdata().tolist() == [0.5, axes.get_xlim()[1]]
 
 
 def test_fit_line_follows_the_fit_and_says_its_interval(results, tables):
@@ -558,8 +643,10 @@ def test_a_study_with_one_criterion_and_no_training_still_gets_every_figure(tabl
     tables["training"] = tables["training"].head(0)
     nothing = ["effect", "adjusted", "adjusted_low", "adjusted_high", "median_rosetta", "median_others"]
     tables["polarization"] = polarization.assign(**dict.fromkeys(nothing, np.nan))
+    del tables["claims"]
     for name, table in tables.items():
         write_table(tmp_path / "tables" / f"{name}.csv", table)
+    write_json(tmp_path / "tables" / "claims.json", {"claims": CLAIMS[3:]})  # none of them is a main claim
     make_figures(tmp_path / "tables", tmp_path / "figures")
     assert sorted(p.name for p in (tmp_path / "figures").glob("*.svg")) == sorted(f"{name}.svg" for name in FIGURES)
 
@@ -581,14 +668,93 @@ def test_importing_figures_is_cheap():
 
 
 def test_page_has_every_claim_and_verdict(page):
-    text = " ".join(page.text)
     for claim in CLAIMS:
         for part in ("claim", "source", "statistic", "sentence"):
-            assert claim[part] in text
-    badges = [attributes["class"] for _, attributes in page.tags if "badge" in (attributes.get("class") or "")]
-    # Claims about a metric come after the others: in the table of verdicts, and one by one.
-    assert badges == ["badge supported", "badge inconclusive", "badge not-supported", *2 * ["badge supported"]]
-    assert ["gini", "supported"] in page.rows
+            assert claim[part] in text_of(page)
+
+
+def cards(html: str) -> list[str]:
+    """The text of every card."""
+    return [text_of(Page(part.split("</article>")[0])) for part in html.split('<article class="claim">')[1:]]
+
+
+def test_main_claims_have_cards_with_numbers_and_what_would_decide(results):
+    shown = cards((results / "report" / "index.html").read_text())
+    assert len(shown) == 3
+    assert "supported More neurons match than decoys explain. Wins beyond decoys 113 [91, 135]" in shown[0]
+    assert "strongest null (rotated neurons) 4.25 ; power 97%; adjusted p 0.0008." in shown[0]
+    assert "inconclusive: too little power The exponent" in shown[1]
+    assert "What would decide: two more sizes" in shown[1]
+    assert "power" not in shown[2]
+    assert "It was not estimated." in shown[2]
+
+
+def test_all_other_claims_stand_in_one_table_that_can_be_filtered(results, page):
+    html = (results / "report" / "index.html").read_text()
+    judged = read_json(results / "tables" / "claims.json")["claims"]
+    rows = re.findall(r'<tr data-verdict="([^"]*)" data-topic="([^"]*)" data-metric="([^"]*)">', html)
+    assert len(rows) == len(judged) - 3
+    assert [row[0] for row in rows if row[1] == "selectivity"] == ["supported"]
+    options = [tag for tag, _ in page.tags if tag == "option"]
+    assert len(options) == 3 + 3 + 3 + 1  # "all" of each; all verdicts; all topics; one metric
+    parts = re.split(r'<th colspan="6" scope="rowgroup">', html)[1:]
+    names = [part.partition(" (")[0] for part in parts]
+    assert names == ["Findings", "Controls"]
+    assert "Rosetta neurons become more selective" in parts[1]
+    assert "a null does as well" in parts[1]
+
+
+def test_what_cannot_be_decided_and_how_often_rules_are_right_is_told_where_it_is_known(results, tmp_path):
+    text = text_of(Page((results / "report/index.html").read_text()))
+    assert "Cannot be decided by design" not in text
+    assert "Operating characteristics" not in text
+    shutil.copytree(results, tmp_path / "results")
+    why = [{"metric": "gini", "because": "the confounds explain 92% of it"}]
+    write_json(tmp_path / "results/tables/claims.json", {"claims": CLAIMS, "undecidable": why})
+    power = {"claim": "More match", "truth": "paper", "effect": 1.0, "effect_name": "of shared neurons", "draws": 100}
+    power |= {"supported": 0.87, "not_supported": 0.0, "inconclusive": 0.13}
+    write_table(tmp_path / "results/tables/power.csv", pd.DataFrame([power]))
+    write_report(tmp_path / "results", tmp_path / "results/report", {})
+    made = Page((tmp_path / "results/report/index.html").read_text())
+    assert "gini : the confounds explain 92% of it" in text_of(made)
+    assert ["More match", "the paper's effect", "of shared neurons", "1.00", "87%", "0%", "13%"] in made.rows
+
+
+def test_without_main_claims_the_first_findings_have_cards(results, tmp_path):
+    shutil.copytree(results, tmp_path / "results")
+    write_json(tmp_path / "results/tables/claims.json", {"claims": CLAIMS[3:] * 7})
+    write_report(tmp_path / "results", tmp_path / "report", {})
+    html = (tmp_path / "report/index.html").read_text()
+    assert len(cards(html)) == 10
+    assert not any("more selective with size" in card for card in cards(html)), "a control is no finding"
+    assert html.count("<tr data-verdict") == 4 * 7 - 10
+    assert "Of 28 claims, 14 supported, 7 not supported and 7 inconclusive (7 because a null does as well)." in html
+
+
+def test_the_answer_says_what_is_matched_and_what_the_strongest_null_gives(page, tables):
+    top = tables["counts"].query("criterion == 'mutual_top1' and point == 'r4'").iloc[0]
+    nulls = {name: top[name] for name in NULL_NAMES}
+    strongest = max(nulls, key=nulls.get)
+    label = NULLS[strongest.removeprefix("null_")].label
+    words = f"{number(top['count'])} of 512 neurons of gpt2-r4 have a match; the strongest null ({label})"
+    assert words in text_of(page)
+    assert f"That is {number(top['excess'])} more than this null gives." in text_of(page)
+    assert "Of the 3 main claims, 1 supported, 1 not supported and 1 inconclusive (1 because power is too low)." in (
+        text_of(page)
+    )
+
+
+def test_the_answer_gives_what_is_beyond_decoys_where_it_was_measured():
+    top = {"neurons": 64, "models": "a-r1 b-r1", "anchor": "a-r1", "anchor_neurons": 64, "count": 30, "excess": -2.0}
+    top |= {"wins": 17.0, "decoy_wins": 6.5, "beyond_decoys": 10.5, "beyond_decoys_low": 2.0, "beyond_decoys_high": 19}
+    for i, null in enumerate(NULLS.values()):
+        top |= dict(zip(null.columns, (float(i), i - 0.5, i + 0.5), strict=True))
+    first, second = at_the_largest_size(pd.DataFrame([top]))
+    last = list(NULLS.values())[-1]
+    assert f"({last.label}), where no neuron can be shared, gives {len(NULLS) - 1} [" in first
+    assert "wins 17 times and the decoy 6.5 times: 10.5 [2, 19] neurons are beyond" in second
+    unknown = top | dict.fromkeys(("beyond_decoys", "excess"), np.nan)
+    assert len(at_the_largest_size(pd.DataFrame([unknown]))) == 1
 
 
 def test_every_figure_is_on_its_page_with_caption_and_data(page, fits_page, results):
@@ -607,7 +773,9 @@ def test_pages_open_offline_and_their_links_lead_somewhere(results, name):
     html = (results / "report" / name).read_text()
     page = Page(html)
     assert not re.search(r"@import|url\(", html)
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
+    assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object"}
+    assert [attributes for tag, attributes in page.tags if tag == "script"] == [{}]
+    assert not re.search(r"fetch|XMLHttp|import\b", (WORKFLOW / "report/page.js").read_text())
     assert all(a["src"].startswith("data:") for _, a in page.tags if "src" in a)
     names = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     for href in (a["href"] for tag, a in page.tags if tag == "a"):
@@ -616,7 +784,7 @@ def test_pages_open_offline_and_their_links_lead_somewhere(results, name):
 
 def test_html_is_escaped(results):
     html = (results / "report" / "index.html").read_text()
-    assert "<script" not in html
+    assert html.count("<script") == 1
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; co" in html
 
 
@@ -637,6 +805,7 @@ def test_a_null_that_was_not_measured_says_so(results, tables, tmp_path):
     write_report(copy, copy / "report", {})
     rows = Page((copy / "report" / "index.html").read_text()).rows
     assert sum("not measured" in row for row in rows) == len(tables["counts"])
+    assert "not measured" not in Page((results / "report" / "index.html").read_text()).rows
 
 
 def test_exponents_have_interval_quality_and_points_or_a_reason(page, tables):
@@ -724,9 +893,9 @@ def test_claims_about_fits_are_on_their_own_page(page, fits_page, results):
     for claim in judged:
         for part in ("claim", "statistic", "sentence"):
             assert " ".join(claim[part].split()) in text_of(fits_page)
-        assert claim["claim"] not in text_of(page)
+        assert claim["claim"] in text_of(page)
     badges = [attributes["class"] for _, attributes in fits_page.tags if "badge" in (attributes.get("class") or "")]
-    assert badges == [f"badge {claim['verdict'].replace(' ', '-')}" for claim in judged]
+    assert sorted(badges) == sorted(f"badge {claim['verdict'].replace(' ', '-')}" for claim in judged)
     shares = [sum(claim["verdict"] == verdict for claim in judged) for verdict in ("supported", "not supported")]
     words = f"{shares[0]} supported, {shares[1]} not supported and {len(judged) - sum(shares)} inconclusive"
     assert words in text_of(page)

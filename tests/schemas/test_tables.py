@@ -121,7 +121,7 @@ def test_every_figure_has_a_place_a_caption_and_tables_that_exist():
         template, _, _ = entry.place.partition(": ")
         assert f'figures_at("{entry.place}")' in (WORKFLOW / "report" / f"{template}.j2").read_text(), entry.name
         assert (WORKFLOW / "report" / "captions" / f"{entry.name}.rst").read_text().strip()
-        assert set(entry.tables) <= set(STUDY)
+        assert set(entry.tables) <= {*STUDY, "claims"}
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Study(Protocol):
         """Figures by name: the matplotlib figure and the rows that it draws."""
 
 
+MAIN_CLAIMS = "main_claims"  # the figure that every companion has whose main claims have an effect
 STUDIES: dict[str, Study] = {"lottery": lottery, "depth": depth, "mixture": mixture}
 
 
@@ -61,8 +62,15 @@ def read_tables(folders: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
 
 
 def write_figures(name: str, settings: Settings, tables: Iterable[str | Path], folder: str | Path) -> None:
-    """Write every figure of a study as svg, png and csv, from the folders with its tables."""
+    """Write every figure of a study as svg, png and csv, from the folders with its tables and claims."""
+    from rosetta_scaling.report.claims import claims_of, main_claims_frame
     from rosetta_scaling.report.figures import style
+    from rosetta_scaling.report.figures.answer import draw_main_claims
 
-    for figure, (picture, rows) in STUDIES[name].draw(settings, read_tables(tables)).items():
+    folders = list(tables)
+    figures = STUDIES[name].draw(settings, read_tables(folders))
+    main = main_claims_frame(claims_of(folders))
+    if main["effect"].notna().any():
+        figures[MAIN_CLAIMS] = draw_main_claims(main), main
+    for figure, (picture, rows) in figures.items():
         style.save_figure(picture, rows, Path(folder) / figure)

@@ -36,8 +36,9 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
         "point": "point",
         "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", form=number),
         "FDR 5%": lambda r: number(r["calibrated_05"]),
-        "false ones expected": lambda r: number(r["calibrated_05_null"]),
+        "expected false": lambda r: number(r["calibrated_05_null"]),
         "FDR 1%": lambda r: number(r["calibrated_01"]),
+        "beyond decoys": lambda r: interval(r, "beyond_decoys", "beyond_decoys_low", "beyond_decoys_high", form=number),
         "closer than own": lambda r: number(r["closer_than_own"]),
         "split-half Jaccard": lambda r: fixed(r["splithalf_jaccard"]),
         "held-out r": lambda r: fixed(r["splithalf_r"]),
@@ -45,6 +46,8 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
         "at equal n": lambda r: f"{number(r['equal_n_count'])} of {number(r['equal_n'])}",
         "rotated, at equal n": lambda r: number(r["equal_n_null"]),
     }
+    if "beyond_decoys" not in counts:
+        del columns["beyond decoys"]
     return cells(counts, columns)
 
 
@@ -58,10 +61,23 @@ def decomposition_cells(table: pd.DataFrame) -> dict:
         "Rosetta neurons": lambda r: number(r["count"]),
         "chance": share("chance"),
         "shared subspace": share("subspace"),
-        "shared neurons": share("neurons"),
-        "their interval": lambda r: f"[{number(r['neurons_low'])}, {number(r['neurons_high'])}]",
+        "shared neurons": lambda r: (
+            f"{interval(r, 'neurons', 'neurons_low', 'neurons_high', form=number)} ({percent(r['neurons_share'])})"
+        ),
     }
+    if no_chance(table):
+        del columns["chance"]
     return cells(table, columns)
+
+
+def no_chance(table: pd.DataFrame) -> str:
+    """A sentence in place of a column of zeros, where chance explains no match at any point."""
+    if not len(table) or (table["chance"] > 0).any():
+        return ""
+    return (
+        "No match at any point is as weak as the strongest 5% of those found although no two units correspond, so "
+        "there is no column for chance. That does not say that counts exceed these nulls: weaker matches fill them."
+    )
 
 
 def seeds_cells(seeds: pd.DataFrame) -> dict:

@@ -5,25 +5,35 @@ tables.py and fits.py format the tables; the templates of the pages are in workf
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.verdicts import FIT, GENERAL, METRIC, VERDICTS, Claim
+from rosetta_scaling.claims.verdicts import FIT, METRIC, VERDICTS
 from rosetta_scaling.fits.checklist import Fits, read_checked
-from rosetta_scaling.formatting import MINUS, data_size, interval, number, percent
+from rosetta_scaling.formatting import MINUS, data_size, number
+from rosetta_scaling.report.answer import answer
+from rosetta_scaling.report.claims import (
+    claim_table,
+    claims_of,
+    listed,
+    power_cells,
+    read_claims,
+    read_undecidable,
+    shown_first,
+    verdict_words,
+)
 from rosetta_scaling.report.figures.catalogue import FIGURES
-from rosetta_scaling.report.figures.data import primary
 from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.report.fits import fit_cells
 from rosetta_scaling.report.selectivity import verdict_cells
 from rosetta_scaling.report.tables import table_cells
 from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.schemas.names import COMPANION_TITLES, FIT_TABLES
-from rosetta_scaling.schemas.nulls import NULLS, chance_nulls, drawn_nulls
+from rosetta_scaling.schemas.nulls import CENTRAL, NULLS, chance_nulls
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
@@ -42,7 +52,8 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     """
     results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
-    claims = read_claims(results / "tables" / "claims.json")
+    judged = results / "tables" / "claims.json"
+    claims = read_claims(judged)
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
     shared = {
@@ -53,25 +64,30 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "metrics": list(METRICS.values()),
         "chance_words": listed([NULLS[name].adjective for name in chance_nulls()]),
         "other_words": ", ".join(dict.fromkeys(null.adjective for null in NULLS.values() if not null.chance)),
+        "central": NULLS[CENTRAL].label,
         "figures_path": os.path.relpath(results / "figures", folder),
         "tables_path": os.path.relpath(results / "tables", folder),
         "minus": MINUS,
         "verdict_names": VERDICTS,
     }
-    general, of_metrics, of_fits = ([one for one in claims if one.topic == topic] for topic in (GENERAL, METRIC, FIT))
+    of_metrics, of_fits = ([claim for claim in claims if claim.topic == topic] for topic in (METRIC, FIT))
     pages = {
         "index.html": {
             **table_cells(tables, provenance),
-            "summary": summary(tables, claims, provenance),
+            **shown_first(claims, read_undecidable(judged)),
+            "power": power_cells(results / "tables" / "power.csv"),
+            "answer": answer(tables, claims, provenance),
             "criterion": tables["counts"]["criterion"].iloc[0],
-            "claims": general,
             "verdicts": verdict_cells(of_metrics),
-            "metric_claims": of_metrics,
             "fit_verdicts": verdict_words(of_fits),
             "corpus_words": corpus_words(provenance),
             "companions": [companion_line(name, folders) for name, folders in companions.items()],
         },
-        "fits.html": {**fit_cells(tables, fits), "fit_claims": of_fits, "fit_verdicts": verdict_words(of_fits)},
+        "fits.html": {
+            **fit_cells(tables, fits),
+            "fit_claims": claim_table(of_fits),
+            "fit_verdicts": verdict_words(of_fits),
+        },
     }
     for name, content in pages.items():
         write_page(f"{name}.j2", folder / name, shared | content)
@@ -85,26 +101,10 @@ def write_page(template: str, path: Path, content: Mapping) -> None:
         part.write_text(environment.get_template(template).render(content), encoding="utf-8")
 
 
-def companion_claims(folders: Iterable[str | Path]) -> list[Claim]:
-    """All claims of a companion study, from the folders that have a claims.json."""
-    return [claim for folder in folders for claim in read_claims(Path(folder) / "claims.json")]
-
-
-def companion_line(name: str, folders: Iterable[str | Path]) -> dict[str, str]:
+def companion_line(name: str, folders: list[str]) -> dict[str, str]:
     """What the report says of a companion study: page, title, verdicts."""
-    words = verdict_words(companion_claims(folders))
+    words = verdict_words(claims_of(folders))
     return {"page": f"{name}.html", "title": COMPANION_TITLES[name], "verdicts": words}
-
-
-def read_claims(path: Path) -> list[Claim]:
-    """The claims of a claims.json. Raises StudyError when a verdict is none of VERDICTS."""
-    claims = [Claim.from_json(entry) for entry in read_json(path)["claims"]]
-    for claim in claims:
-        if claim.verdict not in VERDICTS:
-            raise StudyError(
-                f"claims.json: the verdict {claim.verdict!r} is none of {VERDICTS}; mend the step that writes it."
-            )
-    return claims
 
 
 def check_fits(uncertainty: pd.DataFrame, fits: Fits) -> Fits:
@@ -135,36 +135,6 @@ def figure_parts(folder: Path, name: str, captions: Path = PAGE / "captions") ->
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------
-
-
-def summary(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: dict) -> list[str]:
-    """The page in a few plain sentences: what was compared, the largest point with its nulls, the verdicts."""
-    models, counts = tables["models"], primary(tables["counts"])
-    sizes = models["parameters"]
-    top = counts.loc[counts["neurons"].idxmax()].to_dict()
-    nulls = ", ".join(
-        f"{null.label} {interval(top, *null.columns, form=number)}" for null, _ in reversed(drawn_nulls())
-    )
-    return [
-        f"This study looked for neurons that independently trained networks share, in {len(models)} networks of "
-        f"{models['family'].nunique()} families from {number(sizes.min())} to {number(sizes.max())} parameters, "
-        f"compared on {number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}.",
-        f"At the largest size ({top['models'].replace(' ', ', ')}), {number(top['count'])} of "
-        f"{number(top['anchor_neurons'])} neurons ({percent(top['fraction'])}) are Rosetta neurons "
-        f"(the same measurement where no neuron is shared: {nulls}). {number(top['calibrated_05'])} matches survive at "
-        "a false-discovery rate of 5%.",
-        f"Of {len(claims)} claims, {verdict_words(claims)}.",
-    ]
-
-
-def verdict_words(claims: list[Claim]) -> str:
-    verdicts = [f"{sum(claim.verdict == verdict for claim in claims)} {verdict}" for verdict in VERDICTS]
-    return listed(verdicts)
-
-
-def listed(words: list[str]) -> str:
-    """`a, b and c`."""
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def corpus_words(provenance: dict) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.formatting import fixed, interval, number, percent
 from rosetta_scaling.report.cells import cells, label_of
+from rosetta_scaling.report.claims import verdict_with_reason
 
 
 def trends_cells(trends: pd.DataFrame, of: str) -> dict:
@@ -86,7 +87,7 @@ def judge_cells(judge: pd.DataFrame) -> dict:
 
 def verdict_cells(claims: list[Claim]) -> dict:
     """Verdicts by metric, one column per kind of claim."""
-    rows = [(claim.metric, claim.column, claim.verdict) for claim in claims]
+    rows = [(claim.metric, claim.column, verdict_with_reason(claim)) for claim in claims]
     table = pd.DataFrame(rows, columns=["metric", "column", "verdict"])
     columns = list(dict.fromkeys(table["column"]))
     wide = table.pivot_table(index="metric", columns="column", values="verdict", aggfunc="first", sort=False)

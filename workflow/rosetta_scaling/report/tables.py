@@ -1,9 +1,18 @@
 """All tables of the first page, as formatted cells."""
 
+from typing import Any
+
 import pandas as pd
 
 from rosetta_scaling.formatting import fixed, percent
-from rosetta_scaling.report.counts import counts_cells, decomposition_cells, fits_cells, seeds_cells, stability_cells
+from rosetta_scaling.report.counts import (
+    counts_cells,
+    decomposition_cells,
+    fits_cells,
+    no_chance,
+    seeds_cells,
+    stability_cells,
+)
 from rosetta_scaling.report.figures.data import anchor_rows
 from rosetta_scaling.report.selectivity import (
     diagonal_cells,
@@ -17,8 +26,8 @@ from rosetta_scaling.report.sources import audit_cells, models_cells, provenance
 EFFECTS, MEDIANS = ("effect", "adjusted"), ("median_rosetta", "median_others", "difference")
 
 
-def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, dict]:
-    """Every table of the page by the name the template knows it under."""
+def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, Any]:
+    """Every table of the page by the name the template knows it under, and the sentence of `no_chance`."""
     counts, fits, trends = tables["counts"], tables["fits"], tables["trends"]
     metrics = trends[trends["table"] == "polarization"]
     effects, medians = (metrics[metrics["quantity"].isin(some)] for some in (EFFECTS, MEDIANS))
@@ -28,6 +37,7 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         "counts_others": counts_cells(
             counts[counts["criterion"] != main], {"curve": "curve", "criterion": "criterion"}
         ),
+        "no_chance": no_chance(tables["decomposition"]),
         "decomposition": decomposition_cells(tables["decomposition"]),
         "stability": stability_cells(counts[counts["criterion"] == main], {"curve": "curve"}),
         "stability_others": stability_cells(

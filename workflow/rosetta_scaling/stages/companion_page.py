@@ -10,13 +10,14 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from rosetta_scaling.claims.verdicts import VERDICTS
-from rosetta_scaling.companions.catalogue import read_tables, write_figures
+from rosetta_scaling.companions.catalogue import MAIN_CLAIMS, read_tables, write_figures
 from rosetta_scaling.config.reference import documentation
 from rosetta_scaling.config.section import Section
 from rosetta_scaling.formatting import MINUS, number
 from rosetta_scaling.layout.keys import CompanionSettings
 from rosetta_scaling.report.cells import cells, pairs
-from rosetta_scaling.report.pages import PAGE, companion_claims, figure_parts, verdict_words, write_page
+from rosetta_scaling.report.claims import claims_of, shown_first, verdict_words
+from rosetta_scaling.report.pages import PAGE, figure_parts, write_page
 from rosetta_scaling.report.provenance import environment, hashes
 from rosetta_scaling.report.sources import files_cells, words_of_commit
 from rosetta_scaling.schemas.names import COMPANION_TITLES
@@ -61,17 +62,18 @@ def companion_provenance(companion: CompanionPage) -> dict:
 
 def page_content(companion: CompanionPage, provenance: dict) -> dict:
     """What the template of a companion study shows."""
-    claims, folder = companion_claims(companion.tables), companion.page.parent
-    names = sorted(path.stem for path in companion.figures.glob("*.svg"))
-    captions = PAGE / "captions" / companion.name
+    claims, folder = claims_of(companion.tables), companion.page.parent
+    captions = PAGE / "captions"
+    places = {path.stem: captions / companion.name for path in sorted(companion.figures.glob("*.svg"))}
+    places |= {MAIN_CLAIMS: captions} if MAIN_CLAIMS in places else {}
     run = {"study": provenance["study"], "finished": provenance["finished"]}
     run |= {"code, commit": words_of_commit(provenance["code"]), "settings, sha256": provenance["settings_sha256"]}
     return {
         "title": COMPANION_TITLES[companion.name],
         "study": companion.study,
-        "claims": claims,
+        **shown_first(claims),
         "verdicts": verdict_words(claims),
-        "figures": {figure: figure_parts(companion.figures, figure, captions) for figure in names},
+        "figures": {figure: figure_parts(companion.figures, figure, place) for figure, place in places.items()},
         "figures_path": os.path.relpath(companion.figures, folder),
         "tables_path": os.path.relpath(companion.provenance.parent, folder),
         "tables": [

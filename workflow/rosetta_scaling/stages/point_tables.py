@@ -8,6 +8,7 @@ import pandas as pd
 from rosetta_scaling.fits.theory.data import point_isolation
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.points.above_r import point_above_r
 from rosetta_scaling.points.counts import point_counts, point_snapshots
 from rosetta_scaling.points.decomposition import point_decomposition
 from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
@@ -60,6 +61,7 @@ def point_tables(point: Point, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The POINT_TABLES, from a point and its point_neurons."""
     return {
         "counts": point_counts(point, table),
+        "above_r": point_above_r(point),
         "decomposition": point_decomposition(point),
         "snapshots": point_snapshots(point, table),
         "layers": point_layers(point, table),

@@ -17,6 +17,7 @@ def figure_inputs(plan: StudyPlan) -> Inputs:
     return {
         "tables": [layout.tables(f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)],
         "fits": [layout.tables("fits.json")],
+        "claims": [layout.tables("claims.json")],
     }
 
 
@@ -31,7 +32,7 @@ def report_inputs(plan: StudyPlan) -> Inputs:
     layout, tables = plan.layout, figure_inputs(plan)
     return {
         "figures": [layout.figures],
-        "tables": [*tables["tables"], *tables["fits"], layout.tables("claims.json")],
+        "tables": [*tables["tables"], *tables["fits"], *tables["claims"]],
         "audit": [layout.audit],
         "corpus": [layout.corpus_manifest],
         "units": layout.units_tables,

@@ -72,7 +72,7 @@ def draw_criteria(data: pd.DataFrame) -> Figure:
 def draw_decomposition(data: pd.DataFrame) -> Figure:
     """What the count consists of against neurons, log-log, one panel per curve; rows of `decomposition_data`.
 
-    The legend of every panel gives the exponents.
+    The legend of every panel gives the exponents, but for those of nulls: they are in the table of exponents.
     """
     figure, panels = panels_by(data, "curve", height=3.6)
     for axes, curve, group in panels:
@@ -84,6 +84,7 @@ def draw_decomposition(data: pd.DataFrame) -> Figure:
             look |= {"lw": 1, "ls": ":" if null else "-", "markerfacecolor": "white" if null else None}
             alpha = part["alpha"].iloc[0]
             words = f"{style.ALPHA} = {fixed(alpha)}" if np.isfinite(alpha) else "no fit"
+            words = "_" if null else words  # matplotlib leaves such lines out of a legend
             shown = part["value"].clip(lower=0)
             axes.plot(part["neurons"], shown, label=words, clip_on=False, **look)
             if quantity == "count":

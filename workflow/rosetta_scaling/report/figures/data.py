@@ -26,6 +26,18 @@ def primary_criterion(counts: pd.DataFrame) -> str:
     return counts["criterion"].iloc[0]
 
 
+def largest_point(counts: pd.DataFrame) -> dict:
+    """The row of the largest networks, of the first curve that has them; `counts` are those of one criterion."""
+    return counts.loc[counts["neurons"].idxmax()].to_dict()
+
+
+def answer_data(above_r: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+    """Rosetta neurons above every correlation at the largest point, in truth and in every null."""
+    top = largest_point(primary(counts))
+    rows = above_r[(above_r["curve"] == top["curve"]) & (above_r["point"] == top["point"])]
+    return rows.assign(models=top["models"], anchor_neurons=top["anchor_neurons"]).reset_index(drop=True)
+
+
 def counted(table: pd.DataFrame, criterion: str) -> pd.DataFrame:
     """The rows of a table of fits about counts by a criterion."""
     return table[(table["criterion"] == criterion) & (table["quantity"] == "count")].reset_index(drop=True)

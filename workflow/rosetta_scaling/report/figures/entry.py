@@ -17,7 +17,7 @@ class FigureEntry:
     name    of its files NAME.svg, NAME.png and NAME.csv, and of its caption
     title   on its page
     place   page and place on it; a template says `figures_at(place)` where the figures of a place stand
-    tables  names of the result tables that it needs
+    tables  names of the result tables that it needs; `claims` are the main claims of claims.json, a row each
     pick    tables -> the rows that are drawn, which are saved beside the picture
     draw    these rows -> the picture
     """

@@ -149,7 +149,17 @@ ISOLATION = of_point(
     number("isolation_high", "largest draw"),
     number("rank_slope", "exponent by which isolation falls with rank within a pair (beta)"),
 )
-OF_POINT = by_name((COUNTS, DECOMPOSITION, SNAPSHOTS, LAYERS, DEPTH, DIAGONAL, ISOLATION))
+ABOVE_R = of_point(
+    "above_r",
+    "a correlation, and the count or a null",
+    CRITERION,
+    number("r", "a correlation"),
+    text("source", "count, or the null"),
+    number("count", "Rosetta neurons that are at least so strong, of a null the mean of the draws", "neurons"),
+    number("low", "lower end of the interval over resampled documents; of a null, the smallest draw", "neurons"),
+    number("high", "upper end of the same; of a null, the largest draw", "neurons"),
+)
+OF_POINT = by_name((COUNTS, ABOVE_R, DECOMPOSITION, SNAPSHOTS, LAYERS, DEPTH, DIAGONAL, ISOLATION))
 
 SIZES = (
     CURVE,

@@ -1,0 +1,60 @@
+"""The answer of a study in a few plain sentences, from its tables."""
+
+import pandas as pd
+
+from rosetta_scaling.claims.verdicts import Claim
+from rosetta_scaling.formatting import interval, number
+from rosetta_scaling.report.claims import leading, listed, verdict_words
+from rosetta_scaling.report.figures.data import largest_point, primary
+from rosetta_scaling.schemas.nulls import NULLS
+
+
+def answer(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: dict) -> list[str]:
+    """What was compared, what is matched at the largest size beside the strongest null, and what the claims come to."""
+    models = tables["models"]
+    sizes = models["parameters"]
+    return [
+        f"{len(models)} networks of {models['family'].nunique()} families, trained independently of each other, with "
+        f"{number(sizes.min())} to {number(sizes.max())} parameters, were compared neuron by neuron on "
+        f"{number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}.",
+        *at_the_largest_size(primary(tables["counts"])),
+        of_the_claims(claims),
+    ]
+
+
+def at_the_largest_size(counts: pd.DataFrame) -> list[str]:
+    """The count of the largest point beside its strongest null, and what is left beyond the decoys."""
+    top = largest_point(counts)
+    models = listed(top["models"].split())
+    words = (
+        f"At the largest size ({models}), {number(top['count'])} of {number(top['anchor_neurons'])} neurons of "
+        f"{top['anchor']} have a match"
+    )
+    nulls = {null: top[null.column] for null in NULLS.values() if pd.notna(top[null.column])}
+    if nulls:
+        strongest = max(nulls, key=nulls.__getitem__)
+        mean, low, high = (top[column] for column in strongest.columns)
+        drawn = number(mean) if low == high else interval(top, *strongest.columns, form=number)
+        words += f"; the strongest null ({strongest.label}), where no neuron can be shared, gives {drawn}"
+    return [f"{words}.", *beyond_decoys(top)]
+
+
+def beyond_decoys(top: dict) -> list[str]:
+    """What is left when neurons compete with decoys; without such columns, what is left beyond the strongest null."""
+    if pd.notna(top.get("beyond_decoys")):
+        beyond = interval(top, "beyond_decoys", "beyond_decoys_low", "beyond_decoys_high", form=number)
+        return [
+            f"When every neuron competes with decoys, the real one wins {number(top['wins'])} times and the decoy "
+            f"{number(top['decoy_wins'])} times: {beyond} neurons are beyond what decoys explain."
+        ]
+    if pd.isna(top["excess"]):
+        return []
+    return [f"That is {number(abs(top['excess']))} {'more' if top['excess'] > 0 else 'fewer'} than this null gives."]
+
+
+def of_the_claims(claims: list[Claim]) -> str:
+    """How many of the main claims are supported; of all of them where none is called that."""
+    main = [claim for claim in leading(claims) if claim.main]
+    if not main:
+        return f"Of {len(claims)} claims, {verdict_words(claims)}."
+    return f"Of the {len(main)} main claims, {verdict_words(main)}."
