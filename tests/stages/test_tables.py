@@ -1,5 +1,6 @@
 """Points, fits and claims about counts, on numbers whose answer is known."""
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -342,8 +343,13 @@ def test_a_claim_is_the_same_after_it_was_written():
     assert list(general.as_json()) == ["claim", "source", "verdict", "statistic", "sentence"]
     of_metric = replace(general, topic=METRIC, metric="gini", column="polarizes")
     assert list(of_metric.as_json())[5:] == ["column", "metric"]
-    for claim in (general, of_metric, replace(general, topic=FIT), replace(general, caveat="c")):
+    measured = replace(general, main=True, effect=0.0, effect_low=-0.1, effect_high=0.2, effect_name="exponent")
+    measured = replace(measured, threshold=(0.0, np.inf), null=0.1, null_name="shifted", power=0.4, p=0.02)
+    measured = replace(measured, p_adjusted=0.2, reason="power", needs="nine curves")
+    json.dumps(measured.as_json(), allow_nan=False)
+    for claim in (general, of_metric, replace(general, topic=FIT), replace(general, caveat="c"), measured):
         assert Claim.from_json(claim.as_json()) == claim
+    assert "effect" not in replace(measured, effect=np.nan).as_json()
 
 
 def test_support_is_withheld_and_nothing_else():

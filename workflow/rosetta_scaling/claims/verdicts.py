@@ -14,6 +14,8 @@ import pandas as pd
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
 GENERAL, METRIC, FIT = "general", "metric", "fit"  # topics: where the report shows a claim
+WORDS = ("effect_name", "null_name", "reason", "needs")  # fields of a claim that claims.json leaves out if empty ...
+NUMBERS = ("effect", "effect_low", "effect_high", "null", "power", "p", "p_adjusted")  # ... or if unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +31,46 @@ class Claim:
     topic: str = GENERAL
     metric: str = ""  # of claims about a metric of selectivity: its row in the table of verdicts ...
     column: str = ""  # ... and its column
+    main: bool = False  # one of the few claims that answer the question of the study; at most ten
+    effect: float | None = None  # the estimate that decides, with its interval ...
+    effect_low: float | None = None
+    effect_high: float | None = None
+    effect_name: str = ""  # ... what it is, and its unit
+    threshold: tuple[float, float] | None = None  # the effect has to lie between these two; the ends may be infinite
+    null: float | None = None  # what the strongest null gives on the same scale
+    null_name: str = ""
+    power: float | None = None  # probability of *supported* under the paper's effect at the sizes of this study
+    p: float | None = None  # of the effect outside of the threshold
+    p_adjusted: float | None = None  # the same after Holm (main claims) or Benjamini and Hochberg (all others)
+    reason: str = ""  # why the verdict is inconclusive: "power" or "null"
+    needs: str = ""  # the size of study that would decide
 
     def as_json(self) -> dict[str, Any]:
-        """The entry of claims.json: five keys of all claims, and caveat, column, metric and fit where they apply."""
+        """The entry of claims.json: five keys of all claims, and the others where they say something.
+
+        Infinite ends of a threshold are null, since JSON has no infinity.
+        """
         made: dict[str, Any] = {"claim": self.words, "source": self.source, "verdict": self.verdict}
         made |= {"statistic": self.statistic, "sentence": self.sentence}
-        made |= {key: getattr(self, key) for key in ("caveat", "column", "metric") if getattr(self, key)}
-        return made | ({"fit": True} if self.topic == FIT else {})
+        made |= {key: getattr(self, key) for key in ("caveat", "column", "metric", *WORDS) if getattr(self, key)}
+        made |= {key: float(getattr(self, key)) for key in NUMBERS if _is_known(getattr(self, key))}
+        if self.threshold is not None:
+            made["threshold"] = [float(end) if np.isfinite(end) else None for end in self.threshold]
+        return made | ({"main": True} if self.main else {}) | ({"fit": True} if self.topic == FIT else {})
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> "Claim":
         """The claim of an entry of claims.json."""
         values = {key: value for key, value in entry.items() if key not in ("claim", "fit")}
+        if "threshold" in values:
+            low, high = values["threshold"]
+            values["threshold"] = (-np.inf if low is None else low, np.inf if high is None else high)
         topic = FIT if "fit" in entry else METRIC if "metric" in entry else GENERAL
         return cls(words=entry["claim"], topic=topic, **values)
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and bool(np.isfinite(value))
 
 
 # -- votes and verdicts ------------------------------------------------------------------------------------------------
