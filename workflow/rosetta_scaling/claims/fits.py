@@ -115,7 +115,7 @@ def _estimators(rows: pd.DataFrame, curves: list[str]) -> Claim:
     """How far the estimators lie apart on a curve, averaged by points less two. None that found nothing has a say."""
     rows = rows[(rows.quantity == "count") & rows.alpha.notna()]
     by_curve = rows.groupby("curve", sort=False)
-    apart, weight = by_curve.alpha.max() - by_curve.alpha.min(), (by_curve.points.max() - 2).clip(lower=0)
+    apart, weight = by_curve.alpha.max() - by_curve.alpha.min(), (by_curve["points"].max() - 2).clip(lower=0)
     known = (by_curve.size() > 1) & (weight > 0)
     mean = np.average(apart[known], weights=weight[known]) if known.any() else np.nan
     outside = rows.agrees.isin([False]).any()

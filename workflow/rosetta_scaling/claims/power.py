@@ -14,7 +14,7 @@ from rosetta_scaling.claims.decisions import LEVEL, MOST_MAIN, SMALL_POWER
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Claim
 from rosetta_scaling.numerics.seeds import seed_from
 
-DRAWS = 200  # simulated studies per truth: a probability of 5% is known to 1.5%, one of 80% to 3%
+DRAWS = 100  # simulated studies per truth: a probability of 5% is known to 2%, one of 80% to 4%
 NULL, HALF, PAPER = "null", "half", "paper"  # no effect, half of the paper's, the paper's
 SIZES = ["curve", "point", "models", "anchor", "neurons", "anchor_neurons"]
 
