@@ -33,7 +33,7 @@ def judge_counts(tables: dict[str, pd.DataFrame], criteria: list[str]) -> list[C
 
 def _null(counts: pd.DataFrame, null: str) -> Claim:
     found = counts[counts["count"] > 0]  # where nothing was counted, a null of nothing says nothing
-    ratio = found[f"null_{null}"] / found["count"]
+    ratio = (found[f"null_{null}"] / found["count"]).dropna()
     # Counts scatter by their root, and a null of zero out of many counts is below a tenth, whatever it scatters by.
     mean = exponentiated(
         log_ratio(found, found[f"null_{null}"], found["count"], np.sqrt(found[f"null_{null}"].clip(lower=1)))

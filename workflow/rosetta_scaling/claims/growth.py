@@ -81,7 +81,7 @@ def grown(words: str, source: str, found: Growth | None, regions: Regions, *, ef
 
 
 def any_shared(rows: pd.DataFrame) -> Claim:
-    top = rows[(rows.neurons >= LARGEST * rows.neurons.max()) & rows.beyond_decoys.notna()]
+    top = rows[(rows.neurons >= LARGEST * rows.neurons.max()) & (rows.beyond_decoys + rows.beyond_decoys_se).notna()]
     networks = {name for of in networks_of(top) for name in of}
     shares = top.beyond_decoys / top.anchor_neurons
     found: Estimated | None = None
