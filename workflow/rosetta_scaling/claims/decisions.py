@@ -108,7 +108,7 @@ def control_errors(claims: Sequence[Claim]) -> list[Claim]:
             adjusted = multipletests([made[i].p for i in places], LEVEL, method)[1]
             for i, p in zip(places, adjusted, strict=True):
                 made[i] = _adjusted(made[i], float(p), len(places))
-    return made
+    return [replace(one, reason=one.reason or POWER) if one.verdict == INCONCLUSIVE else one for one in made]
 
 
 def _adjusted(claim: Claim, p: float, claims: int) -> Claim:

@@ -84,6 +84,7 @@ def ranks_claim(theory: pd.DataFrame, curves: list[str]) -> Claim:
         words="Counts over sizes and correlations within a size give the same beta",
         source=f"{PAPER}, section 4.3 and appendix D; tested here first",
         verdict=combine(votes),
+        reason="null" if drowned and combine(votes) == INCONCLUSIVE != combine(list(by_curve.values())) else "",
         statistic="beta from sizes and from ranks: " + "; ".join(cells),
         sentence=f"Their ratio is surely within a factor of {RATIO:g} of 1 on {close} of {len(votes)} curves; on "
         f"{votes.count(NOT_SUPPORTED)} it is not, and surely not 1 (or beta from ranks is below 1, which the theory "
