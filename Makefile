@@ -6,7 +6,7 @@ BIN = .venv/bin
 # Two files of tests at a time; in a file one after another, since tests share what takes long to make.
 TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study matches companions plan status bench style check test networks slurm-test slurm lint clean
+.PHONY: study matches companions plan status power bench style check test networks slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling run $(STUDY) --profile $(PROFILE)
@@ -23,6 +23,9 @@ plan: .venv/.ready        ## print what a study takes, before it runs: make plan
 
 status: .venv/.ready      ## what is done, runs, failed and waits: make status STUDY=smoke [EVERY=10]
 	@$(BIN)/python -m rosetta_scaling status "$(STUDY)" --profile $(PROFILE) $(if $(EVERY),--every $(EVERY))
+
+power: .venv/.ready      ## how often each main claim gets each verdict where the truth is known: make power STUDY=smoke
+	@$(BIN)/python -m rosetta_scaling power $(STUDY)
 
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py

@@ -4,12 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from fitted_studies import fitted_tables
-from judged_fits import BEST, COLUMNS, ISOLATION, ONE, PREDICTS, RANKS, ROBUST, SHARE, SIMULATED, judged
-from planted_counts import HALF, TOP1
+from judged_fits import BEST, COLUMNS, DROWNED, ISOLATION, ONE, PREDICTS, RANKS, ROBUST, SIMULATED, judged
+from planted_counts import HALF, NEURONS, TOP1, counts_of
 
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.claims.verdicts import FIT, INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.fits.counts import ABSCISSAE
 from rosetta_scaling.store.tables import read_table, write_table
 
 
@@ -33,23 +32,22 @@ UNDEFINED = {"power_law": (np.nan, 0.1, 0.1), "proportional": (-3, 0.05, 0.3)}
     ("curves", "verdict"),
     [
         ([AHEAD], SUPPORTED),
-        ([AHEAD, AHEAD], SUPPORTED),
         ([AHEAD, BETWEEN], INCONCLUSIVE),
-        ([AHEAD, BEHIND], NOT_SUPPORTED),
+        ([AHEAD, AHEAD, AHEAD, AHEAD, BETWEEN | {"proportional": (-3, 0.2, 0.3)}], SUPPORTED),  # none has a veto
+        ([BEHIND, BEHIND], NOT_SUPPORTED),
         ([AHEAD | {"proportional": (2, 0.2, 0.3)}], INCONCLUSIVE),  # 2 says nothing
         ([AHEAD | {"proportional": (3, 0.09, 0.3)}], INCONCLUSIVE),
         ([BEHIND | {"proportional": (-2, 0.05, 0.3)}], INCONCLUSIVE),
         ([BETWEEN | {"constant": (9, 0.05, 0.3)}], INCONCLUSIVE),  # one is ahead by this, another by that
         ([AHEAD | {"quadratic": (np.nan, 0.01, 0.0)}], SUPPORTED),
-        ([AHEAD | {"logarithmic": (-9, np.nan, 0.0)}], SUPPORTED),
         ([{"power_law": (0, 3e-16, 0.0), "proportional": (-9, 1e-16, 0.0)}], INCONCLUSIVE),  # both are exact
         ([UNDEFINED], INCONCLUSIVE),
         ([], INCONCLUSIVE),
     ],
 )
 def test_the_best_form_is_so_by_both_measures(curves, verdict):
-    rows = [row for i, scores in enumerate(curves) for row in forms("ab"[i], **scores)]
-    assert judged(BEST, "ab"[: len(curves)], rivals=rows).verdict == verdict
+    rows = [row for i, scores in enumerate(curves) for row in forms("abcde"[i], **scores)]
+    assert judged(BEST, "abcde"[: len(curves)], rivals=rows).verdict == verdict
 
 
 def test_the_best_form_is_judged_where_it_is_defined_and_says_where():
@@ -57,47 +55,40 @@ def test_the_best_form_is_judged_where_it_is_defined_and_says_where():
     found = judged(BEST, "ab", rivals=rows)
     assert found.verdict == SUPPORTED
     assert "are defined for a power law and a rival on 1 of 2 curves" in found.sentence
-    assert found.statistic.endswith("a: proportional +3.0, proportional 2.0 times")
+    assert found.statistic.endswith("constant +9.0, 5.0 times; proportional +3.0, 2.0 times")
     assert judged(BEST, rivals=forms(**UNDEFINED)).statistic.endswith("nowhere defined")
 
 
-WINS = {"power_law": (0, 0, -0.1), "persistence": (0, 0, -0.5), "proportional": (0, 0, 0.2)}
-LOSES = WINS | {"proportional": (0, 0, 0.05)}
-STAYS = WINS | {"persistence": (0, 0, 0.09)}
-TIES = WINS | {"persistence": (0, 0, -0.1)}
-CANNOT = WINS | {"power_law": (0, 0, np.nan)}
+def gains(*values: float) -> list[tuple]:
+    """Rows of curves on which the power law is better than the better baseline by this."""
+    rows: list[tuple] = []
+    for curve, gain in zip("abcdef", values, strict=False):
+        rows += forms(curve, power_law=(0, 0, -1.0), persistence=(0, 0, -1.0 - gain), proportional=(0, 0, 9))
+    return rows
 
 
 @pytest.mark.parametrize(
-    ("curves", "verdict"),
+    ("values", "verdict"),
     [
-        ([WINS, WINS], SUPPORTED),
-        ([WINS, LOSES], NOT_SUPPORTED),
-        ([STAYS], NOT_SUPPORTED),
-        ([TIES], INCONCLUSIVE),
-        ([WINS, CANNOT], INCONCLUSIVE),
-        ([WINS | {"quadratic": (0, 0, 0.0)}], SUPPORTED),  # not one of the baselines
-        ([], INCONCLUSIVE),
+        ((0.4, 0.5, 0.45, 0.42), SUPPORTED),
+        ((0.4, 0.5, 0.45, 0.42, 0.38, 0.0), SUPPORTED),  # one curve without a gain has no veto
+        ((0.4, -0.5, 0.4, -0.3), INCONCLUSIVE),
+        ((-0.05, -0.06, -0.055, -0.06), NOT_SUPPORTED),
+        ((0.4, 0.5), INCONCLUSIVE),
+        ((0.4, np.nan, 0.4), INCONCLUSIVE),
+        ((), INCONCLUSIVE),
     ],
 )
-def test_a_prediction_is_better_than_both_baselines(curves, verdict):
-    rows = [row for i, scores in enumerate(curves) for row in forms("ab"[i], **scores)]
-    assert judged(PREDICTS, "ab"[: len(curves)], rivals=rows).verdict == verdict
-    if verdict == SUPPORTED:
-        one_more = judged(PREDICTS, "abc"[: len(curves) + 1], rivals=rows)
-        assert one_more.verdict == INCONCLUSIVE, "a curve without a fit is no support"
+def test_a_prediction_is_better_than_both_baselines(values, verdict):
+    assert judged(PREDICTS, "abcdef"[: max(len(values), 1)], rivals=gains(*values)).verdict == verdict
 
 
 def test_predictions_of_nulls_are_told_by_the_name_of_the_null():
-    rows = [*forms(**WINS), *forms(quantity="null_rotate", **WINS), *forms("b", "null_rotate", **LOSES),
-            *forms("b", "null_untrained", **LOSES)]  # fmt: skip
-    found = judged(PREDICTS, "ab", rivals=rows)
-    assert "better than both baselines on 1 of 2 curves" in found.sentence
-    assert (
-        "It predicts the matches of rotated neurons so on 1 of 2 and of untrained networks so on 0 of 1."
-        in found.sentence
-    )
-    assert "a: 0.10, 0.50, 0.20" in found.statistic
+    null = forms("a", "null_rotate", power_law=(0, 0, 0.1), persistence=(0, 0, 0.5), proportional=(0, 0, 0.7))
+    found = judged(PREDICTS, "ab", rivals=[*gains(0.4, 0.1), *null])
+    assert "rotated neurons (0.40)" in found.sentence
+    assert "untrained networks (none)" in found.sentence
+    assert "a: 1.00, 1.40, 9.00" in found.statistic
 
 
 @pytest.mark.parametrize(
@@ -107,56 +98,49 @@ def test_predictions_of_nulls_are_told_by_the_name_of_the_null():
         ([[(0.5, True), (0.59, False)]], SUPPORTED),  # outside a very narrow interval
         ([[(0.5, True), (0.61, True)]], INCONCLUSIVE),
         ([[(0.5, True), (0.61, False)]], NOT_SUPPORTED),
-        ([[(0.5, True), (0.5, True)], [(0.5, True), (0.7, False)]], NOT_SUPPORTED),
+        ([[(0.5, True), (0.5, True)], [(0.5, True), (0.65, False)]], SUPPORTED),  # 0.075 on average
+        ([[(0.5, True), (0.5, True)], [(0.5, True), (0.8, False)]], NOT_SUPPORTED),
         ([[(0.5, True), (np.nan, np.nan)]], INCONCLUSIVE),
         ([[(0.5, np.nan), (0.9, np.nan)]], INCONCLUSIVE),
-        ([[(0.5, True), (0.7, False), (np.nan, np.nan)]], NOT_SUPPORTED),
-        ([[(0.5, True), (0.55, False), (np.nan, np.nan)]], INCONCLUSIVE),
         ([], INCONCLUSIVE),
     ],
 )
 def test_estimators_agree_differ_or_leave_it_open(curves, verdict):
-    rows = [("ab"[i], "count", f"e{j}", *one) for i, curve in enumerate(curves) for j, one in enumerate(curve)]
-    rows += [("a", "excess", "ols", 9.0, False)]
+    rows = [("ab"[i], "count", f"e{j}", *one, 5) for i, curve in enumerate(curves) for j, one in enumerate(curve)]
+    rows += [("a", "excess", "ols", 9.0, False, 5)]
     assert judged(ROBUST, "ab"[: len(curves)], estimators=rows).verdict == verdict
-    if verdict == SUPPORTED:
-        assert judged(ROBUST, "abc", estimators=rows).verdict == INCONCLUSIVE
+
+
+def test_a_curve_of_three_points_weighs_a_third_of_one_of_five():
+    rows = [("a", "count", "e1", 0.5, True, 5), ("a", "count", "e2", 0.5, True, 5)]
+    rows += [("b", "count", "e1", 0.5, True, 3), ("b", "count", "e2", 0.86, False, 3)]
+    found = judged(ROBUST, "ab", estimators=rows)
+    assert found.verdict == SUPPORTED
+    assert "estimate differ by 0.09" in found.sentence
 
 
 def test_estimators_are_judged_alike_after_they_were_written(tmp_path):
-    rows = [
-        ("a", "count", "ols", 0.5, True),
-        ("a", "count", "theil_sen", 0.7, False),
-        ("a", "count", "x", np.nan, np.nan),
-    ]
+    rows = [("a", "count", "ols", 0.5, True, 5), ("a", "count", "theil_sen", 0.7, False, 5),
+            ("a", "count", "x", np.nan, np.nan, 5)]  # fmt: skip
     write_table(tmp_path / "t.csv", pd.DataFrame(rows, columns=COLUMNS["estimators"]))
     read = read_table(tmp_path / "t.csv")
     found = judged(ROBUST, estimators=list(read.itertuples(index=False, name=None)))
     assert found.verdict == NOT_SUPPORTED
-    assert "on 1 they do not, and one lies outside" in found.sentence
     assert found.statistic == "alpha over estimators: a: 0.50 to 0.70"
 
 
-@pytest.mark.parametrize(
-    ("curves", "verdict"),
-    [
-        ([[0.01, 0.049]], SUPPORTED),
-        ([[0.01, 0.05]], INCONCLUSIVE),
-        ([[0.01, 0.96]], NOT_SUPPORTED),
-        ([[0.01, np.nan]], SUPPORTED),  # training compute is not always known
-        ([[0.01], [0.95]], INCONCLUSIVE),
-        ([[0.01], [0.951]], NOT_SUPPORTED),
-        ([[0.01], [np.nan, np.nan]], INCONCLUSIVE),
-        ([[np.nan]], INCONCLUSIVE),
-    ],
-)
-def test_the_share_falls_by_every_notion_of_size_or_it_does_not(curves, verdict):
-    rows = [("ab"[i], "count", x, p) for i, curve in enumerate(curves) for x, p in zip(ABSCISSAE, curve, strict=False)]
-    rows += [("a", "null_rotate", "neurons", 0.01), ("b", "null_rotate", "neurons", 0.2)]
-    rows += [("a", "null_shift", "neurons", 0.99)] if len(curves) == 1 else []
-    found = judged(SHARE, fits=[row for row in rows if row[0] in "ab"[: len(curves)]])
-    assert found.verdict == verdict
-    assert f"rotated neurons on 1 of {len(curves)} and of untrained networks on 0 of 0." in found.sentence
+def test_what_a_null_does_as_well_is_supported_by_no_claim_about_the_same_counts():
+    pooled = [tuple(POOLED)]
+    estimators = [("a", "count", "e1", 0.5, True, 5), ("a", "count", "e2", 0.5, True, 5)]
+    given = {"rivals": [*forms("a", **AHEAD), *gains(0.4, 0.5, 0.45)], "pooled": pooled, "estimators": estimators}
+    given["rivals"] = forms("a", **AHEAD)
+    for claim in (BEST, ROBUST, ONE):
+        assert judged(claim, "ab", **given).verdict == SUPPORTED
+        found = judged(claim, "ab", counts=DROWNED, **given)
+        assert (found.verdict, found.reason) == (INCONCLUSIVE, "null")
+        assert "a null gives as many" in found.sentence
+    found = judged(PREDICTS, "abc", counts=DROWNED, rivals=gains(0.4, 0.5, 0.45))
+    assert (found.verdict, found.reason) == (INCONCLUSIVE, "null")
 
 
 POOLED = ("count", "none", 2, 0.6, 0.55, 0.65, 0.05, 0.5)
@@ -189,46 +173,48 @@ def test_one_exponent_is_told_beside_those_of_the_nulls():
     assert judged(ONE, "abc").sentence == "Of 3 curves, fewer than two have a fit."
 
 
-def gap(curve: str, low: float, high: float, kind: str = "real") -> tuple:
-    return (curve, kind, "gap", (low + high) / 2, low, high)
+WOBBLE = np.array([1.01, 0.99, 1.0, 1.005, 0.995])
+
+
+def isolation(gap: float, scatter: float = 1.0, kind: str = "real") -> list[tuple]:
+    """Rows of a curve of five points whose isolation x matches / neurons grows with exponent `gap`."""
+    matches = 3 * NEURONS**0.6
+    values = NEURONS / matches * NEURONS**gap * WOBBLE**scatter
+    return [("neox-bloom", f"r{i + 1}", kind, m, s) for i, (m, s) in enumerate(zip(matches, values, strict=True))]
 
 
 @pytest.mark.parametrize(
-    ("gaps", "verdict"),
+    ("rows", "verdict"),
     [
-        ([gap("a", -0.09, 0.09)], SUPPORTED),
-        ([gap("a", 0.01, 0.09)], SUPPORTED),  # surely small, even if it is not zero
-        ([gap("a", -0.09, 0.1)], INCONCLUSIVE),
-        ([gap("a", 0.01, 0.11)], NOT_SUPPORTED),
-        ([gap("a", -0.4, -0.01)], NOT_SUPPORTED),
-        ([gap("a", -0.4, 0.01)], INCONCLUSIVE),
-        ([gap("a", np.nan, np.nan)], INCONCLUSIVE),
-        ([gap("a", -0.09, 0.09), gap("a", -0.05, 0.05, "rotate")], INCONCLUSIVE),
-        ([gap("a", -0.09, 0.09), gap("a", -0.05, 0.2, "rotate")], SUPPORTED),
-        ([gap("a", -0.09, 0.09), gap("b", -0.05, 0.05), gap("b", -0.05, 0.05, "shift")], INCONCLUSIVE),
-        ([gap("a", 0.2, 0.3), gap("a", -0.05, 0.05, "rotate")], NOT_SUPPORTED),
-        ([gap("a", -0.05, 0.05, "rotate")], INCONCLUSIVE),
+        (isolation(0.0), SUPPORTED),
+        (isolation(0.05), SUPPORTED),  # surely small, even if it is not zero
+        (isolation(0.1), INCONCLUSIVE),
+        (isolation(0.3), NOT_SUPPORTED),
+        (isolation(-0.3), NOT_SUPPORTED),
+        (isolation(0.0, scatter=30), INCONCLUSIVE),
+        (isolation(0.0)[:2], INCONCLUSIVE),
         ([], INCONCLUSIVE),
+        ([*isolation(0.0), *isolation(0.0, kind="rotate")], INCONCLUSIVE),
+        ([*isolation(0.0), *isolation(0.3, kind="rotate")], SUPPORTED),
+        ([*isolation(0.3), *isolation(0.0, kind="rotate")], NOT_SUPPORTED),
     ],
 )
-def test_isolation_agrees_with_the_theory_where_that_of_no_null_does(gaps, verdict):
-    curves = list(dict.fromkeys(one[0] for one in gaps)) or ["a"]
-    theory = gaps + [row for one in gaps for row in both_betas(one[0], kind=one[1])]
-    assert judged(ISOLATION, curves, theory=theory).verdict == verdict
-    if verdict == SUPPORTED:
-        assert judged(ISOLATION, "abc", theory=theory).verdict == INCONCLUSIVE
+def test_isolation_agrees_with_the_theory_where_that_of_no_null_does(rows, verdict):
+    found = judged(ISOLATION, counts=counts_of(3 * NEURONS**0.6), isolation=rows)
+    assert found.verdict == verdict
+    assert found.reason == ("" if verdict != INCONCLUSIVE else "null" if "rotate" in str(rows) else "power")
+
+
+def test_isolation_says_what_its_verdict_hides():
+    rows = [*isolation(0.0), *isolation(0.02, kind="rotate")]
+    found = judged(ISOLATION, counts=counts_of(3 * NEURONS**0.6), isolation=rows)
+    assert found.statistic.startswith("exponent of isolation less (1 - alpha): -0.00 [-0.02,")
+    assert found.null == pytest.approx(0.02, abs=0.01)
+    assert "the matches of rotate agree with the theory as closely" in found.sentence
 
 
 def both_betas(curve="a", sizes=(1.5, 1.4, 1.6), ranks=(1.5, 1.4, 1.6), kind="real") -> list[tuple]:
     return [(curve, kind, "beta_sizes", *sizes), (curve, kind, "beta_ranks", *ranks)]
-
-
-def test_isolation_says_what_its_verdict_hides():
-    found = judged(ISOLATION, "ab", theory=[gap("a", -0.02, 0.04), gap("a", -0.05, 0.05, "rotate"), gap("b", 0.2, 0.4),
-                                            *both_betas(), *both_betas("b"), *both_betas(kind="rotate")])  # fmt: skip
-    assert found.statistic == "exponent of isolation less (1 - alpha): a: 0.01 [-0.02, 0.04]; b: 0.30 [0.20, 0.40]"
-    assert "within 0.1 of 0 on 1 of 2 curves; on 1 it does not, and excludes 0" in found.sentence
-    assert "as closely on 1 curves" in found.sentence
 
 
 NULL = {"kind": "rotate"}
@@ -298,10 +284,9 @@ def test_the_simulation_gives_what_it_was_made_with(alphas, verdict):
 
 def test_claims_are_judged_on_tables_as_they_are_written(tables):
     found = {one.words: one for one in judge_fits(tables, [TOP1, HALF])}
-    assert len(found) == 2 * 7 + 1
+    assert len(found) == 2 * 6 + 1
     assert all(one.topic == FIT and one.as_json()["fit"] for one in found.values())
     assert found[f"{ONE} ({TOP1})"].verdict == SUPPORTED
     assert found[f"{PREDICTS} ({TOP1})"].verdict == SUPPORTED
-    assert found[f"{SHARE} ({TOP1})"].verdict == SUPPORTED
-    assert found[f"{ISOLATION} ({TOP1})"].verdict == SUPPORTED
+    assert found[ISOLATION].verdict == SUPPORTED
     assert "nan" not in " ".join(one.statistic + one.sentence for one in found.values())

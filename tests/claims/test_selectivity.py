@@ -1,12 +1,12 @@
-"""Claims about what Rosetta neurons are, judged on tables made by hand: each can be supported, refuted, left open."""
+"""Claims about what Rosetta neurons are, judged on networks made by hand: each is supported, refuted, left open."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rosetta_scaling.claims.selectivity import judge_selectivity
-from rosetta_scaling.claims.verdicts import INCONCLUSIVE, METRIC, NOT_SUPPORTED, SUPPORTED
-from rosetta_scaling.schemas.metrics import LEAST
+from rosetta_scaling.claims.selectivity import judge_selectivity, undecidable
+from rosetta_scaling.claims.verdicts import INCONCLUSIVE, METRIC, NOT_SUPPORTED, SUPPORTED, Claim
+from rosetta_scaling.schemas.metrics import LEAST, METRICS
 
 SETS = ["mutual_top1", "mutual_top1_r0.5", "mutual_top1_fdr05"]
 SELECTIVE = "Rosetta neurons are more selective than others that are alike otherwise (vocab_kurtosis)"
@@ -15,225 +15,179 @@ ONLY = "Rosetta neurons become more selective with size, the others do not (voca
 CODE = "With size, Rosetta neurons fire more on code"
 DEPTH = "Matches join layers of the same relative depth, more than rotated neurons do"
 
-EFFECT = {"effect": 0.4, "low": 0.3, "high": 0.5, "adjusted": 0.3, "adjusted_low": 0.2, "adjusted_high": 0.4}
-EFFECT |= {"placebo": 0.0, "placebo_low": -0.1, "placebo_high": 0.1, "balanced": True}
-RISES = {"slope": 0.2, "low": 0.1, "high": 0.3, "placebo_low": -0.05, "placebo_high": 0.05}
-LEVEL = {"slope": 0.0, "low": -0.1, "high": 0.1, "placebo_low": -0.05, "placebo_high": 0.05}
-FALLS = {"slope": -0.2, "low": -0.3, "high": -0.1, "placebo_low": -0.05, "placebo_high": 0.05}
-NO_FIT = dict.fromkeys(LEVEL, np.nan)
-DIAGONAL = {"matches": 40, "share": 0.5, "low": 0.4, "expected": 0.3, "rotated": 0.25, "rotated_high": 0.35}
+NEURONS = 192 * 2.0 ** np.arange(5)
+DECADES = np.log10(NEURONS / NEURONS[2])  # -0.6 to 0.6
+WOBBLE = np.array([0.02, -0.02, 0.01, -0.01, 0.0])
+EMPTY = {
+    "specialisation": pd.DataFrame(columns=["set", "domain", "is_anchor"]),
+    "diagonal": pd.DataFrame(columns=["model_a", "model_b", "matches", "share", "low", "high", "expected", "rotated"]),
+}
 
 
-def tables(
-    points=({}, {}), slopes=None, diagonal=({},), metrics=("vocab_kurtosis",), sets=SETS
-) -> dict[str, pd.DataFrame]:
-    """Points differ from EFFECT and DIAGONAL by what is given; slopes: {(what, quantity, set or None): [of curves]}."""
-    rows = [
-        {"metric": metric, "set": name, "is_anchor": True} | EFFECT | point
-        for metric in metrics
-        for name in sets
-        for point in points
-    ]
-    expected = {
-        (metric, quantity): LEVEL
-        for metric in metrics
-        for quantity in ("effect", "adjusted", "median_rosetta", "median_others", "difference")
-    }
-    expected = {(*key, name): [value] for key, value in expected.items() for name in sets} | (slopes or {})
-    trends = [
-        {"table": "polarization" if of in metrics else "specialisation", "of": of, "quantity": quantity}
-        | {"set": name, "curve": f"curve{i}"}
-        | value
-        for (of, quantity, name), values in expected.items()
-        for i, value in enumerate(values)
-    ]
-    return {
-        "polarization": pd.DataFrame(rows),
-        "trends": pd.DataFrame(trends),
-        "diagonal": pd.DataFrame([DIAGONAL | one for one in diagonal], columns=list(DIAGONAL)),
-    }
+def rows(values, half=0.05, curve="a", family="neox", **columns) -> pd.DataFrame:
+    """The anchors of a curve by the primary set: effects (sizes,) with intervals, and medians that do not change."""
+    values = np.asarray(values, float) + WOBBLE[: len(values)]
+    table = pd.DataFrame({"curve": curve, "model": [f"{family}-r{i + 1}" for i in range(len(values))]})
+    table = table.assign(neurons=NEURONS[: len(values)], is_anchor=True, metric="vocab_kurtosis", balanced=True)
+    table = table.assign(effect=values, low=values - half, high=values + half, placebo=0.0, set=SETS[0])
+    table = table.assign(adjusted=values, adjusted_low=values - half, adjusted_high=values + half)
+    table = table.assign(median_rosetta=1 + WOBBLE[: len(values)], median_others=1 - WOBBLE[: len(values)])
+    table = table.assign(difference=0.0, difference_low=-half, difference_high=half)
+    return table.assign(**columns)
 
 
-def verdicts(*, sets=SETS, **given) -> dict[str, str]:
-    return {one.words: one.verdict for one in judge_selectivity(tables(**given, sets=sets), sets)}
+def judged(claim: str, *parts: pd.DataFrame, sets=SETS[:1], **tables) -> Claim:
+    given = EMPTY | {"polarization": pd.concat(parts) if parts else rows([0.0] * 5)} | tables
+    return next(one for one in judge_selectivity(given, list(sets)) if one.words == claim)
 
 
-def slopes(quantity: str, *values: dict, of: str = "vocab_kurtosis", name: str = SETS[0]) -> dict:
-    return {(of, quantity, name): list(values)}
-
-
-BELOW = {"adjusted": -0.3, "adjusted_low": -0.4, "adjusted_high": -0.2}
-ACROSS = {"adjusted_low": -0.01}
-WITHIN_PLACEBO = {"placebo_high": 0.21}
-UNBALANCED = {"balanced": False}
+def both(values, **columns) -> list[pd.DataFrame]:
+    return [rows(values, **columns), rows(values, curve="b", family="bloom", **columns)]
 
 
 @pytest.mark.parametrize(
-    ("points", "verdict"),
+    ("parts", "verdict"),
     [
-        ([{}, {}], SUPPORTED),
-        ([{}, ACROSS], INCONCLUSIVE),
-        ([{}, {"placebo_high": -0.3, "placebo_low": -0.5, "adjusted_low": -0.1}], INCONCLUSIVE),  # above placebo only
-        ([{}, WITHIN_PLACEBO], INCONCLUSIVE),
-        ([{}, UNBALANCED], INCONCLUSIVE),
-        ([{}, {"adjusted": np.nan, "adjusted_low": np.nan, "adjusted_high": np.nan}], INCONCLUSIVE),
-        ([{}, BELOW], NOT_SUPPORTED),
-        ([BELOW, UNBALANCED], NOT_SUPPORTED),
-        ([{}, BELOW | UNBALANCED], INCONCLUSIVE),
-        ([{}, BELOW | {"placebo_low": -0.3}], INCONCLUSIVE),
-        ([{}, BELOW | {"placebo_low": 0.1, "adjusted_high": 0.05}], INCONCLUSIVE),  # below placebo, not below zero
-        ([{"low": -0.5, "high": -0.1, "effect": -0.3}], SUPPORTED),  # what counts is the difference to those alike
+        (both([0.3] * 5), SUPPORTED),
+        (both([-0.3] * 5), NOT_SUPPORTED),
+        (both([0.0] * 5), NOT_SUPPORTED),  # surely less than 0.1: excluded, not merely absent
+        (both([0.05] * 5), NOT_SUPPORTED),  # surely above zero, and surely negligible
+        (both([0.1] * 5, half=0.3), INCONCLUSIVE),
+        (both([0.3] * 5, balanced=False), INCONCLUSIVE),
+        ([rows([0.3, 0.3])], INCONCLUSIVE),  # two networks have no interval
+        ([rows([0.3] * 5), rows([0.1, 0.0], curve="b", family="bloom", half=0.4)], SUPPORTED),  # no point has a veto
+        ([rows([0.3] * 5, low=-0.9, high=-0.5, effect=-0.7)], SUPPORTED),  # the difference to those alike counts
+        (both([np.nan] * 5), INCONCLUSIVE),
     ],
 )
-def test_more_selective_means_above_zero_and_placebo_beside_others_that_are_alike(points, verdict):
-    assert verdicts(points=points)[SELECTIVE] == verdict
+def test_more_selective_is_one_mean_over_networks(parts, verdict):
+    found = judged(SELECTIVE, *parts)
+    assert found.verdict == verdict
+    assert found.reason == ("power" if verdict == INCONCLUSIVE else "")
+    assert bool(found.needs) == (verdict == INCONCLUSIVE)
+    assert found.main
 
 
-def test_what_layers_do_to_placebo_sets_is_no_bar_beside_others_of_the_same_layers():
-    offset = {"placebo": 0.3, "placebo_low": 0.2, "placebo_high": 0.4}
-    assert verdicts(points=[offset])[SELECTIVE] == SUPPORTED
-    assert verdicts(points=[offset | {"adjusted_low": 0.09}])[SELECTIVE] == INCONCLUSIVE
+def test_a_network_that_anchors_three_curves_is_one_network():
+    once = judged(SELECTIVE, rows([0.3] * 5))
+    thrice = judged(SELECTIVE, *(rows([0.3] * 5, curve=curve) for curve in "abc"))
+    assert (thrice.effect, thrice.effect_low, thrice.p) == pytest.approx((once.effect, once.effect_low, once.p))
+    others = judged(SELECTIVE, *(rows([0.3] * 5, curve=curve, family=curve) for curve in "abc"))
+    assert others.p < once.p
 
 
-def test_a_metric_that_the_confounds_determine_can_be_refuted_but_not_supported():
-    claim = SELECTIVE.replace("vocab_kurtosis", "hoyer"), POLARIZES.replace("vocab_kurtosis", "hoyer")
-    rise = slopes("adjusted", RISES, of="hoyer") | slopes("effect", RISES, of="hoyer")
-    found = verdicts(metrics=["hoyer"], slopes=rise)
-    assert [found[one] for one in claim] == [INCONCLUSIVE, INCONCLUSIVE]
-    raw = {"effect": -0.4, "low": -0.5, "high": -0.3}
-    found = verdicts(metrics=["hoyer"], points=[raw], slopes=rise | slopes("effect", FALLS, of="hoyer"))
-    assert [found[one] for one in claim] == [NOT_SUPPORTED, NOT_SUPPORTED]
+def test_what_placebo_sets_show_is_taken_off_what_is_measured_and_is_no_second_bar():
+    found = judged(SELECTIVE, *both([0.3] * 5, placebo=0.3, placebo_low=0.1, placebo_high=0.9))
+    assert found.verdict == SUPPORTED
+    assert "as measured, less placebo: -0.00 [" in found.statistic
 
 
-def test_a_set_that_could_not_be_made_alike_anywhere_decides_nothing():
-    found = verdicts(points=[UNBALANCED, BELOW | UNBALANCED])
-    assert found[SELECTIVE] == INCONCLUSIVE
-
-
-def test_networks_that_are_not_the_anchor_and_other_sets_do_not_vote():
-    given = tables()
-    others = given["polarization"].assign(is_anchor=False, **BELOW)
-    loose = given["polarization"][given["polarization"]["set"] != SETS[0]].assign(**BELOW)
-    first = given["polarization"][given["polarization"]["set"] == SETS[0]]
-    judged = judge_selectivity(given | {"polarization": pd.concat([first, loose, others])}, SETS)
-    assert next(one for one in judged if one.words == SELECTIVE).verdict == SUPPORTED
+def test_networks_that_are_not_the_anchor_and_other_sets_do_not_count():
+    others = [rows([-0.9] * 5, is_anchor=False), rows([-0.9] * 5, set=SETS[1])]
+    assert judged(SELECTIVE, *both([0.3] * 5), *others, sets=SETS).verdict == SUPPORTED
 
 
 @pytest.mark.parametrize(
-    ("values", "verdict"),
-    [
-        ([RISES], SUPPORTED),
-        ([RISES, RISES], SUPPORTED),
-        ([LEVEL], INCONCLUSIVE),
-        ([RISES, LEVEL], INCONCLUSIVE),
-        ([RISES | {"placebo_high": 0.1}], INCONCLUSIVE),
-        ([RISES | {"placebo_low": np.nan, "placebo_high": np.nan}], INCONCLUSIVE),
-        ([NO_FIT], INCONCLUSIVE),
-        ([RISES, FALLS], NOT_SUPPORTED),
-        ([FALLS | {"placebo_high": -0.4}], NOT_SUPPORTED),
-        ([FALLS | {"high": 0.0}], NOT_SUPPORTED),
-    ],
+    ("slope", "half", "verdict"),
+    [(0.3, 0.03, SUPPORTED), (-0.3, 0.03, NOT_SUPPORTED), (0.0, 0.01, NOT_SUPPORTED), (0.03, 0.3, INCONCLUSIVE)],
 )
-def test_growth_counts_only_beyond_zero_and_what_placebo_sets_do(values, verdict):
-    found = verdicts(slopes=slopes("adjusted", *values))
-    assert found[POLARIZES] == verdict
-    domain = verdicts(slopes=slopes("mean", *values, of="code"))
-    assert domain[CODE] == verdict
+def test_growth_is_one_slope_over_networks(slope, half, verdict):
+    assert judged(POLARIZES, *both(0.2 + slope * DECADES, half=half)).verdict == verdict
+    firing = pd.concat(both(1 + 3 * slope * DECADES, half=half)).assign(domain="code", placebo=1.0)
+    found = judged(CODE, specialisation=firing.assign(mean=firing.effect))
+    assert found.verdict == verdict
+    assert found.main
 
 
-def test_growth_as_measured_is_told_but_does_not_decide():
-    given = tables(slopes=slopes("effect", RISES))
-    claim = next(one for one in judge_selectivity(given, SETS) if one.words == POLARIZES)
-    assert claim.verdict == INCONCLUSIVE
-    assert "As measured: curve0: 0.20 [0.10, 0.30]" in claim.sentence
-    assert claim.statistic == "adjusted effect per decade of neurons curve0: 0.00 [-0.10, 0.10]"
+def test_growth_of_firing_is_beyond_that_of_placebo_sets():
+    firing = pd.concat(both(1 + DECADES, half=0.02)).assign(domain="code")
+    firing = firing.assign(mean=firing.effect, placebo=1 + np.log10(firing.neurons / NEURONS[2]))
+    assert judged(CODE, specialisation=firing).verdict == NOT_SUPPORTED
 
 
 def test_growth_is_judged_for_every_set_on_its_own():
-    found = verdicts(slopes=slopes("adjusted", RISES, name=SETS[1]) | slopes("adjusted", FALLS, name=SETS[2]))
-    assert [found[POLARIZES.replace(SETS[0], name)] for name in SETS] == [INCONCLUSIVE, SUPPORTED, NOT_SUPPORTED]
+    values = {SETS[0]: 0.2 + 0 * DECADES, SETS[1]: 0.2 + 0.5 * DECADES, SETS[2]: 0.2 - 0.5 * DECADES}
+    parts = [part for name, value in values.items() for part in both(value, set=name, half=0.01)]
+    found = [judged(POLARIZES.replace(SETS[0], name), *parts, sets=SETS) for name in SETS]
+    assert [one.verdict for one in found] == [NOT_SUPPORTED, SUPPORTED, NOT_SUPPORTED]
+    assert [one.main for one in found] == [True, False, False]
 
 
 @pytest.mark.parametrize(
-    ("rosetta", "others", "difference", "verdict"),
+    ("rosetta", "others", "verdict"),
     [
-        ([RISES], [LEVEL], [RISES], SUPPORTED),
-        ([RISES], [FALLS], [RISES], SUPPORTED),
-        ([RISES], [LEVEL], [LEVEL], INCONCLUSIVE),  # the others may rise as well, only not visibly
-        ([RISES], [LEVEL], [FALLS], NOT_SUPPORTED),
-        ([RISES], [RISES], [RISES], NOT_SUPPORTED),
-        ([LEVEL], [RISES], [LEVEL], NOT_SUPPORTED),
-        ([FALLS], [LEVEL], [RISES], NOT_SUPPORTED),
-        ([LEVEL], [LEVEL], [RISES], INCONCLUSIVE),
-        ([NO_FIT], [NO_FIT], [NO_FIT], INCONCLUSIVE),
-        ([RISES, RISES], [LEVEL, RISES], [RISES, RISES], NOT_SUPPORTED),
-        ([RISES, LEVEL], [LEVEL, LEVEL], [RISES, LEVEL], INCONCLUSIVE),
+        (0.5, 0.0, SUPPORTED),
+        (0.5, -0.3, SUPPORTED),
+        (0.5, 0.5, NOT_SUPPORTED),  # the others rise as well
+        (-0.5, 0.0, NOT_SUPPORTED),
+        (0.0, 0.0, INCONCLUSIVE),
     ],
 )
-def test_only_rosetta_neurons_become_selective_when_the_others_do_not(rosetta, others, difference, verdict):
-    medians = slopes("median_rosetta", *rosetta) | slopes("median_others", *others)
-    assert verdicts(slopes=medians | slopes("difference", *difference))[ONLY] == verdict
+def test_only_rosetta_neurons_become_selective_when_the_others_do_not(rosetta, others, verdict):
+    medians = {"median_rosetta": 1 + rosetta * DECADES + WOBBLE, "median_others": 1 + others * DECADES - WOBBLE}
+    difference = medians["median_rosetta"] - medians["median_others"]
+    medians |= {"difference": difference, "difference_low": difference - 0.02, "difference_high": difference + 0.02}
+    found = judged(ONLY, *both([0.2] * 5, **medians))
+    assert found.verdict == verdict
+    assert found.reason == ("power" if verdict == INCONCLUSIVE else "")
+
+
+def test_what_the_confounds_determine_is_declared_undecidable_and_not_tested():
+    every = pd.concat([rows([0.9] * 5, metric=metric) for metric in METRICS])
+    claims = judge_selectivity(EMPTY | {"polarization": every}, SETS[:1])
+    declared = {one["metric"]: one for one in undecidable()}
+    assert set(declared) == {"gini", "hoyer", "skewness", "activation_kurtosis", "token_information"}
+    assert {one.metric for one in claims if one.topic == METRIC} == set(METRICS) - set(declared)
+    assert all(one["r2"] >= 0.8 and f"{one['r2']:.0%}" in one["because"] for one in declared.values())
 
 
 def test_documents_are_judged_where_there_are_any_of_the_kind():
-    assert not any("fire more" in claim for claim in verdicts())
-    prose = verdicts(slopes=slopes("mean", RISES, of="prose") | slopes("mean", RISES, of="code", name=SETS[1]))
-    assert not any("fire more" in claim for claim in prose)
-    both = slopes("mean", RISES, of="code") | slopes("mean", FALLS, of="math")
-    found = verdicts(slopes=both | slopes("mean_others", FALLS, of="code"))
-    assert found[CODE] == SUPPORTED
-    assert found[CODE.replace("code", "math")] == NOT_SUPPORTED
+    firing = pd.concat(both(1 + DECADES)).assign(domain="math", placebo=1.0)
+    found = judge_selectivity(
+        EMPTY | {"polarization": rows([0.2] * 5), "specialisation": firing.assign(mean=firing.effect)}, SETS[:1]
+    )
+    assert [one.words for one in found if "fire more" in one.words] == [CODE.replace("code", "math")]
+
+
+def depths(beyond: float, **columns) -> pd.DataFrame:
+    """Four families of three sizes, every two of them matched."""
+    pairs = [(f"{a}-{i}", f"{b}-{i}") for i in range(3) for a, b in (("n", "b"), ("n", "l"), ("b", "l"))]
+    share = 0.3 + beyond + np.resize([0.01, -0.01, 0.005, -0.005], len(pairs))
+    table = pd.DataFrame({"model_a": [a for a, _ in pairs], "model_b": [b for _, b in pairs], "share": share})
+    table = table.assign(matches=200, low=share - 0.03, high=share + 0.03, expected=0.3, rotated=0.25)
+    return table.assign(**columns)
 
 
 @pytest.mark.parametrize(
-    ("rows", "verdict"),
+    ("table", "verdict"),
     [
-        ([{}, {}], SUPPORTED),
-        ([{}, {"low": 0.35}], INCONCLUSIVE),
-        ([{}, {"expected": 0.45}], INCONCLUSIVE),
-        ([{}, {"rotated_high": np.nan}], SUPPORTED),
-        ([{}, {"share": 0.35, "low": 0.2}], NOT_SUPPORTED),
-        ([{}, {"expected": 0.5}], NOT_SUPPORTED),
-        ([{}, {"share": 0.2, "low": 0.1, "matches": LEAST - 1}], SUPPORTED),  # too few to say
-        ([{}, {"share": 1.0, "low": 0.9, "expected": 1.0}], SUPPORTED),  # networks of one layer
-        ([{"matches": LEAST}], SUPPORTED),
-        ([{"expected": 1.0}], INCONCLUSIVE),
-        ([{"matches": 0, "share": np.nan, "low": np.nan, "expected": np.nan}], INCONCLUSIVE),
+        (depths(0.2), SUPPORTED),
+        (depths(-0.1), NOT_SUPPORTED),
+        (depths(0.0, low=0.295, high=0.305), NOT_SUPPORTED),
+        (depths(0.03, low=0.1, high=0.6), INCONCLUSIVE),
+        (depths(0.2, rotated=0.55), NOT_SUPPORTED),
+        (depths(0.2, rotated=np.nan), SUPPORTED),
+        (depths(0.2, matches=LEAST), SUPPORTED),
+        (depths(0.2, matches=LEAST - 1), INCONCLUSIVE),  # too few to say
+        (depths(0.2, expected=1.0), INCONCLUSIVE),  # networks of one layer
     ],
 )
-def test_the_same_depth_means_above_dealt_and_rotated_partners(rows, verdict):
-    assert verdicts(diagonal=rows)[DEPTH] == verdict
+def test_the_same_depth_means_above_dealt_and_rotated_partners(table, verdict):
+    assert judged(DEPTH, diagonal=table).verdict == verdict
+    if verdict == SUPPORTED:
+        again = judged(
+            DEPTH, diagonal=pd.concat([table, table.rename(columns={"model_a": "model_b", "model_b": "model_a"})])
+        )
+        assert again.p == pytest.approx(judged(DEPTH, diagonal=table).p), "a pair counts once"
 
 
 def test_claims_about_a_metric_say_where_they_stand_in_a_table():
-    metrics = ("vocab_kurtosis", "monoscore")
-    given = tables(metrics=metrics, slopes=slopes("mean", RISES, of="code"))
-    judged = judge_selectivity(given, SETS)
-    keys = {"claim", "source", "verdict", "statistic", "sentence"}
+    parts = [rows([0.2] * 5, metric=metric, set=name) for metric in ("vocab_kurtosis", "monoscore") for name in SETS]
+    claims = judge_selectivity(EMPTY | {"polarization": pd.concat(parts)}, SETS)
     columns = ["more selective", *(f"polarizes ({name})" for name in SETS), "only they become so"]
-    about = [one for one in judged if one.topic == METRIC]
-    assert [(one.metric, one.column) for one in about] == [(m, c) for m in metrics for c in columns]
-    assert all(set(one.as_json()) == keys | {"metric", "column"} for one in about)
-    assert all(one.metric in one.words for one in about)
-    assert [one.words for one in judged if set(one.as_json()) == keys] == [CODE, DEPTH]
-    assert len(judged) == len(about) + 2
-    assert len({one.words for one in judged}) == len(judged)
-
-
-def test_every_metric_is_judged_on_its_own():
-    given = tables(metrics=("vocab_kurtosis", "monoscore"))
-    ours = given["polarization"]
-    mixed = ours.assign(adjusted_high=ours.adjusted_high.where(ours.metric == "vocab_kurtosis", -0.2),
-                        adjusted_low=ours.adjusted_low.where(ours.metric == "vocab_kurtosis", -0.4))  # fmt: skip
-    found = {one.words: one.verdict for one in judge_selectivity(given | {"polarization": mixed}, SETS)}
-    assert found[SELECTIVE] == SUPPORTED
-    assert found[SELECTIVE.replace("vocab_kurtosis", "monoscore")] == NOT_SUPPORTED
-
-
-def test_sentences_tell_the_numbers():
-    given = tables(points=[{}, {"adjusted": 0.1, "effect": 0.2, "low": 0.05} | ACROSS, UNBALANCED])
-    claim = next(one for one in judge_selectivity(given, SETS) if one.words == SELECTIVE)
-    assert "adjusted: 0.10 to 0.30 over 3 points; as measured: 0.20 to 0.40" in claim.statistic
-    assert "above placebo sets at 1 of 3 points, and below both at 0" in claim.sentence
-    assert "as measured it lies above at 2" in claim.sentence
-    assert "could not be made alike at 1 points" in claim.sentence
+    about = [one for one in claims if one.topic == METRIC]
+    assert [(one.metric, one.column) for one in about] == [
+        (m, c) for m in ("vocab_kurtosis", "monoscore") for c in columns
+    ]
+    assert [one.words for one in claims if one.main] == [SELECTIVE, POLARIZES, DEPTH]
+    assert len({one.words for one in claims}) == len(claims)

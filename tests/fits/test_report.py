@@ -156,4 +156,4 @@ def test_networks_that_were_not_trained_here_are_reported_as_such(tmp_path):
     assert "3 points leave 1 degree of freedom" in fit["uncertainty"]["warning"]
     excess = read_json(tmp_path / "tables/fits.json")["refused"][0]
     assert excess["reason"].endswith("3 of 3 points left out: excess is not positive or not known")
-    assert len(judge_fits(tables, study.judged)) == 15
+    assert len(judge_fits(tables, study.judged)) == 13

@@ -401,7 +401,8 @@ def write_sample(results: Path) -> None:
         write_table(results / "tables" / f"{name}.csv", table)
     with contextlib.chdir(results.parents[1]):
         write_sample_fits(results / "tables")
-    about_fits = judge_fits({name: read_table(results / "tables" / f"{name}.csv") for name in FIT_TABLES}, JUDGED)
+    judged = (*FIT_TABLES, "counts", "isolation")
+    about_fits = judge_fits({name: read_table(results / "tables" / f"{name}.csv") for name in judged}, JUDGED)
     write_json(results / "tables" / "claims.json", {"claims": [*CLAIMS, *(claim.as_json() for claim in about_fits)]})
     write_json(results / "tables" / "provenance.json", provenance())
 
@@ -889,7 +890,7 @@ def rows_with(page: Page, *cells: str) -> list[list[str]]:
 
 def test_claims_about_fits_are_on_their_own_page(page, fits_page, results):
     judged = [claim for claim in read_json(results / "tables" / "claims.json")["claims"] if "fit" in claim]
-    assert len(judged) == 2 * 7 + 1
+    assert len(judged) == 2 * 6 + 1
     for claim in judged:
         for part in ("claim", "statistic", "sentence"):
             assert " ".join(claim[part].split()) in text_of(fits_page)

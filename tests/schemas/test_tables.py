@@ -48,6 +48,7 @@ def counts_of_a_curve() -> pd.DataFrame:
     sizes = np.array([100, 200, 400])
     table = {"curve": "a--b", "point": ["r1", "r2", "r3"], "criterion": "mutual_top1", "anchor": "a", "neurons": sizes}
     table |= {"count": sizes // 2, "anchor_neurons": sizes, "fraction": 0.5, "excess": sizes // 4, "mean_r": 0.5}
+    table |= {"models": ["a-r1 b-r1", "a-r2 b-r2", "a-r3 b-r3"], "equal_n_count": 3.0}
     table |= {"null_iid": 3.0, "constant_neurons": 0, "calibrated_05": sizes // 5, "count_low": sizes // 3}
     table |= {"fit_alpha": 1.0, "fit_c": 0.5, "fit_low": 0.9, "fit_high": 1.1, "fit_points": 3, "count_high": sizes}
     for i, null in enumerate(NULLS.values(), 1):
@@ -77,7 +78,6 @@ def test_a_new_entry_is_in_labels_figures_and_tables(mirrored):
 def test_a_null_of_trained_networks_can_refute_a_count(mirrored):
     counts = counts_of_a_curve().assign(null_mirror=1000.0, null_mirror_high=1001.0)
     tables = {"counts": counts, "models": pd.DataFrame(columns=["validation_bits_per_byte"])}
-    tables["fits"] = pd.DataFrame(columns=["curve", "criterion", "quantity", "x", "alpha", "low", "high"])
     claim = next(one for one in judge_counts(tables, ["mutual_top1"]) if "not an artefact" in one.words)
     assert claim.verdict == "not supported"
     assert "(shifted, permuted, Gaussian, rotated before the nonlinearity, rotated, mirrored)" in claim.sentence

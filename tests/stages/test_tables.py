@@ -14,7 +14,6 @@ from schema_rows import rows_of
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.counts import judge_counts
 from rosetta_scaling.claims.verdicts import (
     FIT,
     INCONCLUSIVE,
@@ -244,83 +243,9 @@ def test_too_few_points_and_zeros_are_refused():
 # -- claims ----------------------------------------------------------------------------------------------------------
 
 
-def judged(counts: pd.DataFrame, bits=(3.0, 2.0, 2.5)) -> list[Claim]:
-    for null in NULLS:
-        counts[f"null_{null}_high"] = counts[f"null_{null}"]
-    models = pd.DataFrame({"family": "f", "neurons": [1, 2, 3], "validation_bits_per_byte": bits})
-    tables = {"counts": counts, "fits": fit_counts(counts, 0.95), "models": models}
-    return judge_counts(tables, list(counts.criterion.unique()))
-
-
-def verdicts(count, untrained, shift) -> dict[str, str]:
-    found = judged(counts_of(count, untrained, shift))
-    assert all(set(c.as_json()) == {"claim", "source", "verdict", "statistic", "sentence"} for c in found)
-    return {c.words.removesuffix(" (mutual_top1)"): c.verdict for c in found}
-
-
-GROWS = "The Rosetta count grows as a sublinear power of model size"
-EXCESS = "The count beyond its largest null grows as a sublinear power of model size"
-
-
-ARTEFACT = "The count is not an artefact of the matching"
-CALIBRATED = "The count that survives calibration grows as a sublinear power of model size"
-POOL = "The count grows also among equally many neurons"
-
-
-def test_claims_can_be_supported():
-    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 9, 30])
-    assert found[GROWS] == found[EXCESS] == SUPPORTED
-    assert found["Matches are absent between networks whose units are shuffled"] == SUPPORTED
-    assert found[ARTEFACT] == found[CALIBRATED] == SUPPORTED
-    assert not any("selective" in claim for claim in found), "those claims are judged elsewhere"
-
-
-def test_claims_can_be_refuted():
-    found = verdicts([100, 230, 505, 1150], [50, 3, 3, 4], [5, 6, 9, 30])
-    assert found[GROWS] == NOT_SUPPORTED
-    assert found["Matches are absent between networks that were never trained"] == NOT_SUPPORTED
-    assert found["Larger networks of a family predict held-out text better"] == NOT_SUPPORTED
-
-
-def test_claims_can_stay_open():
-    assert verdicts([100, 400, 120, 300], [1] * 4, [1] * 4)[GROWS] == INCONCLUSIVE
-
-
-def test_every_criterion_is_judged_by_its_own_rows():
-    grows, explodes = (counts_of(c, [1] * 4, [1] * 4) for c in ([100, 152, 230, 350], [100, 230, 505, 1150]))
-    found = judged(pd.concat([grows, explodes.assign(criterion="mutual_top5")], ignore_index=True))
-    verdict = {c.words: c.verdict for c in found}
-    assert verdict[f"{GROWS} (mutual_top1)"] == SUPPORTED
-    assert verdict[f"{GROWS} (mutual_top5)"] == NOT_SUPPORTED
-    assert len(verdict) == len(found) == 2 * 8 + 1
-
-
-def test_how_well_networks_predict_is_judged_once_and_only_where_it_was_measured():
-    words = "Larger networks of a family predict held-out text better"
-    for bits, expected in (((3.0, 2.0, 1.0), [SUPPORTED]), ((3.0, 2.0, 2.0), [NOT_SUPPORTED])):
-        found = judged(counts_of([100, 152, 230, 350], [1] * 4, [1] * 4), bits)
-        assert [c.verdict for c in found if c.words == words] == expected
-    found = judged(counts_of([100, 152, 230, 350], [1] * 4, [1] * 4), (np.nan,) * 3)
-    assert words not in [c.words for c in found]
-
-
 def test_intervals_are_told_by_curve():
     rows = pd.DataFrame({"curve": ["a", "b"], "alpha": [0.5, np.nan], "low": [0.25, np.nan], "high": [0.75, np.nan]})
     assert of_curves(rows, "alpha") == "a: 0.50 [0.25, 0.75]; b: no fit"
-
-
-def test_a_null_as_large_as_the_count_takes_the_support_away():
-    found = verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 230, 30])
-    assert found[GROWS] == INCONCLUSIVE
-    assert found[EXCESS] == NOT_SUPPORTED
-    assert found[ARTEFACT] == NOT_SUPPORTED
-    assert verdicts([100, 152, 230, 350], [2, 3, 3, 4], [5, 6, 220, 30])[ARTEFACT] == INCONCLUSIVE
-
-
-def test_untrained_networks_do_not_decide_whether_the_matching_makes_the_count():
-    found = verdicts([100, 152, 230, 350], [200, 3, 3, 4], [5, 6, 9, 30])
-    assert found[ARTEFACT] == SUPPORTED
-    assert found[POOL] == NOT_SUPPORTED
 
 
 def test_a_claim_is_the_same_after_it_was_written():

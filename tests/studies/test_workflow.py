@@ -85,7 +85,7 @@ def test_the_study_writes_what_it_promises(finished):
         page = pages["fits" if "fit" in claim else "index"]
         assert claim["claim"] in page
         assert claim["sentence"] in page
-    assert sum("fit" in claim for claim in claims) == 2 * 7 + 1
+    assert sum("fit" in claim for claim in claims) == 2 * 6 + 1
     assert "3 points leave 1 degree of freedom" in pages["fits"]
     models = read_table(results / "tables/models.csv")
     assert len(models) == 9

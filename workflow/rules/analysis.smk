@@ -112,6 +112,7 @@ rule claims:
         declared(claim_inputs),
     output:
         layout.tables("claims.json"),
+        layout.tables("power.csv"),
     log:
         f"{layout.results}/logs/claims.log",
     benchmark:

@@ -1,152 +1,180 @@
 """Claims about what Rosetta neurons are: more selective, ever more so with size, specialised, at the same depth.
 
-By rules fixed beforehand (see verdicts.py). A difference counts only beside others that are alike in layer, mean,
-variance and share of units; its growth only beyond what placebo sets show.
+Each is one estimate over all networks, by rules fixed beforehand (see decisions.py). A difference counts beside others
+that are alike in layer, mean, variance and share of units; what placebo sets show is where nothing is, so it is taken
+off. A network that anchors several curves is one network.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims.counts import PAPER
+from rosetta_scaling.claims.decisions import LEVEL, Regions, above, decide
+from rosetta_scaling.claims.estimates import Z, mean_over, one_per_network, slope_over
+from rosetta_scaling.claims.growth import PAPER
 from rosetta_scaling.claims.verdicts import (
+    INCONCLUSIVE,
     METRIC,
     NOT_SUPPORTED,
     SUPPORTED,
     Claim,
-    combine,
-    inside,
-    of_curves,
-    vote,
-    withhold,
+    interval_words,
+    span,
 )
+from rosetta_scaling.power_laws.crossed import Estimated
 from rosetta_scaling.schemas.metrics import LEAST, METRICS
 
 SPECIALISES_IN = ("code", "math")  # what Rosetta neurons of larger networks fire on more (the paper's section 5.2)
+PAPER_METRIC = "vocab_kurtosis"  # the paper's measure of selectivity
+NEGLIGIBLE = 0.1  # a rank-biserial effect below it is called none (small ones begin at 0.15: Romano et al. 2006) ...
+FLAT = 0.05  # ... growth of an effect by less than this per decade of neurons ...
+AS_OFTEN = 0.1  # ... of normalised firing per decade of neurons ...
+SAME_SHARE = 0.02  # ... and a share of matches beyond chance that is smaller than this
 
 
 def judge_selectivity(tables: dict[str, pd.DataFrame], sets: list[str]) -> list[Claim]:
     """All claims; those about a metric have `metric` and `column`, their place in a table of verdicts.
 
-    `tables` has polarization, trends and diagonal; `sets` are the sets of Rosetta neurons, the primary one first.
+    `tables` has polarization, specialisation and diagonal; `sets` are the sets of Rosetta neurons, the primary one
+    first. Metrics that the confounds determine are not judged (see `undecidable`).
     """
-    polarization, every, diagonal = tables["polarization"], tables["trends"], tables["diagonal"]
-    anchors, claims = polarization[polarization.is_anchor], []
-    for metric in anchors.metric.unique():
-        rows = anchors[(anchors.metric == metric) & (anchors["set"] == sets[0])]
-        slopes = every[(every.table == "polarization") & (every.of == metric)]
-        judged = [_more_selective(rows, metric)]
-        judged += [_polarizes(slopes[slopes["set"] == name], metric, name) for name in sets]
-        judged.append(_only_rosetta(slopes[slopes["set"] == sets[0]], metric))
+    polarization, specialisation = (anchors(tables[name]) for name in ("polarization", "specialisation"))
+    claims = []
+    for metric in polarization.metric.unique():
+        if METRICS[metric].is_determined:
+            continue
+        rows = polarization[polarization.metric == metric]
+        first, is_papers = rows[rows["set"] == sets[0]], metric == PAPER_METRIC
+        judged = [replace(more_selective(first, metric), main=is_papers)]
+        judged += [
+            replace(polarizes(rows[rows["set"] == name], metric, name), main=is_papers and name == sets[0])
+            for name in sets
+        ]
+        judged.append(_only_rosetta(first, metric))
         claims += [replace(one, topic=METRIC, metric=metric) for one in judged]
-    slopes = every[(every.table == "specialisation") & (every["set"] == sets[0])]
-    claims += [
-        _specialises(slopes[slopes.of == domain], domain) for domain in SPECIALISES_IN if domain in set(slopes.of)
+    for domain in SPECIALISES_IN:
+        rows = specialisation[(specialisation["set"] == sets[0]) & (specialisation.domain == domain)]
+        if len(rows):
+            claims.append(replace(specialises(rows, domain), main=domain == SPECIALISES_IN[0]))
+    return [*claims, replace(same_depth(tables["diagonal"]), main=True)]
+
+
+def undecidable() -> list[dict]:
+    """The metrics about which this design can decide nothing, and why: for claims.json, beside the claims."""
+    return [
+        {
+            "metric": metric.name,
+            "r2": metric.determined_r2,
+            "because": f"layer, mean, variance and share of active units explain {metric.determined_r2:.0%} of its "
+            "normal score, so beside others that are alike in these, nothing of a difference can be left",
+        }
+        for metric in METRICS.values()
+        if metric.is_determined
     ]
-    return [*claims, _same_depth(diagonal)]
 
 
-def _more_selective(rows: pd.DataFrame, metric: str) -> Claim:
-    told = rows.effect.notna()
-    spread_low, spread_high = rows.placebo_low - rows.placebo, rows.placebo_high - rows.placebo  # without their layers
-    balanced = rows.balanced.astype(bool) & (not METRICS[metric].determined)
-    above = balanced & (rows.adjusted_low > spread_high.clip(lower=0))
-    below = balanced & (rows.adjusted_high < spread_low.clip(upper=0))
-    below |= rows.high < rows.placebo_low.clip(upper=0) if METRICS[metric].determined else False
-    votes = [vote(*pair) for pair in zip(above, below, strict=True)]
-    raw = (rows.low > rows.placebo_high.clip(lower=0)).sum()
+def anchors(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table.is_anchor.astype(bool)]
+
+
+def words_of(found: Estimated | None) -> str:
+    return interval_words(found.value, found.low, found.high) if found else "too few networks for an estimate"
+
+
+def effects(rows: pd.DataFrame) -> pd.DataFrame:
+    """Adjusted effects of networks whose others could be made alike."""
+    return one_per_network(rows[rows.balanced.astype(bool)], "adjusted", "adjusted_low", "adjusted_high")
+
+
+def more_selective(rows: pd.DataFrame, metric: str) -> Claim:
+    told, alike = rows.effect.notna(), rows.balanced.astype(bool)
+    table = effects(rows)
+    found = mean_over(table.value, table.error, [[one] for one in table.model])
+    raw = one_per_network(rows, rows.effect - rows.placebo, "low", "high")
+    measured = mean_over(raw.value, raw.error, [[one] for one in raw.model])
     return Claim(
         words=f"Rosetta neurons are more selective than others that are alike otherwise ({metric})",
         source=f"{PAPER}, section 5.1",
-        verdict=combine(votes),
-        statistic=f"rank-biserial effect, adjusted: {rows.adjusted.min():.2f} to {rows.adjusted.max():.2f} over "
-        f"{told.sum()} points; as measured: {rows.effect.min():.2f} to {rows.effect.max():.2f}",
-        sentence="Beside others with the same layers, means, variances and shares of units, the effect lies above "
-        f"zero and above placebo sets at {above.sum()} of {len(rows)} points, and below both at {below.sum()}; as "
-        f"measured it lies above at {raw}. The others could not be made alike at "
-        f"{(told & ~rows.balanced.astype(bool)).sum()} points; {(~told).sum()} have too few Rosetta "
-        f"neurons.{_determined(metric)}",
+        statistic=f"rank-biserial effect, adjusted: {words_of(found)}; as measured, less placebo: {words_of(measured)}",
+        sentence="Beside others with the same layers, means, variances and shares of units, the mean effect over "
+        f"{len(table)} networks has to lie surely above zero, or surely below {NEGLIGIBLE:g}, which is called none. "
+        f"The others could not be made alike at {(told & ~alike).sum()} of {len(rows)} points; {(~told).sum()} have "
+        f"too few Rosetta neurons. Effects of points: {span(rows.adjusted.dropna())}.",
         column="more selective",
+        **decide(found, above(NEGLIGIBLE), "rank-biserial effect, adjusted"),
     )
 
 
-def _determined(metric: str) -> str:
-    if not METRICS[metric].determined:
-        return ""
-    return (
-        " What the others are made alike in nearly determines this metric, so nothing can be left of it: as measured "
-        "it can be refuted, but not supported."
-    )
-
-
-def _polarizes(slopes: pd.DataFrame, metric: str, name: str) -> Claim:
-    rows, raw = (slopes[slopes.quantity == quantity] for quantity in ("adjusted", "effect"))
-    votes = [_beyond_placebo(row) for row in rows.itertuples()]
-    if METRICS[metric].determined:
-        votes = [withhold(_beyond_placebo(row), True) for row in raw.itertuples()]
+def polarizes(rows: pd.DataFrame, metric: str, name: str) -> Claim:
+    found = slope_over(effects(rows))
+    raw = slope_over(one_per_network(rows, rows.effect - rows.placebo, "low", "high"))
     return Claim(
         words=f"The difference in selectivity grows with size ({metric}; {name})",
         source=f"{PAPER}, section 5.1 (neuron polarization)",
-        verdict=combine(votes),
-        statistic=f"adjusted effect per decade of neurons {of_curves(rows, 'slope')}",
-        sentence=f"The slope over models lies above zero and above those of placebo sets on {votes.count(SUPPORTED)} "
-        f"of {len(votes)} curves, and not above zero on {votes.count(NOT_SUPPORTED)}. "
-        f"As measured: {of_curves(raw, 'slope')}.{_determined(metric)}",
+        statistic=f"adjusted effect per decade of neurons {words_of(found)}",
+        sentence="The slope over all networks has to lie surely above zero, or surely below "
+        f"{FLAT:g} per decade, which is called none. As measured, less placebo: {words_of(raw)}.",
         column=f"polarizes ({name})",
+        **decide(found, above(FLAT), "rank-biserial effect per decade of neurons"),
     )
 
 
-def _beyond_placebo(row: Any) -> str:
-    """Does a slope rise, and beyond the slopes of placebo sets? It has to rise above both to count."""
-    return withhold(inside(row.low, row.high, 0, np.inf), not row.low > row.placebo_high)
-
-
-def _only_rosetta(slopes: pd.DataFrame, metric: str) -> Claim:
+def _only_rosetta(rows: pd.DataFrame, metric: str) -> Claim:
     """That the others' slope is not significant does not say that it is none: the difference has to rise, too."""
-    of = {name: slopes[slopes.quantity == name] for name in ("median_rosetta", "median_others", "difference")}
-    votes = []
-    for rows in zip(*(part.itertuples() for part in of.values()), strict=True):
-        rosetta, others, difference = (inside(row.low, row.high, 0, np.inf) for row in rows)
-        contradicts = NOT_SUPPORTED in (rosetta, difference) or others == SUPPORTED
-        votes.append(vote(rosetta == difference == SUPPORTED and not contradicts, contradicts))
+    sure = {"difference": ("difference_low", "difference_high")}
+    names = ("median_rosetta", "median_others", "difference")
+    of = {}
+    for name in names:
+        flat = rows.assign(zero=0.0)
+        of[name] = slope_over(one_per_network(flat, name, *sure.get(name, ("zero", "zero"))))
+    rosetta, others, difference = of.values()
+    fields = decide(difference, above(0.0), "difference of medians per decade of neurons")
+    if rosetta and others and difference:
+        rises = max(float(fields["p"]), 2 * rosetta.p_above(0))
+        contradicted = min(2 * rosetta.p_below(0), 2 * others.p_above(0), 2 * difference.p_below(0))
+        p = min(rises, contradicted, 1.0)
+        verdict = INCONCLUSIVE if p > LEVEL else NOT_SUPPORTED if contradicted <= rises else SUPPORTED
+        fields |= {"p": p, "verdict": verdict}
+        fields |= {} if verdict == INCONCLUSIVE else {"reason": "", "needs": ""}
+        fields |= {"reason": "power"} if verdict == INCONCLUSIVE else {}
     return Claim(
         words=f"Rosetta neurons become more selective with size, the others do not ({metric})",
         source=f"{PAPER}, section 5.1",
-        verdict=combine(votes),
-        statistic=f"median per decade, Rosetta {of_curves(of['median_rosetta'], 'slope')}; others "
-        f"{of_curves(of['median_others'], 'slope')}",
-        sentence=f"The median of the Rosetta neurons rises, that of the others does not, and their difference grows on "
-        f"{votes.count(SUPPORTED)} of {len(votes)} curves; on {votes.count(NOT_SUPPORTED)} this is contradicted.",
+        statistic=f"median per decade, Rosetta {words_of(rosetta)}; others {words_of(others)}",
+        sentence="Supported when the median of the Rosetta neurons surely rises and the difference surely grows; not "
+        "supported when either surely falls, or the median of the others surely rises.",
         column="only they become so",
+        **fields,
     )
 
 
-def _specialises(slopes: pd.DataFrame, domain: str) -> Claim:
-    rows = slopes[slopes.quantity == "mean"]
-    votes = [_beyond_placebo(row) for row in rows.itertuples()]
+def specialises(rows: pd.DataFrame, domain: str) -> Claim:
+    found = slope_over(one_per_network(rows, rows["mean"] - rows.placebo, "low", "high"))
     return Claim(
         words=f"With size, Rosetta neurons fire more on {domain}",
         source=f"{PAPER}, section 5.2",
-        verdict=combine(votes),
-        statistic=f"normalised firing per decade of neurons {of_curves(rows, 'slope')}",
-        sentence=f"The slope over models lies above zero and above those of placebo sets on {votes.count(SUPPORTED)} "
-        f"of {len(votes)} curves, and not above zero on {votes.count(NOT_SUPPORTED)}.",
+        statistic=f"normalised firing beyond placebo per decade of neurons {words_of(found)}",
+        sentence="The slope over all networks of what Rosetta neurons fire more than placebo sets has to lie surely "
+        f"above zero, or surely below {AS_OFTEN:g} per decade, which is called none.",
+        **decide(found, above(AS_OFTEN), "normalised firing per decade of neurons"),
     )
 
 
-def _same_depth(diagonal: pd.DataFrame) -> Claim:
+def same_depth(diagonal: pd.DataFrame) -> Claim:
     rows = diagonal[(diagonal.matches >= LEAST) & (diagonal.expected < 1)]  # of networks with more than one layer
-    null = rows[["expected", "rotated_high"]].max(axis=1)
-    votes = [vote(low > most, share <= most) for low, share, most in zip(rows.low, rows.share, null, strict=True)]
+    null = rows[["expected", "rotated"]].max(axis=1)
+    pairs = [" ".join(sorted(pair)) for pair in zip(rows.model_a, rows.model_b, strict=True)]
+    table = pd.DataFrame({"pair": pairs, "value": rows.share - null, "error": (rows.high - rows.low) / (2 * Z)})
+    table = table.dropna().groupby("pair", sort=False, as_index=False).mean()
+    found = mean_over(table.value, table.error, [pair.split() for pair in table.pair])
     return Claim(
         words="Matches join layers of the same relative depth, more than rotated neurons do",
         source="this study's reading of section E.3",
-        verdict=combine(votes),
-        statistic=f"share on the diagonal {rows.share.min():.2f} to {rows.share.max():.2f}; rotated "
-        f"{rows.rotated.min():.2f} to {rows.rotated.max():.2f}",
-        sentence=f"The interval of the share lies above chance and above every draw of the rotated null at "
-        f"{votes.count(SUPPORTED)} of {len(votes)} pairs of networks; the share is no larger at "
-        f"{votes.count(NOT_SUPPORTED)}.",
+        statistic=f"share on the diagonal: {span(rows.share)}; chance or rotated: {span(null)}",
+        sentence=f"The mean over {len(table)} pairs of networks of the share beyond what chance or rotated neurons "
+        f"have has to lie surely above zero, or surely below {SAME_SHARE:g}, which is called none.",
+        null=0.0,
+        null_name="the larger of chance and rotated neurons",
+        **decide(found, Regions((0.0, np.inf), (SAME_SHARE, np.inf)), "share of matches beyond the null"),
     )

@@ -3,10 +3,14 @@
 A curve that has no fit supports no claim about all curves.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims.counts import PAPER
+from rosetta_scaling.claims.decisions import LEVEL, decide, p_values, withheld, within
+from rosetta_scaling.claims.estimates import mean_over, networks_of
+from rosetta_scaling.claims.growth import PAPER
 from rosetta_scaling.claims.verdicts import (
     INCONCLUSIVE,
     NOT_SUPPORTED,
@@ -15,39 +19,52 @@ from rosetta_scaling.claims.verdicts import (
     cell,
     combine,
     interval_words,
-    of_curves,
     vote,
-    votes_inside,
     with_undecided,
     withhold,
 )
+from rosetta_scaling.power_laws.crossed import Estimated
 
 SAME = 0.1  # exponents that differ by less are called the same
 SIMULATED = 0.05  # how close simulated exponents have to be to 1 / beta
 RATIO = 1.25  # two values of beta whose ratio is surely below it are called the same
 
 
-def isolation_claim(theory: pd.DataFrame, curves: list[str]) -> Claim:
-    """Agreement decides nothing where the matches of a null agree as well."""
-    gaps = theory[theory.quantity == "gap"]
-    rows, nulls = gaps[gaps.kind == "real"], gaps[gaps.kind != "real"]
-    drowned = set(nulls.curve[[one == SUPPORTED for one in votes_inside(nulls, -SAME, SAME)]])
-    agree = [one == SUPPORTED for one in votes_inside(rows, -SAME, SAME)]
-    votes = [
-        withhold(vote(close, row.low > 0 or row.high < 0), row.curve in drowned)
-        for row, close in zip(rows.itertuples(), agree, strict=True)
-    ]
-    votes = with_undecided(votes, curves)
-    return Claim(
+def isolation_claim(isolation: pd.DataFrame, counts: pd.DataFrame) -> Claim:
+    """Agreement decides nothing where the matches of a null agree as well.
+
+    The theory has isolation x matches / neurons constant over sizes; what is left of a slope is one regression over all
+    points. `isolation` and `counts` have the rows of one criterion.
+    """
+    rows = isolation.merge(counts[["curve", "point", "neurons", "models"]], on=["curve", "point"])
+    gaps = {kind: _gap(part) for kind, part in rows.groupby("kind", sort=False)}
+    agree = within(-SAME, SAME)
+    drowned = [kind for kind, gap in gaps.items() if kind != "real" and gap and p_values(gap, agree)[0] <= LEVEL]
+    found = gaps.get("real")
+    numbers = interval_words(found.value, found.low, found.high) if found else "too few points"
+    claim = Claim(
         words="The mean isolation of Rosetta neurons grows as the number of neurons to the power 1 - alpha",
         source=f"{PAPER}, section 4.3 and appendix D; tested here first",
-        verdict=combine(votes),
-        statistic=f"exponent of isolation less (1 - alpha): {of_curves(rows, 'value')}",
-        sentence=f"The interval of the difference lies within {SAME:g} of 0 on {sum(agree)} of {len(votes)} curves; on "
-        f"{votes.count(NOT_SUPPORTED)} it does not, and excludes 0. Isolation is read from correlations, "
-        f"s = r / (1 - r). Matches of a null agree with the theory as closely on {len(drowned)} curves: there "
-        "agreement would say nothing.",
+        statistic=f"exponent of isolation less (1 - alpha): {numbers}",
+        sentence=f"A test of equivalence: the difference has to lie surely within {SAME:g} of 0, or surely outside. "
+        "Isolation is read from correlations, s = r / (1 - r).",
+        **decide(found, agree, "exponent of isolation less (1 - alpha)"),
     )
+    if not drowned:
+        return claim
+    null = gaps[drowned[0]]
+    claim = replace(claim, null=null.value if null else None, null_name=f"the same of {drowned[0]}")
+    return withheld(claim, f"But the matches of {' and of '.join(drowned)} agree with the theory as closely.")
+
+
+def _gap(rows: pd.DataFrame) -> Estimated | None:
+    """Slope of ln (isolation x matches / neurons) on ln neurons, with a level for every curve."""
+    rows = rows[(rows.isolation > 0) & (rows.matches > 0)]
+    if not len(rows):
+        return None
+    curves, logs = pd.get_dummies(rows.curve).to_numpy(float), np.log(rows.neurons.to_numpy(float))
+    values = np.log(rows.isolation * rows.matches / rows.neurons)
+    return mean_over(values, np.zeros(len(rows)), networks_of(rows), np.column_stack([curves, logs - logs.mean()]))
 
 
 def ranks_claim(theory: pd.DataFrame, curves: list[str]) -> Claim:
@@ -67,6 +84,7 @@ def ranks_claim(theory: pd.DataFrame, curves: list[str]) -> Claim:
         words="Counts over sizes and correlations within a size give the same beta",
         source=f"{PAPER}, section 4.3 and appendix D; tested here first",
         verdict=combine(votes),
+        reason="null" if drowned and combine(votes) == INCONCLUSIVE != combine(list(by_curve.values())) else "",
         statistic="beta from sizes and from ranks: " + "; ".join(cells),
         sentence=f"Their ratio is surely within a factor of {RATIO:g} of 1 on {close} of {len(votes)} curves; on "
         f"{votes.count(NOT_SUPPORTED)} it is not, and surely not 1 (or beta from ranks is below 1, which the theory "

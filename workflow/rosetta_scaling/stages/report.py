@@ -32,7 +32,7 @@ def report_inputs(plan: StudyPlan) -> Inputs:
     layout, tables = plan.layout, figure_inputs(plan)
     return {
         "figures": [layout.figures],
-        "tables": [*tables["tables"], *tables["fits"], *tables["claims"]],
+        "tables": [*tables["tables"], *tables["fits"], *tables["claims"], layout.tables("power.csv")],
         "audit": [layout.audit],
         "corpus": [layout.corpus_manifest],
         "units": layout.units_tables,

@@ -3,7 +3,9 @@
 from rosetta_scaling.schemas.tables import depth, fits, lottery, matching, mixture, points, selectivity, sources
 from rosetta_scaling.schemas.tables.schema import TableSchema
 
-STUDY: dict[str, TableSchema] = points.OF_STUDY | selectivity.OF_STUDY | sources.OF_STUDY | fits.FIT_TABLES
+STUDY: dict[str, TableSchema] = (
+    points.OF_STUDY | selectivity.OF_STUDY | sources.OF_STUDY | fits.FIT_TABLES | {"power": fits.POWER}
+)
 COMPANIONS: dict[str, dict[str, TableSchema]] = {
     "lottery": lottery.TABLES_OF_STUDY,
     "depth": depth.STUDENTS,

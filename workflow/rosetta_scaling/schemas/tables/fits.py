@@ -169,6 +169,22 @@ THEORY_EXPONENTS = fitted(
     number("expected", "1 / beta"),
     whole("points", "sizes", "sizes"),
 )
+POWER = TableSchema(
+    name="power",
+    file="tables/power.csv",
+    rule="claims",
+    rows="a main claim and a planted truth, over simulated studies of these sizes",
+    columns=(
+        text("claim", "the claim"),
+        text("truth", "null (no effect), half (half of the paper's) or paper (the paper's effect)"),
+        number("effect", "the planted effect"),
+        text("effect_name", "what it is"),
+        number("supported", "share of simulated studies with this verdict"),
+        number("not_supported", "the same"),
+        number("inconclusive", "the same"),
+        whole("draws", "simulated studies", "studies"),
+    ),
+)
 SIMULATED = THEORY_SIMULATION.after(
     file="CACHE/theory/KEY/beta_BETA.csv", rule="simulate_theory", rows="a pair of simulated networks of one beta"
 )
