@@ -51,7 +51,7 @@ def list_columns(point: Point, rule: CountRule) -> dict[str, float]:
 
     Where nulls look at some neurons only, competition is for these, and all numbers are scaled up.
     """
-    found, row = list_competition(point, rule), {}
+    found, row = list_competition(point, rule), dict[str, float]()
     known = 1.0 if np.isfinite(found.excess).any() else np.nan
     q = found.q()
     for suffix, level in LEVELS.items():
