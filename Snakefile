@@ -42,14 +42,6 @@ rule all:
         layout.companion_pages,
 
 
-def pages_of_companions(wildcards):
-    if not layout.companion_pages:
-        raise WorkflowError(
-            "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
-        )
-    return layout.companion_pages
-
-
 rule companions:
     input:
         pages_of_companions,

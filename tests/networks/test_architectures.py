@@ -65,7 +65,7 @@ def read(config) -> str:
         neurons(ForwardPass(model, TextInputs(model, passages(), CPU), Reading(1, "float32", CPU))),
     )
     assert float((together - alone).abs().max() / alone.abs().max()) < 1e-4, "the neurons depend on the batch"
-    assert about["neurons"] == source.widths == list(size.neurons)
+    assert about["neurons"] == source.widths == list(size.widths)
     require_planned(config.model_type, sum(source.widths), config_size(config.to_dict(), config.model_type).neurons)
     return "read with a mask" if source.inputs.masked else "read"
 

@@ -142,8 +142,10 @@ def test_ctrl_c_twice_and_again(elsewhere, printed, tmp_path, pause):
 
 
 def test_make_has_the_target():
-    done = subprocess.run(["make", "-n", "-C", ROOT, "matches", "STUDY=smoke"], capture_output=True, text=True)
-    one_sentence(done.stdout, "rosetta_scaling.jobs.run", "smoke", "--profile default matches")
+    done = subprocess.run(
+        ["make", "-n", "--no-print-directory", "-C", ROOT, "matches", "STUDY=smoke"], capture_output=True, text=True
+    )
+    one_sentence(done.stdout, "rosetta_scaling run", "smoke", "--profile default matches")
 
 
 # -- other ways to start -----------------------------------------------------------------------------------------------
@@ -204,9 +206,12 @@ def test_the_cache_is_spelled_in_one_way(spelled):
     assert layout_of(spelled, cache_dir=spelled).cache == "results/cache"
 
 
-@pytest.mark.parametrize("spelled", ["", ".", "./"])
-def test_the_working_folder_is_no_cache(spelled):
-    with pytest.raises(StudyError, match="the working folder itself; name a folder in it"):
+@pytest.mark.parametrize(
+    ("spelled", "said"),
+    [("", "at least 1 character"), (".", "the working folder itself"), ("./", "the working folder")],
+)
+def test_the_working_folder_is_no_cache(spelled, said):
+    with pytest.raises(StudyError, match=said):
         layout_of(spelled, cache_dir=spelled)
 
 

@@ -85,3 +85,17 @@ def cached(files):
     So a second study that runs at the same time on the same cache never misses what the first one has just read.
     """
     return update(files)
+
+
+def companion_settings(wildcards):
+    """All settings of a companion study, as plain values."""
+    settings = layout.companion_settings(wildcards.companion)
+    return settings.model_dump(mode="json", exclude={"elements"})
+
+
+def pages_of_companions(wildcards):
+    if not layout.companion_pages:
+        raise WorkflowError(
+            "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
+        )
+    return layout.companion_pages

@@ -8,12 +8,6 @@ from rosetta_scaling.stages.depth_ladder import (
 )
 
 
-def companion_settings(wildcards):
-    """All settings of a companion study, as plain values."""
-    settings = layout.companion_settings(wildcards.companion)
-    return settings.model_dump(mode="json", exclude={"elements"})
-
-
 rule companion_job:
     output:
         cached(

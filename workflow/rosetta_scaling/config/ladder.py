@@ -10,9 +10,9 @@ from rosetta_scaling.config.section import Name, Section
 class Size(Section):
     """One rung of the ladder: the shape of a network, the same for all families trained by the study."""
 
-    hidden_size: int = Field(ge=4)
+    hidden_size: int = Field(ge=4, le=1_000_000)
     """Width of the residual stream."""
-    layers: int = Field(ge=1)
+    layers: int = Field(ge=1, le=10_000)
     """Number of transformer blocks."""
     heads: int = Field(ge=1)
     """Attention heads; must divide hidden_size."""
