@@ -85,6 +85,7 @@ def test_exponents_are_pooled_over_curves_and_without_every_family():
     assert set(pooled_table(pd.concat(table), curves, 0.95).quantity) == {
         "count",
         "excess",
+        "null_rotate_pre",
         "null_rotate",
         "null_untrained",
     }
@@ -100,7 +101,7 @@ def test_rivals_and_influence_are_of_the_judged_criteria_and_belong_to_their_poi
     table = pd.concat([counts_of(COUNT, null_rotate=2 * SCATTER), counts_of(COUNT, criterion="mutual_top5")])
     rivals = rivals_table(table, [TOP1], 0.95)
     assert set(rivals.criterion) == {TOP1}
-    assert set(rivals.quantity) == {"count", "excess", "null_rotate", "null_untrained"}
+    assert set(rivals.quantity) == {"count", "excess", "null_rotate_pre", "null_rotate", "null_untrained"}
     constant = only(rivals, quantity="count", form="constant")
     assert constant.c == pytest.approx(np.exp(np.log(COUNT).mean()))
     assert constant.largest == pytest.approx(np.log(COUNT[:4]).mean() - np.log(COUNT[4]))
@@ -192,7 +193,7 @@ def test_where_nothing_can_be_fitted_every_table_is_empty_and_has_its_columns():
         "forecast": lambda t: forecast_table(t, study),
     }
     for name, make in made.items():
-        empty = make(nothing.assign(null_rotate=0.0, null_untrained=0.0))
+        empty = make(nothing.assign(null_rotate_pre=0.0, null_rotate=0.0, null_untrained=0.0))
         assert empty.empty, name
         assert set(empty) == set(make(full)), name
         assert set(make(counts_of(COUNT, neurons=[64] * 5))) == set(empty), "networks of one size have no exponent"

@@ -59,10 +59,10 @@ def test_a_list_is_as_true_as_it_says_and_finds_what_can_be_found():
 
 
 def test_decoys_rotated_after_the_nonlinearity_are_no_null():
-    """The suite can fail: these decoys let most of the list be false."""
-    row = judged(planted(0, 192, units=2048), after=True)
-    assert row["false 0.05"] > 0.3
-    assert row["beyond"] > 1.5 * row["won"]
+    """The suite can fail: with these decoys a list at 5% is false four times as often, and too much is beyond them."""
+    rows = pd.DataFrame([judged(planted(seed, 192, units=2048), after=True) for seed in range(3)])
+    assert rows["false 0.05"].mean() > 0.2
+    assert (rows.beyond - rows.won).mean() > 5
 
 
 @pytest.mark.slow(5)

@@ -57,18 +57,18 @@ def counts_of_a_curve() -> pd.DataFrame:
 
 
 def test_a_new_entry_is_in_labels_figures_and_tables(mirrored):
-    counts = counts_of_a_curve()
+    counts, last = counts_of_a_curve(), len(NULLS)
     assert label_of("null_mirror") == "null: mirrored units"
     assert decomposed()["null_mirror"] == "null: mirrored units"
     assert drawn_nulls()[-1][0] is MIRRORED
     shown = counts_cells(counts, {"curve": "curve"})
     place = [header for header, _ in shown["columns"]].index("null: mirror")
-    assert [row[place] for row in shown["rows"]] == ["7 [6.5, 7.5]"] * 3
-    assert (fraction_data(counts)["null_mirror_fraction"] == 7 / counts["neurons"]).all()
+    assert [row[place] for row in shown["rows"]] == [f"{last} [{last - 0.5}, {last + 0.5}]"] * 3
+    assert (fraction_data(counts)["null_mirror_fraction"] == last / counts["neurons"]).all()
     figure = draw_counts(counts)
     assert "null: mirrored units" in [words.get_text() for words in figure.legends[0].get_texts()]
     marks = [marks.get_offsets().tolist() for marks in figure.axes[0].collections if hasattr(marks, "get_sizes")]
-    assert [[size, 7.0] for size in counts["neurons"]] in marks
+    assert [[size, float(last)] for size in counts["neurons"]] in marks
     fits = pd.DataFrame(columns=["curve", "criterion", "quantity", "x", "alpha"])
     data = decomposition_data(counts, fits)
     assert len(draw_decomposition(data).axes[0].lines) == len(decomposed())
@@ -182,7 +182,7 @@ def test_names_of_tables_are_those_of_the_schemas():
     assert set(names.POINT_TABLES) == set(points.OF_POINT)
     assert set(names.POLARIZATION_TABLES) == set(selectivity.OF_CURVE)
     assert tuple(FIT_TABLES) == names.FIT_TABLES
-    assert {*names.STUDY_TABLES, *names.FIT_TABLES} == set(STUDY)
+    assert {*names.STUDY_TABLES, *names.FIT_TABLES, "power"} == set(STUDY)
 
 
 def test_no_file_is_described_twice_and_no_column_lacks_its_meaning():
