@@ -14,7 +14,6 @@ from rosetta_scaling.claims.decisions import LEVEL, MOST_MAIN, SMALL_POWER
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Claim
 from rosetta_scaling.numerics.seeds import seed_from
 
-DRAWS = 100  # simulated studies per truth: a probability of 5% is known to 2%, one of 80% to 4%
 NULL, HALF, PAPER = "null", "half", "paper"  # no effect, half of the paper's, the paper's
 SIZES = ["curve", "point", "models", "anchor", "neurons", "anchor_neurons"]
 
@@ -88,11 +87,12 @@ def strictest(claim: Claim, main_claims: int = MOST_MAIN) -> str:
 
 
 def operating_characteristics(
-    sizes: pd.DataFrame, *, metric: str, chosen: str, domain: str, draws: int = DRAWS, seed: int = 0
+    sizes: pd.DataFrame, *, metric: str, chosen: str, domain: str, draws: int, seed: int = 0
 ) -> pd.DataFrame:
     """A row per main claim and truth, with the probability of every verdict (the columns of tables/power.csv).
 
-    `sizes` has the columns SIZES; `metric`, `chosen` (the set) and `domain` are those of the main claims.
+    `sizes` has the columns SIZES; `draws` studies are simulated per truth; `metric`, `chosen` (the set) and `domain`
+    are those of the main claims.
     """
     rows = [
         row

@@ -48,8 +48,14 @@ def characteristics(study: Study, sizes: pd.DataFrame) -> pd.DataFrame:
     from rosetta_scaling.claims.power import operating_characteristics
     from rosetta_scaling.claims.selectivity import PAPER_METRIC, SPECIALISES_IN
 
-    chosen, domain = study.judged_sets[0], SPECIALISES_IN[0]
-    return operating_characteristics(sizes, metric=PAPER_METRIC, chosen=chosen, domain=domain, seed=study.fits.seed)
+    return operating_characteristics(
+        sizes,
+        metric=PAPER_METRIC,
+        chosen=study.judged_sets[0],
+        domain=SPECIALISES_IN[0],
+        draws=study.fits.power_draws,
+        seed=study.fits.seed,
+    )
 
 
 def planned_sizes(plan: StudyPlan) -> pd.DataFrame:
