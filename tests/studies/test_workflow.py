@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.fits.checklist import read_checked
+from rosetta_scaling.fits.report import MEANING
 from rosetta_scaling.networks.mlps import find_down_projections, weight_out
 from rosetta_scaling.points.rosetta import orient
 from rosetta_scaling.schemas.nulls import NULLS
@@ -63,7 +64,7 @@ def test_the_study_writes_what_it_promises(finished):
     fits = read_table(results / "tables/fits.csv")
     assert {"curve", "criterion", "x", "alpha", "low", "high", "r2", "points"} <= set(fits.columns)
     assert set(fits.x) == {"neurons", "parameters", "non_embedding_parameters", "hidden_size", "training_flops"}
-    judged = fits[(fits.x == "neurons") & fits.quantity.isin(["count", "excess", "calibrated_05"])]
+    judged = fits[(fits.x == "neurons") & fits.quantity.isin(MEANING)]
     judged = judged[judged.criterion.isin(["mutual_top1", "mutual_top1_r0.5"])]
     reported = read_checked(results / "tables/fits.json")
     assert len(reported.fits) == judged.alpha.notna().sum()
