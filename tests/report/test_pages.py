@@ -74,6 +74,7 @@ CHANGES = {
     "shift": lambda acts, seed: np.roll(acts, 60 * seed, axis=0),
     "permute": lambda acts, seed: np.random.default_rng(seed).permutation(acts),
     "gaussian": lambda acts, seed: np.random.default_rng(seed).normal(size=acts.shape),
+    "rotate_pre": lambda acts, seed: np.maximum(rotated(stats.zscore(acts), 100 + seed), 0),
     "rotate": lambda acts, seed: rotated(stats.zscore(acts), seed),
     "rotate_raw": rotated,
 }
@@ -576,7 +577,7 @@ def test_main_claims_are_drawn_with_region_null_and_verdict(results):
     assert region.get_x() + region.get_width() == pytest.approx(first.get_xlim()[1]), "the region has no upper end"
     assert third.texts[0].get_text() == "no estimate"
     words = " ".join(" ".join(text.get_text().split()) for text in figure.texts)
-    assert "inconclusive: too little power exponent 0.62 [0.41, 0.83] null 0.60, power 97%" in words
+    assert "inconclusive: too little data exponent 0.62 [0.41, 0.83] null 0.60, power 97%" in words
 
 
 def test_an_interval_without_an_end_reaches_the_edge():
@@ -684,7 +685,7 @@ def test_main_claims_have_cards_with_numbers_and_what_would_decide(results):
     assert len(shown) == 3
     assert "supported More neurons match than decoys explain. Wins beyond decoys 113 [91, 135]" in shown[0]
     assert "strongest null (rotated neurons) 4.25 ; power 97%; adjusted p 0.0008." in shown[0]
-    assert "inconclusive: too little power The exponent" in shown[1]
+    assert "inconclusive: too little data The exponent" in shown[1]
     assert "What would decide: two more sizes" in shown[1]
     assert "power" not in shown[2]
     assert "It was not estimated." in shown[2]
@@ -740,9 +741,8 @@ def test_the_answer_says_what_is_matched_and_what_the_strongest_null_gives(page,
     words = f"{number(top['count'])} of 512 neurons of gpt2-r4 have a match; the strongest null ({label})"
     assert words in text_of(page)
     assert f"That is {number(top['excess'])} more than this null gives." in text_of(page)
-    assert "Of the 3 main claims, 1 supported, 1 not supported and 1 inconclusive (1 because power is too low)." in (
-        text_of(page)
-    )
+    said = "Of the 3 main claims, 1 supported, 1 not supported and 1 inconclusive (1 because the data are too few)."
+    assert said in text_of(page)
 
 
 def test_the_answer_gives_what_is_beyond_decoys_where_it_was_measured():
@@ -753,7 +753,7 @@ def test_the_answer_gives_what_is_beyond_decoys_where_it_was_measured():
     first, second = at_the_largest_size(pd.DataFrame([top]))
     last = list(NULLS.values())[-1]
     assert f"({last.label}), where no neuron can be shared, gives {len(NULLS) - 1} [" in first
-    assert "wins 17 times and the decoy 6.5 times: 10.5 [2, 19] neurons are beyond" in second
+    assert "wins 17 times and that of one draw 6.5 times: 10.5 [2, 19] neurons are beyond" in second
     unknown = top | dict.fromkeys(("beyond_decoys", "excess"), np.nan)
     assert len(at_the_largest_size(pd.DataFrame([unknown]))) == 1
 

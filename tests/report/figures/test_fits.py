@@ -186,7 +186,7 @@ def one_curve(points: int = 5, **columns) -> pd.DataFrame:
     return pd.concat([counts_of(COUNT[:points], **columns), counts_of(COUNT[:points] // 2, criterion=HALF, **columns)])
 
 
-NOTHING = counts_of([0, 0, 0], null_rotate=0.0, null_untrained=0.0)
+NOTHING = counts_of([0, 0, 0], null_rotate_pre=0.0, null_rotate=0.0, null_untrained=0.0)
 UNKNOWN_NULLS = {f"null_{null}{end}": np.nan for null in NULLS for end in ("", "_low", "_high")}
 STUDIES = {
     "one curve": one_curve(),

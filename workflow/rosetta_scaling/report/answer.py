@@ -44,8 +44,8 @@ def beyond_decoys(top: dict) -> list[str]:
     if pd.notna(top.get("beyond_decoys")):
         beyond = interval(top, "beyond_decoys", "beyond_decoys_low", "beyond_decoys_high", form=number)
         return [
-            f"When every neuron competes with decoys, the real one wins {number(top['wins'])} times and the decoy "
-            f"{number(top['decoy_wins'])} times: {beyond} neurons are beyond what decoys explain."
+            f"When every neuron competes with decoys, the real one wins {number(top['wins'])} times and that of one "
+            f"draw {number(top['decoy_wins'])} times: {beyond} neurons are beyond what decoys explain."
         ]
     if pd.isna(top["excess"]):
         return []

@@ -13,7 +13,7 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 
 MOST = 10  # claims with a card of their own; all others stand in a table
-REASONS = {"power": "too little power", "null": "a null does as well"}  # why a verdict is inconclusive
+REASONS = {"power": "too little data", "null": "a null does as well"}  # why a verdict is inconclusive
 TOPICS = {GENERAL: "counts, domains and layers", METRIC: "selectivity", FIT: "fits and theory"}
 CONTROL = "precondition"  # how the source of a claim begins that tests the study and not the paper
 FINDINGS, CONTROLS = "Findings", "Controls"
@@ -80,7 +80,7 @@ def verdict_words(claims: Sequence[Claim]) -> str:
 
 def because(reason: str) -> str:
     """Why a claim is undecided, as the end of a sentence."""
-    return {"power": "power is too low", "null": "a null does as well"}.get(reason, reason)
+    return {"power": "the data are too few", "null": "a null does as well"}.get(reason, reason)
 
 
 def listed(words: list[str]) -> str:
@@ -96,7 +96,7 @@ def reason_words(claim: Claim) -> str:
 
 
 def verdict_with_reason(claim: Claim) -> str:
-    """`inconclusive: too little power`; other verdicts stand alone."""
+    """`inconclusive: too little data`; other verdicts stand alone."""
     return f"{claim.verdict}: {REASONS[claim.reason]}" if claim.reason in REASONS else claim.verdict
 
 
