@@ -11,6 +11,7 @@ from planted_counts import COUNT, CURVES, HALF, NEURONS, TOP1, a_study, counts_o
 from rosetta_scaling.claims.fits import judge_fits
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE
 from rosetta_scaling.fits.checklist import read_checked
+from rosetta_scaling.fits.report import MEANING
 from rosetta_scaling.fits.tables import estimators_table, rivals_table
 from rosetta_scaling.report import fits as fit_cells
 from rosetta_scaling.report.figures import fits as fit_figures
@@ -206,7 +207,7 @@ def test_every_study_gets_its_fits_figures_tables_and_claims(tmp_path, name):
     study = a_study(curves={"neox-bloom": ["neox", "bloom"]})
     tables = fitted(tmp_path, study, STUDIES[name])
     fits = read_checked(tmp_path / "tables/fits.json")
-    assert len(fits.fits) + len(fits.refused) == 2 * 3
+    assert len(fits.fits) + len(fits.refused) == 2 * len(MEANING)
     assert len(fits.fits) == len(tables["uncertainty"])
     for draw, data in drawings(tables).values():
         figure = draw(data)

@@ -20,6 +20,7 @@ from rosetta_scaling.claims.verdicts import (
     SUPPORTED,
     Claim,
     interval_words,
+    number_words,
     vote,
 )
 from rosetta_scaling.power_laws.estimators import EXACT
@@ -128,8 +129,8 @@ def _estimators(rows: pd.DataFrame, curves: list[str]) -> Claim:
         reason="power" if verdict == INCONCLUSIVE else "",
         statistic="alpha over estimators: " + "; ".join(ranges),
         sentence=f"On average over {known.sum()} of {len(curves)} curves, weighted by their points less two, the "
-        f"largest and the smallest estimate differ by {mean:.2f}; less than {MARGIN:g} is called the same. Not "
-        "supported when they differ by more and one lies outside the interval of ordinary least squares.",
+        f"largest and the smallest estimate differ by {number_words(mean)}; less than {MARGIN:g} is called the same. "
+        "Not supported when they differ by more and one lies outside the interval of ordinary least squares.",
     )
 
 
