@@ -12,7 +12,7 @@ import pandas as pd
 from rosetta_scaling.claims import growth, planted, selectivity, theory
 from rosetta_scaling.claims.decisions import LEVEL, MOST_MAIN, SMALL_POWER
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Claim
-from rosetta_scaling.numerics.seeds import seed_from
+from rosetta_scaling.store.digests import digest
 
 NULL, HALF, PAPER = "null", "half", "paper"  # no effect, half of the paper's, the paper's
 SIZES = ["curve", "point", "models", "anchor", "neurons", "anchor_neurons"]
@@ -106,7 +106,7 @@ def operating_characteristics(
 def _tried(
     trial: Trial, sizes: pd.DataFrame, truth: str, effect: float, *, draws: int, seed: int
 ) -> Iterator[dict[str, object]]:
-    rng = np.random.default_rng(seed_from([seed, trial.words, truth, effect]))
+    rng = np.random.default_rng(int(digest([seed, trial.words, truth, effect]), 16))
     verdicts: dict[str, list[str]] = {}
     for _ in range(draws):
         for claim in trial.judge(sizes, effect, rng):
