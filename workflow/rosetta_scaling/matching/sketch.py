@@ -67,7 +67,7 @@ def write_sketch(source: Source, slots: int, folder: Path, *, device: torch.devi
             scale = running.scale.double()
             offset = running.sum / running.count / scale  # of the mean from the shift
             moments["offset"][start:stop] = offset.cpu()
-            moments["mean"][start:stop] = (running.shift.double() + offset).cpu()
+            moments["mean"][start:stop] = running.mean().cpu()
             moments["norm"][start:stop] = (running.norm() / scale).cpu()
             if piece == 0:
                 moments["constant"] = torch.zeros(neurons, dtype=torch.bool)

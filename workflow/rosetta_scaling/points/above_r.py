@@ -1,12 +1,10 @@
 """How many Rosetta neurons a point has above every correlation, really and in every null."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from rosetta_scaling.points.counts import count_interval, defines_excess
-from rosetta_scaling.points.decomposition import strengths
+from rosetta_scaling.points.decomposition import by_draw, strengths
 from rosetta_scaling.points.point import PartnerTables, Point
 from rosetta_scaling.schemas.tables.points import ABOVE_R
 
@@ -22,14 +20,14 @@ def point_above_r(point: Point) -> pd.DataFrame:
     its draws are scaled to all neurons of the anchor where the nulls look at some of them only.
     """
     real = above(strengths(point.real.anchored, point.primary).to_numpy())
-    resampled = of_draws(point.replicates["bootstrap"], point, range(point.study.stability.bootstrap))
+    resampled = of_draws(point.replicates["bootstrap"], point, point.study.stability.bootstrap)
     rows = [
         {"r": r, "source": REAL, "count": count, "low": ends["count_low"], "high": ends["count_high"]}
         for r, count, draws in zip(STEPS, real, resampled.T, strict=True)
         for ends in [count_interval(count, draws, point.confidence)]
     ]
     for null, tables in point.nulls.items():
-        counts = point.scale * of_draws(tables, point, range(point.study.nulls.draws(null)))
+        counts = point.scale * of_draws(tables, point, point.study.nulls.draws(null))
         ends = {"count": counts.mean(0), "low": counts.min(0), "high": counts.max(0)}
         rows += pd.DataFrame({"r": STEPS, "source": null} | ends).to_dict("records")
     return pd.DataFrame(rows).assign(criterion=point.primary.name)[ABOVE_R.names]
@@ -40,10 +38,8 @@ def above(strength: np.ndarray) -> np.ndarray:
     return len(strength) - np.searchsorted(np.sort(strength), STEPS)
 
 
-def of_draws(tables: PartnerTables, point: Point, draws: Sequence[int]) -> np.ndarray:
+def of_draws(tables: PartnerTables, point: Point, draws: int) -> np.ndarray:
     """Rosetta neurons above every one of STEPS in every draw (draws, steps); NaN where the criterion is not defined."""
     if not defines_excess(tables, point.rules[0]):
-        return np.full((len(draws), len(STEPS)), np.nan)
-    found = strengths(tables.anchored, point.primary, ["draw"])
-    counts = [above(found[found.index == draw].to_numpy()) for draw in draws]
-    return np.array(counts)
+        return np.full((draws, len(STEPS)), np.nan)
+    return np.array([above(strength) for strength in by_draw(tables.anchored, point.primary, draws)])
