@@ -1,4 +1,4 @@
-"""How the tests in test_fuzz*.py run: a minute in all, or with more examples of every kind when they are asked for.
+"""How the tests in test_fuzz*.py run: a minute in all, always with the same examples, or with more and new ones.
 
 FUZZ_EXAMPLES=1000 FUZZ_DRY_RUNS=100 .venv/bin/python -m pytest -k test_fuzz --timeout 0
 """
@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from rosetta_scaling.store.errors import StudyError
 
+NEW_EXAMPLES = "FUZZ_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 DRY_RUNS = int(os.environ.get("FUZZ_DRY_RUNS", "3"))
 
@@ -23,7 +24,13 @@ def fuzz(examples: int = EXAMPLES, shrink: bool = True, slow: bool = False) -> s
     examples = examples // 10 if slow and examples < 300 else examples
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     phases = PHASES if shrink else PHASES[:-1]
-    return settings(max_examples=examples, deadline=None, suppress_health_check=checks, phases=phases)
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=checks,
+        phases=phases,
+        derandomize=not NEW_EXAMPLES,
+    )
 
 
 def sentence_of(error: pytest.ExceptionInfo | StudyError) -> str:
