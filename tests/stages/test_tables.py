@@ -24,7 +24,6 @@ from rosetta_scaling.claims.verdicts import (
     Claim,
     combine,
     inside,
-    of_curves,
     withhold,
 )
 from rosetta_scaling.config.matching import Criterion
@@ -241,11 +240,6 @@ def test_too_few_points_and_zeros_are_refused():
 
 
 # -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def test_intervals_are_told_by_curve():
-    rows = pd.DataFrame({"curve": ["a", "b"], "alpha": [0.5, np.nan], "low": [0.25, np.nan], "high": [0.75, np.nan]})
-    assert of_curves(rows, "alpha") == "a: 0.50 [0.25, 0.75]; b: no fit"
 
 
 def test_a_claim_is_the_same_after_it_was_written():

@@ -67,8 +67,8 @@ def cut_short(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "file", "reader"),
     [
-        (flip_a_bit, "activations/study/neox-r2/layers/shard-0000.safetensors", "match_pair"),
-        (cut_short, "nulls/neox-r2--bloom-r2/rotate.parquet", "tables"),
+        (flip_a_bit, "activations/study/neox-r1/layers/shard-0000.safetensors", "match_pair"),
+        (cut_short, "nulls/neox-r1--bloom-r1/rotate.parquet", "tables"),
     ],
     ids=["bit of a shard", "truncated table"],
 )
@@ -78,6 +78,8 @@ def test_damaged_files_are_named_and_made_again(finished, undisturbed, harm, fil
     code, printed = run(finished, "small", "--forcerun", reader)
     assert code != 0
     one_sentence(printed, "error in", file, "damaged or truncated", "delete it and run the study again")
+    made = {"match_pair": "matches/neox-r1--bloom-r1/matches.parquet", "tables": "tables/counts.csv"}[reader]
+    assert not (results / made).exists(), "the failed job leaves nothing that looks whole"
     folder = results / file.split("/layers")[0]  # activations are made as a whole, and the sentence says so
     shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     assert_completes(finished, undisturbed)
@@ -155,7 +157,7 @@ def test_killed_and_resumed_equals_uninterrupted(undisturbed, tmp_path):
     small_study(folder)
     kill_a_job(folder, "train_model")
     left = folder / f"results/cache/.left.{socket.gethostname()}.{2**22 + 1}.part"  # no process has such a number
-    for percent, everything in ((0, True), (15, False), (40, True), (60, True)):
+    for percent, everything in ((0, True), (20, False), (60, True)):
         process = start(folder, "small")
         left.write_text("as a kill in the middle of a write leaves it")
         time.sleep(8) if percent == 0 else wait_for_step(folder, process, percent)
@@ -196,8 +198,8 @@ def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
         assert workflow.wait() == 0, (folder / "printed").read_text()
         pd.testing.assert_frame_equal(tables(folder, "small", ["counts"])["counts"], expected, check_exact=True)
     logs = [path.read_text() for folder in folders for path in (folder / "results").rglob("train_model/*.log")]
-    assert len(logs) >= 4
-    assert sum("already finished by another process" not in log for log in logs) == 4
+    assert len(logs) >= 2
+    assert sum("already finished by another process" not in log for log in logs) == 2
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -225,7 +227,7 @@ def test_a_model_folder_that_vanishes_while_the_study_runs(finished, undisturbed
         shutil.copytree(undisturbed / row.checkpoint, tmp_path / row.model)
     families = {family: {"source": "local", "models": folders} for family, folders in models.items()}
     small_study(finished, study="local", families=families)
-    lost = tmp_path / "bloom-r2"
+    lost = tmp_path / "bloom-r1"
     workflow = start(finished, "local")
     while not processes(finished, "register_model"):
         assert workflow.poll() is None, (finished / "printed").read_text()

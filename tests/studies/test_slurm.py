@@ -95,7 +95,7 @@ def minutes(limit: str) -> float:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Path:
     folder = checkout(tmp_path_factory.mktemp("local"))
-    code, printed = run(folder, small_study(folder, rungs=3))
+    code, printed = run(folder, small_study(folder, rungs=2))
     assert code == 0, printed
     return folder
 
@@ -104,7 +104,7 @@ def undisturbed(tmp_path_factory) -> Path:
 def disturbed(tmp_path_factory) -> dict:
     """What there is to know of a run on the cluster to which everything happened that happens there."""
     folder = checkout(tmp_path_factory.mktemp("cluster"))
-    small_study(folder, rungs=3)
+    small_study(folder, rungs=2)
     profile_of_a_site(folder)
     with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
         first, victims = Run(folder), {}
@@ -137,10 +137,10 @@ def test_tables_are_those_of_an_undisturbed_run_on_one_machine(undisturbed, dist
 
 
 def test_short_jobs_share_one_of_slurm(disturbed):
-    """Six models, three pairs; text, theory, audit, curve, tables: fourteen jobs and those that were disturbed."""
+    """Four models, two pairs; text, theory, audit, curve, tables: eleven jobs and those that were disturbed."""
     jobs = disturbed["jobs"]
-    assert len(jobs[jobs.state == "COMPLETED"]) == 6 + 3 + 5
-    assert 14 <= len(jobs) <= 14 + 6
+    assert len(jobs[jobs.state == "COMPLETED"]) == 4 + 2 + 5
+    assert 11 <= len(jobs) <= 11 + 6
 
 
 def test_gpus_are_asked_for_by_those_who_can_use_them(disturbed):
@@ -154,7 +154,7 @@ def test_gpus_are_asked_for_by_those_who_can_use_them(disturbed):
 
 def test_a_gpu_that_torch_cannot_use_is_told_and_not_needed(disturbed):
     logs = [path.read_text() for path in (disturbed["folder"] / f"results/{NAME}/logs/train_model").glob("*.log")]
-    assert len(logs) == 6
+    assert len(logs) == 4
     for log in logs:
         assert int(re.search(r"computing on cpu, though this job was given the GPU (\d)", log).group(1)) < GPUS
 
@@ -185,7 +185,7 @@ def test_the_next_attempt_asks_for_more_time_and_memory(disturbed):
     jobs = disturbed["jobs"][disturbed["jobs"].comment.str.startswith(MODEL)]
     models = jobs[jobs.state == "COMPLETED"]
     time, memory = models.minutes.map(minutes), models.memory.str.removesuffix("M").astype(int)
-    assert len(models) == 6
+    assert len(models) == 4
     assert sorted(time.index[time > 1.7 * time.min()]) == sorted(memory.index[memory > 1.7 * memory.min()])
     assert (time > 1.7 * time.min()).sum() == 2, "what was cancelled and what was late"
 

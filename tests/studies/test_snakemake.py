@@ -35,7 +35,7 @@ def elsewhere(tmp_path_factory) -> Path:
     its results are."""
     top = tmp_path_factory.mktemp("elsewhere")
     folder = checkout(top / ODD)
-    small_study(folder, rungs=1)
+    small_study(folder)
     (folder / "workflow/profiles/default").rename(top / "profile")
     (top / "disk").mkdir()
     (top / "directory").mkdir()
@@ -120,7 +120,7 @@ def test_ctrl_c_twice_and_again(elsewhere, printed, tmp_path, pause):
     """The second one cuts short how Snakemake tidies up; the next run does that, and ends in the same matches."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests without it
     folder = checkout(tmp_path)
-    small_study(folder, rungs=1, cache_dir=str(elsewhere / "disk/cache"))
+    small_study(folder, cache_dir=str(elsewhere / "disk/cache"))
     workflow = start(folder, "small", "matches")
     while "Read the neurons" not in (folder / "printed").read_text():
         assert workflow.poll() is None, (folder / "printed").read_text()
@@ -165,7 +165,7 @@ def test_another_folder_without_a_study_runs_the_default_one_by_its_own_library(
 def test_the_profile_of_an_oddly_named_project_is_used(elsewhere):
     """Snakemake takes *, ? and [ in its path for a pattern, and says nothing when no profile matches it."""
     folder = checkout(elsewhere / "other[x]")
-    small_study(folder, rungs=1)
+    small_study(folder)
     (folder / "workflow/profiles/default/config.yaml").write_text("printshellcmds: true\nunknown-option: true\n")
     code, said = run(folder, "small", "--dry-run", "audit")
     assert code
@@ -220,9 +220,9 @@ def test_braces_are_refused_before_anything_runs(tmp_path):
     folder = checkout(tmp_path / "plain")
     models = {"source": "local", "models": {"r1": str(tmp_path / "braces{x}")}}
     bloom = {"architecture": "bloom", "vocabulary": 360}
-    small_study(folder, rungs=1, families={"local": models, "bloom": bloom}, curves={"c": ["local", "bloom"]})
+    small_study(folder, families={"local": models, "bloom": bloom}, curves={"c": ["local", "bloom"]})
     braces = checkout(tmp_path / "a{x}b")
-    small_study(braces, rungs=1)
+    small_study(braces)
     for place, parts in ((folder, ["families.local.models.r1", "braces{x}"]), (braces, ["the project", "a{x}b"])):
         code, said = run(place, "small", "--dry-run")
         assert code
@@ -235,7 +235,7 @@ def test_braces_are_refused_before_anything_runs(tmp_path):
 
 def test_results_that_can_only_be_read(tmp_path):
     folder = checkout(tmp_path)
-    small_study(folder, rungs=1)
+    small_study(folder)
     with mounted(folder / "results", "--bind", str(folder / "results")):
         subprocess.run(["mount", "-o", "remount,bind,ro", folder / "results"], check=True)
         code, said = run(folder, "small", "matches")

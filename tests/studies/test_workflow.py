@@ -427,30 +427,6 @@ def test_an_empty_domain_stops_the_run(finished, tmp_path):
     one_sentence(printed, "error in corpus", "poems")
 
 
-def test_a_truncated_artifact_is_found_and_made_again(finished):
-    results = finished / "results/smoke"
-    expected = tables(finished)
-    folder = results / "activations/study/neox-r1"
-    layer = folder / "layers/shard-0000.safetensors"
-    layer.write_bytes(layer.read_bytes()[:-50])
-    code, printed = run(finished, "smoke", "--forcerun", "match_pair")
-    assert code != 0
-    one_sentence(
-        printed,
-        "error in match_pair",
-        "shard-0000.safetensors",
-        "damaged or truncated",
-        f"folder {folder.relative_to(finished)}",
-    )
-    matches = [results / f"matches/neox-r1--{other}-r1/matches.parquet" for other in ("bloom", "llama")]
-    assert not all(file.exists() for file in matches), "the failed job leaves nothing that looks whole"
-    shutil.rmtree(folder)
-    code, printed = run(finished, "smoke")
-    assert code == 0, printed
-    for name, table in tables(finished).items():
-        pd.testing.assert_frame_equal(table, expected[name], check_exact=True, obj=name)
-
-
 # -- the workflow itself ---------------------------------------------------------------------------------------------
 
 

@@ -76,7 +76,7 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=folder, capture_output=True, text=True)
 
 
-def small_study(folder: Path, rungs: int = 2, **changes) -> str:
+def small_study(folder: Path, rungs: int = 1, **changes) -> str:
     """Two families, one curve, and as little of everything as there can be."""
     families = yaml.safe_load((ROOT / "workflow/studies/smoke.yaml").read_text())["families"]
     about = {

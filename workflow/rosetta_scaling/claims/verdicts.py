@@ -149,12 +149,3 @@ def labelled(
         )
     ]
     return "; ".join(cells)
-
-
-def of_curves(rows: pd.DataFrame, value: str) -> str:
-    """Estimate and interval of every curve, or that it has no fit."""
-    return "; ".join(
-        f"{row.curve}: no fit" if np.isnan(getattr(row, value))
-        else f"{row.curve}: {interval_words(getattr(row, value), row.low, row.high)}"
-        for row in rows.itertuples()
-    )  # fmt: skip

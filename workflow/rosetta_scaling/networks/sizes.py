@@ -6,20 +6,10 @@ from typing import Any
 import torch
 
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
-from rosetta_scaling.networks.model_sizes import PUBLIC, ModelSize, public_models
+from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.networks.towers import config_of, model_class
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
-
-
-def public_config(name: str):
-    """The transformers configuration of a published network. Raises StudyError for a name that is not known."""
-    from transformers import AutoConfig
-
-    models = public_models()
-    if name not in models:
-        raise StudyError(f"{name} is not in {PUBLIC}; expected one of {', '.join(models)}: correct it, or add it there")
-    return AutoConfig.for_model(**models[name]["config"])
 
 
 def parse(values: dict, where: str):

@@ -100,18 +100,6 @@ def energy(networks: Networks, targets: Targets) -> torch.Tensor:
     return ((basis.Vh @ directions.T).square() * spanned[:, :, None]).sum(1)
 
 
-def task_gradient(encoder: torch.Tensor, targets: Targets, task: int) -> torch.Tensor:
-    """Gradient by the encoder (networks, width, inputs) of a task's loss when its decoder is the best for the encoder.
-
-    It is -2 (U U^T)^-1 U C (I - P_U) with C = maps^T maps of the task (theorem 4): zero once U spans the task.
-    """
-    maps = targets.maps[targets.task == task]
-    inverse = torch.linalg.pinv(encoder)  # (networks, inputs, width); P_U = inverse @ encoder
-    covariance = maps.T @ maps
-    residual = covariance - covariance @ inverse @ encoder
-    return -2 * inverse.mT @ residual
-
-
 def train_population(networks: Networks, targets: Targets, frequencies: np.ndarray, *, steps: int, rate: float) -> None:
     """Gradient descent on the population loss of the mixture, in place."""
     weights = targets.weights(frequencies)
