@@ -18,7 +18,7 @@ ENGINES = {
     "whole": {},
     "tiled": {"memory_mb": 21},
     "one_pass": {"placement": "one_pass"},
-    "recomputed": {"placement": "recomputed", "memory_mb": 22},
+    "recomputed": {"placement": "recomputed", "memory_mb": 26},
     "sketched": {"engine": "sketch", "sketch_slots": 2048},
     "sketched_recomputed": {"engine": "sketch", "placement": "recomputed", "sketch_slots": 2048, "memory_mb": 100},
 }
@@ -33,6 +33,7 @@ def wide(tmp_path_factory) -> Path:
     families = {name: families[name] for name in ("neox", "llama")}
     for name, matching in ENGINES.items():
         changes = {"matching": matching, "activations": {"batch_passages": 4}, "families": families}
+        changes |= {"nulls": {"rotate_pre_draws": 2}}
         study(folder, study=name, ladder={"rungs": rungs}, curves={"neox-llama": ["neox", "llama"]}, **changes)
     return folder
 

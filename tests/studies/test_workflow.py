@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hub_mirror import Mirror, Trouble
 from judge_server import Judge
 from scipy import stats
@@ -266,11 +267,14 @@ def test_a_judge_can_be_asked_and_its_answers_put_by_hand(finished, tmp_path):
     assert read_table(finished / "results/smoke/tables/judge.csv").empty
     folder, by_hand, judge = shutil.copytree(finished, tmp_path / "copy"), tmp_path / "answers", Judge(marked_word)
     by_hand.mkdir()
-    study(folder, judge={"neurons": 3, "model": "reader", "answers": str(by_hand)})
+    families = yaml.safe_load((folder / "workflow/studies/smoke.yaml").read_text())["families"]
+    one_curve = {"families": {name: families[name] for name in ("neox", "bloom")}}
+    one_curve |= {"curves": {"neox-bloom": ["neox", "bloom"]}}
+    study(folder, judge={"neurons": 3, "model": "reader", "answers": str(by_hand)}, **one_curve)
     code, printed = run(folder, "smoke")
     assert code
     assert "send the requests in results/smoke/judge/" in printed
-    study(folder, judge={"neurons": 3, "model": "reader", "endpoint": judge.endpoint})
+    study(folder, judge={"neurons": 3, "model": "reader", "endpoint": judge.endpoint}, **one_curve)
     code, printed = run(folder, "smoke")
     judge.close()
     assert code == 0, printed
@@ -280,7 +284,7 @@ def test_a_judge_can_be_asked_and_its_answers_put_by_hand(finished, tmp_path):
         for stage in ("describe", "detect"):
             answers = by_hand / f"{point.parent.name}-{point.name}-{stage}.jsonl"
             shutil.move(point / f"{stage}.answers.jsonl", answers)
-    study(folder, judge={"neurons": 3, "model": "reader", "answers": str(by_hand)})
+    study(folder, judge={"neurons": 3, "model": "reader", "answers": str(by_hand)}, **one_curve)
     code, printed = run(folder, "smoke", "results/smoke/tables/judge.csv")
     assert code == 0, printed
     pd.testing.assert_frame_equal(read_table(folder / "results/smoke/tables/judge.csv"), found)
