@@ -33,7 +33,7 @@ bench: .venv/.ready       ## measure the matching engine: results/bench/
 style: .venv/.ready       ## check format, floors between rooms, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 

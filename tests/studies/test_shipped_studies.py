@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.study(3), pytest.mark.timeout(1500)]
 def test_lint_and_format(tmp_path):
     linted = snakemake(checkout(tmp_path), "--lint")
     assert linted.returncode == 0, linted.stderr
-    assert subprocess.run([Path(sys.executable).with_name("snakefmt"), "--check", "Snakefile", "workflow/rules"],
-                          cwd=ROOT).returncode == 0  # fmt: skip
+    files = ["Snakefile", "workflow/Snakefile", "workflow/rules"]
+    assert subprocess.run([Path(sys.executable).with_name("snakefmt"), "--check", *files], cwd=ROOT).returncode == 0
 
 
 def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:

@@ -162,6 +162,29 @@ def test_another_folder_without_a_study_runs_the_default_one_by_its_own_library(
     assert "train_model" in done.stdout
 
 
+def test_another_workflow_imports_this_one(tmp_path):
+    """Three lines of another Snakefile; jobs get the study that they name, and the results lie beside it."""
+    study = small_study(checkout(tmp_path / "project"))
+    (tmp_path / "Snakefile").write_text(f"""
+configfile: "project/workflow/studies/{study}.yaml"
+module rosetta:
+    snakefile: "project/workflow/Snakefile"
+    config: config
+use rule * from rosetta
+""")
+    done = snakemake(tmp_path, "--cores", "1", "--until", "corpus")
+    assert done.returncode == 0, done.stderr
+    (manifest,) = (tmp_path / "results/cache/corpora").glob("*/manifest.json")
+    assert list(read_json(manifest)["domains"]) == ["docs", "translations"]
+    planned = snakemake(tmp_path, "--dry-run").stdout
+    assert "Write the report" in planned
+
+
+def test_the_folder_that_the_catalog_tests_plans_the_smoke_study():
+    planned = snakemake(ROOT, "--directory", ".test", "--dry-run").stdout
+    assert "results/smoke/report/index.html" in planned
+
+
 def test_the_profile_of_an_oddly_named_project_is_used(elsewhere):
     """Snakemake takes *, ? and [ in its path for a pattern, and says nothing when no profile matches it."""
     folder = checkout(elsewhere / "other[x]")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -199,6 +200,15 @@ def test_a_second_run_does_nothing(finished):
     assert code == 0
     assert "Nothing to be done" in printed
     assert time.monotonic() - began < 60  # seconds on an idle machine; the bound only tells apart from computing
+
+
+def test_snakemakes_own_report_shows_figures_and_tables(finished, tmp_path):
+    done = snakemake(finished, "--configfile", "workflow/studies/smoke.yaml", "--report", str(tmp_path / "report.zip"))
+    assert done.returncode == 0, done.stderr
+    names = [Path(name).name for name in zipfile.ZipFile(tmp_path / "report.zip").namelist()]
+    figures = {path.name for path in (finished / "results/smoke/figures").glob("*.svg")}
+    assert len(figures) > 15
+    assert {"report.html", "index.html", "counts.csv", "fits.csv"} | figures <= set(names)
 
 
 def test_the_status_tells_what_is_done_and_what_waits(finished):

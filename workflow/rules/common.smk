@@ -5,10 +5,9 @@
 # because Snakemake does not record others: jobs run again when they change. What does not change a result (device,
 # memory, batch size) a job takes from the study itself, and what the KEY in a path already stands for is not repeated.
 import sys
-from pathlib import Path
 
 # The library that lies beside these rules, also where another copy of the project is installed, or none.
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+sys.path.insert(0, str(project / "workflow"))
 
 from rosetta_scaling.config import parsing
 from rosetta_scaling.jobs import job as jobs
@@ -29,7 +28,7 @@ try:
         {key: value for key, value in config.items() if key != jobs.CORPUS_KEY}
     )
     layout = Layout(study, corpus_key(study))
-    require_literal("the folder of the project", workflow.basedir, "{}")
+    require_literal("the folder of the project", str(project), "{}")
     check_paths(layout)
     check_models(layout)
     config[jobs.CORPUS_KEY] = layout.corpus_key

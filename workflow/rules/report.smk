@@ -2,11 +2,24 @@
 from rosetta_scaling.stages.report import figure_inputs, report_inputs
 
 
+def first_sentence(wildcards):
+    """Of the caption of a figure, for the list of figures in Snakemake's own report."""
+    file = project / f"workflow/report/captions/{wildcards.figure}.rst"
+    sentence = file.read_text().split(". ")[0].rstrip(".\n")
+    return {"figure": wildcards.figure, "it shows": sentence}
+
+
 rule figures:
     input:
         declared(figure_inputs),
     output:
-        directory(f"{layout.results}/figures"),
+        report(
+            directory(f"{layout.results}/figures"),
+            patterns=["{figure}.svg"],
+            category="Figures",
+            labels=first_sentence,
+            caption="../report/figure.rst",
+        ),
     log:
         f"{layout.results}/logs/figures.log",
     benchmark:
@@ -28,8 +41,8 @@ rule report:
     input:
         declared(report_inputs),
     output:
-        page=layout.report,
-        fits=layout.fits_page,
+        page=report(layout.report, category="Report", labels={"page": "the study"}),
+        fits=report(layout.fits_page, category="Report", labels={"page": "its fits"}),
         provenance=layout.tables("provenance.json"),
     log:
         f"{layout.results}/logs/report.log",

@@ -56,7 +56,7 @@ def export() -> dict[Path, str]:
         cells = [f"`{key}`", f"`{kind}`" if kind else "", f"`{default}`" if default else "", meaning]
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return {
-        WORKFLOW / "config.md": "\n".join(lines) + "\n",
+        WORKFLOW.parent / "config/README.md": "\n".join(lines) + "\n",
         WORKFLOW / "config.schema.json": json.dumps(Study.model_json_schema(), indent=1) + "\n",
     }
 

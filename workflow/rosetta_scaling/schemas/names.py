@@ -15,6 +15,7 @@ FIT_TABLES = (
     "forecast",
     *THEORY_TABLES,
 )
+READ_FIRST = ("models", "counts", "decomposition", "polarization", "fits", "rivals")
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 COMPANION_TITLES = {
     "lottery": "Lottery-ticket ensembling",
