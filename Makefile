@@ -6,7 +6,7 @@ BIN = .venv/bin
 # Two files of tests at a time; in a file one after another, since tests share what takes long to make.
 TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study matches companions plan status power bench style check test networks slurm-test slurm lint clean
+.PHONY: study matches companions plan status power verify bench style check test networks slurm-test slurm lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling run $(STUDY) --profile $(PROFILE)
@@ -26,6 +26,9 @@ status: .venv/.ready      ## what is done, runs, failed and waits: make status S
 
 power: .venv/.ready      ## how often each main claim gets each verdict where the truth is known: make power STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling power $(STUDY)
+
+verify: .venv/.ready     ## derive every verdict again from the tables, and say what differs: make verify STUDY=smoke
+	@$(BIN)/python -m rosetta_scaling verify $(STUDY)
 
 bench: .venv/.ready       ## measure the matching engine: results/bench/
 	@$(BIN)/python workflow/benchmarks/bench.py

@@ -211,6 +211,29 @@ def test_snakemakes_own_report_shows_figures_and_tables(finished, tmp_path):
     assert {"report.html", "index.html", "counts.csv", "fits.csv"} | figures <= set(names)
 
 
+def test_verdicts_are_derived_again_from_the_tables(finished):
+    def verified() -> tuple[int, str]:
+        done = subprocess.run([*verify, "smoke"], cwd=finished, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    verify = [sys.executable, "-m", "rosetta_scaling", "verify"]
+    code, printed = verified()
+    assert code == 0, printed
+    assert re.match(r"All \d\d verdicts follow from the tables", printed)
+    path = finished / "results/smoke/tables/claims.json"
+    kept, claims = path.read_bytes(), read_json(path)
+    claims["claims"][0]["verdict"] = "supported, believe me"
+    claims["claims"][1]["sentence"] += " Without doubt."
+    path.write_text(json.dumps(claims))
+    code, printed = verified()
+    path.write_bytes(kept)
+    assert code == 1
+    one_sentence(printed, str(path.relative_to(finished)), "is not the file that the report was written from")
+    one_sentence(printed, claims["claims"][0]["claim"], "supported, believe me was written, the tables say")
+    one_sentence(printed, claims["claims"][1]["claim"], "the verdict is the same, but not sentence")
+    assert len(printed.splitlines()) == 3
+
+
 def test_the_status_tells_what_is_done_and_what_waits(finished):
     def status() -> str:
         command = [sys.executable, "-m", "rosetta_scaling.jobs.status", "smoke"]

@@ -1,4 +1,4 @@
-"""The front door: python -m rosetta_scaling run | status | power | reference, each with its own --help."""
+"""The front door: python -m rosetta_scaling run | status | power | verify | reference, each with its own --help."""
 
 import importlib
 import sys
@@ -7,6 +7,7 @@ COMMANDS = {
     "run": "rosetta_scaling.jobs.run",  # run or resume a study
     "status": "rosetta_scaling.jobs.status",  # how far it is
     "power": "rosetta_scaling.stages.claims",  # how often each main claim would get each verdict
+    "verify": "rosetta_scaling.stages.verify",  # do its verdicts follow from its tables?
     "reference": "rosetta_scaling.config.reference",  # write what every key of the configuration means
 }
 

@@ -27,6 +27,13 @@ def claim_inputs(plan: StudyPlan) -> Inputs:
 
 def write_claims(study: Study, folder: Path) -> None:
     """Judge the tables in `folder`: claims.json, and the operating characteristics of the main claims in power.csv."""
+    claims, power = judge(study, folder)
+    write_json(folder / "claims.json", claims)
+    write_checked_table(folder / "power.csv", power, POWER)
+
+
+def judge(study: Study, folder: Path) -> tuple[dict, pd.DataFrame]:
+    """What the tables in `folder` say: the content of claims.json, and of power.csv."""
     from rosetta_scaling.claims.counts import judge_counts
     from rosetta_scaling.claims.decisions import control_errors
     from rosetta_scaling.claims.fits import judge_fits
@@ -39,8 +46,7 @@ def write_claims(study: Study, folder: Path) -> None:
     counts = tables["counts"]
     power = characteristics(study, counts.loc[counts.criterion == study.judged[0], SIZES])
     entries = [claim.as_json() for claim in with_power(control_errors(claims), power)]
-    write_json(folder / "claims.json", {"claims": entries, "undecidable": undecidable()})
-    write_checked_table(folder / "power.csv", power, POWER)
+    return {"claims": entries, "undecidable": undecidable()}, power
 
 
 def characteristics(study: Study, sizes: pd.DataFrame) -> pd.DataFrame:
