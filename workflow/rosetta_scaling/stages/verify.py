@@ -26,7 +26,7 @@ def changed_verdicts(study: Study, tables: Path) -> Iterator[str]:
     """A line for every claim that the tables judge differently from claims.json, which lies beside them."""
     written = {claim["claim"]: claim for claim in read_json(tables / "claims.json")["claims"]}
     derived = {claim["claim"]: claim for claim in judge(study, tables)[0]["claims"]}
-    for words in written.keys() | derived.keys():
+    for words in dict.fromkeys([*written, *derived]):
         before, now = (claims.get(words, {"verdict": "no claim"}) for claims in (written, derived))
         if before["verdict"] != now["verdict"]:
             yield f"{words}: {before['verdict']} was written, the tables say {now['verdict']}"
