@@ -29,6 +29,7 @@ from rosetta_scaling.report.claims import (
 from rosetta_scaling.report.figures.catalogue import FIGURES
 from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.report.fits import fit_cells
+from rosetta_scaling.report.methods import REFERENCES, methods_paragraph
 from rosetta_scaling.report.selectivity import verdict_cells
 from rosetta_scaling.report.tables import table_cells
 from rosetta_scaling.schemas.metrics import METRICS
@@ -81,6 +82,8 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
             "verdicts": verdict_cells(of_metrics),
             "fit_verdicts": verdict_words(of_fits),
             "corpus_words": corpus_words(provenance),
+            "methods": methods_paragraph(provenance),
+            "references": REFERENCES,
             "companions": [companion_line(name, folders) for name, folders in companions.items()],
         },
         "fits.html": {
