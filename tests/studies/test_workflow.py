@@ -211,6 +211,28 @@ def test_snakemakes_own_report_shows_figures_and_tables(finished, tmp_path):
     assert {"report.html", "index.html", "counts.csv", "fits.csv"} | figures <= set(names)
 
 
+def test_the_crate_names_what_is_there(finished):
+    """Every entity that another one names is described, every file is there, and hashes are those of the files."""
+    results = finished / "results/smoke"
+    graph = {entity["@id"]: entity for entity in read_json(results / "ro-crate-metadata.json")["@graph"]}
+
+    def named(value) -> set[str]:
+        if isinstance(value, list):
+            return set().union(*map(named, value))
+        return {value["@id"]} if isinstance(value, dict) else set()
+
+    outside = {name for entity in graph.values() for value in entity.values() for name in named(value)} - graph.keys()
+    assert all(name.startswith(("http://", "https://")) for name in outside)
+    files = [entity for entity in graph.values() if "File" in entity["@type"]]
+    assert len(files) > 30
+    for entity in files:
+        assert (results / entity["@id"]).is_file()
+        assert entity.get("sha256") in (None, file_sha256(results / entity["@id"]))
+    assert {name for name, entity in graph.items() if "sha256" in entity} >= {"tables/counts.csv", "tables/claims.json"}
+    assert {entity["@id"] for entity in graph["./"]["hasPart"]} == {entity["@id"] for entity in files}
+    assert graph["#run"]["startTime"] < graph["#run"]["endTime"]
+
+
 def test_verdicts_are_derived_again_from_the_tables(finished):
     def verified() -> tuple[int, str]:
         done = subprocess.run([*verify, "smoke"], cwd=finished, capture_output=True, text=True)

@@ -44,6 +44,8 @@ rule report:
         page=report(layout.report, category="Report", labels={"page": "the study"}),
         fits=report(layout.fits_page, category="Report", labels={"page": "its fits"}),
         provenance=layout.tables("provenance.json"),
+        crate=f"{layout.results}/ro-crate-metadata.json",
+        workflow=f"{layout.results}/Snakefile",
     log:
         f"{layout.results}/logs/report.log",
     group:

@@ -1,8 +1,10 @@
 """What people read: figures, the report, and where its numbers come from."""
 
 import datetime
+import shutil
 from pathlib import Path
 
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import FIT_TABLES, STUDY_TABLES
@@ -40,14 +42,20 @@ def report_inputs(plan: StudyPlan) -> Inputs:
     }
 
 
-def write_study_report(plan: StudyPlan, *, page: str, provenance: str) -> None:
-    """Write the report of a study, and its provenance."""
+def write_study_report(plan: StudyPlan, *, page: str, provenance: str, crate: str) -> None:
+    """Write the report of a study, its provenance, and both as a Workflow Run RO-Crate."""
+    from rosetta_scaling.report.crate import run_crate
     from rosetta_scaling.report.pages import write_report
 
     layout = plan.layout
     write_provenance(plan, Path(provenance))
     companions = {name: companion_tables(plan, name) for name in layout.companion_keys}
     write_report(Path(layout.results), Path(page).parent, companions)
+    folder, files = Path(layout.results), report_inputs(plan)
+    shutil.copyfile(WORKFLOW / "Snakefile", folder / "Snakefile")
+    written = [Path(page), Path(layout.fits_page), Path(provenance)]
+    results = [*written, *(Path(file) for file in [*files["tables"], *files["audit"]])]
+    write_json(Path(crate), run_crate(read_json(provenance), folder, workflow=folder / "Snakefile", results=results))
 
 
 def write_provenance(plan: StudyPlan, out: Path) -> None:
