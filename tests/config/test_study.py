@@ -312,4 +312,4 @@ def test_the_front_door_knows_its_commands():
             [sys.executable, "-m", "rosetta_scaling", command, "--help"], capture_output=True, text=True
         )
         assert done.returncode == code, done.stderr
-    assert "found 'rnu', expected run, status, power, reference" in done.stderr
+    assert "found 'rnu', expected run, status, power, verify, reference" in done.stderr
