@@ -6,7 +6,7 @@ BIN = .venv/bin
 # Two files of tests at a time; in a file one after another, since tests share what takes long to make.
 TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study matches companions plan status power verify bench style check test networks slurm-test slurm lint clean
+.PHONY: study matches companions plan status power verify bench style check test networks slurm-test slurm docs lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling run $(STUDY) --profile $(PROFILE)
@@ -56,6 +56,9 @@ slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node
 slurm:
 	@command -v slurmctld >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
 	  --no-install-recommends slurmctld slurmd slurm-client munge; } >/dev/null || echo "SLURM could not be installed"
+
+docs: .venv/.ready       ## the pages of docs/ as a site in results/docs, offline
+	$(BIN)/mkdocs build --quiet
 
 lint: .venv/.ready
 	$(BIN)/snakemake --lint

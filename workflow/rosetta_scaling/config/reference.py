@@ -55,8 +55,10 @@ def export() -> dict[Path, str]:
     for key, kind, default, meaning in documentation():
         cells = [f"`{key}`", f"`{kind}`" if kind else "", f"`{default}`" if default else "", meaning]
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    text = "\n".join(lines) + "\n"
     return {
-        WORKFLOW.parent / "config/README.md": "\n".join(lines) + "\n",
+        WORKFLOW.parent / "config/README.md": text,  # where catalogs of workflows look for it
+        WORKFLOW.parent / "docs/configuration.md": text,
         WORKFLOW / "config.schema.json": json.dumps(Study.model_json_schema(), indent=1) + "\n",
     }
 
