@@ -27,7 +27,7 @@ def run_crate(provenance: dict, folder: Path, *, workflow: Path, results: Iterab
     files = [_file(path, folder, hashes.get(path.resolve())) for path in results]
     main = f"{workflow.relative_to(folder)}"
     profiles = [f"https://w3id.org/ro/wfrun/{profile}" for profile in RUN_PROFILES] + [WORKFLOW_PROFILE]
-    study, snakemake = provenance["study"], provenance["versions"]["snakemake"]
+    study = provenance["study"]
     graph = [
         {
             "@id": "ro-crate-metadata.json",
@@ -50,23 +50,7 @@ def run_crate(provenance: dict, folder: Path, *, workflow: Path, results: Iterab
         },
         *({"@id": profile, "@type": "CreativeWork", "name": profile.split("org/")[1]} for profile in profiles),
         {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"},
-        {
-            "@id": main,
-            "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
-            "name": "rosetta-scaling",
-            "description": "The workflow of the study; its rules lie beside it in the commit that `version` names.",
-            "version": provenance["code"]["commit"],
-            "programmingLanguage": {"@id": "#snakemake"},
-            "conformsTo": {"@id": BIOSCHEMAS},
-        },
-        {
-            "@id": "#snakemake",
-            "@type": "ComputerLanguage",
-            "name": "Snakemake",
-            "version": snakemake,
-            "url": {"@id": "https://snakemake.github.io"},
-            "identifier": {"@id": "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"},
-        },
+        *_software(main, provenance),
         {
             "@id": "#run",
             "@type": "CreateAction",
@@ -86,6 +70,28 @@ def run_crate(provenance: dict, folder: Path, *, workflow: Path, results: Iterab
         *files,
     ]
     return {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph}
+
+
+def _software(main: str, provenance: dict) -> list[Entity]:
+    return [
+        {
+            "@id": main,
+            "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+            "name": "rosetta-scaling",
+            "description": "The workflow of the study; its rules lie beside it in the commit that `version` names.",
+            "version": provenance["code"]["commit"],
+            "programmingLanguage": {"@id": "#snakemake"},
+            "conformsTo": {"@id": BIOSCHEMAS},
+        },
+        {
+            "@id": "#snakemake",
+            "@type": "ComputerLanguage",
+            "name": "Snakemake",
+            "version": provenance["versions"]["snakemake"],
+            "url": {"@id": "https://snakemake.github.io"},
+            "identifier": {"@id": "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"},
+        },
+    ]
 
 
 def _file(path: Path, folder: Path, sha256: str | None) -> Entity:
