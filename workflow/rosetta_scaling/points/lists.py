@@ -19,11 +19,16 @@ LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated cou
 
 def list_competition(point: Point, rule: CountRule) -> Competition:
     """What wins every neuron of the anchor."""
+    return compete(list_candidates(point, rule))
+
+
+def list_candidates(point: Point, rule: CountRule) -> Candidates:
+    """What competes for every neuron of the anchor."""
     real = point.real.map(lambda table: table.assign(draw=0, changed="neither"))
     decoys, draws = numbered(point.nulls[CENTRAL])
     neurons, plain = point.neurons[point.anchor], rule._replace(strict=False)
     sides = candidates_of(real, rule, neurons, draws=1), candidates_of(decoys, plain, neurons, draws=draws)
-    return compete(Candidates(*map(np.vstack, zip(*sides, strict=True))))
+    return Candidates(*map(np.vstack, zip(*sides, strict=True)))
 
 
 def numbered(tables: PartnerTables) -> tuple[PartnerTables, int]:
@@ -65,17 +70,28 @@ def list_columns(point: Point, rule: CountRule) -> dict[str, float]:
 def beyond_decoys(found: Competition, scale: float, confidence: float) -> dict[str, float]:
     """Wins of real partners, of decoys per draw, and their difference with its interval and standard error.
 
-    The difference estimates the shared neurons that win, since the others win as often as decoys of one draw do. Each
-    neuron has one winner; so with independent neurons the difference of two such numbers of wins has the variance of
-    both, and with neurons that depend on each other, through hubs, that which the draws have among each other. The
-    larger of both is taken, plus that of the choice of neurons where one of `scale` is looked at. The interval is about
-    this text: documents are not resampled.
+    The difference estimates the shared neurons that win, since the others win as often as decoys of one draw do. The
+    interval is about this text: documents are not resampled.
     """
-    real, *decoys = found.wins()
-    draws, mean = max(1, found.draws), np.sum(decoys) / max(1, found.draws)
-    between = np.var(decoys, ddof=1) if draws > 1 else 0.0
-    variance = (1 + 1 / draws) * max(mean + 1 / draws, between) + (1 - 1 / scale) * (real + mean / draws)
-    error, middle = scale * np.sqrt(variance), scale * (real - mean)
+    real, decoys, variance = wins_beyond(found, np.ones(len(found.winner)), scale)
+    middle, error = real - decoys, np.sqrt(variance)
     half = stats.norm.ppf((1 + confidence) / 2) * error
-    row = {"wins": scale * real, "decoy_wins": scale * mean, "beyond_decoys": middle}
+    row = {"wins": real, "decoy_wins": decoys, "beyond_decoys": middle}
     return row | {"beyond_decoys_low": middle - half, "beyond_decoys_high": middle + half, "beyond_decoys_se": error}
+
+
+def wins_beyond(found: Competition, weight: np.ndarray, scale: float) -> tuple[float, float, float]:
+    """Weighted wins of real partners, of decoys per draw, and the variance of their difference; `weight` (neurons,).
+
+    Each neuron has one winner; so with independent neurons the difference of two such numbers of wins has the variance
+    of both, and with neurons that depend on each other, through hubs, that which the draws have among each other. The
+    larger of both is taken, plus that of the choice of neurons where one of `scale` is looked at.
+    """
+    won, draws = found.winner >= 0, max(1, found.draws)
+    (real, *decoys), (real_squares, *squares) = (
+        np.bincount(found.winner[won], weights=each[won], minlength=1 + found.draws) for each in (weight, weight**2)
+    )
+    mean, square = np.sum(decoys) / draws, np.sum(squares) / draws
+    between = np.var(decoys, ddof=1) if draws > 1 else 0.0
+    variance = (1 + 1 / draws) * max(square + 1 / draws, between) + (1 - 1 / scale) * (real_squares + square / draws)
+    return scale * real, scale * mean, scale**2 * variance
