@@ -230,7 +230,10 @@ rule stability:
     input:
         declared(stability_inputs, "pair"),
     output:
-        [f"{layout.results}/stability/{{pair}}/{kind}.parquet" for kind in REPLICATES],
+        [
+            f"{layout.results}/stability/{{pair}}/{kind}.parquet"
+            for kind in (*REPLICATES, "planted")
+        ],
     log:
         f"{layout.results}/logs/stability/{{pair}}.log",
     benchmark:
@@ -247,6 +250,8 @@ rule stability:
         k=study.matching.k,
         bootstrap=study.stability.bootstrap,
         subset_draws=study.stability.subset_draws,
+        planted=study.stability.planted,
+        rows=study.nulls.rows,
         subset_size=lambda wildcards: plan.sizes.smallest,
         seed=study.nulls.seed,
         dtype=study.activations.dtype,

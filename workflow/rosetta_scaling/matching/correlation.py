@@ -56,7 +56,7 @@ class CrossProducts:
 
     def correlations(self) -> torch.Tensor:
         """All of them, (a, b)."""
-        return torch.cat(list(self.blocks()))
+        return torch.cat([self.total[:0], *self.blocks()])
 
     def best(self, tile: Tile, k: int) -> BestPartners:
         """The k best partners within a tile; these are the products of its neurons."""

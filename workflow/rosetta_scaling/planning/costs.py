@@ -19,7 +19,7 @@ def pair_operations(plan: StudyPlan, pair: str) -> tuple[float, float]:
     draws = share * sum(study.nulls.draws(null) for null in NULLS) + 1  # the halves of the text make one more
     passes = 0.0
     if matching.placement != "stored":
-        passes = len(tiles) * draws + 4  # a model with itself, and subsets
+        passes = len(tiles) * draws + 5  # a model with itself, subsets, and planted pairs
         passes += 2 if matching.engine == "sketch" else len(tiles)
     # One of two networks is read for every draw that changes it inside, and its means and variances are, twice before.
     inside = share * sum(study.nulls.draws(null.name) for null in NULLS.values() if null.inside)

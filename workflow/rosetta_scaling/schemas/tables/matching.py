@@ -18,11 +18,12 @@ def sides(name: str, kind: Callable[..., Column], meaning: str) -> tuple[Column,
 
 NEURONS_OF_PAIR = sides("neuron", whole, "number of the neuron of THIS, from 0 over all layers")
 RANKS = sides("rank", whole, "rank of the pair among the partners in OTHER of the neuron of THIS; 0: none")
+MARGINS = sides("margin", number, "r less that of the next partner in OTHER of the neuron of THIS")
 PARTNERS = (
     *NEURONS_OF_PAIR,
     number("r", "Pearson correlation over the units"),
     *RANKS,
-    *sides("margin", number, "r less that of the next partner in OTHER of the neuron of THIS"),
+    *MARGINS,
     *sides("csls_rank", whole, "the same rank by 2 r less the mean r of both neurons with their nearest ones; 0: none"),
 )
 CHANGED = text("changed", "network that the draw changed: a, b or both")
@@ -104,4 +105,17 @@ REPLICATE = TableSchema(
     "and of these with one network rotated",
     columns=(*PARTNERS, DRAW, number("heldout_r", "r on the other half of the documents (KIND half)", optional=True)),
 )
-TABLES = (MATCHES, MATCHES_WITHOUT_NULLS, SNAPSHOTS, NULL_TABLE, OWN, REPLICATE)
+PLANTED_PAIRS = TableSchema(
+    name="planted pairs",
+    file="stability/PAIR/planted.parquet",
+    rule="stability",
+    rows="a pair of neurons and an r at which one is mixed into the other",
+    columns=(
+        *NEURONS_OF_PAIR,
+        number("r", "Pearson correlation at which the pair is planted"),
+        *RANKS,
+        *MARGINS,
+        text("changed", "network whose neuron is the mixture: a or b"),
+    ),
+)
+TABLES = (MATCHES, MATCHES_WITHOUT_NULLS, SNAPSHOTS, NULL_TABLE, OWN, REPLICATE, PLANTED_PAIRS)
