@@ -39,6 +39,7 @@ def the_point(criterion: dict | None = None) -> Point:
         nulls={null: partners(i + 1, i + 1) for i, null in enumerate(NULLS)},
         own=partners(1, 50),
         replicates={"bootstrap": partners(BOOTSTRAP, 60)},
+        planted=PartnerTables({}, {}),
         snapshots=partners(1, 70),
     )
 

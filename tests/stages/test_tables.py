@@ -138,10 +138,10 @@ def test_a_point_is_written_with_all_its_tables(plan, monkeypatch):
     neurons = rows_of(ROSETTA, 2, neuron=[0, 1])
     monkeypatch.setattr(point_tables, "read_point", lambda *about: "point" if about == (plan, "c", "r3") else None)
     monkeypatch.setattr(neurons_of_points, "point_neurons", lambda point: neurons if point == "point" else None)
-    for name in ("counts", "snapshots", "layers", "depth", "diagonal"):
+    for name in ("counts", "lists", "snapshots", "layers", "depth", "diagonal"):
         made = partial(lambda schema, _, table: rows_of(schema, len(table)), OF_POINT[name])
         monkeypatch.setattr(point_tables, f"point_{name}", made)
-    for name in ("above_r", "decomposition", "isolation"):
+    for name in ("above_r", "planted", "decomposition", "isolation", "recurrence"):
         monkeypatch.setattr(
             point_tables, f"point_{name}", partial(lambda schema, _: rows_of(schema, 2), OF_POINT[name])
         )

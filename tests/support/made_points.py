@@ -17,6 +17,7 @@ def made_point(
     widths: Mapping[str, list[int]],
     real: Mapping[str, pd.DataFrame] = EMPTY.anchored,
     nulls: Mapping[str, Mapping[str, pd.DataFrame]] = EMPTY.anchored,
+    planted: Mapping[str, pd.DataFrame] = EMPTY.anchored,
 ) -> Point:
     """A point with matches and nulls of the anchor by other model; `widths` names the models, the anchor first."""
     return Point(
@@ -28,5 +29,6 @@ def made_point(
         nulls={null: PartnerTables(nulls.get(null, {}), {}) for null in NULLS},
         own=EMPTY,
         replicates=dict.fromkeys(REPLICATES, EMPTY),
+        planted=PartnerTables(planted, {}),
         snapshots=EMPTY,
     )

@@ -58,6 +58,7 @@ class Point:
     nulls: Mapping[str, PartnerTables]  # all draws of every null, with their excess (see nulls_with_excess)
     own: PartnerTables  # partners of both models of a pair within their own network
     replicates: Mapping[str, PartnerTables]  # of the documents and of the neurons, by kind (REPLICATES)
+    planted: PartnerTables  # how pairs rank that were planted (see matching/planting.py)
     snapshots: PartnerTables  # partners after a part of the units; `draw` is their number
 
     @property

@@ -1,6 +1,18 @@
 """Names of the tables of a study, and titles of its companion studies."""
 
-POINT_TABLES = ("counts", "above_r", "decomposition", "snapshots", "layers", "depth", "diagonal", "isolation")
+POINT_TABLES = (
+    "counts",
+    "above_r",
+    "planted",
+    "lists",
+    "decomposition",
+    "snapshots",
+    "layers",
+    "depth",
+    "diagonal",
+    "isolation",
+    "recurrence",
+)
 POLARIZATION_TABLES = ("polarization", "specialisation", "families", "trends")
 STUDY_TABLES = (*POINT_TABLES, *POLARIZATION_TABLES, "judge", "seeds", "models", "training")
 THEORY_TABLES = ("theory", "theory_simulation", "theory_exponents")

@@ -12,7 +12,9 @@ from rosetta_scaling.points.above_r import point_above_r
 from rosetta_scaling.points.counts import point_counts, point_snapshots
 from rosetta_scaling.points.decomposition import point_decomposition
 from rosetta_scaling.points.depth import point_depth, point_diagonal, point_layers
+from rosetta_scaling.points.planted import point_lists, point_planted
 from rosetta_scaling.points.point import PartnerTables, Point, nulls_with_excess
+from rosetta_scaling.points.recurrence import point_recurrence
 from rosetta_scaling.points.rosetta import orient
 from rosetta_scaling.schemas.names import REPLICATES
 from rosetta_scaling.schemas.nulls import NULLS
@@ -36,6 +38,7 @@ def read_point(plan: StudyPlan, curve: str, rung: str) -> Point:
         nulls=nulls_with_excess(nulls, sizes, study.nulls.rows is not None),
         own=read(partial(layout.null, "own")),
         replicates={kind: read(partial(layout.replicate, kind)) for kind in REPLICATES},
+        planted=read(partial(layout.replicate, "planted")),
         snapshots=read(layout.snapshots),
     )
 
@@ -59,13 +62,17 @@ def read_partners(layout: Layout, models: list[str], path: Callable[[str, str], 
 
 def point_tables(point: Point, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The POINT_TABLES, from a point and its point_neurons."""
+    planted = point_planted(point)
     return {
         "counts": point_counts(point, table),
         "above_r": point_above_r(point),
+        "planted": planted,
+        "lists": point_lists(point, planted),
         "decomposition": point_decomposition(point),
         "snapshots": point_snapshots(point, table),
         "layers": point_layers(point, table),
         "depth": point_depth(point, table),
         "diagonal": point_diagonal(point, table),
         "isolation": point_isolation(point),
+        "recurrence": point_recurrence(point),
     }

@@ -20,6 +20,7 @@ def point_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
         "snapshots": [layout.snapshots(*pair) for pair in pairs],
         "nulls": [layout.null(null, *pair) for pair in pairs for null in (*NULLS, "own")],
         "replicates": [layout.replicate(kind, *pair) for pair in pairs for kind in REPLICATES],
+        "planted": [layout.replicate("planted", *pair) for pair in pairs],
     }
 
 

@@ -159,7 +159,58 @@ ABOVE_R = of_point(
     number("low", "lower end of the interval over resampled documents; of a null, the smallest draw", "neurons"),
     number("high", "upper end of the same; of a null, the largest draw", "neurons"),
 )
-OF_POINT = by_name((COUNTS, ABOVE_R, DECOMPOSITION, SNAPSHOTS, LAYERS, DEPTH, DIAGONAL, ISOLATION))
+LEVEL = number("q", "false-discovery rate of the list; 1: every neuron that its real partner wins, without a threshold")
+PLANTED = of_point(
+    "planted",
+    "a false-discovery rate and an r of planted pairs",
+    CRITERION,
+    LEVEL,
+    number("r", "Pearson correlation at which pairs are planted"),
+    whole("planted", "neurons of the anchor that were given a partner in every other network, each alone", "neurons"),
+    whole("found", "those that the list would hold", "neurons"),
+    number("power", "found over planted"),
+    *bounds("power"),
+)
+LISTS = of_point(
+    "lists",
+    "a false-discovery rate",
+    CRITERION,
+    LEVEL,
+    number("count", "Rosetta neurons in the list", "neurons"),
+    number("false", "expected false ones among them: neurons that decoys win there, per draw", "neurons"),
+    number(
+        "half_r",
+        "r at which half of the planted pairs are found; the least r that was planted where more are found there, "
+        "empty where half are found nowhere",
+    ),
+    *bounds("half_r", "half_r_low", "half_r_high"),
+    number("strong", "Rosetta neurons in the list with an r of at least half_r", "neurons"),
+    number(
+        "corrected",
+        "shared neurons with an r of at least half_r: strong ones over the power at their r, less those of decoys",
+        "neurons",
+    ),
+    *bounds("corrected", "corrected_low", "corrected_high", "neurons"),
+)
+RECURRENCE = of_point(
+    "recurrence",
+    "the primary criterion, at points of three networks or more",
+    CRITERION,
+    whole("networks", "other networks of the point", "networks"),
+    whole("one", "neurons of the anchor that are matched in at least one of them", "neurons"),
+    number("one_independent", "the same if the networks in which a neuron is matched were independent", "neurons"),
+    number("one_decoys", "the same where decoys stand for the other networks, per draw", "neurons"),
+    whole("all", "neurons of the anchor that are matched in all of them", "neurons"),
+    number("all_independent", "the same if they were independent", "neurons"),
+    number("all_decoys", "the same with decoys, per draw", "neurons"),
+    number("again", "probability that a neuron matched in one of them is matched in another one"),
+    *bounds("again, over neurons", "again_low", "again_high"),
+    number("again_independent", "the same if they were independent"),
+    number("again_decoys", "the same with decoys, mean over draws"),
+)
+OF_POINT = by_name(
+    (COUNTS, ABOVE_R, PLANTED, LISTS, DECOMPOSITION, SNAPSHOTS, LAYERS, DEPTH, DIAGONAL, ISOLATION, RECURRENCE)
+)
 
 SIZES = (
     CURVE,
