@@ -25,7 +25,7 @@ from rosetta_scaling.fits.theory.model import isolation_of_correlation, rank_slo
 from rosetta_scaling.fits.theory.simulation import simulate as simulate_theory
 from rosetta_scaling.formatting import MINUS, number
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.report.answer import at_the_largest_size
+from rosetta_scaling.report.answer import at_the_largest_size, power_of_list
 from rosetta_scaling.report.figures.answer import draw_answer, draw_main_claims
 from rosetta_scaling.report.figures.catalogue import FIGURES, make_figures, read_tables
 from rosetta_scaling.report.figures.counts import draw_counts, draw_criteria, draw_decomposition, draw_fraction
@@ -161,6 +161,31 @@ def above_r_rows() -> pd.DataFrame:
                 row = {"curve": curve, "point": rung, "criterion": "mutual_top1", "r": least, "source": source}
                 rows.append(row | {"count": np.mean(found), "low": min(found) * 0.9, "high": max(found) * 1.1})
     return pd.DataFrame(rows)
+
+
+def list_rows(counts: pd.DataFrame) -> pd.DataFrame:
+    rows = counts[counts["criterion"] == "mutual_top1"][["curve", "point", "criterion"]]
+    half = {"half_r": 0.55, "half_r_low": 0.5, "half_r_high": 0.61, "strong": 20, "corrected": 24.5}
+    half |= {"corrected_low": 19.0, "corrected_high": 30.0}
+    weak = {"half_r": 0.3, "half_r_low": 0.3, "half_r_high": 0.34, "strong": 31, "corrected": 25.0}
+    weak |= {"corrected_low": 11.0, "corrected_high": 39.0}
+    lists = {0.05: {"count": 23, "false": 1.25, **half}, 0.01: {"count": 0, "false": 0.0}}
+    lists[1.0] = {"count": 35, "false": 6.5, **weak}
+    return pd.concat([rows.assign(q=q, **dict.fromkeys(half, np.nan) | of_list) for q, of_list in lists.items()])
+
+
+def recurrence_rows() -> pd.DataFrame:
+    row = {"curve": "all", "point": "r1", "criterion": "mutual_top1", "networks": 2}
+    row |= {
+        "one": 31,
+        "one_independent": 33.5,
+        "one_decoys": 24.25,
+        "all": 9,
+        "all_independent": 4.5,
+        "all_decoys": 2.75,
+    }
+    row |= {"again": 0.45, "again_low": 0.3, "again_high": 0.6, "again_independent": 0.2, "again_decoys": 0.25}
+    return pd.DataFrame([row])
 
 
 def decomposition_rows(counts: pd.DataFrame) -> pd.DataFrame:
@@ -393,7 +418,7 @@ def audit_rows() -> pd.DataFrame:
 def write_sample(results: Path) -> None:
     counts, (models, training), layers = count_rows(), model_rows(), layer_rows()
     tables = {"models": models, "training": training, "counts": counts, "isolation": isolation_rows()}
-    tables["above_r"] = above_r_rows()
+    tables |= {"above_r": above_r_rows(), "lists": list_rows(counts), "recurrence": recurrence_rows()}
     tables |= {"decomposition": decomposition_rows(counts), "seeds": seed_rows(), "snapshots": snapshot_rows(counts)}
     tables |= {"polarization": polarization_rows(), "layers": layers, "diagonal": diagonal_rows(layers)}
     tables["specialisation"] = mean_rows("domain", {"code": lambda a: a.max(0), "prose": lambda a: a.std(0)})
@@ -760,6 +785,24 @@ def test_the_answer_gives_what_is_beyond_decoys_where_it_was_measured():
     assert "wins 17 times and that of one draw 6.5 times: 10.5 [2, 19] neurons are beyond" in second
     unknown = top | dict.fromkeys(("beyond_decoys", "excess"), np.nan)
     assert len(at_the_largest_size(pd.DataFrame([unknown]))) == 1
+
+
+def test_the_power_of_the_lists_stands_beside_them(page, tables):
+    shown = text_of(page)
+    assert "The list with 5% false discoveries holds 23 neurons, and half of the pairs that were planted" in shown
+    assert "at r = 0.55 [0.50, 0.61]; corrected for those that it misses, 24.5 [19, 30] neurons are shared" in shown
+    points = len(tables["counts"].query("criterion == 'mutual_top1'"))
+    assert len(rows_with(page, "FDR 5%", "23", "1.25", "0.55 [0.50, 0.61]", "20", "24.5 [19, 30]")) == points
+    assert len(rows_with(page, "FDR 1%", "0", "none", "not measured")) == points
+    assert len(rows_with(page, "every win", "35", "0.30 or less", "25 [11, 39]")) == points
+    lists = pd.DataFrame([{"curve": "c", "point": "r1", "q": 0.05, "count": 0, "half_r": np.nan}])
+    assert power_of_list(lists, {"curve": "c", "point": "r1"})[0].endswith("planted there: what it misses is unknown.")
+    assert not power_of_list(lists, {"curve": "c", "point": "r2"})
+
+
+def test_recurrence_stands_beside_independence_and_decoys(page):
+    row = ("31 (33.5; 24.2)", "9 (4.5; 2.75)", "45.0% [30.0%, 60.0%]", "20.0%", "25.0%")
+    assert len(rows_with(page, *row)) == 1
 
 
 def test_every_figure_is_on_its_page_with_caption_and_data(page, fits_page, results):

@@ -5,6 +5,7 @@ import pandas as pd
 from rosetta_scaling.claims.verdicts import Claim
 from rosetta_scaling.formatting import interval, number
 from rosetta_scaling.report.claims import leading, listed, verdict_words
+from rosetta_scaling.report.counts import half_words
 from rosetta_scaling.report.figures.data import largest_point, primary
 from rosetta_scaling.schemas.nulls import NULLS
 
@@ -18,6 +19,7 @@ def answer(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: dic
         f"{number(sizes.min())} to {number(sizes.max())} parameters, were compared neuron by neuron on "
         f"{number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}.",
         *at_the_largest_size(primary(tables["counts"])),
+        *power_of_list(tables["lists"], largest_point(primary(tables["counts"]))),
         of_the_claims(claims),
     ]
 
@@ -50,6 +52,24 @@ def beyond_decoys(top: dict) -> list[str]:
     if pd.isna(top["excess"]):
         return []
     return [f"That is {number(abs(top['excess']))} {'more' if top['excess'] > 0 else 'fewer'} than this null gives."]
+
+
+def power_of_list(lists: pd.DataFrame, top: dict) -> list[str]:
+    """What the list at 5% of a point misses, which pairs that were planted there tell; nothing where none were."""
+    rows = lists[(lists["curve"] == top["curve"]) & (lists["point"] == top["point"]) & (lists["q"] == 0.05)]
+    if rows.empty:
+        return []
+    row = rows.iloc[0].to_dict()
+    words = f"The list with 5% false discoveries holds {number(row['count'])} neurons"
+    if pd.isna(row["half_r"]):
+        return [
+            f"{words}, and at any r fewer than half of the pairs that were planted there: what it misses is unknown."
+        ]
+    shared = interval(row, "corrected", "corrected_low", "corrected_high", form=number)
+    return [
+        f"{words}, and half of the pairs that were planted there at r = {half_words(row)}; corrected for those that it "
+        f"misses, {shared} neurons are shared at least so strongly."
+    ]
 
 
 def of_the_claims(claims: list[Claim]) -> str:

@@ -51,6 +51,30 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
     return cells(counts, columns)
 
 
+def lists_cells(lists: pd.DataFrame) -> dict:
+    """The lists of every point, the r at which half of the planted pairs are found, and the count corrected for it."""
+    columns = {
+        "curve": "curve",
+        "point": "point",
+        "list": lambda r: "every win" if r["q"] == 1 else f"FDR {r['q']:.0%}",
+        "neurons": lambda r: number(r["count"]),
+        "expected false": lambda r: number(r["false"]),
+        "half are found at r": half_words,
+        "as strong": lambda r: number(r["strong"]),
+        "as strong, corrected": lambda r: interval(r, "corrected", "corrected_low", "corrected_high", form=number),
+    }
+    return cells(lists, columns)
+
+
+def half_words(row: Mapping) -> str:
+    """The r at which half of the planted pairs are found, with its interval; the least r that was planted, or none."""
+    if pd.isna(row["half_r"]):
+        return "none"
+    if row["half_r"] == row["half_r_low"]:  # more than half are found there already
+        return f"{fixed(row['half_r'])} or less"
+    return interval(row, "half_r", "half_r_low", "half_r_high")
+
+
 def decomposition_cells(table: pd.DataFrame) -> dict:
     def share(name: str) -> Callable:
         return lambda r: f"{number(r[name])} ({percent(r[f'{name}_share'])})"
@@ -86,6 +110,23 @@ def seeds_cells(seeds: pd.DataFrame) -> dict:
         "standard deviation": lambda r: number(r["deviation"]),
     }
     return cells(seeds, columns)
+
+
+def recurrence_cells(recurrence: pd.DataFrame) -> dict:
+    """How many neurons are matched again in another network, beside independence and decoys."""
+
+    def beside(name: str) -> Callable:
+        return lambda r: f"{number(r[name])} ({number(r[f'{name}_independent'])}; {number(r[f'{name}_decoys'])})"
+
+    columns = {"curve": "curve", "point": "point"} | {
+        "other networks": lambda r: number(r["networks"]),
+        "matched in one": beside("one"),
+        "matched in all": beside("all"),
+        "matched again": lambda r: interval(r, "again", "again_low", "again_high", form=percent),
+        "if independent": lambda r: percent(r["again_independent"]),
+        "decoys": lambda r: percent(r["again_decoys"]),
+    }
+    return cells(recurrence, columns)
 
 
 def fits_cells(fits: pd.DataFrame, first: dict[str, str]) -> dict:

@@ -40,7 +40,7 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 
 PAGE = WORKFLOW / "report"  # template, style sheet and captions
-TABLES: tuple[str, ...] = ("models", "audit", "counts", "decomposition", "seeds", *FIT_TABLES)
+TABLES: tuple[str, ...] = ("models", "audit", "counts", "lists", "decomposition", "recurrence", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
 

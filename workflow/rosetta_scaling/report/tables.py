@@ -9,7 +9,9 @@ from rosetta_scaling.report.counts import (
     counts_cells,
     decomposition_cells,
     fits_cells,
+    lists_cells,
     no_chance,
+    recurrence_cells,
     seeds_cells,
     stability_cells,
 )
@@ -43,6 +45,8 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         "stability_others": stability_cells(
             counts[counts["criterion"] != main], {"curve": "curve", "criterion": "criterion"}
         ),
+        "lists": lists_cells(tables["lists"]),
+        "recurrence": recurrence_cells(tables["recurrence"]),
         "seeds": seeds_cells(tables["seeds"][tables["seeds"]["criterion"] == main]),
         "fits": fits_cells(fits[fits["criterion"] == main], {"curve": "curve"}),
         "fits_others": fits_cells(fits[fits["criterion"] != main], {"curve": "curve", "criterion": "criterion"}),
