@@ -5,7 +5,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosetta_scaling.nulls.calibration import add_excess, add_q_values, candidates, compete, q_values
+from rosetta_scaling.nulls.calibration import Competition, add_excess, add_q_values, candidates, compete, q_values
+from rosetta_scaling.schemas.names import UNMARKED
 
 
 @settings(max_examples=50, deadline=None)
@@ -25,7 +26,7 @@ def test_q_values_are_the_smallest_rate_at_any_least_r(entries, draws):
 
 def table(*rows, **columns) -> pd.DataFrame:
     names = ["neuron_a", "neuron_b", "r", "rank_a", "rank_b"]
-    return pd.DataFrame(rows, columns=names).assign(**columns)
+    return pd.DataFrame(rows, columns=names).assign(mark_a=UNMARKED, mark_b=UNMARKED, **columns)
 
 
 REAL = table((0, 5, 0.9, 1, 1), (1, 6, 0.5, 1, 1), (2, 7, 0.4, 1, 1), (3, 7, 0.3, 1, 0), (4, 8, 0.2, 1, 1))
@@ -90,3 +91,54 @@ def test_excess_is_what_r_has_beyond_the_mean_best_rotated_neuron():
     assert null.excess_a[[3, 4]].isna().all(), "a rotated neuron has nothing to be compared with"
     other = add_excess(rotations.assign(changed="both"), rotations, (9, 9))
     assert other[["excess_a", "excess_b"]].isna().all(axis=None)
+
+
+def test_nothing_competes_for_marked_neurons():
+    """What is marked neither stands in a list nor pushes others into it."""
+    every = add_q_values(REAL, DECOYS, (6, 9))
+    found = add_q_values(REAL.assign(mark_a=["massive", *["none"] * 4]), DECOYS, (6, 9))
+    assert every.q_a[0] == 0.5
+    assert found.q_a.isna().tolist() == [True, False, False, True, True]
+    assert found.local_fdr_a.isna().tolist() == found.q_a.isna().tolist()
+    other = add_q_values(REAL.assign(mark_b="start"), DECOYS, (6, 9))
+    pd.testing.assert_series_equal(other.q_a, every.q_a)
+
+
+def test_local_fdr_by_hand():
+    """In order of the excess D R R R R D R D D R, D the one more: shares of decoys are 1/5, then 1/2, then 2/3."""
+    winner = np.array([0, 0, 0, 0, 1, 0, 2, 3, 0, -1, -1])
+    excess = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 10, np.nan])
+    found = Competition(winner, excess, draws=4).local_fdr()
+    first, then, last = (odds / 4 for odds in (1 / 4, 1, 2))
+    np.testing.assert_allclose(found, [first] * 4 + [1, then, 1, 1, last, 1, np.nan])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(-1, 4)), min_size=1, max_size=25))
+def test_local_fdr_never_rises_with_the_excess(entries):
+    excess, winner = (np.array(x) for x in zip(*entries, strict=True))
+    found = Competition(winner, excess.astype(float), draws=4).local_fdr()
+    assert ((found >= 0) & (found <= 1)).all()
+    assert (found[winner != 0] == 1).all()
+    real = np.flatnonzero(winner == 0)[np.argsort(excess[winner == 0], kind="stable")]
+    assert (np.diff(found[real][::-1]) >= -1e-12).all()
+
+
+def test_local_fdr_is_the_share_of_false_ones():
+    """A third of the real partners is shared, and stronger; the others are like decoys."""
+    rng, promised, false = np.random.default_rng(0), [], []
+    for _ in range(30):
+        shared = rng.random(2000) < 1 / 3
+        strength = rng.normal(size=(9, 2000))
+        strength[0] += 2.5 * shared
+        winner = strength.argmax(0)
+        excess = strength.max(0) - (strength.sum(0) - strength.max(0)) / 8
+        real = winner == 0
+        promised += Competition(winner, excess, 8).local_fdr()[real].tolist()
+        false += (~shared)[real].tolist()
+    # a shared one that is weak may win by its own chance, so it is less often false than is promised, never more often
+    bins = pd.cut(promised, [0, 0.02, 0.05, 0.1, 0.2, 0.4, 1])
+    table = pd.DataFrame({"promised": promised, "false": false}).groupby(bins, observed=True).mean()
+    assert (table.false <= table.promised + 0.02).all()
+    assert (table.false >= 0.6 * table.promised - 0.01).all()
+    assert len(table) >= 4

@@ -9,8 +9,9 @@ from planted_truth import decoy_draws, partners, planted
 
 from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.nulls.calibration import Competition, add_q_values
-from rosetta_scaling.points.lists import beyond_decoys, list_columns, list_competition
+from rosetta_scaling.points.lists import anchor_marks, beyond_decoys, list_columns, list_competition
 from rosetta_scaling.points.point import CountRule, PartnerTables, Point
+from rosetta_scaling.schemas.names import UNMARKED
 from rosetta_scaling.schemas.nulls import CENTRAL
 
 TOP1 = CountRule("mutual_top1", Criterion())
@@ -18,7 +19,7 @@ TOP1 = CountRule("mutual_top1", Criterion())
 
 def table(*rows, **columns) -> pd.DataFrame:
     names = ["neuron_a", "neuron_b", "r", "rank_a", "rank_b"]
-    return pd.DataFrame(rows, columns=names).assign(**columns)
+    return pd.DataFrame(rows, columns=names).assign(mark_a=UNMARKED, mark_b=UNMARKED, **columns)
 
 
 def planted_point(neurons: int, rows: int | None = None) -> tuple[Point, pd.DataFrame]:
@@ -78,8 +79,9 @@ DECOYS = {
 
 
 def three_models() -> Point:
-    point = made_point(a_study(), {model: [5] for model in "abc"}, REAL, {CENTRAL: DECOYS})
-    return Point(**{**vars(point), "real": PartnerTables(REAL, {("b", "c"): table((0, 0, 0.9, 1, 1))})})
+    real = {model: found.copy() for model, found in REAL.items()}
+    point = made_point(a_study(), {model: [5] for model in "abc"}, real, {CENTRAL: DECOYS})
+    return Point(**{**vars(point), "real": PartnerTables(real, {("b", "c"): table((0, 0, 0.9, 1, 1))})})
 
 
 def test_a_candidate_of_three_models_is_as_strong_as_its_weakest_match():
@@ -105,6 +107,18 @@ def test_the_false_ones_of_a_list_are_what_decoys_win_there():
     assert row["calibrated_05"] == 54
     assert row["calibrated_05_null"] == 2 / 4 + 4 / 4
     assert (row["wins"], row["decoy_wins"]) == (54, 6 / 4)
+
+
+def test_marked_neurons_of_the_anchor_stand_in_no_list():
+    """A mark in one table of the anchor is enough; marks of partners count nowhere."""
+    point = three_models()
+    point.real.anchored["b"]["mark_a"] = ["none", "none", "none", "start"]
+    point.real.anchored["b"]["mark_b"] = ["massive", "none", "none", "none"]
+    found = list_competition(point, TOP1)
+    assert found.winner.tolist() == [0, 1, -1, -1, -1]
+    assert np.isnan(found.q()[3])
+    assert anchor_marks(point).tolist() == ["none", "none", "none", "start", "none"]
+    assert list_columns(point, TOP1)["wins"] == 1
 
 
 def test_without_an_excess_there_is_no_list():

@@ -134,7 +134,7 @@ def count_rows() -> pd.DataFrame:
             row |= {"non_embedding_parameters": 90 * n, "hidden_size": n // LAYERS // 4, "criterion": criterion}
             row |= {"training_flops": 6 * 90 * n * 1e7}
             row["count"] = len(rosetta(acts, least))
-            row["fraction"] = row["count"] / n
+            row |= {"fraction": row["count"] / n, "marked": 1}
             for name, tables in draws.items():
                 null = [len(rosetta(draw, least)) for draw in tables]
                 name = f"null_{name}"

@@ -35,7 +35,7 @@ from rosetta_scaling.points import neurons as neurons_of_points
 from rosetta_scaling.points.neurons import point_neurons
 from rosetta_scaling.points.rosetta import orient, rosetta_table
 from rosetta_scaling.power_laws.estimators import fit_power_law, predict_power_law
-from rosetta_scaling.schemas.names import POINT_TABLES
+from rosetta_scaling.schemas.names import POINT_TABLES, UNMARKED
 from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
 from rosetta_scaling.schemas.tables.points import OF_POINT, ROSETTA
 from rosetta_scaling.stages import point_tables, points, tables
@@ -48,7 +48,7 @@ TOP1, TOP2 = Criterion(), Criterion(k=2)
 
 def matches(*rows) -> pd.DataFrame:
     """(neuron_a, neuron_b, r, rank_a, rank_b)"""
-    return pd.DataFrame(rows, columns=["neuron_a", "neuron_b", "r", "rank_a", "rank_b"])
+    return pd.DataFrame(rows, columns=["neuron_a", "neuron_b", "r", "rank_a", "rank_b"]).assign(mark_a=UNMARKED)
 
 
 # -- points ----------------------------------------------------------------------------------------------------------
@@ -121,15 +121,17 @@ def test_the_widths_of_a_point_are_those_of_its_activations(plan):
 
 
 def test_the_table_of_a_point_places_its_neurons_and_marks_what_survives(plan):
-    real = {model: matches(*((i, j, 0.9, 1, 1) for i, j in ((0, 2), (3, 1), (6, 0)))) for model in "bc"}
-    weak = matches((0, 2, 0.1, 1, 1), (3, 1, 0.95, 1, 1), (6, 0, 0.1, 1, 1))
+    found = matches(*((i, j, 0.9, 1, 1) for i, j in ((0, 2), (2, 3), (3, 1), (6, 0))))
+    real = dict.fromkeys("bc", found.assign(mark_a=["none", "massive", "none", "none"]))
+    weak = matches((0, 2, 0.1, 1, 1), (2, 3, 0.1, 1, 1), (3, 1, 0.95, 1, 1), (6, 0, 0.1, 1, 1))
     decoys = pd.concat([weak.assign(draw=draw, changed="b") for draw in range(40)])
     widths = {"a": [4, 3], "b": [5], "c": [6]}
     table = point_neurons(made_point(plan.study, widths, real, {CENTRAL: dict.fromkeys("bc", decoys)}))
-    assert table.columns[:3].tolist() == ["neuron", "layer", "channel"]
+    assert table.columns[:4].tolist() == ["neuron", "layer", "channel", "mark"]
     assert table.layer.tolist() == [0, 0, 0, 0, 1, 1, 1]
     assert table.channel.tolist() == [0, 1, 2, 3, 0, 1, 2]
-    assert np.flatnonzero(table.mutual_top1).tolist() == [0, 3, 6]
+    assert np.flatnonzero(table.mutual_top1).tolist() == [0, 2, 3, 6]
+    assert np.flatnonzero(table.mark == "massive").tolist() == [2]
     assert np.flatnonzero(table.mutual_top1_fdr05).tolist() == [0, 6]
     assert set(plan.study.judged_sets) <= set(table.columns)
 

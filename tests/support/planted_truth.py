@@ -5,7 +5,7 @@ token, the one before, a context that lasts, and the document. A neuron is a non
 subspace of its layer, with noise of its own that lasts too, less a threshold: many are sparse, and the first latents
 make hubs. Some neurons share a feature (a set of tokens, of pairs of tokens, or a direction) with a neuron of every
 other network, so strongly that r is anything from 0 to 1. A few massive neurons fire on the first unit of documents.
-They correspond to nothing: a match of two is counted as false.
+They correspond to nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional
+
+from rosetta_scaling.schemas.names import UNMARKED
+from rosetta_scaling.selectivity.marks import fires_on_starts
 
 UNITS, TOKENS, TOPICS = 4096, 1500, 12
 SHAPES: dict[str, Callable] = {"gelu": functional.gelu, "relu": functional.relu, "silu": functional.silu}
@@ -28,11 +31,10 @@ LASTING = 0.8  # autocorrelation of context and noise
 
 def lasting(rng: np.random.Generator, rows: int, first: np.ndarray) -> np.ndarray:
     """Gaussian noise (rows, units) of variance 1 that lasts within documents; `first` (units,) marks their starts."""
-    x = rng.standard_normal((rows, len(first)), np.float32)
-    for t in range(1, len(first)):
-        if not first[t]:
-            x[:, t] = LASTING * x[:, t - 1] + (1 - LASTING**2) ** 0.5 * x[:, t]
-    return x
+    x = rng.standard_normal((len(first), rows), np.float32)
+    for t in np.flatnonzero(~first):
+        x[t] = LASTING * x[t - 1] + (1 - LASTING**2) ** 0.5 * x[t]
+    return np.ascontiguousarray(x.T)
 
 
 def standard(x: np.ndarray) -> np.ndarray:
@@ -128,6 +130,7 @@ class Planted:
     networks: list[Network]
     place: list[np.ndarray]
     massive: list[np.ndarray]  # neurons of every network that fire on the first unit of documents
+    first: np.ndarray  # (units,): is it the first of its document?
 
     def true(self, other: int = 1) -> dict[int, int]:
         """Neuron of the first network -> its partner in another one."""
@@ -165,7 +168,7 @@ def planted(
         networks.append(Network(x, mean, deviation, shape, layers))
         places.append(place)
         all_massive.append(massive)
-    return Planted(networks, places, all_massive)
+    return Planted(networks, places, all_massive, text.first)
 
 
 def own_inputs(rng, latents: np.ndarray, first: np.ndarray, *, neurons: int, layers: int) -> np.ndarray:
@@ -193,7 +196,13 @@ def partners(x: np.ndarray, y: np.ndarray, **columns) -> pd.DataFrame:
     rows["r"] = r[rows.neuron_a, rows.neuron_b].astype(float)
     rows["rank_a"] = (best_a[rows.neuron_a] == rows.neuron_b).astype(int)
     rows["rank_b"] = (best_b[rows.neuron_b] == rows.neuron_a).astype(int)
-    return rows.assign(**columns)
+    return rows.assign(mark_a=UNMARKED, mark_b=UNMARKED, **columns)
+
+
+def marks(x: np.ndarray, first: np.ndarray, top: int = 20) -> np.ndarray:
+    """Marks of neurons from their `top` strongest units (see selectivity/marks.py)."""
+    starts = fires_on_starts(np.argpartition(-x, top, axis=1)[:, :top].T, first)
+    return np.where(starts, "start", UNMARKED)
 
 
 def decoy_draws(a: np.ndarray, decoys: Mapping[int, np.ndarray]) -> pd.DataFrame:

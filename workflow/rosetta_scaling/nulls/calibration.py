@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
+
+from rosetta_scaling.schemas.names import UNMARKED
 
 
 class Candidates(NamedTuple):
@@ -34,6 +37,24 @@ class Competition(NamedTuple):
         side = np.select([self.winner == 0, self.winner > 0], [1, -1])
         q = q_values(self.excess, side, 1 / max(1, self.draws))
         return np.where(np.isfinite(self.excess), q, np.nan)
+
+    def local_fdr(self) -> np.ndarray:
+        """Probability (neurons,) that what a real partner wins is chance, 1 of all others; NaN without competition.
+
+        A q-value is about all matches that are as strong or stronger, this is about the match itself: false ones per
+        real one among winners of such an excess, by wins of decoys per draw. These odds never rise with the excess
+        (isotonic regression, as Percolator's posterior error probabilities have it: Kall et al. 2008), and one more
+        decoy, stronger than all, keeps them from 0 as the one more of q-values does.
+        """
+        won = np.flatnonzero(self.winner >= 0)
+        order = won[np.argsort(-self.excess[won], kind="stable")]
+        of_decoy = np.append(1.0, self.winner[order] > 0)
+        decoys = isotonic_regression(of_decoy).x[1:]  # their share among winners of such an excess
+        with np.errstate(divide="ignore"):
+            odds = decoys / (1 - decoys) / max(1, self.draws)
+        found = np.ones(len(self.winner))
+        found[order] = np.where(self.winner[order] == 0, np.minimum(1, odds), 1)
+        return np.where(np.isfinite(self.excess), found, np.nan)
 
     def wins(self, least: float = -np.inf) -> np.ndarray:
         """Wins (1 + draws,) of the real partners and of the decoys of every draw, with at least this excess."""
@@ -58,9 +79,25 @@ def best_in_draws(
 
 
 def candidates(matches: pd.DataFrame, decoys: pd.DataFrame, neurons: int, side: str) -> Candidates:
-    """The real partners of the neurons of a side, and their decoys; they count where they are mutual."""
+    """The real partners of the neurons of a side, and their decoys; they count where they are mutual.
+
+    Nothing competes for the neurons that have a mark in `matches`, in columns mark_a and mark_b.
+    """
     real = best_in_draws(matches.assign(draw=0, changed="neither"), neurons, side, [0])
-    return Candidates(*map(np.vstack, zip(real, best_in_draws(decoys, neurons, side), strict=True)))
+    among = Candidates(*map(np.vstack, zip(real, best_in_draws(decoys, neurons, side), strict=True)))
+    return without(among, marks_of_side(matches, neurons, side) != UNMARKED)
+
+
+def marks_of_side(matches: pd.DataFrame, neurons: int, side: str) -> np.ndarray:
+    """The mark of every neuron of a side (neurons,) from a table of partners, in which constant ones do not stand."""
+    marks = np.full(neurons, UNMARKED, object)
+    marks[matches[f"neuron_{side}"]] = matches[f"mark_{side}"]
+    return marks
+
+
+def without(among: Candidates, left_out: np.ndarray) -> Candidates:
+    """The candidates for all neurons but those that are `left_out` (neurons,)."""
+    return among._replace(r=np.where(left_out, np.nan, among.r))
 
 
 def compete(among: Candidates) -> Competition:
@@ -114,14 +151,15 @@ def add_excess(table: pd.DataFrame, rotations: pd.DataFrame, neurons: tuple[int,
 
 
 def add_q_values(matches: pd.DataFrame, decoys: pd.DataFrame, neurons: tuple[int, int]) -> pd.DataFrame:
-    """A table of partners with `q_a` and `q_b`, the q-value of a best mutual match in the competition with decoys.
+    """A table of partners with q_a, q_b and local_fdr_a, local_fdr_b of best mutual matches (see Competition).
 
-    For q_a the draws of `decoys` in which B was changed compete for the neurons of A. NaN for pairs that are not best
-    and mutual, and for neurons that were not looked at.
+    For those of A the draws of `decoys` in which B was changed compete for the neurons of A. NaN for pairs that are not
+    best and mutual, and for neurons that are marked or were not looked at.
     """
     matches = matches.copy()
     best = (matches.rank_a == 1) & (matches.rank_b == 1)
     for side, count in zip("ab", neurons, strict=True):
-        q = compete(candidates(matches, decoys, count, side)).q()
-        matches[f"q_{side}"] = np.where(best, q[matches[f"neuron_{side}"]], np.nan)
+        found, neuron = compete(candidates(matches, decoys, count, side)), matches[f"neuron_{side}"]
+        matches[f"q_{side}"] = np.where(best, found.q()[neuron], np.nan)
+        matches[f"local_fdr_{side}"] = np.where(best, found.local_fdr()[neuron], np.nan)
     return matches

@@ -10,6 +10,7 @@ from rosetta_scaling.numerics.intervals import Estimate
 from rosetta_scaling.points.lists import list_columns
 from rosetta_scaling.points.point import CountRule, PartnerTables, Point
 from rosetta_scaling.power_laws.estimators import predict_power_law
+from rosetta_scaling.schemas.names import UNMARKED
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.points import SEEDS, SNAPSHOTS
 
@@ -39,6 +40,7 @@ def point_counts(point: Point, table: pd.DataFrame) -> pd.DataFrame:
 def _count_row(point: Point, table: pd.DataFrame, rule: CountRule) -> dict:
     chosen, stability = table[rule.name], point.study.stability
     row = {"criterion": rule.name, "count": int(chosen.sum()), "fraction": chosen.mean()}
+    row["marked"] = int((chosen & (table.mark != UNMARKED)).sum())
     row |= null_counts(point, rule)
     means = [row[f"null_{null}"] for null in NULLS]
     row["excess"] = row["count"] - (np.nanmax(means) if np.isfinite(means).any() else np.nan)

@@ -4,14 +4,22 @@ Lists are calibrated as lists. For a neuron of the anchor the real partners in a
 of every draw, in which each of these models is replaced by rotated neurons. A candidate counts when it meets the rule
 in all pairs, and is as strong as its weakest r. With two models that is the competition of the pair (see
 nulls/calibration.py). Of strict rules, decoys need not match each other, though real partners have to: that is
-conservative.
+conservative. Neurons that are marked (see selectivity/marks.py) stand in no list and in no number of wins.
 """
 
 import numpy as np
 from scipy import stats
 
-from rosetta_scaling.nulls.calibration import Candidates, Competition, best_in_draws, compete
+from rosetta_scaling.nulls.calibration import (
+    Candidates,
+    Competition,
+    best_in_draws,
+    compete,
+    marks_of_side,
+    without,
+)
 from rosetta_scaling.points.point import CountRule, PartnerTables, Point
+from rosetta_scaling.schemas.names import UNMARKED
 from rosetta_scaling.schemas.nulls import CENTRAL
 
 LEVELS = {"05": 0.05, "01": 0.01}  # false-discovery rates of the calibrated counts
@@ -28,7 +36,13 @@ def list_candidates(point: Point, rule: CountRule) -> Candidates:
     decoys, draws = numbered(point.nulls[CENTRAL])
     neurons, plain = point.neurons[point.anchor], rule._replace(strict=False)
     sides = candidates_of(real, rule, neurons, draws=1), candidates_of(decoys, plain, neurons, draws=draws)
-    return Candidates(*map(np.vstack, zip(*sides, strict=True)))
+    among = Candidates(*map(np.vstack, zip(*sides, strict=True)))
+    return without(among, anchor_marks(point) != UNMARKED)
+
+
+def anchor_marks(point: Point) -> np.ndarray:
+    """The mark of every neuron of the anchor (neurons,)."""
+    return marks_of_side(next(iter(point.real.anchored.values())), point.neurons[point.anchor], "a")
 
 
 def numbered(tables: PartnerTables) -> tuple[PartnerTables, int]:

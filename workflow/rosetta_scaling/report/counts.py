@@ -35,6 +35,7 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
     columns = first | {
         "point": "point",
         "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", form=number),
+        "marked": lambda r: number(r["marked"]),
         "FDR 5%": lambda r: number(r["calibrated_05"]),
         "expected false": lambda r: number(r["calibrated_05_null"]),
         "FDR 1%": lambda r: number(r["calibrated_01"]),

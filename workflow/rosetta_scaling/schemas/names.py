@@ -28,6 +28,8 @@ FIT_TABLES = (
     *THEORY_TABLES,
 )
 READ_FIRST = ("models", "counts", "decomposition", "polarization", "fits", "rivals")
+UNMARKED = "none"
+MARKS = (UNMARKED, "massive", "start", "massive start")  # of neurons that match anything (see selectivity/marks.py)
 REPLICATES = ("half", "bootstrap", "subset", "subset_rotate")
 COMPANION_TITLES = {
     "lottery": "Lottery-ticket ensembling",

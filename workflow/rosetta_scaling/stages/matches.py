@@ -18,6 +18,7 @@ from rosetta_scaling.schemas.tables.matching import MATCHES, MATCHES_WITHOUT_NUL
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.facts import PairFacts, pair_facts, variant_inputs
 from rosetta_scaling.stages.inputs import Inputs
+from rosetta_scaling.stages.marks import add_marks, mark_inputs
 from rosetta_scaling.store.tables import read_json, read_table, write_json
 from rosetta_scaling.units.neurons import layer_and_channel
 
@@ -72,10 +73,11 @@ def pair_inputs(plan: StudyPlan, pair: str) -> Inputs:
 
 
 def match_inputs(plan: StudyPlan, pair: str) -> Inputs:
-    """The same, and the rotated neurons that q-values and excess are measured against."""
+    """The same, the rotated neurons that q-values and excess are measured against, and what neurons are marked by."""
     layout, models = plan.layout, plan.layout.pairs[pair]
     nulls = dict.fromkeys((CENTRAL, "rotate"))  # each once
-    return pair_inputs(plan, pair) | {"decoys": [layout.null(null, *models) for null in nulls]}
+    decoys = {"decoys": [layout.null(null, *models) for null in nulls]}
+    return pair_inputs(plan, pair) | decoys | mark_inputs(plan, pair)
 
 
 def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFiles) -> None:
@@ -88,7 +90,9 @@ def match_pair(plan: StudyPlan, pair: str, device: "torch.device", out: MatchFil
     found = best_partners(plan, pair, "real", device)
     best = found.final
     decoys, rotations = (read_table(layout.null(null, *facts.models)) for null in (CENTRAL, "rotate"))
-    table = add_q_values(add_excess(partner_table(*best, k), rotations, facts.neurons), decoys, facts.neurons)
+    table = add_excess(partner_table(*best, k), rotations, facts.neurons)
+    add_marks(plan, pair, table)
+    table = add_q_values(table, decoys, facts.neurons)
     add_places(facts, table)
     snapshots = [partner_table(*sides, k).assign(draw=draw) for draw, sides in found.snapshots.items()]
     write_checked_table(out.matches, table, MATCHES)

@@ -1,8 +1,9 @@
 """Tables of matches: best partners of neurons of two networks, as they are, as nulls and as replicates."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from rosetta_scaling.schemas.names import REPLICATES
+from rosetta_scaling.schemas.names import MARKS, REPLICATES
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.common import DRAW
 from rosetta_scaling.schemas.tables.schema import Column, TableSchema, number, text, truth, whole
@@ -26,6 +27,9 @@ PARTNERS = (
     *MARGINS,
     *sides("csls_rank", whole, "the same rank by 2 r less the mean r of both neurons with their nearest ones; 0: none"),
 )
+MARKS_OF_PAIR = sides(
+    "mark", text, f"mark of the neuron of THIS ({', '.join(MARKS)}); for marked ones nothing competes"
+)
 CHANGED = text("changed", "network that the draw changed: a, b or both")
 SAMPLED = (
     truth("sampled_a", "is the neuron of A among those that nulls look at? (where nulls.rows is set)", optional=True),
@@ -47,8 +51,11 @@ MATCHES = TableSchema(
         *PARTNERS,
         number("excess_a", "r less the mean r of the neuron of A with its best rotated partners of B"),
         number("excess_b", "the same of the neuron of B with rotated neurons of A"),
+        *MARKS_OF_PAIR,
         number("q_a", "least false-discovery rate at which the match is kept when neurons of B compete for that of A"),
         number("q_b", "the same when neurons of A compete for that of B"),
+        number("local_fdr_a", "share of false ones among matches of such an excess, where neurons of B compete"),
+        number("local_fdr_b", "the same when neurons of A compete"),
         *PLACES,
     ),
 )
@@ -67,12 +74,7 @@ SNAPSHOTS = TableSchema(
     columns=(
         *PARTNERS,
         # A pair without snapshots has no rows, and the columns of its matches.
-        *(number(f"{name}_{side}", "without rows only", optional=True) for name in ("excess", "q") for side in "ab"),
-        *(
-            whole(f"{name}_{side}", "without rows only", optional=True)
-            for name in ("layer", "channel")
-            for side in "ab"
-        ),
+        *(replace(column, meaning="without rows only", optional=True) for column in MATCHES.columns[len(PARTNERS) :]),
         whole("draw", "units after which the products were read", "units"),
     ),
 )

@@ -14,6 +14,9 @@ from rosetta_scaling.schemas.tables.common import (
 )
 from rosetta_scaling.schemas.tables.schema import Column, TableSchema, bounds, by_name, number, text, truth, whole
 
+MARK = text(
+    "mark", "massive (far beyond what is usual in its layer), start (it fires where passages start), both, or none"
+)
 COUNT = whole("count", "Rosetta neurons of the anchor", "neurons")
 
 
@@ -39,6 +42,7 @@ ROSETTA = TableSchema(
         NEURON,
         LAYER,
         CHANNEL,
+        MARK,
         whole(
             "partner_MODEL",
             "best partner in the other network that meets the first criterion, or else is mutual; -1: none",
@@ -60,6 +64,7 @@ COUNTS = of_point(
     CRITERION,
     COUNT,
     number("fraction", "count over all neurons of the anchor"),
+    whole("marked", "those among them that are massive or fire on starts; no list and no win counts them", "neurons"),
     *columns_of_nulls(),
     number("null_iid", "expected count where all correlations are those of independent noise", "neurons"),
     number("excess", "count less the largest mean of a null", "neurons"),

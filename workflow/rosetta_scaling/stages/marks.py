@@ -1,0 +1,32 @@
+"""Marks of the neurons of a pair, from the statistics of the activations of its networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.stages.facts import pair_facts
+from rosetta_scaling.stages.inputs import Inputs
+from rosetta_scaling.store.tables import read_table
+
+
+def mark_inputs(plan: StudyPlan, pair: str) -> Inputs:
+    facts = pair_facts(plan, pair)
+    return {"units": [facts.units], "statistics": [f"{source.folder}/statistics" for source in facts.sources]}
+
+
+def add_marks(plan: StudyPlan, pair: str, table: pd.DataFrame) -> None:
+    """Add columns to a table of partners: the marks of the neurons of both models (see selectivity/marks.py)."""
+    from rosetta_scaling.selectivity.marks import marks_of_layer
+    from rosetta_scaling.store.tensors import open_tensors
+
+    files = mark_inputs(plan, pair)
+    passage = read_table(files["units"][0]).passage.to_numpy()
+    starts = np.append(True, passage[1:] != passage[:-1])
+    for side, folder in zip("ab", files["statistics"], strict=True):
+        layers = []
+        for file in sorted(Path(folder).glob("layer-*.safetensors")):
+            with open_tensors(file) as state:
+                layers.append(marks_of_layer(state.get_tensor, starts))
+        table[f"mark_{side}"] = np.concatenate(layers)[table[f"neuron_{side}"]]
