@@ -63,7 +63,8 @@ def test_layers_read_the_stream_of_the_trained_network(architecture):
     model = network(architecture)
     source = rotated(model)
     source.rotations[1] = lambda x: x
-    source.turned |= {key: (source.own[key][0], torch.ones_like(source.own[key][1])) for key in source.own if key[0]}
+    own = {key: spread for key, spread in source.own.items() if key[0]}
+    source.turned |= {key: (mean, deviation * source.scales[key]) for key, (mean, deviation) in own.items()}
     width = source.widths[0]
     torch.testing.assert_close(whole(source)[width:], whole(plain(model))[width:], atol=1e-4, rtol=1e-4)
     assert (whole(source)[:width] - whole(plain(model))[:width]).abs().max() > 0.01
@@ -97,10 +98,20 @@ def test_gate_and_up_are_rotated_alike():
     gate, up = source.mlps[0].pre_activations(entering)
     basis = source.rotations[0](torch.eye(source.widths[0]))
     for part, values in enumerate((gate, up)):
-        mean, deviation = source.own[0, part]
-        torch.testing.assert_close(
-            source._turn(0, part, values), (values - mean) / deviation @ basis, atol=1e-3, rtol=1e-3
-        )
+        scaled = (values - source.own[0, part][0]) * source.scales[0, part]
+        torch.testing.assert_close(source._turn(0, part, values), scaled @ basis, atol=1e-3, rtol=1e-3)
+
+
+def test_neurons_are_scaled_by_their_weights_unless_they_are_far_livelier(architecture):
+    source = rotated(network(architecture))
+    for layer, mlp in enumerate(source.mlps):
+        for part, length in enumerate(mlp.lengths()):
+            deviation = source.own[layer, part][1]
+            deviation[:] = length  # as lively as the weights suggest ...
+            deviation[:3] *= torch.tensor([50, 1.5, 0])  # ... but for the first, and the third, which is constant
+            expected = 1 / length
+            expected[0], expected[2] = expected[0] / 25, 0
+            torch.testing.assert_close(source._scales()[layer, part], expected)
 
 
 def test_pieces_and_batches_do_not_matter(architecture):

@@ -10,6 +10,7 @@ They correspond to nothing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -93,9 +94,9 @@ class Text:
 
 @dataclass(frozen=True)
 class Network:
-    """Standardised inputs of the nonlinearities, (1 or 2, neurons, units): two in gated networks."""
+    """Inputs of the nonlinearities, (1 or 2, neurons, units): two in gated networks."""
 
-    inputs: np.ndarray
+    inputs: np.ndarray  # with mean 0, as weights of length 1 would give them
     mean: np.ndarray  # (1 or 2, neurons, 1) of the inputs as the nonlinearity reads them
     deviation: np.ndarray
     shape: str
@@ -103,15 +104,15 @@ class Network:
 
     def activations(self, rotation: int | None = None) -> np.ndarray:
         """(neurons, units), float32; with the seed of a rotation, those of a decoy: rotated before the nonlinearity."""
-        inputs = self.inputs if rotation is None else np.stack([self.rotated(x, rotation) for x in self.inputs])
-        return self.after(inputs)
+        ready = standard if rotation is None else partial(self.rotated, rotation=rotation)
+        return self.after(np.stack([ready(x) for x in self.inputs]))
 
     def rotated_after(self, rotation: int) -> np.ndarray:
         """The decoys of the null `rotate`: standardised activations times a random orthogonal matrix."""
         return self.rotated(standard(self.activations()), rotation)
 
     def rotated(self, x: np.ndarray, rotation: int) -> np.ndarray:
-        """Every layer of x (neurons, units) times a random orthogonal matrix; rows are standardised again."""
+        """Every layer of x (neurons, units) times a random orthogonal matrix; then rows are standardised."""
         rng, parts = np.random.default_rng([rotation, 77]), []
         for layer in np.split(x, self.layers):
             parts.append(orthogonal(rng, len(layer)) @ layer)
@@ -164,8 +165,8 @@ def planted(
         mean = -rng.uniform(0, 1.5, size).astype(np.float32) * deviation
         if shape == GATED:
             mean[1] = 0.3 * rng.standard_normal((neurons, 1))
-        x = np.stack([standard(one) for one in inputs])
-        networks.append(Network(x, mean, deviation, shape, layers))
+        x = np.stack(inputs)
+        networks.append(Network(x - x.mean(2, keepdims=True), mean, deviation, shape, layers))
         places.append(place)
         all_massive.append(massive)
     return Planted(networks, places, all_massive, text.first)
@@ -183,7 +184,7 @@ def own_inputs(rng, latents: np.ndarray, first: np.ndarray, *, neurons: int, lay
         x = rng.standard_normal((neurons // layers, hidden)).astype(np.float32) @ (basis @ latents)
         x = standard(standard(x) + 0.5 * lasting(rng, len(x), first))
         parts.append(orthogonal(rng, len(x)) @ x)
-    return standard(np.concatenate(parts))
+    return np.concatenate(parts)
 
 
 def partners(x: np.ndarray, y: np.ndarray, **columns) -> pd.DataFrame:

@@ -16,7 +16,7 @@ class Nulls(Section):
     gaussian_draws: int = Field(2, ge=1, le=1000)
     """Independent Gaussian units with the covariance of every layer."""
     rotate_pre_draws: int = Field(16, ge=2, le=1000)
-    """The standardised inputs of every layer's nonlinearity are rotated at random before it is applied: random neurons
+    """The inputs of every layer's nonlinearity, over the length of their weights, are rotated at random: random neurons
     on the same residual stream, with the same nonlinearity. The calibration takes these as decoys, half of them for
     each model."""
     rotate_draws: int = Field(4, ge=2, le=1000)

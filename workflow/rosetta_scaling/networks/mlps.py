@@ -32,6 +32,16 @@ class Mlp(NamedTuple):
         up = [linear_map(module, x) for module in self.ups]
         return list(up[0].chunk(2, -1)) if up[0].shape[-1] == 2 * neurons_of(self.down) else up
 
+    def lengths(self) -> list[torch.Tensor]:
+        """Lengths (n,), float32, of the weights that each of the pre-activations is made with."""
+        from accelerate.utils import align_module_device
+
+        found = []
+        for module in self.ups:
+            with align_module_device(module):
+                found.append(weight_out(module).detach().float().norm(dim=1))
+        return list(found[0].chunk(2)) if len(found[0]) == 2 * neurons_of(self.down) else found
+
     def neurons(self, pre_activations: list[torch.Tensor]) -> torch.Tensor:
         """Activations (..., n) of pre-activations."""
         gate, *up = pre_activations
