@@ -102,6 +102,15 @@ def test_gate_and_up_are_rotated_alike():
         torch.testing.assert_close(source._turn(0, part, values), scaled @ basis, atol=1e-3, rtol=1e-3)
 
 
+def test_weights_have_the_lengths_that_their_answers_to_every_direction_say(architecture):
+    for mlp in find_mlps(network(architecture)):
+        directions, nothing = torch.eye(12), torch.zeros(1, 12)
+        with torch.no_grad():
+            answers = zip(mlp.pre_activations(directions), mlp.pre_activations(nothing), strict=True)
+            expected = [(of_each - of_none).norm(dim=0) for of_each, of_none in answers]
+        torch.testing.assert_close(mlp.lengths(), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_neurons_are_scaled_by_their_weights_unless_they_are_far_livelier(architecture):
     source = rotated(network(architecture))
     for layer, mlp in enumerate(source.mlps):
