@@ -19,6 +19,7 @@ from rosetta_scaling.numerics.intervals import of_share
 from rosetta_scaling.points.lists import list_candidates
 from rosetta_scaling.points.planted import EVERY, half_found, planted_excess, point_lists, point_planted
 from rosetta_scaling.points.point import PartnerTables, Point
+from rosetta_scaling.schemas.names import UNMARKED
 from rosetta_scaling.schemas.nulls import CENTRAL
 from rosetta_scaling.schemas.tables.points import LISTS, PLANTED
 
@@ -35,7 +36,13 @@ def a_point(pair: Planted, originals: int) -> Point:
     sites = choose_sites(best, rng.choice(len(a), originals, replace=False), rng)
     pairs = planted_pairs(*sources, sites, NOWHERE)
     widths = {"a": [len(a)], "b": [len(b)]}
-    return made_point(a_study(), widths, {"b": partners(a, b)}, {CENTRAL: {"b": decoys}}, {"b": pairs})
+    return made_point(
+        a_study(),
+        widths,
+        {"b": partners(a, b).assign(mark_a=UNMARKED, mark_b=UNMARKED)},
+        {CENTRAL: {"b": decoys}},
+        {"b": pairs},
+    )
 
 
 def test_what_is_found_is_what_a_study_finds_whose_activations_hold_the_pair():
@@ -64,7 +71,7 @@ def test_what_is_found_is_what_a_study_finds_whose_activations_hold_the_pair():
 
 def table(*rows, **columns) -> pd.DataFrame:
     names = ["neuron_a", "neuron_b", "r", "rank_a", "rank_b"]
-    return pd.DataFrame(rows, columns=names).assign(**columns)
+    return pd.DataFrame(rows, columns=names).assign(mark_a=UNMARKED, mark_b=UNMARKED, **columns)
 
 
 def three_models() -> Point:
