@@ -1,5 +1,6 @@
 # What people read.
 from rosetta_scaling.stages.report import figure_inputs, report_inputs
+from rosetta_scaling.stages.viewer import viewer_inputs
 
 
 def first_sentence(wildcards):
@@ -61,3 +62,28 @@ rule report:
         "Write the report"
     script:
         "../scripts/report.py"
+
+
+rule viewer:
+    input:
+        declared(viewer_inputs),
+    output:
+        directory(layout.viewer),
+    log:
+        f"{layout.results}/logs/viewer.log",
+    benchmark:
+        f"{layout.results}/benchmarks/viewer/viewer.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=needs.memory(to_view),
+        runtime=needs.runtime(to_view),
+        gpu=needs.gpu(to_view),
+    params:
+        top_contexts=study.activations.top_contexts,
+        seed=study.nulls.seed,
+        version=versions.VIEWER,
+    message:
+        "Show every neuron"
+    script:
+        "../scripts/viewer.py"

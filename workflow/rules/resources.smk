@@ -71,5 +71,9 @@ def to_compare(wildcards):
     return needs.comparing(plan, wildcards.curve)
 
 
+def to_view(wildcards):
+    return needs.viewing(plan)
+
+
 def to_do_companion_job(wildcards):
     return needs.companion(plan, wildcards.companion, wildcards.job)

@@ -25,6 +25,7 @@ from rosetta_scaling.config.selectivity import Selectivity
 from rosetta_scaling.config.stability import Stability
 from rosetta_scaling.config.theory import Theory
 from rosetta_scaling.config.units import Units
+from rosetta_scaling.config.viewer import Viewer
 
 LARGEST = 2**63  # the libraries that take sizes and counts hold them in 64 bits
 
@@ -56,6 +57,7 @@ class Study(Section):
     theory: Theory = Theory()
     companions: Companions = Companions()
     judge: Judge = Judge()
+    viewer: Viewer = Viewer()
 
     @property
     def judged(self) -> list[str]:
@@ -80,6 +82,7 @@ class Study(Section):
             "matching": set(Matching.model_fields) - {"criteria"},
             "judge": {"endpoint", "answers"},
             "companions": True,  # nothing else depends on them
+            "viewer": True,
         }
         return self.model_dump(mode="json", exclude=indifferent)
 

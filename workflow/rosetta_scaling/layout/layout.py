@@ -29,6 +29,11 @@ class Layout(ResultPaths):
         return f"{self.results}/report/fits.html"
 
     @property
+    def viewer(self) -> str:
+        """Folder of the page that shows every neuron."""
+        return f"{self.results}/viewer"
+
+    @property
     def provenance(self) -> str:
         return self.tables("provenance.json")
 

@@ -23,6 +23,8 @@ TABLES_MB = 2000
 TRAINING_BYTES = 16  # per parameter in float32: weight, gradient, two moments
 STATISTICS_BYTES = 20_000  # per neuron: sums and metrics of all its texts, domains and contexts
 COMPARED_BYTES = 5_000  # per neuron: its metrics and those of its placebos
+VIEWED_BYTES = 10_000  # per neuron and network beside it: its tables, and its examples in this and in other networks
+VIEWED_SECONDS = 0.005  # to write the examples of one: measured, with room
 PARTNER_BYTES = 100  # per row of a table of partners: one neuron of either model and a null or a draw
 
 # To start Snakemake twice and to load the libraries from a shared file system, which may be busy.
@@ -150,6 +152,23 @@ def texts(plan: StudyPlan) -> Need:
     corpus = plan.study.corpus
     size = corpus.bytes_per_domain * corpus.most_domains
     return Need(TABLES_MB + 100 * size / 1e6, size / 1e6 / 60)
+
+
+# -- pages -----------------------------------------------------------------------------------------------------------
+
+
+def viewing(plan: StudyPlan) -> Need:
+    """All neurons of one network at a time, beside its best partners; networks that are not stored are read again."""
+    layout, reads = plan.layout, dict.fromkeys(plan.layout.models, 2)  # to choose examples, and to show them
+    for pair in layout.pairs.values():
+        reads = {model: count + (model in pair) for model, count in reads.items()}
+    most = max(reads.values()) - 1
+    memory_mb = max(VIEWED_BYTES * most * plan.size(model).neurons for model in reads) / 1e6
+    work = sum(plan.size(model).neurons for model in reads) * VIEWED_SECONDS / 60
+    if not plan.stores_activations:
+        memory_mb += max(reading_bytes(plan.study, plan.size(model)) for model in reads) / 1e6
+        work += sum(reading(plan, model, count).minutes for model, count in reads.items())
+    return Need(memory_mb, work, 0 if plan.stores_activations else max(gpus(plan, [model]) for model in reads))
 
 
 # -- pairs -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """All tables that a study and its companions write."""
 
-from rosetta_scaling.schemas.tables import depth, fits, lottery, matching, mixture, points, selectivity, sources
+from rosetta_scaling.schemas.tables import depth, fits, lottery, matching, mixture, points, selectivity, sources, viewer
 from rosetta_scaling.schemas.tables.schema import TableSchema
 
 STUDY: dict[str, TableSchema] = (
@@ -24,6 +24,7 @@ CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
         selectivity.JUDGEMENT,
         selectivity.JUDGED,
     ),
+    "Viewer": (viewer.VIEWED,),
     "Companion study: lottery tickets": lottery.TABLES,
     "Companion study: inverse depth scaling": depth.TABLES,
     "Companion study: capacity and rare tasks": mixture.TABLES,
