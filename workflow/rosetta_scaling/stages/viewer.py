@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -103,25 +103,36 @@ def promoted_tokens(layout: Layout, view: View) -> str:
 
 def write_viewer(plan: StudyPlan, device: "torch.device", out: str) -> None:
     """Write the folder of the viewer: its page, and its data in data/SCOPE/MODEL/, one network after the other."""
+    layout, shown = plan.layout, views(plan.layout)
+    report, keys = Reporter(log, "viewer", len(shown)), {view.key for view in shown}
+
+    def networks() -> Iterator["Network"]:
+        for number, view in enumerate(shown):
+            yield read_network(plan, view, keys, device)
+            report(number + 1)
+
+    units = {scope: read_table(layout.units(scope)) for scope in dict.fromkeys(view.scope for view in shown)}
+    with atomic(out) as folder:
+        write_page(folder, layout.study.study, units, networks())
+
+
+def write_page(folder: Path, study: str, units: Mapping[str, pd.DataFrame], networks: Iterable["Network"]) -> None:
+    """Write the page of a study to a new folder; `units` by scope, of `networks` one at a time is held."""
     from rosetta_scaling.viewer.page import about_network, about_study, network_scripts, study_script
     from rosetta_scaling.viewer.scripts import text_script
 
-    layout, shown = plan.layout, views(plan.layout)
-    about, report = [], Reporter(log, "viewer", len(shown))
-    with atomic(out) as folder:
-        folder.mkdir()
-        for name in PAGE:
-            shutil.copy(WORKFLOW / name, folder)
-        for scope in dict.fromkeys(view.scope for view in shown):
-            write_text(folder / f"data/{scope}/text.js", text_script(f"{scope}/text", read_table(layout.units(scope))))
-        for number, view in enumerate(shown):
-            network = read_network(plan, view, {one.key for one in shown}, device)
-            write_checked_table(folder / f"data/{view.key}/neurons.parquet", network.table, VIEWED)
-            for key, text in network_scripts(network):
-                write_text(folder / f"data/{key}.js", text)
-            about.append(about_network(network))
-            report(number + 1)
-        write_text(folder / "data/study.js", study_script(about_study(layout.study.study, about)))
+    folder.mkdir(parents=True)
+    for name in PAGE:
+        shutil.copy(WORKFLOW / name, folder)
+    for scope, table in units.items():
+        write_text(folder / f"data/{scope}/text.js", text_script(f"{scope}/text", table))
+    about = []
+    for network in networks:
+        write_checked_table(folder / f"data/{network.key}/neurons.parquet", network.table, VIEWED)
+        for key, text in network_scripts(network):
+            write_text(folder / f"data/{key}.js", text)
+        about.append(about_network(network))
+    write_text(folder / "data/study.js", study_script(about_study(study, about)))
 
 
 def read_network(plan: StudyPlan, view: View, keys: set[str], device: "torch.device") -> "Network":
