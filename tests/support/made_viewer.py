@@ -109,7 +109,8 @@ def small_networks(units: pd.DataFrame, rng: np.random.Generator) -> list[Networ
     made = []
     for own, other in ((0, 1), (1, 0)):
         found = evidence(values[own], values[other], rng)
-        table = neuron_table(about[own], {NAMES[other]: found}, {}, pd.Series({1: 'fires on "stone", I think'}))
+        labels = pd.Series({1: 'fires on "stone", I think'}) if own == 0 else None
+        table = neuron_table(about[own], {NAMES[other]: found}, {}, labels)
         scales = [Scale.of(one) for one in about]
         sampled = sample_units(in_chunks(values[own]), scales[own], len(units), [own])
         contexts = strongest(values[own], units.doc.to_numpy() // 2 % 2)

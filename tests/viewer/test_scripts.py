@@ -96,7 +96,7 @@ def test_every_neuron_is_found_under_its_words(monkeypatch, part):
     back = {word: neurons[end - count : end] for word, end, count in zip(listed, ends, found["counts"], strict=True)}
     assert listed == ["ab", "c", "the"]
     for word, members in back.items():
-        wanted = {n for n, t in zip(neuron, text, strict=True) if t is not None and t.strip().lower() == word}
+        wanted = {n for n, t in zip(neuron, text, strict=True) if pd.notna(t) and t.strip().lower() == word}
         assert members.tolist() == sorted(wanted)
 
 

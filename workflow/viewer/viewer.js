@@ -89,8 +89,8 @@ async function column(net, name) {
 
 function shown(value, digits = 3) { // a number for people
   if (Number.isNaN(value) || value === undefined) return "";
-  if (Number.isInteger(value)) return value.toLocaleString("en");
-  return Number(value.toPrecision(digits)).toString().replace("-", "−");
+  const words = Number.isInteger(value) || Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(digits);
+  return words.replace("-", "−");
 }
 
 // ---- formulas -------------------------------------------------------------------------------------------------------
@@ -360,7 +360,9 @@ function drawRows() { // only the lines that are seen are in the page
     lines.push(row);
   }
   $("rows").style.transform = `translateY(${first * ROW}px)`;
+  const {line} = document.activeElement.dataset; // keeps the focus
   $("rows").replaceChildren(...lines);
+  if (line) $("rows").querySelector(`[data-line="${line}"]`)?.focus({preventScroll: true});
 }
 
 function moveTo(line) {
@@ -385,72 +387,51 @@ function element(name, attributes = {}, ...children) {
 // ---- the scatter plot -----------------------------------------------------------------------------------------------
 
 const firstPlot = net => ({x: net.others.length ? `r.${net.others[0].model}` : "depth", y: "log(activation_kurtosis + 3)"});
-const EDGE = {left: 52, right: 12, top: 10, bottom: 24};
-let frame = null; // limits of the plot, and its size in pixels
+let frame = null; // the two axes
+
+function axis(f, numbers, from, to) { // of the values of a formula, between two pixels
+  let low = Infinity, high = -Infinity;
+  for (const i of numbers) {
+    const value = f(i);
+    if (value < low && value > -Infinity) low = value;
+    if (value > high && value < Infinity) high = value;
+  }
+  const rough = (high - low) / 5 || 1, power = 10 ** Math.floor(Math.log10(rough)), ticks = [];
+  const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough);
+  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) ticks.push(Number(tick.toPrecision(12)));
+  const scale = (to - from) / (high - low || 1);
+  return {ticks, pixel: value => from + (value - low) * scale, value: pixel => low + (pixel - from) / scale};
+}
 
 function drawPlot(at) {
   if (!plotted) return;
-  const canvas = $("canvas"), ratio = devicePixelRatio, width = canvas.clientWidth, height = canvas.clientHeight;
-  Object.assign(canvas, {width: width * ratio, height: height * ratio});
-  const {x, y, all} = plotted, ink = getComputedStyle(document.body).color, pen = canvas.getContext("2d");
-  frame = {width, height, x0: Infinity, x1: -Infinity, y0: Infinity, y1: -Infinity};
+  const canvas = $("canvas"), {clientWidth: width, clientHeight: height} = canvas, {x, y, all} = plotted;
+  const pen = canvas.getContext("2d"), looks = getComputedStyle(document.body);
+  const across = axis(x, all, 56, width - 14), up = axis(y, all, height - 26, 12), counts = new Map();
+  frame = {across, up};
   for (const i of all) {
-    const [across, up] = [x(i), y(i)];
-    if (!Number.isFinite(across) || !Number.isFinite(up)) continue;
-    if (across < frame.x0) frame.x0 = across;
-    if (across > frame.x1) frame.x1 = across;
-    if (up < frame.y0) frame.y0 = up;
-    if (up > frame.y1) frame.y1 = up;
+    const place = Math.round(across.pixel(x(i))) * 4096 + Math.round(up.pixel(y(i)));
+    if (Number.isFinite(place)) counts.set(place, (counts.get(place) ?? 0) + 1);
   }
-  pen.scale(ratio, ratio);
-  pen.font = "12px system-ui, sans-serif";
-  pen.fillStyle = ink;
-  if (frame.x0 > frame.x1) return void pen.fillText("No neuron of the list has both values.", EDGE.left, 40);
-  const counts = new Map();
-  for (const i of all) {
-    const place = Math.round(toPixel(x(i), "x")) * 4096 + Math.round(toPixel(y(i), "y"));
-    if (!Number.isNaN(place)) counts.set(place, (counts.get(place) ?? 0) + 1);
-  }
-  pen.fillStyle = getComputedStyle(document.body).getPropertyValue("--dot");
-  const size = counts.size > 20000 ? 1.5 : 3;
+  Object.assign(canvas, {width: width * devicePixelRatio, height: height * devicePixelRatio});
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  pen.fillStyle = looks.getPropertyValue("--dot");
+  const size = counts.size > 20000 ? 1.5 : counts.size > 2000 ? 3 : 5;
   for (const [place, count] of counts) {
-    pen.globalAlpha = Math.min(1, 0.35 + 0.15 * Math.log2(count));
+    pen.globalAlpha = Math.min(1, 0.5 + 0.15 * Math.log2(count));
     pen.fillRect(Math.floor(place / 4096) - size / 2, place % 4096 - size / 2, size, size);
   }
   pen.globalAlpha = 1;
-  pen.fillStyle = pen.strokeStyle = ink;
-  for (const [low, high, axis] of [[frame.x0, frame.x1, "x"], [frame.y0, frame.y1, "y"]]) for (const value of ticks(low, high)) {
-    const place = toPixel(value, axis);
-    pen.textAlign = axis === "x" ? "center" : "right";
-    if (axis === "x") pen.fillText(shown(value), place, height - 6);
-    else pen.fillText(shown(value), EDGE.left - 6, place + 4);
-  }
-  pen.globalAlpha = 0.5;
-  pen.strokeRect(EDGE.left, EDGE.top, width - EDGE.left - EDGE.right, height - EDGE.top - EDGE.bottom);
-  pen.globalAlpha = 1;
-  if (at.b) {
-    const [x0, x1, y0, y1] = at.b.split(" ").map(Number);
-    pen.strokeRect(toPixel(x0, "x"), toPixel(y1, "y"), toPixel(x1, "x") - toPixel(x0, "x"), toPixel(y0, "y") - toPixel(y1, "y"));
-  }
-}
-
-function toPixel(value, axis) {
-  const {width, height, x0, x1, y0, y1} = frame;
-  if (axis === "x") return EDGE.left + (value - x0) / (x1 - x0 || 1) * (width - EDGE.left - EDGE.right);
-  return height - EDGE.bottom - (value - y0) / (y1 - y0 || 1) * (height - EDGE.top - EDGE.bottom);
-}
-
-function toValue(pixel, axis) {
-  const {width, height, x0, x1, y0, y1} = frame;
-  if (axis === "x") return x0 + (pixel - EDGE.left) / (width - EDGE.left - EDGE.right) * (x1 - x0);
-  return y0 + (height - EDGE.bottom - pixel) / (height - EDGE.top - EDGE.bottom) * (y1 - y0);
-}
-
-function ticks(low, high) {
-  const rough = (high - low) / 5 || 1, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough), found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(Number(value.toPrecision(12)));
-  return found;
+  pen.font = "12px system-ui, sans-serif";
+  pen.fillStyle = pen.strokeStyle = looks.color;
+  if (!counts.size) pen.fillText("No neuron of the list has both values.", 60, 40);
+  pen.textAlign = "center";
+  for (const tick of across.ticks) pen.fillText(shown(tick), across.pixel(tick), height - 6);
+  pen.textAlign = "right";
+  for (const tick of up.ticks) pen.fillText(shown(tick), 46, up.pixel(tick) + 4);
+  if (!at.b) return;
+  const [x0, x1, y0, y1] = at.b.split(" ").map(Number);
+  pen.strokeRect(across.pixel(x0), up.pixel(y1), across.pixel(x1) - across.pixel(x0), up.pixel(y0) - up.pixel(y1));
 }
 
 // ---- one neuron -----------------------------------------------------------------------------------------------------
@@ -607,9 +588,11 @@ async function showNeuron(net, i, at) {
     const number = seen.numbers[`partner.${model}`], found = networks.get(key);
     return `${model} ${number < 0 ? "none" : found ? nameOf(found, number) : number}`;
   })];
-  const isMutual = seen === one || heads.includes(label), place = listed.indexOf(i);
-  const step = (by, words) => element("button", {type: "button", id: by < 0 ? "previous" : "next", disabled: listed[place + by] === undefined,
-    onclick: () => go({i: listed[place + by], v: ""})}, words);
+  const isMutual = seen === one || heads.includes(label);
+  const step = (by, id, words) => element("button", {type: "button", id, onclick: () => {
+    const next = listed[listed.indexOf(i) + by];
+    if (next !== undefined) go({i: next, v: ""});
+  }}, words);
   const whose = element("select", {"aria-label": "whose strongest units", onchange: event => go({v: event.target.value})},
     ...[["", label], ...net.others.filter(({key}) => networks.has(key)).map(({model}) => [model, `its best partner in ${model}`])].map(([value, words]) =>
       element("option", {value, selected: value === (at.v ?? "")}, words)));
@@ -621,7 +604,7 @@ async function showNeuron(net, i, at) {
   $("neuron").replaceChildren(
     element("h2", {tabindex: "-1"}, label),
     element("p", {}, `Layer ${layerOf(net, i)} of ${net.widths.length}. ${about ? about[0].toUpperCase() + about.slice(1) + "." : ""} ${one.label ? `Judge: ${one.label}` : ""}`),
-    element("div", {class: "row"}, step(-1, "← Previous in the list"), step(1, "Next →"),
+    element("div", {class: "row"}, step(-1, "previous", "← Previous in the list"), step(1, "next", "Next →"),
       element("button", {type: "button", class: "copy", onclick: copyLink}, "Copy link"),
       element("button", {type: "button", id: "json", onclick: () => save(`${label}.json`, asJson(one))}, "Save as json"),
       element("button", {type: "button", id: "svg", onclick: () => save(`${label}.svg`, asSvg(seen, heads))}, "Save as svg")),
@@ -801,7 +784,7 @@ function start() {
     if (!from) return;
     const to = pixel(event), x = [from[0], to[0]].sort((a, b) => a - b), y = [from[1], to[1]].sort((a, b) => b - a);
     from = null;
-    if (x[1] - x[0] > 3 && y[0] - y[1] > 3) go({b: [...x.map(p => toValue(p, "x")), ...y.map(p => toValue(p, "y"))].map(p => p.toPrecision(6)).join(" ")});
+    if (x[1] - x[0] > 3 && y[0] - y[1] > 3) go({b: [...x.map(frame.across.value), ...y.map(frame.up.value)].map(value => value.toPrecision(6)).join(" ")});
   };
   onpopstate = onhashchange = show;
   onresize = () => { if (!$("list").hidden) { drawRows(); drawPlot(state()); } };

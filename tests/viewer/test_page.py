@@ -1,0 +1,278 @@
+"""The page itself, opened from file:// in Chromium without a window and driven as a reader drives it."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from chromium import Page, chromium
+from made_viewer import write_small
+
+from rosetta_scaling.viewer.page import Network
+
+pytestmark = pytest.mark.slow(1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[str, list[Network]]:
+    """Address of the page of the small networks, and these."""
+    folder: Path = tmp_path_factory.mktemp("made") / "viewer"
+    networks = write_small(folder)
+    return f"file://{folder}/index.html", networks
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as page:
+        page.size(1200, 900)
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page, made):
+    """The page, just opened. After the test nothing may have been complained of, or asked of a network."""
+    browser.open("about:blank")
+    browser.complaints.clear()
+    browser.open(made[0])
+    settled(browser)
+    yield browser
+    assert browser.complaints == []
+    assert browser.fetched == []
+
+
+def settled(page: Page) -> None:
+    page.wait("document.body && document.body.dataset.ready && Number(document.body.dataset.ready) === turn")
+
+
+def change(page: Page, field: str, value: str) -> None:
+    """Fill in a field and leave it, as a reader does."""
+    page.run(f"""(() => {{ const field = document.querySelector({json.dumps(field)}); field.value = {json.dumps(value)};
+        field.dispatchEvent(new Event("change", {{bubbles: true}})); }})()""")
+    settled(page)
+
+
+def click(page: Page, what: str) -> None:
+    page.run(f"document.querySelector({json.dumps(what)}).click()")
+    settled(page)
+
+
+def find(page: Page, words: str) -> None:
+    page.run(f"$('search').value = {json.dumps(words)}; $('top').requestSubmit()")
+    settled(page)
+
+
+def listed(page: Page) -> list[int]:
+    return page.run("Array.from(listed)")
+
+
+def test_all_columns_are_what_the_tables_hold(page, made):
+    for network in made[1]:
+        for name in network.table:
+            script = f"column(networks.get({json.dumps(network.key)}), {json.dumps(name)})"
+            values = page.run(f"{script}.then(c => Array.from(c.values, (v, i) => c.texts ? c.text(i) : String(v)))")
+            column = network.table[name]
+            if column.dtype.kind == "f" and name != "label":
+                np.testing.assert_allclose([float(value) for value in values], column, rtol=2.0**-13, err_msg=name)
+            elif name == "label":
+                assert values == ["" if pd.isna(label) else label for label in column]
+            elif column.dtype in (int, bool):
+                assert [int(value) for value in values] == column.astype(int).tolist(), name
+            else:
+                assert values == column.tolist(), name
+
+
+def test_the_list_sorts_and_filters(page, made):
+    table = made[1][0].table
+    r = table["r.blue-r1"].fillna(-np.inf)
+    assert listed(page) == np.argsort(-r, kind="stable").tolist()  # constant neurons, which have no partner, are last
+    change(page, "[name=m]", "matched 1")
+    assert sorted(listed(page)) == table.index[table.matched == 1].tolist()
+    change(page, "[name=f]", 'r.blue-r1 >= 0.9 and not (layer = 0) or unigram_text = "<b>"')
+    wanted = (table.matched == 1) & ((r >= 0.9) & (table.layer != 0) | (table.unigram_text == "<b>"))
+    assert 0 < wanted.sum() < 15
+    assert sorted(listed(page)) == table.index[wanted].tolist()
+    click(page, "#clear")
+    change(page, "[name=lo]", "1")
+    change(page, "[name=k]", "dead")
+    assert sorted(listed(page)) == table.index[(table.layer >= 1) & table.kind.str.contains("dead")].tolist()
+    click(page, "#clear")
+    for falling in (True, False):
+        page.run(
+            "[...document.querySelectorAll('#heads button')].find(b => b.textContent.startsWith('activation')).click()"
+        )
+        settled(page)
+        order = np.argsort(table.activation_kurtosis * (-1 if falling else 1), kind="stable")
+        assert listed(page) == order.tolist()
+    assert page.run("document.querySelectorAll('[aria-sort=ascending]').length") == 1
+
+
+def test_a_wrong_formula_is_told_in_a_sentence(page):
+    for wrong in ("ginni > 1", "gini >", "(gini > 1", "gini gini", "max gini"):
+        change(page, "[name=f]", wrong)
+        assert page.run("$('message').hidden") is False
+        assert "cannot be read" in page.run("$('message').textContent")
+    change(page, "[name=f]", "gini > 0")
+    assert page.run("$('message').hidden") is True
+
+
+FORMULAS = {
+    "2 + 3 * 4 ^ 2 / 8 - 1": 7,
+    "-2 ^ 2": -4,
+    "max(1, abs(-3), sqrt(4))": 3,
+    "8 - 2 - 1": 5,
+    "log(1e3) + .5": 3.5,
+    "1 < 2 and not 2 < 2": True,
+}
+
+
+@pytest.mark.parametrize(("formula", "wanted"), FORMULAS.items())
+def test_formulas_are_worked_out(page, formula, wanted):
+    assert page.run(f"formula({json.dumps(formula)}, here()).then(f => f(0))") == wanted
+
+
+def test_search_finds_places_words_domains_and_labels(page, made):
+    network = made[1][0]
+    find(page, "L1/3")
+    assert page.run("$('neuron').querySelector('h2').textContent") == "red-r1 L1/3"
+    find(page, "the")
+    index, word = network.fires, network.fires.words.index("the")
+    ends = np.cumsum(index.counts)
+    fire = set(index.neurons[ends[word] - index.counts[word] : ends[word]].tolist())
+    assert {15} <= fire <= set(listed(page))  # the neuron that was made to fire on it
+    assert f"{len(fire)} fire on it" in page.run("$('count').textContent")
+    find(page, "s*")
+    many = set(listed(page))
+    find(page, "snow")
+    assert set(listed(page)) <= many
+    find(page, "prose")
+    assert set(network.table.index[network.table.domain == "prose"]) <= set(listed(page))
+    find(page, "i think")
+    assert listed(page) == [1]
+    find(page, "no such word")
+    assert listed(page) == []
+    assert "nothing is known" in page.run("$('count').textContent")
+    find(page, "L7/1")
+    assert "has no neuron" in page.run("$('message').textContent")
+    click(page, "#clear")
+
+
+def test_a_neuron_shows_its_examples_in_both_networks_and_leads_to_its_partner(page, made):
+    red = made[1][0]
+    i = 16
+    find(page, f"L1/{i - 14}")
+    shown = page.run(f"single(here(), {i}).then(one => one.examples.map(e => ({{...e, spans: e.spans}})))")
+    units = red.details.examples[i]
+    assert [example["unit"] for example in shown] == units[units >= 0].tolist()
+    for e, example in enumerate(shown):
+        for network in range(2):
+            codes = red.details.codes[network][i, e]
+            kept = codes[red.details.codes[0][i, e] != -128].astype(float)
+            z = [span["z"][network] for span in example["spans"]]
+            np.testing.assert_allclose(z, np.sign(kept) * (kept / 127) ** 2 * 100)
+    top = [span["text"] for span in shown[0]["spans"] if span["isCentre"]]
+    assert top == ["Łódź"]  # the word that was planted
+    assert "A match: mutual best partners" in page.run("document.querySelector('.card').textContent")
+    partner = int(red.table["partner.blue-r1"][i])
+    click(page, ".card a")
+    assert page.run("$('neuron').querySelector('h2').textContent") == f"blue-r1 L{partner // 8}/{partner % 8}"
+    click(page, ".card a")
+    assert page.run("$('neuron').querySelector('h2').textContent") == f"red-r1 L1/{i - 14}"
+    before = page.run("document.querySelector('.contexts').textContent")
+    change(page, "#neuron select", "blue-r1")  # the partner's strongest units
+    assert page.run("document.querySelector('.contexts .head').textContent").startswith("blue-r1")
+    assert page.run("document.querySelector('.contexts').textContent") != before
+    address = page.run("location.href")
+    page.open("about:blank")
+    page.open(address)
+    settled(page)
+    assert page.run("document.querySelector('.contexts .head').textContent").startswith("blue-r1")
+
+
+def test_a_constant_neuron_is_shown_too(page, made):
+    find(page, f"L1/{len(made[1][0].table) - 15}")
+    assert "constant" in page.run("document.querySelector('.card').textContent")
+
+
+def test_keys_move_through_list_and_neurons(page):
+    page.run("$('scroll').focus()")
+
+    def press(key: str) -> None:
+        page.ask("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode={"Enter": 13}.get(key, 0))
+        page.ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    press("ArrowDown")
+    press("ArrowDown")
+    assert page.run("document.activeElement.dataset.line") == "1"
+    press("End")
+    assert page.run("Number(document.activeElement.dataset.line) === listed.length - 1")
+    press("Home")
+    page.run("document.activeElement.click()")
+    settled(page)
+    order = listed(page)
+    for key, place in (("j", 1), ("j", 2), ("k", 1)):
+        press(key)
+        page.wait(f"location.hash.includes('i={order[place]}') && Number(document.body.dataset.ready) === turn")
+    press("Escape")
+    page.wait("$('neuron').hidden && !$('list').hidden")
+    press("/")
+    assert page.run("document.activeElement.id") == "search"
+
+
+def test_a_rectangle_of_the_scatter_plot_selects(page, made):
+    table = made[1][0].table
+    page.run("$('plot').open = true")
+    settled(page)
+    change(page, "#plot [name=x]", "r.blue-r1")
+    change(page, "#plot [name=y]", "gini * 2")
+    page.run("document.querySelector('#canvas').scrollIntoView()")
+    box = page.run("(b => [b.x, b.y])($('canvas').getBoundingClientRect())")
+    x = page.run("[0.5, 0.97].map(frame.across.pixel)")
+    y = page.run("[0.5, 3].map(frame.up.pixel)")
+    for kind, at in (("mousePressed", 0), ("mouseMoved", 1), ("mouseReleased", 1)):
+        place = {"x": box[0] + x[at], "y": box[1] + y[at]}
+        page.ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+    page.wait("state().b")
+    settled(page)
+    low, high, bottom, top = map(float, page.run("state().b").split())
+    wanted = table["r.blue-r1"].between(low, high) & (2 * table.gini).between(bottom, top)
+    assert 0 < wanted.sum() < len(table)
+    assert sorted(listed(page)) == table.index[wanted].tolist()
+    click(page, "#unselect")
+    assert len(listed(page)) == len(table)
+
+
+def test_what_is_seen_is_taken_away(page, made):
+    table = made[1][0].table
+    change(page, "[name=m]", "matched 1")
+    click(page, "#csv")
+    rows = list(csv.DictReader(io.StringIO(page.downloaded("red-r1.csv"))))
+    assert len(rows) == (table.matched == 1).sum()
+    chosen = table.loc[listed(page)]
+    np.testing.assert_allclose([float(row["r.blue-r1"]) for row in rows], chosen["r.blue-r1"], rtol=2e-4)
+    assert [row["unigram_text"] for row in rows] == chosen.unigram_text.tolist()
+    find(page, "L1/6")
+    click(page, "#json")
+    told = json.loads(page.downloaded("red-r1_L1_6.json"))
+    assert (told["neuron"], told["networks"]) == (20, ["red-r1", "blue-r1"])
+    assert told["numbers"]["partner.blue-r1"] == table["partner.blue-r1"][20]
+    click(page, "#svg")
+    drawn = page.downloaded("red-r1_L1_6.svg")
+    page.run(
+        f"new DOMParser().parseFromString({json.dumps(drawn)}, 'image/svg+xml').querySelector('parsererror') === null"
+    )
+    assert "Łódź" in drawn
+    assert page.run("state().m") == "matched 1"  # the address still says what is filtered
+
+
+@pytest.mark.parametrize(("width", "dark"), [(400, False), (1200, True)])
+def test_nothing_reaches_beyond_the_page(page, width, dark):
+    page.size(width, 800, dark)
+    try:
+        for words in ("L1/6", "the"):
+            find(page, words)
+            assert page.run("document.documentElement.scrollWidth <= innerWidth"), words
+    finally:
+        page.size(1200, 900)
