@@ -1,5 +1,6 @@
 """Made-up networks for the viewer: small ones that fire on words, and large ones of which only the size is real."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -152,9 +153,8 @@ def made_tokens(neurons: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(columns).assign(cosine=rng.uniform(0, 0.5, len(neuron)), text=rng.choice(WORDS, len(neuron)))
 
 
-def large_networks(neurons: int, units: pd.DataFrame, rng: np.random.Generator) -> list[Network]:
+def large_networks(neurons: int, units: pd.DataFrame, rng: np.random.Generator) -> Iterator[Network]:
     """Two networks of 32 layers whose numbers are made up, with as much spread as measured ones have."""
-    made = []
     for own, other in ((0, 1), (1, 0)):
         table = neuron_table(selectivity_table(*rng.lognormal(size=(2, neurons)), 32, rng), {}, {})
         measured = {name: rng.beta(2, 5, neurons) for name in ("r", "margin", "excess", "null", "heldout_r", "q")}
@@ -177,8 +177,7 @@ def large_networks(neurons: int, units: pd.DataFrame, rng: np.random.Generator) 
         index = index_words(neuron, words)
         links = {NAMES[other]: f"study/{NAMES[other]}"}
         details = Details(table, examples, codes, histogram, tokens)
-        made.append(Network(f"study/{NAMES[own]}", NAMES[own], links, details, index, index))
-    return made
+        yield Network(f"study/{NAMES[own]}", NAMES[own], links, details, index, index)
 
 
 def write_small(folder: Path) -> list[Network]:

@@ -6,6 +6,7 @@ const $ = id => document.getElementById(id);
 const ROW = 28; // pixels of a line of the list
 const KEPT = 300; // scripts of single neurons that are held at a time
 const WORDS = 300; // words at most that `word*` stands for
+const PLACES = 2 ** 21; // more than a network has neurons
 const SATURATED = 10; // standard deviations from which on a colour grows no stronger
 
 // ---- loading --------------------------------------------------------------------------------------------------------
@@ -13,22 +14,17 @@ const SATURATED = 10; // standard deviations from which on a colour grows no str
 const loading = new Map(), waiting = new Map(); // key -> promise; key -> what to call with the arrays
 
 function load(key) {
-  if (!loading.has(key)) {
-    loading.set(key, new Promise((resolve, reject) => {
-      const script = document.createElement("script");
-      const file = `data/${key.split("/").map(encodeURIComponent).join("/")}.js`;
-      waiting.set(key, resolve);
-      script.onload = () => script.remove();
-      script.onerror = () => {
-        loading.delete(key);
-        reject(new Error(`${file} cannot be read; keep the folder data beside this page, or run the study again.`));
-      };
-      script.src = file;
-      document.head.append(script);
-    }));
-    const single = [...loading.keys()].filter(one => one.includes("/neurons/"));
-    if (single.length > KEPT) loading.delete(single[0]);
-  }
+  if (loading.has(key)) return loading.get(key);
+  const file = `data/${key.split("/").map(encodeURIComponent).join("/")}.js`;
+  loading.set(key, new Promise((resolve, reject) => {
+    waiting.set(key, resolve);
+    document.head.append(element("script", {src: file, onload() { this.remove(); }, onerror() {
+      loading.delete(key);
+      reject(new Error(`${file} cannot be read; keep the folder data beside this page, or run the study again.`));
+    }}));
+  }));
+  const single = [...loading.keys()].filter(one => one.includes("/neurons/"));
+  if (single.length > KEPT) loading.delete(single[0]);
   return loading.get(key);
 }
 
@@ -63,7 +59,6 @@ const networks = new Map(STUDY.networks.map(net => [net.key, net]));
 for (const net of STUDY.networks) {
   net.starts = net.widths.reduce((starts, width) => [...starts, starts.at(-1) + width], [0]);
   net.numberOf = new Map(net.columns.map((column, number) => [column.name, number]));
-  net.scope = net.key.slice(0, net.key.lastIndexOf("/"));
 }
 
 function layerOf(net, i) {
@@ -72,14 +67,7 @@ function layerOf(net, i) {
   return layer;
 }
 
-function nameOf(net, i) {
-  const layer = layerOf(net, i);
-  return `L${layer}/${i - net.starts[layer]}`;
-}
-
-function neuronAt(net, layer, channel) { // its number, or -1
-  return layer < net.widths.length && channel < net.widths[layer] ? net.starts[layer] + channel : -1;
-}
+const nameOf = (net, i) => `L${layerOf(net, i)}/${i - net.starts[layerOf(net, i)]}`;
 
 async function column(net, name) {
   const found = await load(`${net.key}/columns/${net.numberOf.get(name)}`), {values, texts} = found;
@@ -95,67 +83,26 @@ function shown(value, digits = 3) { // a number for people
 
 // ---- formulas -------------------------------------------------------------------------------------------------------
 
-const FUNCTIONS = {abs: Math.abs, sqrt: Math.sqrt, log: Math.log10, min: Math.min, max: Math.max};
-const BINARY = [ // by rank, the weakest first
-  {or: (a, b) => i => a(i) || b(i)},
-  {and: (a, b) => i => a(i) && b(i)},
-  {"<=": (a, b) => i => a(i) <= b(i), ">=": (a, b) => i => a(i) >= b(i), "!=": (a, b) => i => a(i) !== b(i),
-    "<": (a, b) => i => a(i) < b(i), ">": (a, b) => i => a(i) > b(i), "=": (a, b) => i => a(i) === b(i)},
-  {"+": (a, b) => i => a(i) + b(i), "-": (a, b) => i => a(i) - b(i)},
-  {"*": (a, b) => i => a(i) * b(i), "/": (a, b) => i => a(i) / b(i)},
-  {"^": (a, b) => i => a(i) ** b(i)},
-];
-const SIGNS = BINARY.flatMap(rank => Object.keys(rank)).concat(["(", ")", ",", "not"]).sort((a, b) => b.length - a.length);
-
-function tokens(text, net) { // names of columns may hold signs, so they are looked for first
-  const names = [...net.numberOf.keys(), ...Object.keys(FUNCTIONS)].sort((a, b) => b.length - a.length), found = [];
-  while (text = text.trimStart()) {
-    const number = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?/i.exec(text), quoted = /^"[^"]*"/.exec(text);
-    const fits = one => text.startsWith(one) && !(/\w$/.test(one) && /^\w/.test(text.slice(one.length)));
-    const name = names.find(fits), sign = SIGNS.find(fits);
-    const token = number?.[0] ?? quoted?.[0] ?? name ?? sign;
-    if (!token) throw new Error(`there is no column “${text.split(/\s/)[0]}”`);
-    found.push(number ? {number: Number(token)} : quoted ? {quoted: token.slice(1, -1)} : name ? {name} : {sign});
-    text = text.slice(token.length);
-  }
-  return found;
-}
+// A formula becomes JavaScript token by token. Only what is listed here, numbers, quoted words and names of columns pass.
+const SIGNS = {and: "&&", or: "||", "<=": "<=", ">=": ">=", "!=": "!==", "<": "<", ">": ">", "=": "===", "^": "**", "+": "+", "-": "-",
+  "*": "*", "/": "/", "(": "(", ")": ")", ",": ",", abs: "Math.abs", sqrt: "Math.sqrt", log: "Math.log10", min: "Math.min", max: "Math.max"};
 
 async function formula(text, net) { // a function of the number of a neuron; throws an Error that says what is wrong
-  const left = tokens(text, net), used = new Map();
-  for (const {name} of left) if (net.numberOf.has(name)) used.set(name, await column(net, name));
-  const take = sign => left[0]?.sign === sign && left.shift();
-  const need = sign => { if (!take(sign)) throw new Error(`“${sign}” is missing`); };
-
-  function expression(rank = 0) {
-    if (rank === BINARY.length) return atom();
-    let a = expression(rank + 1), sign;
-    while (sign = Object.keys(BINARY[rank]).find(take)) a = BINARY[rank][sign](a, expression(rank + 1));
-    return a;
-  }
-
-  function atom() {
-    if (take("(")) { const inner = expression(); need(")"); return inner; }
-    if (take("-")) { const a = expression(BINARY.length - 1); return i => -a(i); }
-    if (take("not")) { const a = expression(2); return i => !a(i); }
-    const token = left.shift();
-    if (!token || token.sign) throw new Error(token ? `“${token.sign}” stands where a value was expected` : "it is cut off");
-    if (token.number !== undefined) return () => token.number;
-    if (token.quoted !== undefined) return () => token.quoted;
-    if (used.has(token.name)) {
-      const {values, texts, text: words} = used.get(token.name);
-      return texts ? words : i => values[i];
+  const words = [...net.numberOf.keys(), ...Object.keys(SIGNS)].sort((a, b) => b.length - a.length), parts = [], columns = [];
+  for (let left = text.trim(); left;) { // names of columns may hold signs: the longest word that fits is taken
+    const constant = /^((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|"[^"]*")/i.exec(left)?.[0];
+    const word = words.find(one => left.startsWith(one) && !(/\w$/.test(one) && /^\w/.test(left.slice(one.length))));
+    if (!constant && !word) throw new Error(`there is no column “${left.split(/\s/)[0]}”`);
+    if (constant) parts.push(constant.startsWith('"') ? JSON.stringify(constant.slice(1, -1)) : Number(constant));
+    else if (word in SIGNS) parts.push(SIGNS[word]);
+    else {
+      const {values, texts, text: inWords} = await column(net, word);
+      parts.push(`columns[${columns.length}]${texts ? "(i)" : "[i]"}`);
+      columns.push(texts ? inWords : values);
     }
-    need("(");
-    const inner = [expression()], f = FUNCTIONS[token.name];
-    while (take(",")) inner.push(expression());
-    need(")");
-    return inner.length === 1 ? i => f(inner[0](i)) : i => f(...inner.map(a => a(i)));
+    left = left.slice((constant ?? word).length).trimStart();
   }
-
-  const found = expression();
-  if (left.length) throw new Error(`“${left[0].sign ?? left[0].name ?? left[0].number}” was not expected`);
-  return found;
+  return new Function("columns", `return i => (${parts.join(" ")})`)(columns);
 }
 
 // ---- the address ----------------------------------------------------------------------------------------------------
@@ -190,10 +137,8 @@ async function chosen(net, at) { // numbers of neurons that pass all filters, so
   }
   if (at.k) tests.push(await includes(net, "kind", at.k));
   if (at.o) tests.push(await includes(net, "domain", at.o));
-  if (at.f) {
-    const f = await checked("f", at.f, net);
-    if (f) tests.push(f);
-  }
+  const f = at.f && await checked("f", at.f, net);
+  if (f) tests.push(f);
   sought = "";
   if (at.q) {
     const found = await search(net, at.q);
@@ -202,7 +147,9 @@ async function chosen(net, at) { // numbers of neurons that pass all filters, so
   }
   const first = net.starts[Math.min(at.lo || 0, net.widths.length)];
   const stop = net.starts[Math.min(at.hi === undefined ? net.widths.length : Number(at.hi) + 1, net.widths.length)];
-  let found = passing(tests, first, stop);
+  let found = new Int32Array(Math.max(0, stop - first)), n = 0;
+  for (let i = first; i < stop; i++) if (tests.every(test => test(i))) found[n++] = i;
+  found = found.subarray(0, n);
   plotted = null;
   if ($("plot").open) {
     const [x, y] = [await checked("x", at.x ?? firstPlot(net).x, net), await checked("y", at.y ?? firstPlot(net).y, net)];
@@ -216,31 +163,17 @@ async function chosen(net, at) { // numbers of neurons that pass all filters, so
   return s === "neuron" ? (d ? found.reverse() : found) : sorted(found, await column(net, s), d);
 }
 
-function passing(tests, first, stop) {
-  const found = new Int32Array(Math.max(0, stop - first));
-  let n = 0;
-  for (let i = first; i < stop; i++) if (tests.every(test => test(i))) found[n++] = i;
-  return found.subarray(0, n);
-}
-
 async function includes(net, name, word) { // whose text holds this word among others
   const {values, texts} = await column(net, name), right = texts.map(text => text.split(", ").includes(word));
   return i => right[values[i]];
 }
 
 async function checked(name, text, net) { // a formula, or nothing and a sentence about what is wrong
-  const field = document.querySelector(`[name=${name}]`);
-  try {
-    const found = await formula(text, net);
-    field.classList.remove("wrong");
-    field.title = "";
-    return found;
-  } catch (error) {
-    field.classList.add("wrong");
-    field.title = error.message;
-    complain(`The formula ${text} cannot be read: ${error.message}.`);
-    return null;
-  }
+  let wrong = "";
+  const found = await formula(text, net).catch(error => { wrong = error.message; });
+  document.querySelector(`[name=${name}]`).classList.toggle("wrong", wrong !== "");
+  if (wrong) complain(`The formula ${text} cannot be read: ${wrong}.`);
+  return found;
 }
 
 function sorting(net, at) {
@@ -249,47 +182,35 @@ function sorting(net, at) {
   return {s, d: at.s ? at.d === "1" : s !== "neuron"};
 }
 
-function sorted(numbers, {values, texts}, isFalling) { // by the values, in four passes over 8 bits; without one: last
-  const keys = new Float32Array(numbers.length), bits = new Uint32Array(keys.buffer), n = numbers.length;
-  for (let j = 0; j < n; j++) {
-    const value = values[numbers[j]], missing = texts ? value >= texts.length : Number.isNaN(value);
-    keys[j] = value;
-    const key = bits[j] >>> 31 ? ~bits[j] : bits[j] | 0x80000000;
-    bits[j] = missing ? 0xffffffff : isFalling ? ~key : key;
+function sorted(numbers, {values, texts}, isFalling) { // by their values; those without one come last, equal ones in order
+  const float = new Float32Array(1), bits = new Uint32Array(float.buffer), keys = new Float64Array(numbers.length);
+  for (let j = 0; j < numbers.length; j++) { // the bits of a float in the order of floats, and the place beside them
+    const value = values[numbers[j]], isMissing = texts ? value >= texts.length : Number.isNaN(value);
+    float[0] = value;
+    const key = bits[0] >>> 31 ? ~bits[0] : bits[0] | 0x80000000;
+    keys[j] = (isMissing ? 0xffffffff : (isFalling ? ~key : key) >>> 0) * PLACES + j;
   }
-  let from = numbers.slice(), to = new Int32Array(n), key = bits, next = new Uint32Array(n);
-  for (let shift = 0; shift < 32; shift += 8) {
-    const places = new Uint32Array(257);
-    for (let j = 0; j < n; j++) places[((key[j] >>> shift) & 255) + 1]++;
-    for (let b = 0; b < 256; b++) places[b + 1] += places[b];
-    for (let j = 0; j < n; j++) {
-      const place = places[(key[j] >>> shift) & 255]++;
-      to[place] = from[j];
-      next[place] = key[j];
-    }
-    [from, to, key, next] = [to, from, next, key];
-  }
-  return from;
+  return Int32Array.from(keys.sort(), key => numbers[key % PLACES]);
 }
 
 // ---- search ---------------------------------------------------------------------------------------------------------
 
 async function search(net, text) { // neurons by what they fire on, promote, prefer, or are called by the judge
   const neurons = new Uint8Array(net.neurons), said = [], wanted = text.trim().toLowerCase();
-  for (const [kind, words] of [["fires", "fire on it"], ["promotes", "promote it"]]) {
-    const found = await inIndex(`${net.key}/words/${kind}`, wanted);
+  const take = (found, words) => {
     for (const i of found) neurons[i] = 1;
     if (found.length) said.push(`${shown(new Set(found).size)} ${words}`);
-  }
-  for (const [name, words, fits] of [
-    ["domain", "prefer this domain", one => one.toLowerCase() === wanted],
-    ["label", "are so described by the judge", one => one.toLowerCase().includes(wanted)]]) {
-    const {values, texts} = await column(net, name), right = texts.map(fits);
-    let count = 0;
-    if (right.includes(true)) for (let i = 0; i < net.neurons; i++) if (right[values[i]]) count += neurons[i] = 1;
-    if (count) said.push(`${shown(count)} ${words}`);
-  }
+  };
+  take(await inIndex(`${net.key}/words/fires`, wanted), "fire on it");
+  take(await inIndex(`${net.key}/words/promotes`, wanted), "promote it");
+  take(await inTexts(net, "domain", one => one.toLowerCase() === wanted), "prefer this domain");
+  take(await inTexts(net, "label", one => one.toLowerCase().includes(wanted)), "are so described by the judge");
   return {neurons, words: said.length ? said.join(", ") : `nothing is known of “${text}”`};
+}
+
+async function inTexts(net, name, fits) {
+  const {values, texts} = await column(net, name), right = texts.map(fits);
+  return right.includes(true) ? [...values.keys()].filter(i => right[values[i]]) : [];
 }
 
 async function inIndex(key, wanted) {
@@ -319,11 +240,13 @@ function columnsOf(net, at) {
 
 const title = name => name.replaceAll("_", " ").replace(".", " · ");
 
-async function showList(net, at) {
+async function showList(net, at, mine) {
   const names = columnsOf(net, at), {s, d} = sorting(net, at);
   const columns = await Promise.all(names.map(name => column(net, name)));
   const began = performance.now();
-  listed = await chosen(net, at);
+  const found = await chosen(net, at);
+  if (mine !== turn) return; // something else was asked for meanwhile
+  listed = found;
   document.body.dataset.milliseconds = (performance.now() - began).toFixed(1); // for who measures
   cells = names.map((name, k) => {
     const other = name.startsWith("partner.") && net.others.find(({model}) => name === `partner.${model}`);
@@ -438,7 +361,7 @@ function drawPlot(at) {
 
 async function single(net, i) { // all that is known of a neuron
   const [part, text, {texts}, ...words] = await Promise.all([
-    load(`${net.key}/neurons/${Math.floor(i / STUDY.shard)}`), load(`${net.scope}/text`), load(`${net.key}/tokens`),
+    load(`${net.key}/neurons/${Math.floor(i / STUDY.shard)}`), wholeText(net), load(`${net.key}/tokens`),
     ...["kind", "domain", "label", "unigram_text"].map(name => column(net, name))]);
   const row = i % STUDY.shard, rows = Math.min(STUDY.shard, net.neurons - i + row);
   const per = STUDY.window[0] + 1 + STUDY.window[1], examples = STUDY.sets.reduce((sum, set) => sum + set.size, 0);
@@ -455,14 +378,21 @@ async function single(net, i) { // all that is known of a neuron
 
 const zOf = code => Math.sign(code) * (code / STUDY.scale.steps) ** 2 * STUDY.scale.strongest;
 
+async function wholeText(net) { // with the place of every unit in it
+  const text = await load(`${net.scope}/text`);
+  if (text.starts) return text;
+  text.starts = new Int32Array(text.lengths.length + 1);
+  text.lengths.forEach((length, unit) => { text.starts[unit + 1] = text.starts[unit] + length; });
+  text.all = new TextDecoder().decode(text.text);
+  return text;
+}
+
 function examplesOf(units, codes, text) { // by example: where it is, and the units around it with z in every network
-  text.starts ??= text.lengths.reduce((starts, length) => (starts.push(starts.at(-1) + length), starts), [0]);
-  text.all ??= new TextDecoder().decode(text.text);
   const [before, after] = STUDY.window, per = before + 1 + after, found = [];
-  const sets = STUDY.sets.flatMap(({name, size}) => Array(size).fill(name));
+  const sets = STUDY.sets.flatMap(set => Array(set.size).fill(set));
   units.forEach((unit, e) => {
     if (unit < 0) return;
-    let passage = text.opens.findLastIndex(open => open <= unit);
+    const passage = text.opens.findLastIndex(open => open <= unit);
     const spans = [];
     for (let w = 0; w < per; w++) {
       const here = unit - before + w, code = codes[0][e * per + w];
@@ -489,23 +419,31 @@ function verdict(numbers, model) { // what the evidence says of a match, in a se
     `q = ${shown(at("q"))}; ${half}.`];
 }
 
+function tableOf(heads, rows) { // heads: words; rows: element cells
+  const head = heads.map(words => element("th", {scope: "col", class: /^(r|at most|value)$/.test(words) && "number"}, words));
+  return element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
+}
+
+const numberCell = value => element("td", {class: "number"}, shown(value));
+
 function evidence(one, {model, key}) {
-  const at = name => one.numbers[`${name}.${model}`], partner = at("partner"), [isMatch, words] = verdict(one.numbers, model);
-  const of = networks.get(key), name = partner < 0 ? "none" : of ? nameOf(of, partner) : `neuron ${partner}`;
-  const rows = [["its partner", at("r"), "", true], ["the same on the other half", at("heldout_r"), "", true],
-    ...STUDY.nulls.filter(({name}) => !Number.isNaN(at(name))).map(({name, label, meaning}) => [label, at(name), at(`${name}_largest`), false, meaning])];
-  const table = element("table", {}, element("thead", {}, element("tr", {}, ...["best partner in", "r", "at most", ""].map(head =>
-    element("th", {scope: "col", class: ["r", "at most"].includes(head) ? "number" : ""}, head)))));
-  const body = element("tbody");
-  for (const [label, r, most, isOwn, meaning] of rows) body.append(element("tr", {title: meaning}, element("td", {}, label),
-    element("td", {class: "number"}, shown(r)), element("td", {class: "number"}, most === "" ? "" : shown(most)),
-    element("td", {class: `bar ${isOwn ? "own" : ""}`, style: `--share: ${100 * Math.max(0, Math.min(1, r || 0))}%`})));
-  table.append(body);
-  const link = of && partner >= 0 ? element("a", {href: linkTo(of, partner)}, `${model} ${name}`) : `${model} ${name}`;
+  const at = name => one.numbers[`${name}.${model}`], [isMatch, words] = verdict(one.numbers, model), of = networks.get(key);
+  const rows = [["its partner", at("r"), NaN, "own"], ["the same on the other half", at("heldout_r"), NaN, "own"],
+    ...STUDY.nulls.map(({name, label, meaning}) => [label, at(name), at(`${name}_largest`), "", meaning])];
+  const table = tableOf(["best partner in", "r", "at most", ""], rows.filter(row => !Number.isNaN(row[1])).map(
+    ([label, r, most, own, meaning]) => element("tr", {title: meaning}, element("td", {}, label), numberCell(r), numberCell(most),
+      element("td", {class: `bar ${own}`, style: `--share: ${100 * Math.max(0, Math.min(1, r))}%`}))));
+  const name = `${model} ${partnerName(one, model)}`;
+  const link = of && at("partner") >= 0 ? element("a", {href: linkTo(of, at("partner"))}, name) : name;
   return element("div", {class: "card"}, element("p", {}, element("span", {class: `badge ${isMatch ? "supported" : "quiet"}`},
     isMatch ? "match" : "no match"), " ", element("strong", {}, link)), element("p", {}, words), table,
-    element("p", {class: "source"}, `Nulls: mean of the draws, then the largest. Margin over the next partner ${shown(at("margin"))}; ` +
-      `excess over rotated neurons ${shown(at("excess"))}.`));
+  element("p", {class: "source"}, `Nulls: mean of the draws, then the largest. Margin over the next partner ${shown(at("margin"))}; ` +
+    `excess over rotated neurons ${shown(at("excess"))}.`));
+}
+
+function partnerName(one, model) {
+  const number = one.numbers[`partner.${model}`], of = networks.get(one.net.others.find(other => other.model === model).key);
+  return number < 0 ? "none" : of ? nameOf(of, number) : `neuron ${number}`;
 }
 
 function shade(z) { // orange: above the mean; blue: below it
@@ -515,17 +453,16 @@ function shade(z) { // orange: above the mean; blue: below it
 }
 
 function contexts(seen, names) { // rows: examples; columns: networks
-  const box = element("div", {class: "contexts", style: `--networks: ${names.length}`});
-  for (const name of names) box.append(element("div", {class: "head"}, name));
-  let set = "";
+  const box = names.map(name => element("div", {class: "head"}, name));
+  let set = null;
   for (const example of seen.examples) {
-    if (example.set !== set) box.append(element("div", {class: "set"}, SETS[set = example.set]));
+    if (example.set !== set) box.push(element("div", {class: "set"}, (set = example.set).words));
     names.forEach((name, k) => {
       const centre = example.spans.find(span => span.isCentre).z[k];
       const text = element("p", {}, ...example.spans.map(({text, z, isCentre}) => element("span",
         {style: shade(z[k]), class: isCentre && "centre", title: Number.isNaN(z[k]) ? null : `z = ${shown(z[k], 2)}`},
         text.replaceAll("\n", "⏎"))));
-      box.append(element("div", {class: `context ${k ? "" : "first"}`, "data-network": name.split(" ")[0],
+      box.push(element("div", {class: `context ${k ? "" : "first"}`, "data-network": name.split(" ")[0],
         title: `${example.domain}, document ${example.document}, unit ${example.unit}`},
       text, element("span", {class: "z"}, shown(centre, 2))));
     });
@@ -533,94 +470,63 @@ function contexts(seen, names) { // rows: examples; columns: networks
   return box;
 }
 
-const SETS = {
-  "half 0": "Strongest in one half of the documents", "half 1": "Strongest in the other half",
-  "random": "Random units", "near the threshold": `Units near z = ${STUDY.threshold}, where a strong response begins`,
-};
-const SET_COLOURS = {"half 0": "#de8f05", "half 1": "#d55e00", "random": "#949494", "near the threshold": "#0173b2"};
-
 function histogram(one) { // as the text of an svg: units by z, and where the examples are
-  const width = 640, height = 190, foot = 158, {steps, strongest} = STUDY.scale;
+  const width = 640, height = 190, foot = 158, {steps, strongest} = STUDY.scale, px = value => value.toFixed(1);
   const counts = [...one.histogram].map(value => 2 ** (value / 16) - 1);
-  const used = [...counts.keys()].filter(bin => counts[bin] >= 0.5), centres = one.examples.map(e => e.spans.find(s => s.isCentre).z[0]);
-  const codeOf = z => Math.sign(z) * Math.sqrt(Math.abs(z) / strongest) * steps, binOf = z => (codeOf(z) + steps + 1) * STUDY.bins / (2 * steps + 2);
-  const low = Math.min(...used, ...centres.map(binOf)) - 0.5, high = Math.max(...used, ...centres.map(binOf)) + 1.5;
+  const used = [...counts.keys()].filter(bin => counts[bin] >= 0.5);
+  const binOf = z => (Math.sign(z) * Math.sqrt(Math.abs(z) / strongest) * steps + steps + 1) * STUDY.bins / (2 * steps + 2);
+  const centres = one.examples.map(({spans}) => spans.find(span => span.isCentre).z[0]), bins = [...used, ...centres.map(binOf)];
+  const low = Math.min(...bins) - 0.5, high = Math.max(...bins) + 1.5;
   const across = bin => 10 + (bin - low) / (high - low) * (width - 20), most = Math.log2(1 + Math.max(...counts));
   const bars = used.map(bin => {
     const tall = Math.log2(1 + counts[bin]) / most * (foot - 14);
-    return `<rect x="${across(bin).toFixed(1)}" y="${(foot - tall).toFixed(1)}" width="${(across(bin + 1) - across(bin) - 1).toFixed(1)}" ` +
-      `height="${tall.toFixed(1)}" fill="currentColor" fill-opacity="0.3"><title>${shown(Math.round(counts[bin]))} units</title></rect>`;
+    return `<rect x="${px(across(bin))}" y="${px(foot - tall)}" width="${px(across(bin + 1) - across(bin) - 1)}" ` +
+      `height="${px(tall)}" fill="currentColor" fill-opacity="0.3"><title>${shown(Math.round(counts[bin]))} units</title></rect>`;
   });
-  const marks = one.examples.map((e, k) => `<circle cx="${across(binOf(centres[k])).toFixed(1)}" cy="${foot + 8}" r="3.2" ` +
-    `fill="${SET_COLOURS[e.set]}" fill-opacity="0.75"><title>${e.set}, z = ${shown(centres[k], 2)}</title></circle>`);
+  const marks = one.examples.map((e, k) => `<circle cx="${px(across(binOf(centres[k])))}" cy="${foot + 8}" r="3.2" ` +
+    `fill="${e.set.colour}" fill-opacity="0.75"><title>${e.set.name}, z = ${shown(centres[k], 2)}</title></circle>`);
   const axis = [-25, -9, -4, -1, 0, 1, 2, 4, 9, 16, 25, 49, 100].filter(z => binOf(z) > low && binOf(z) < high).map(z =>
-    `<text x="${across(binOf(z)).toFixed(1)}" y="${height - 6}" font-size="12" text-anchor="middle" fill="currentColor">${shown(z)}</text>`);
+    `<text x="${px(across(binOf(z)))}" y="${height - 6}" font-size="12" text-anchor="middle" fill="currentColor">${shown(z)}</text>`);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" class="histogram" role="img" ` +
     `aria-label="Histogram of the activation of ${one.name}">${[...bars, ...marks, ...axis].join("")}</svg>`;
 }
 
 function metrics(one) {
-  const body = element("tbody");
-  for (const name of STUDY.metrics.filter(name => one.net.quantiles[name]?.length)) {
-    const value = one.numbers[name], all = one.net.quantiles[name], below = all.filter(q => q < value).length;
-    const place = element("div", {class: "place"});
-    if (!Number.isNaN(value)) place.append(element("i", {style: `left: ${Math.min(below, 100)}%`}));
-    body.append(element("tr", {title: one.net.columns[one.net.numberOf.get(name)].meaning}, element("td", {}, title(name)),
-      element("td", {class: "number"}, shown(value)), element("td", {}, place),
-      element("td", {class: "number"}, Number.isNaN(value) ? "" : `above ${Math.min(below, 100)}%`)));
-  }
-  return element("table", {}, element("thead", {}, element("tr", {}, ...["metric", "value", "among all neurons", ""].map(head =>
-    element("th", {scope: "col"}, head)))), body);
+  return tableOf(["metric", "value", "among all neurons", ""], STUDY.metrics.filter(name => one.net.quantiles[name]?.length).map(name => {
+    const value = one.numbers[name], below = Math.min(100, one.net.quantiles[name].filter(q => q < value).length);
+    const isKnown = !Number.isNaN(value), place = isKnown ? [element("i", {style: `left: ${below}%`})] : [];
+    return element("tr", {title: one.net.columns[one.net.numberOf.get(name)].meaning}, element("td", {}, title(name)), numberCell(value),
+      element("td", {}, element("div", {class: "place"}, ...place)), element("td", {class: "number"}, isKnown ? `above ${below}%` : ""));
+  }));
 }
 
-function tokenList(side, list) {
-  const chips = list.map(({token, cosine}) => element("span", {title: `cosine ${shown(cosine, 2)}`,
-    style: shade(cosine * SATURATED)}, token.trim() ? token : JSON.stringify(token)));
-  return element("div", {}, element("h3", {}, `Tokens ${side}`), element("div", {class: "tokens"}, ...(chips.length ? chips : ["none"])));
-}
+const chips = list => list.map(({token, cosine}) => element("span", {title: `cosine ${shown(cosine, 2)}`,
+  style: shade(cosine * SATURATED)}, token.trim() ? token : JSON.stringify(token)));
+
+let opened = null; // the neuron that is shown, the one whose units are, and the heads of its columns
 
 async function showNeuron(net, i, at) {
-  const began = performance.now(), one = await single(net, i), other = net.others.find(({model}) => model === at.v);
-  const of = networks.get(other?.key), partner = other ? one.numbers[`partner.${other.model}`] : -1;
-  const seen = of && partner >= 0 ? await single(of, partner) : one, label = `${net.model} ${one.name}`;
+  const began = performance.now(), one = await single(net, i), of = networks.get(net.others.find(({model}) => model === at.v)?.key);
+  const partner = of ? one.numbers[`partner.${at.v}`] : -1, seen = partner >= 0 ? await single(of, partner) : one;
   if (state().i !== at.i || here() !== net) return; // another one was asked for meanwhile
-  const heads = [`${seen.net.model} ${seen.name}`, ...seen.net.others.map(({model, key}) => {
-    const number = seen.numbers[`partner.${model}`], found = networks.get(key);
-    return `${model} ${number < 0 ? "none" : found ? nameOf(found, number) : number}`;
-  })];
-  const isMutual = seen === one || heads.includes(label);
-  const step = (by, id, words) => element("button", {type: "button", id, onclick: () => {
-    const next = listed[listed.indexOf(i) + by];
-    if (next !== undefined) go({i: next, v: ""});
-  }}, words);
-  const whose = element("select", {"aria-label": "whose strongest units", onchange: event => go({v: event.target.value})},
-    ...[["", label], ...net.others.filter(({key}) => networks.has(key)).map(({model}) => [model, `its best partner in ${model}`])].map(([value, words]) =>
-      element("option", {value, selected: value === (at.v ?? "")}, words)));
-  const scale = element("span", {class: "scale", role: "img", "aria-label": "colours from 10 deviations below the mean to 10 above it"},
-    ...[-10, -4, -1, 0, 1, 4, 10].map(z => element("span", {style: shade(z)}, shown(z))));
-  const chart = element("div");
-  chart.innerHTML = histogram(one); // made of numbers and names of sets only
-  const about = [one.kind, one.domain && `strongest in ${one.domain}`, one.word && `most explained by “${one.word}”`].filter(Boolean).join("; ");
-  $("neuron").replaceChildren(
-    element("h2", {tabindex: "-1"}, label),
-    element("p", {}, `Layer ${layerOf(net, i)} of ${net.widths.length}. ${about ? about[0].toUpperCase() + about.slice(1) + "." : ""} ${one.label ? `Judge: ${one.label}` : ""}`),
-    element("div", {class: "row"}, step(-1, "previous", "← Previous in the list"), step(1, "next", "Next →"),
-      element("button", {type: "button", class: "copy", onclick: copyLink}, "Copy link"),
-      element("button", {type: "button", id: "json", onclick: () => save(`${label}.json`, asJson(one))}, "Save as json"),
-      element("button", {type: "button", id: "svg", onclick: () => save(`${label}.svg`, asSvg(seen, heads))}, "Save as svg")),
-    element("h3", {}, "Why believe the match?"),
-    element("div", {class: "cards"}, ...net.others.map(found => evidence(one, found))),
-    element("h3", {}, "What it fires on"),
-    element("p", {}, "Units that matter to ", whose, " The same units in every network, in standard deviations from the mean of each neuron: ", scale),
-    element("p", {class: "source", hidden: isMutual}, `${heads[0]} has another best partner in ${net.model}, which is shown here beside it.`),
-    contexts(seen, heads),
-    element("div", {class: "two"},
-      element("div", {}, element("h3", {}, "How often it is how strong"), chart,
-        element("p", {class: "source"}, `${shown(STUDY.sample)} random units at most by z (root scale); heights are logarithms. Dots: the examples of ${label}, orange and red the strongest, grey random, blue near the threshold.`),
-        tokenList("promoted", one.promoted), tokenList("suppressed", one.suppressed)),
-      element("div", {}, element("h3", {}, `Metrics among all neurons of ${net.model}`), metrics(one))));
+  const label = `${net.model} ${one.name}`;
+  const heads = [`${seen.net.model} ${seen.name}`, ...seen.net.others.map(({model}) => `${model} ${partnerName(seen, model)}`)];
+  opened = {one, seen, heads, label};
+  const about = [one.kind, one.domain && `strongest in ${one.domain}`, one.word && `most explained by “${one.word}”`].filter(Boolean);
+  $("name").textContent = label;
+  $("about").textContent = `Layer ${layerOf(net, i)} of ${net.widths.length}${about.length ? `; ${about.join("; ")}` : ""}. ` +
+    (one.label ? `Judge: ${one.label}` : "");
+  fill($("whose"), [["", label], ...net.others.filter(({key}) => networks.has(key)).map(({model}) =>
+    [model, `its best partner in ${model}`])], at.v);
+  $("not-mutual").hidden = seen === one || heads.includes(label);
+  $("not-mutual").textContent = `${heads[0]} has another best partner in ${net.model}, which stands beside it here.`;
+  $("evidence").replaceChildren(...net.others.map(other => evidence(one, other)));
+  $("contexts").style.setProperty("--networks", heads.length);
+  $("contexts").replaceChildren(...contexts(seen, heads));
+  $("histogram").innerHTML = histogram(one); // made of numbers and names of sets only
+  for (const side of ["promoted", "suppressed"]) $(side).replaceChildren(...chips(one[side]));
+  $("metrics").replaceChildren(metrics(one));
   document.body.dataset.milliseconds = (performance.now() - began).toFixed(1);
-  if (document.activeElement === document.body) $("neuron").querySelector("h2").focus({preventScroll: true});
 }
 
 // ---- what is taken away ---------------------------------------------------------------------------------------------
@@ -631,24 +537,25 @@ function save(name, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-function asCsv(net) {
+async function asCsv(net) {
   const quoted = text => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  const names = columnsOf(net, state());
-  return Promise.all(names.map(name => column(net, name))).then(columns => [["layer", "channel", ...names].join(","),
-    ...Array.from(listed, i => [layerOf(net, i), i - net.starts[layerOf(net, i)], ...columns.map(({values, texts}) =>
-      texts ? quoted(texts[values[i]] ?? "") : Number.isNaN(values[i]) ? "" : Number(values[i].toPrecision(6)))].join(","))].join("\n") + "\n");
+  const names = columnsOf(net, state()), columns = await Promise.all(names.map(name => column(net, name)));
+  const number = value => Number.isNaN(value) ? "" : Number(value.toPrecision(6));
+  const cell = ({values, texts}, i) => texts ? quoted(texts[values[i]] ?? "") : number(values[i]);
+  const line = i => [layerOf(net, i), i - net.starts[layerOf(net, i)], ...columns.map(one => cell(one, i))].join(",");
+  return [["layer", "channel", ...names].join(","), ...Array.from(listed, line)].join("\n") + "\n";
 }
 
 function asJson({net, i, name, histogram, examples, ...rest}) {
   const known = Object.fromEntries(Object.entries(rest.numbers).map(([key, value]) => [key, Number.isNaN(value) ? null : value]));
-  const shownExamples = examples.map(({spans, ...where}) => ({...where, text: spans.map(span => span.text).join(""), spans}));
+  const told = examples.map(({spans, set, ...where}) => ({set: set.name, ...where, text: spans.map(one => one.text).join(""), spans}));
   return JSON.stringify({study: STUDY.study, network: net.model, neuron: i, name, ...rest, numbers: known,
-    networks: [net.model, ...net.others.map(({model}) => model)], examples: shownExamples}, null, 1);
+    networks: [net.model, ...net.others.map(({model}) => model)], examples: told}, null, 1);
 }
 
 function asSvg(seen, heads) { // strongest contexts side by side, as text that an editor of figures can change
   const escaped = text => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(/\s/g, " ");
-  const rows = seen.examples.filter(({set}) => set.startsWith("half")), letter = 6.02, wide = 470, parts = [];
+  const rows = seen.examples.filter(({set}) => set.name.startsWith("half")), letter = 6.02, wide = 470, parts = [];
   const text = (x, y, words, more = "") => `<text x="${x}" y="${y}" xml:space="preserve" ${more}>${escaped(words)}</text>`;
   heads.forEach((head, k) => {
     parts.push(text(10 + k * wide, 18, head, 'font-weight="bold"'));
@@ -696,8 +603,8 @@ async function fillFields(net, at) {
   const kinds = (await column(net, "kind")).texts.flatMap(text => text.split(", ")).filter(Boolean);
   $("network").value = net.key;
   if (document.activeElement !== $("search")) $("search").value = at.q ?? "";
-  const counted = ["matched", "mutual"].flatMap(name => Array.from({length: others}, (_, k) => [`${name} ${k + 1}`,
-    `${k + 1 === others && others > 1 ? "all " : k + 1 < others ? "at least " : ""}${k + 1} other${k ? "s" : ""}${name === "mutual" ? ", at any q" : `, q ≤ ${STUDY.level}`}`]));
+  const counted = [["matched", `q ≤ ${STUDY.level}`], ["mutual", "at any q"]].flatMap(([name, words]) =>
+    Array.from({length: others}, (_, k) => [`${name} ${k + 1}`, `${k + 1 < others ? "at least " : ""}${k + 1} of ${others}, ${words}`]));
   fill(fields.m, [["", "any number of networks"], ...counted], at.m);
   fill(fields.k, [["", "any"], ...[...new Set(kinds)].sort().map(kind => [kind, kind])], at.k);
   fill(fields.o, [["", "any"], ...(await column(net, "domain")).texts.map(domain => [domain, domain])], at.o);
@@ -714,7 +621,8 @@ async function fillFields(net, at) {
       used.filter(one => one !== name)).join(" ")})}), ` ${title(name)}`)));
 }
 
-let turn = 0;
+let turn = 0, shownFor = ""; // how often the address has changed; the filters of the list that is there
+const filterOf = ({i, v, ...rest}) => JSON.stringify(rest);
 
 async function show() {
   const mine = ++turn, at = state(), net = here(), isNeuron = at.i !== undefined && Number(at.i) < net.neurons;
@@ -724,42 +632,54 @@ async function show() {
   try {
     if (isNeuron) await showNeuron(net, Number(at.i), at);
     if (mine !== turn) return;
+    if (isNeuron && $("neuron").hidden) scrollTo(0, 0);
     $("list").hidden = isNeuron;
     $("neuron").hidden = !isNeuron;
+    if (isNeuron && document.activeElement === document.body) $("name").focus({preventScroll: true});
     await fillFields(net, at);
-    if (!isNeuron || !listed.length || shownFor !== filterOf(at)) await showList(net, at);
+    if (mine !== turn) return;
+    if (!isNeuron || !listed.length || shownFor !== filterOf(at)) await showList(net, at, mine);
     shownFor = filterOf(at);
     document.body.dataset.ready = mine;
+    setTimeout(() => Promise.all([wholeText(net), load(`${net.key}/tokens`)]).catch(() => {}), 200); // the next click needs them
   } catch (error) {
     complain(error.message);
     console.error(error);
   }
 }
 
-let shownFor = "";
-const filterOf = ({i, v, ...rest}) => JSON.stringify(rest);
-
 function start() {
   $("study").textContent = STUDY.study;
-  fill($("network"), STUDY.networks.map(({key, model, scope, neurons}) => [key, `${scope === "study" ? model : key} (${shown(neurons)})`]), here().key);
+  fill($("network"), STUDY.networks.map(({key, model, scope, neurons}) =>
+    [key, `${scope === "study" ? model : key} (${shown(neurons)})`]), here().key);
   $("network").onchange = event => go({n: event.target.value, i: "", v: "", s: "", d: "", c: "", b: "", x: "", y: "", f: ""});
   $("top").onsubmit = event => {
     event.preventDefault();
     const text = $("search").value.trim(), place = /^L?(\d+)\s*\/\s*N?(\d+)$/i.exec(text), layer = /^L(\d+)$/i.exec(text);
-    const i = place ? neuronAt(here(), Number(place[1]), Number(place[2])) : -1;
-    if (place && i < 0) complain(`${here().model} has no neuron ${text}.`);
-    else if (place) go({i, v: "", q: ""});
+    const net = here(), [on, channel] = place ? place.slice(1).map(Number) : [];
+    if (place && !(channel < net.widths[on])) complain(`${net.model} has no neuron ${text}.`);
+    else if (place) go({i: net.starts[on] + channel, v: "", q: ""});
     else if (layer) go({lo: layer[1], hi: layer[1], q: "", i: "", v: ""});
     else go({q: text, i: "", v: ""});
   };
-  const refilter = event => go({[event.target.name]: event.target.value.trim(), b: event.target.name in {x: 1, y: 1} ? "" : state().b}, false);
-  $("filters").onchange = $("plot").onchange = refilter;
+  $("filters").onchange = ({target}) => go({[target.name]: target.value.trim()}, false);
+  $("plot").onchange = ({target}) => go({[target.name]: target.value.trim(), b: ""}, false);
   $("filters").onsubmit = event => event.preventDefault();
   $("plot").ontoggle = () => show();
   $("unselect").onclick = () => go({b: ""});
   $("clear").onclick = () => go({m: "", lo: "", hi: "", k: "", o: "", f: "", q: "", b: ""});
   $("csv").onclick = async () => save(`${here().model}.csv`, await asCsv(here()));
-  document.querySelector("#list .copy").onclick = copyLink;
+  for (const button of document.querySelectorAll(".copy")) button.onclick = copyLink;
+  for (const z of [-10, -4, -1, 0, 1, 4, 10]) document.querySelector(".scale").append(element("span", {style: shade(z)}, shown(z)));
+  const step = by => {
+    const next = listed[listed.indexOf(opened.one.i) + by];
+    if (next !== undefined) go({i: next, v: ""});
+  };
+  $("previous").onclick = () => step(-1);
+  $("next").onclick = () => step(1);
+  $("whose").onchange = event => go({v: event.target.value});
+  $("json").onclick = () => save(`${opened.label}.json`, asJson(opened.one));
+  $("svg").onclick = () => save(`${opened.label}.svg`, asSvg(opened.seen, opened.heads));
   $("scroll").onscroll = drawRows;
   $("scroll").onkeydown = event => {
     const page = Math.floor($("scroll").clientHeight / ROW) - 1;
@@ -784,7 +704,8 @@ function start() {
     if (!from) return;
     const to = pixel(event), x = [from[0], to[0]].sort((a, b) => a - b), y = [from[1], to[1]].sort((a, b) => b - a);
     from = null;
-    if (x[1] - x[0] > 3 && y[0] - y[1] > 3) go({b: [...x.map(frame.across.value), ...y.map(frame.up.value)].map(value => value.toPrecision(6)).join(" ")});
+    const limits = [...x.map(frame.across.value), ...y.map(frame.up.value)].map(value => value.toPrecision(6));
+    if (x[1] - x[0] > 3 && y[0] - y[1] > 3) go({b: limits.join(" ")});
   };
   onpopstate = onhashchange = show;
   onresize = () => { if (!$("list").hidden) { drawRows(); drawPlot(state()); } };

@@ -14,6 +14,13 @@ from rosetta_scaling.viewer.neurons import LEVEL
 from rosetta_scaling.viewer.scripts import column_arrays, quantiles, script
 from rosetta_scaling.viewer.words import Index, word_scripts
 
+LOOKS = (  # of the sets of examples, in their order
+    {"words": "Strongest in one half of the documents", "colour": "#de8f05"},
+    {"words": "Strongest in the other half", "colour": "#d55e00"},
+    {"words": "Random units", "colour": "#949494"},
+    {"words": f"Units near z = {examples.THRESHOLD:g}, where a strong response begins", "colour": "#0173b2"},
+)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -53,6 +60,7 @@ def about_network(network: Network) -> dict:
     numbers = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
     return {
         "key": network.key,
+        "scope": network.key.rpartition("/")[0],
         "model": network.model,
         "neurons": len(table),
         "widths": table.groupby("layer").size().tolist(),
@@ -75,11 +83,12 @@ def about_study(study: str, networks: list[dict]) -> dict:
         "nulls": [{"name": null.name, "label": null.label, "meaning": null.meaning} for null in NULLS.values()],
         "central": CENTRAL,
         "level": LEVEL,
-        "sets": [{"name": name, "size": size} for name, size in examples.SETS.items()],
+        "sets": [
+            {"name": name, "size": size} | looks
+            for (name, size), looks in zip(examples.SETS.items(), LOOKS, strict=True)
+        ],
         "window": [examples.BEFORE, examples.AFTER],
         "scale": {"strongest": examples.STRONGEST, "steps": examples.STEPS, "none": examples.NONE},
-        "threshold": examples.THRESHOLD,
-        "sample": examples.SAMPLE,
         "bins": examples.BINS,
         "shard": shards.SHARD,
         "tokens": shards.TOKENS,
