@@ -4,6 +4,7 @@ import base64
 import contextlib
 import dataclasses
 import functools
+import html
 import itertools
 import re
 import shutil
@@ -333,6 +334,7 @@ def provenance() -> dict:
         "code": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": True},
         "versions": {"python": "3.12.1", "torch": "2.9.0", "transformers": "5.20.0"},
         "machine": {"system": "Linux", "processors": 8, "memory_gb": 31.2},
+        "configuration": load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json"),
         "configuration_sha256": "c" * 64,
         "corpus": {"name": "packages", "documents": 1200, "bytes": 5_500_000, "sha256": "d" * 64, "domains": domains},
         "units": {"count": UNITS, "kind": "text spans"},
@@ -435,6 +437,8 @@ def write_sample(results: Path) -> None:
         {"claims": [*CLAIMS, *(replace(claim, main=False).as_json() for claim in about_fits)]},
     )
     write_json(results / "tables" / "provenance.json", provenance())
+    (results / "viewer").mkdir()
+    (results / "viewer/index.html").touch()
 
 
 JUDGED = ["mutual_top1", "mutual_top1_r0.8"]
@@ -827,7 +831,7 @@ def test_pages_open_offline_and_their_links_lead_somewhere(results, name):
     assert all(a["src"].startswith("data:") for _, a in page.tags if "src" in a)
     names = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     for href in (a["href"] for tag, a in page.tags if tag == "a"):
-        assert href[1:] in names if href.startswith("#") else (results / "report" / href).is_file(), href
+        assert href[1:] in names if href.startswith("#") else (results / "report" / href.split("#")[0]).is_file(), href
 
 
 def test_html_is_escaped(results):
@@ -876,6 +880,27 @@ def test_provenance_is_on_the_page(page):
 def test_what_networks_have_in_common_is_on_the_page(page):
     assert ["neox-r1", "bloom-r1", "0.0%", "\N{EN DASH}", "0.02", "0.24", "0.88", "independent"] in page.rows
     assert ["neox-r1", "llama-r1", "12.5%", "0.43", "0.02", "0.24", "0.88", "shared embeddings"] in page.rows
+
+
+def test_counts_points_and_claims_lead_to_their_neurons(results, tables, tmp_path):
+    text = (results / "report/index.html").read_text()
+    led = {html.unescape(found) for found in re.findall(r'href="../viewer/index.html#([^"]*)"', text)}
+    behind = tables["counts"][["anchor", "curve", "criterion"]].drop_duplicates().astype(str)
+    largest = tables["counts"].nlargest(1, "neurons").iloc[0]
+    wanted = {f"n={anchor}&r={curve}.{criterion}" for anchor, curve, criterion in behind.itertuples(index=False)}
+    metrics = {claim["metric"] for claim in read_json(results / "tables/claims.json")["claims"] if "metric" in claim}
+    of_claims = f"n={largest.anchor}&r={largest.curve}.{largest.criterion}"
+    assert led == wanted | {f"{of_claims}&s={metric}&d=1" for metric in metrics}
+    shown = re.findall(rf'#n={largest.anchor}&amp;r={largest.curve}\.{largest.criterion}">([^<]*)</a></td>', text)
+    assert number(largest["count"]) in shown
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    known = provenance()
+    known["configuration"]["viewer"]["make"] = False
+    write_json(copy / "tables/provenance.json", known)
+    write_report(copy, copy / "report", {})
+    for name in ("index.html", "fits.html"):
+        assert "viewer" not in (copy / "report" / name).read_text()
 
 
 def test_companion_studies_are_named_with_their_verdicts(results, tmp_path):

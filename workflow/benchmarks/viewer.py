@@ -65,16 +65,16 @@ def main() -> None:
             folder, rng = Path(home) / "viewer", np.random.default_rng(0)
             units = units_table(UNITS, rng)
             networks = large_networks(neurons, units, rng)
-            began = time.perf_counter()
+            began = time.process_time()
             write_page(folder, "made-up", {"study": units}, networks)
-            wrote = time.perf_counter() - began
+            wrote = time.process_time() - began
             files = [path for path in folder.rglob("*") if path.is_file()]
             size = {
                 kind: sum(p.stat().st_size for p in files if kind in p.parts)
                 for kind in ("neurons", "columns", "words")
             }
             page.size(1200, 900)
-            print(f"\n{neurons:,} neurons a network, {len(files):,} files, written in {wrote:.0f} s")
+            print(f"\n{neurons:,} neurons a network, {len(files):,} files, made in {wrote:.0f} s of a processor")
             for kind, total in size.items():
                 print(f"  {total / 2 / neurons:8.0f} bytes per neuron in {kind}/")
             for what, took in measure(page, folder, neurons).items():

@@ -107,7 +107,7 @@ async function formula(text, net) { // a function of the number of a neuron; thr
 
 // ---- the address ----------------------------------------------------------------------------------------------------
 
-// n: network, i: neuron, v: whose examples, s: sorted by, d: falling, c: columns; m, lo, hi, k, o, f: filters;
+// n: network, i: neuron, v: whose examples, s: sorted by, d: falling, c: columns; m, r, lo, hi, k, o, f: filters;
 // x, y: scatter plot, b: what is selected there, q: search
 const state = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 
@@ -123,7 +123,11 @@ function go(changes, isNew = true) {
 }
 
 const linkTo = (net, i) => address({n: net.key, i, v: ""});
-const here = () => networks.get(state().n) ?? STUDY.networks[0];
+
+function here() { // the network of the address: by its key, or as the report calls it, by its name and a set of neurons in it
+  const {n, r} = state(), isMeant = net => net.model === n && (!r || net.numberOf.has(`rosetta.${r}`));
+  return networks.get(n) ?? STUDY.networks.find(isMeant) ?? STUDY.networks[0];
+}
 
 // ---- which neurons the list shows -----------------------------------------------------------------------------------
 
@@ -137,6 +141,10 @@ async function chosen(net, at) { // numbers of neurons that pass all filters, so
   }
   if (at.k) tests.push(await includes(net, "kind", at.k));
   if (at.o) tests.push(await includes(net, "domain", at.o));
+  if (at.r && net.numberOf.has(`rosetta.${at.r}`)) {
+    const {values} = await column(net, `rosetta.${at.r}`);
+    tests.push(i => values[i]);
+  }
   const f = at.f && await checked("f", at.f, net);
   if (f) tests.push(f);
   sought = "";
@@ -606,6 +614,8 @@ async function fillFields(net, at) {
   const counted = [["matched", `q ≤ ${STUDY.level}`], ["mutual", "at any q"]].flatMap(([name, words]) =>
     Array.from({length: others}, (_, k) => [`${name} ${k + 1}`, `${k + 1 < others ? "at least " : ""}${k + 1} of ${others}, ${words}`]));
   fill(fields.m, [["", "any number of networks"], ...counted], at.m);
+  const sets = [...net.numberOf.keys()].filter(name => name.startsWith("rosetta.")).map(name => name.slice(8));
+  fill(fields.r, [["", "any"], ...sets.map(name => [name, name.replace(".", ": ")])], at.r);
   fill(fields.k, [["", "any"], ...[...new Set(kinds)].sort().map(kind => [kind, kind])], at.k);
   fill(fields.o, [["", "any"], ...(await column(net, "domain")).texts.map(domain => [domain, domain])], at.o);
   for (const name of ["lo", "hi", "f"]) if (document.activeElement !== fields[name]) fields[name].value = at[name] ?? "";
@@ -636,9 +646,11 @@ async function show() {
     $("list").hidden = isNeuron;
     $("neuron").hidden = !isNeuron;
     if (isNeuron && document.activeElement === document.body) $("name").focus({preventScroll: true});
-    await fillFields(net, at);
-    if (mine !== turn) return;
-    if (!isNeuron || !listed.length || shownFor !== filterOf(at)) await showList(net, at, mine);
+    if (!isNeuron || shownFor !== filterOf(at)) {
+      await fillFields(net, at);
+      if (mine === turn) await showList(net, at, mine);
+      if (mine !== turn) return;
+    }
     shownFor = filterOf(at);
     document.body.dataset.ready = mine;
     setTimeout(() => Promise.all([wholeText(net), load(`${net.key}/tokens`)]).catch(() => {}), 200); // the next click needs them
@@ -652,7 +664,7 @@ function start() {
   $("study").textContent = STUDY.study;
   fill($("network"), STUDY.networks.map(({key, model, scope, neurons}) =>
     [key, `${scope === "study" ? model : key} (${shown(neurons)})`]), here().key);
-  $("network").onchange = event => go({n: event.target.value, i: "", v: "", s: "", d: "", c: "", b: "", x: "", y: "", f: ""});
+  $("network").onchange = event => go({n: event.target.value, i: "", v: "", r: "", s: "", d: "", c: "", b: "", x: "", y: "", f: ""});
   $("top").onsubmit = event => {
     event.preventDefault();
     const text = $("search").value.trim(), place = /^L?(\d+)\s*\/\s*N?(\d+)$/i.exec(text), layer = /^L(\d+)$/i.exec(text);
@@ -667,7 +679,7 @@ function start() {
   $("filters").onsubmit = event => event.preventDefault();
   $("plot").ontoggle = () => show();
   $("unselect").onclick = () => go({b: ""});
-  $("clear").onclick = () => go({m: "", lo: "", hi: "", k: "", o: "", f: "", q: "", b: ""});
+  $("clear").onclick = () => go({m: "", r: "", lo: "", hi: "", k: "", o: "", f: "", q: "", b: ""});
   $("csv").onclick = async () => save(`${here().model}.csv`, await asCsv(here()));
   for (const button of document.querySelectorAll(".copy")) button.onclick = copyLink;
   for (const z of [-10, -4, -1, 0, 1, 4, 10]) document.querySelector(".scale").append(element("span", {style: shade(z)}, shown(z)));

@@ -1,7 +1,8 @@
 """Tables as formatted cells for the templates, and the words that several of them use."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import pandas as pd
 
@@ -31,6 +32,23 @@ SIZES = {
     "hidden_size": "against width",
     "training_flops": "against training compute",
 }
+
+
+class ToNeurons(NamedTuple):
+    """Words of a cell that lead to the neurons behind them: `address` is what follows the # of the viewer's page."""
+
+    words: str
+    address: str
+
+
+def rosetta_address(anchor: str, curve: str, criterion: str) -> str:
+    """The Rosetta neurons of an anchor, by curve and criterion."""
+    return urlencode({"n": anchor, "r": f"{curve}.{criterion}"})
+
+
+def to_rosetta(words: Callable[[Mapping], str]) -> Callable[[Mapping], ToNeurons]:
+    """A column of a table of counts that leads to the neurons that are counted."""
+    return lambda row: ToNeurons(words(row), rosetta_address(row["anchor"], row["curve"], row["criterion"]))
 
 
 def cells(frame: pd.DataFrame, columns: Mapping[str, Any]) -> dict:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from rosetta_scaling.formatting import fixed, interval, number, percent
-from rosetta_scaling.report.cells import SIZES, cells, label_of
+from rosetta_scaling.report.cells import SIZES, cells, label_of, rosetta_address, to_rosetta
 from rosetta_scaling.schemas.nulls import NULLS, NullKind
 
 
@@ -19,7 +19,7 @@ def counts_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
         "point": "point",
         "anchor": "anchor",
         "neurons": lambda r: number(r["neurons"]),
-        "Rosetta neurons": lambda r: number(r["count"]),
+        "Rosetta neurons": to_rosetta(lambda r: number(r["count"])),
         **{f"null: {null.name.replace('_', ' ')}": draws_of(null) for null in NULLS.values()},
         "null: iid": lambda r: number(r["null_iid"]),
         "excess": lambda r: number(r["excess"]),
@@ -30,11 +30,20 @@ def counts_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
     return cells(counts, columns)
 
 
+def points_of_curves(counts: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
+    """Curve -> every point with the address of its Rosetta neurons (see ToNeurons), from counts by one criterion."""
+    points: dict[str, list[tuple[str, str]]] = {}
+    for row in counts.to_dict("records"):
+        address = rosetta_address(row["anchor"], row["curve"], row["criterion"])
+        points.setdefault(row["curve"], []).append((row["point"], address))
+    return points
+
+
 def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
     """Interval, calibrated counts, split halves and counts at equal n."""
     columns = first | {
         "point": "point",
-        "Rosetta neurons": lambda r: interval(r, "count", "count_low", "count_high", form=number),
+        "Rosetta neurons": to_rosetta(lambda r: interval(r, "count", "count_low", "count_high", form=number)),
         "marked": lambda r: number(r["marked"]),
         "FDR 5%": lambda r: number(r["calibrated_05"]),
         "expected false": lambda r: number(r["calibrated_05_null"]),

@@ -16,6 +16,7 @@ from rosetta_scaling.claims.verdicts import FIT, METRIC, VERDICTS
 from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.formatting import MINUS, data_size, number
 from rosetta_scaling.report.answer import answer
+from rosetta_scaling.report.cells import rosetta_address
 from rosetta_scaling.report.claims import (
     claim_table,
     claims_of,
@@ -40,6 +41,7 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 
 PAGE = WORKFLOW / "report"  # template, style sheet and captions
+BEHIND = ["anchor", "curve", "criterion"]  # what says which neurons are counted
 TABLES: tuple[str, ...] = ("models", "audit", "counts", "lists", "decomposition", "recurrence", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
@@ -68,6 +70,8 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "central": NULLS[CENTRAL].label,
         "figures_path": os.path.relpath(results / "figures", folder),
         "tables_path": os.path.relpath(results / "tables", folder),
+        "viewer_path": viewer_path(results, folder, provenance),
+        "neurons_of_claims": rosetta_address(*tables["counts"].nlargest(1, "neurons")[BEHIND].iloc[0]),
         "minus": MINUS,
         "verdict_names": VERDICTS,
     }
@@ -102,6 +106,12 @@ def write_page(template: str, path: Path, content: Mapping) -> None:
     )
     with atomic(path) as part:
         part.write_text(environment.get_template(template).render(content), encoding="utf-8")
+
+
+def viewer_path(results: Path, folder: Path, provenance: dict) -> str:
+    """The page that shows the neurons, as the report finds it; empty where the study makes none."""
+    made = provenance["configuration"]["viewer"]["make"]
+    return os.path.relpath(results / "viewer" / "index.html", folder) if made else ""
 
 
 def companion_line(name: str, folders: list[str]) -> dict[str, str]:

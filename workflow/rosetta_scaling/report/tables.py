@@ -11,6 +11,7 @@ from rosetta_scaling.report.counts import (
     fits_cells,
     lists_cells,
     no_chance,
+    points_of_curves,
     recurrence_cells,
     seeds_cells,
     stability_cells,
@@ -29,7 +30,7 @@ EFFECTS, MEDIANS = ("effect", "adjusted"), ("median_rosetta", "median_others", "
 
 
 def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, Any]:
-    """Every table of the page by the name the template knows it under, and the sentence of `no_chance`."""
+    """Every table of the page by the name the template knows it under, the sentence of `no_chance`, and the points."""
     counts, fits, trends = tables["counts"], tables["fits"], tables["trends"]
     metrics = trends[trends["table"] == "polarization"]
     effects, medians = (metrics[metrics["quantity"].isin(some)] for some in (EFFECTS, MEDIANS))
@@ -39,6 +40,7 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         "counts_others": counts_cells(
             counts[counts["criterion"] != main], {"curve": "curve", "criterion": "criterion"}
         ),
+        "points_of_curves": points_of_curves(counts[counts["criterion"] == main]),
         "no_chance": no_chance(tables["decomposition"]),
         "decomposition": decomposition_cells(tables["decomposition"]),
         "stability": stability_cells(counts[counts["criterion"] == main], {"curve": "curve"}),
