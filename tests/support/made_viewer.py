@@ -111,7 +111,8 @@ def small_networks(units: pd.DataFrame, rng: np.random.Generator) -> list[Networ
     for own, other in ((0, 1), (1, 0)):
         found = evidence(values[own], values[other], rng)
         labels = pd.Series({1: 'fires on "stone", I think'}) if own == 0 else None
-        table = neuron_table(about[own], {NAMES[other]: found}, {}, labels)
+        sets = {"red-blue": pd.DataFrame({"mutual_top1": np.arange(len(about[0])) % 3 == 0})} if own == 0 else {}
+        table = neuron_table(about[own], {NAMES[other]: found}, sets, labels)
         scales = [Scale.of(one) for one in about]
         sampled = sample_units(in_chunks(values[own]), scales[own], len(units), [own])
         contexts = strongest(values[own], units.doc.to_numpy() // 2 % 2)

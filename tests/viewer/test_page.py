@@ -11,6 +11,7 @@ import pytest
 from chromium import Page, chromium
 from made_viewer import write_small
 
+from rosetta_scaling.report.cells import rosetta_address
 from rosetta_scaling.viewer.page import Network
 
 pytestmark = pytest.mark.slow(1)
@@ -107,6 +108,16 @@ def test_the_list_sorts_and_filters(page, made):
         order = np.argsort(table.activation_kurtosis * (-1 if falling else 1), kind="stable")
         assert listed(page) == order.tolist()
     assert page.run("document.querySelectorAll('[aria-sort=ascending]').length") == 1
+
+
+def test_the_address_of_a_count_leads_to_the_neurons_that_were_counted(page, made):
+    page.run(f"location.hash = '{rosetta_address('red-r1', 'red-blue', 'mutual_top1')}'")
+    page.wait("listed.length < 28")
+    settled(page)
+    assert sorted(listed(page)) == list(range(0, 28, 3))
+    assert page.run("document.querySelector('[name=r]').selectedOptions[0].textContent") == "red-blue: mutual_top1"
+    change(page, "[name=r]", "")
+    assert len(listed(page)) == 28
 
 
 def test_a_wrong_formula_is_told_in_a_sentence(page):
