@@ -1,5 +1,7 @@
 """The marks of a pair, from statistics that lie where a study has them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
@@ -25,12 +27,14 @@ def test_neurons_of_all_layers_are_marked_on_both_sides(tmp_path, monkeypatch):
     files = mark_inputs(plan, PAIR)
     write_table(files["units"][0], units)
     fires = {0: [(0, 2)], 1: [(1, 0), (1, 1)]}  # side -> layer and channel of what fires on starts
-    for side, folder in enumerate(files["statistics"]):
+    for side, summary in enumerate(files["activations"]):
         for layer in (0, 1):
             x = torch.randn(len(starts), 3, generator=torch.Generator().manual_seed(layer))
             for at, channel in fires[side]:
                 x[:, channel] += (at == layer) * 9 * starts
-            write_tensors(f"{folder}/layer-{layer:03d}.safetensors", state_of(x, labels=LABELS))
+            write_tensors(
+                Path(summary).parent / f"statistics/layer-{layer:03d}.safetensors", state_of(x, labels=LABELS)
+            )
     table = pd.DataFrame({"neuron_a": np.arange(6), "neuron_b": np.arange(6)[::-1]})
     add_marks(plan, PAIR, table)
     assert np.flatnonzero(table.mark_a == "start").tolist() == [2]

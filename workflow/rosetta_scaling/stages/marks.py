@@ -12,8 +12,9 @@ from rosetta_scaling.store.tables import read_table
 
 
 def mark_inputs(plan: StudyPlan, pair: str) -> Inputs:
+    """The units, and the summary of each folder of activations, which stands for all files in it."""
     facts = pair_facts(plan, pair)
-    return {"units": [facts.units], "statistics": [f"{source.folder}/statistics" for source in facts.sources]}
+    return {"units": [facts.units], "activations": [f"{source.folder}/summary.json" for source in facts.sources]}
 
 
 def add_marks(plan: StudyPlan, pair: str, table: pd.DataFrame) -> None:
@@ -24,9 +25,9 @@ def add_marks(plan: StudyPlan, pair: str, table: pd.DataFrame) -> None:
     files = mark_inputs(plan, pair)
     passage = read_table(files["units"][0]).passage.to_numpy()
     starts = np.append(True, passage[1:] != passage[:-1])
-    for side, folder in zip("ab", files["statistics"], strict=True):
+    for side, summary in zip("ab", files["activations"], strict=True):
         layers = []
-        for file in sorted(Path(folder).glob("layer-*.safetensors")):
+        for file in sorted(Path(summary).parent.glob("statistics/layer-*.safetensors")):
             with open_tensors(file) as state:
                 layers.append(marks_of_layer(state.get_tensor, starts))
         table[f"mark_{side}"] = np.concatenate(layers)[table[f"neuron_{side}"]]
