@@ -137,10 +137,10 @@ def test_tables_are_those_of_an_undisturbed_run_on_one_machine(undisturbed, dist
 
 
 def test_short_jobs_share_one_of_slurm(disturbed):
-    """Four models, two pairs; text, theory, audit, curve, tables: eleven jobs and those that were disturbed."""
+    """Four models, two pairs; text, theory, audit, curve, tables, viewer: twelve jobs, and those that were disturbed."""
     jobs = disturbed["jobs"]
-    assert len(jobs[jobs.state == "COMPLETED"]) == 4 + 2 + 5
-    assert 11 <= len(jobs) <= 11 + 6
+    assert len(jobs[jobs.state == "COMPLETED"]) == 4 + 2 + 6
+    assert 12 <= len(jobs) <= 12 + 6
 
 
 def test_gpus_are_asked_for_by_those_who_can_use_them(disturbed):
