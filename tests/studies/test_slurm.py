@@ -137,7 +137,7 @@ def test_tables_are_those_of_an_undisturbed_run_on_one_machine(undisturbed, dist
 
 
 def test_short_jobs_share_one_of_slurm(disturbed):
-    """Four models, two pairs; text, theory, audit, curve, tables, viewer: twelve jobs, and those that were disturbed."""
+    """Four models, two pairs; text, theory, audit, curve, tables, viewer: twelve jobs and the disturbed ones."""
     jobs = disturbed["jobs"]
     assert len(jobs[jobs.state == "COMPLETED"]) == 4 + 2 + 6
     assert 12 <= len(jobs) <= 12 + 6
