@@ -26,6 +26,7 @@ pytestmark = [
 NAME = "small"
 SITE = {"partition": "cpu", "gpu_partition": "gpu", "gpu_threads": 1}  # another number of threads rounds otherwise
 MODEL, PAIR = "rule_model_", "rule_pair_"  # how the comments of the groups of a model and of a pair begin
+VIEWER = "rule_viewer"
 
 
 def profile_of_a_site(folder: Path) -> None:
@@ -145,7 +146,7 @@ def test_short_jobs_share_one_of_slurm(disturbed):
 
 def test_gpus_are_asked_for_by_those_who_can_use_them(disturbed):
     jobs = disturbed["jobs"]
-    multiply = jobs.comment.str.startswith((MODEL, PAIR))
+    multiply = jobs.comment.str.startswith((MODEL, PAIR, VIEWER))
     assert set(jobs.partition[multiply]) == {"gpu"}
     assert set(jobs.gpus[multiply]) == {"gres:gpu:1"}
     assert set(jobs.partition[~multiply]) == {"cpu"}

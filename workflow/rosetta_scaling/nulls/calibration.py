@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import isotonic_regression
 
 from rosetta_scaling.schemas.names import UNMARKED
 
@@ -46,6 +45,8 @@ class Competition(NamedTuple):
         (isotonic regression, as Percolator's posterior error probabilities have it: Kall et al. 2008), and one more
         decoy, stronger than all, keeps them from 0 as the one more of q-values does.
         """
+        from scipy.optimize import isotonic_regression
+
         won = np.flatnonzero(self.winner >= 0)
         order = won[np.argsort(-self.excess[won], kind="stable")]
         of_decoy = np.append(1.0, self.winner[order] > 0)
