@@ -1,28 +1,9 @@
 # From matches to Rosetta neurons, tables, fits and claims; and the theory that fits are confronted with.
-from rosetta_scaling.schemas.names import (
-    FIT_TABLES,
-    POINT_TABLES,
-    READ_FIRST,
-    STUDY_TABLES,
-)
-from rosetta_scaling.schemas.tables.catalogue import STUDY
+from rosetta_scaling.schemas.names import FIT_TABLES, POINT_TABLES, STUDY_TABLES
 from rosetta_scaling.stages.claims import claim_inputs
 from rosetta_scaling.stages.fits import fit_inputs
 from rosetta_scaling.stages.points import point_inputs
 from rosetta_scaling.stages.tables import table_inputs
-
-
-def study_table(name):
-    """A table of the study; those that people read first stand in Snakemake's own report, too."""
-    path = layout.tables(f"{name}.csv")
-    if name not in READ_FIRST:
-        return path
-    return report(
-        path,
-        category="Tables",
-        labels={"table": name, "one row is": STUDY[name].rows},
-        caption="../report/table.rst",
-    )
 
 
 rule rosetta_neurons:

@@ -16,7 +16,9 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.planning import needs
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.names import READ_FIRST
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.tables.catalogue import STUDY
 from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.stages.networks import check_models, check_paths
 from rosetta_scaling.store.errors import StudyError
@@ -98,3 +100,16 @@ def pages_of_companions(wildcards):
             "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
         )
     return layout.companion_pages
+
+
+def study_table(name):
+    """A table of the study; those that people read first stand in Snakemake's own report, too."""
+    path = layout.tables(f"{name}.csv")
+    if name not in READ_FIRST:
+        return path
+    return report(
+        path,
+        category="Tables",
+        labels={"table": name, "one row is": STUDY[name].rows},
+        caption="../report/table.rst",
+    )

@@ -1,13 +1,10 @@
 # What people read.
-from rosetta_scaling.stages.report import figure_inputs, report_inputs
+from rosetta_scaling.stages.report import (
+    figure_inputs,
+    figure_labels,
+    report_inputs,
+)
 from rosetta_scaling.stages.viewer import viewer_inputs
-
-
-def first_sentence(wildcards):
-    """Of the caption of a figure, for the list of figures in Snakemake's own report."""
-    file = project / f"workflow/report/captions/{wildcards.figure}.rst"
-    sentence = file.read_text().split(". ")[0].rstrip(".\n")
-    return {"figure": wildcards.figure, "it shows": sentence}
 
 
 rule figures:
@@ -18,7 +15,7 @@ rule figures:
             directory(f"{layout.results}/figures"),
             patterns=["{figure}.svg"],
             category="Figures",
-            labels=first_sentence,
+            labels=lambda wildcards: figure_labels(wildcards.figure),
             caption="../report/figure.rst",
         ),
     log:

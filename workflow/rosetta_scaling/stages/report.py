@@ -23,6 +23,12 @@ def figure_inputs(plan: StudyPlan) -> Inputs:
     }
 
 
+def figure_labels(figure: str) -> dict[str, str]:
+    """What Snakemake's own report lists of a figure: its name, and the first sentence of its caption."""
+    caption = (WORKFLOW / f"report/captions/{figure}.rst").read_text()
+    return {"figure": figure, "it shows": caption.split(". ")[0].rstrip(".\n")}
+
+
 def draw_figures(layout: Layout, folder: str) -> None:
     """Draw all figures of a study, each with the table that it shows."""
     from rosetta_scaling.report.figures.catalogue import make_figures
