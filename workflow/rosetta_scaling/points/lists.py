@@ -32,12 +32,17 @@ def list_competition(point: Point, rule: CountRule) -> Competition:
 
 def list_candidates(point: Point, rule: CountRule) -> Candidates:
     """What competes for every neuron of the anchor."""
-    real = point.real.map(lambda table: table.assign(draw=0, changed="neither"))
+    real = real_draw(point)
     decoys, draws = numbered(point.nulls[CENTRAL])
     neurons, plain = point.neurons[point.anchor], rule._replace(strict=False)
     sides = candidates_of(real, rule, neurons, draws=1), candidates_of(decoys, plain, neurons, draws=draws)
     among = Candidates(*map(np.vstack, zip(*sides, strict=True)))
     return without(among, anchor_marks(point) != UNMARKED)
+
+
+def real_draw(point: Point) -> PartnerTables:
+    """The real partners, as one draw in which neither model was changed."""
+    return point.real.map(lambda table: table.assign(draw=0, changed="neither"))
 
 
 def anchor_marks(point: Point) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from rosetta_scaling.nulls.calibration import Candidates, Competition, add_excess, best_in_draws, compete
 from rosetta_scaling.numerics.intervals import of_share
-from rosetta_scaling.points.lists import LEVELS, list_candidates, wins_beyond
+from rosetta_scaling.points.lists import LEVELS, list_candidates, real_draw, wins_beyond
 from rosetta_scaling.points.point import PartnerTables, Point
 from rosetta_scaling.schemas.tables.points import LISTS, PLANTED
 
@@ -30,12 +30,12 @@ def point_planted(point: Point) -> pd.DataFrame:
     if point.primary.score != "r":
         return PLANTED.empty()
     among = list_candidates(point, point.rules[0])
-    excess, rows = planted_excess(point, among), []
+    excess, found, rows = planted_excess(point, among), compete(among), []
     for q in ALL_LEVELS:
-        for r, found in (excess >= least_excess(compete(among), q)).sum().items():
-            row = {"criterion": point.primary.name, "q": q, "r": r, "planted": len(excess), "found": found}
-            low, high = of_share(int(found), len(excess), point.confidence)
-            rows.append(row | {"power": found / len(excess) if len(excess) else np.nan, "low": low, "high": high})
+        for r, held in (excess >= least_excess(found, q)).sum().items():
+            row = {"criterion": point.primary.name, "q": q, "r": r, "planted": len(excess), "found": held}
+            low, high = of_share(int(held), len(excess), point.confidence)
+            rows.append(row | {"power": held / len(excess) if len(excess) else np.nan, "low": low, "high": high})
     return pd.DataFrame(rows, columns=PLANTED.names)
 
 
@@ -72,7 +72,7 @@ def planted_tables(point: Point) -> PartnerTables:
 def planted_strength(point: Point, tables: PartnerTables) -> pd.DataFrame:
     """Weakest r of the best partners of every planted neuron without a mutual partner, in a column for every r."""
     planted = reduce(np.intersect1d, (table.neuron_a for table in tables.anchored.values()))
-    real = point.real.map(lambda table: table.assign(draw=0, changed="neither")).anchored
+    real = real_draw(point).anchored
     matched = [table.neuron_a[(table.rank_a == 1) & (table.rank_b == 1)] for table in real.values()]
     free = np.setdiff1d(planted, np.concatenate(matched))
     grid = np.unique(np.concatenate([table.r for table in tables.anchored.values()]))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from rosetta_scaling.numerics.runs import begins_run
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
 
@@ -23,7 +24,7 @@ def windows(units: pd.DataFrame, chosen: np.ndarray, before: int = 48, after: in
     end = np.cumsum((units.end - units.start).to_numpy())  # in the bytes of all units, one after the other
     start = np.append(0, end[:-1])
     passage = units.passage.to_numpy()
-    opens = np.flatnonzero(np.append(True, passage[1:] != passage[:-1]))
+    opens = np.flatnonzero(begins_run(passage))
     closes = np.append(opens[1:], len(units))
     own = np.searchsorted(opens, chosen, side="right") - 1
     first = np.maximum(np.searchsorted(start, start[chosen] - before), opens[own])
@@ -42,7 +43,7 @@ def features(units: pd.DataFrame, chosen: np.ndarray) -> csr_matrix:
     from sklearn.preprocessing import normalize
 
     text, passage = units.text.to_numpy(object), units.passage.to_numpy()
-    opens = np.append(True, passage[1:] != passage[:-1])
+    opens = begins_run(passage)
     depth = chosen - np.maximum.accumulate(np.where(opens, np.arange(len(units)), 0))[chosen]  # units before it
     one, two = (np.where(depth >= back, text[chosen - back], "") for back in (1, 2))
     blocks = (

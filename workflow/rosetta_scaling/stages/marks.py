@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rosetta_scaling.numerics.runs import begins_run
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.facts import pair_facts
 from rosetta_scaling.stages.inputs import Inputs
@@ -24,7 +25,7 @@ def add_marks(plan: StudyPlan, pair: str, table: pd.DataFrame) -> None:
 
     files = mark_inputs(plan, pair)
     passage = read_table(files["units"][0]).passage.to_numpy()
-    starts = np.append(True, passage[1:] != passage[:-1])
+    starts = begins_run(passage)
     for side, summary in zip("ab", files["activations"], strict=True):
         layers = []
         for file in sorted(Path(summary).parent.glob("statistics/layer-*.safetensors")):

@@ -13,6 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import Normalizer
 
 from rosetta_scaling.config.units import Units
+from rosetta_scaling.numerics.runs import begins_run
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.schemas.tables.sources import TOKENS, UNITS
 from rosetta_scaling.store.errors import StudyError
@@ -176,7 +177,7 @@ def shared_units(token_tables: dict[str, pd.DataFrame], passages: pd.DataFrame, 
     for other in others:
         ends = np.intersect1d(ends, other, assume_unique=True)
     passage, end = ends // STRIDE, ends % STRIDE
-    first = np.append(True, passage[1:] != passage[:-1])[: len(end)]
+    first = begins_run(passage)
     start = np.where(first, 0, np.append(0, end)[:-1])
     units = pd.DataFrame({"passage": passage, "start": start, "end": end})
     if not include_first:

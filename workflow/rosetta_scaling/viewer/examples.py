@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from rosetta_scaling.numerics.runs import begins_run
+
 if TYPE_CHECKING:
     import torch
 
@@ -98,7 +100,7 @@ class Windows:
     def __init__(self, examples: np.ndarray, passage: np.ndarray):
         self.shape = (*examples.shape, WINDOW)
         self.first = (examples - BEFORE).ravel()
-        opens = np.flatnonzero(np.append(True, passage[1:] != passage[:-1]))
+        opens = np.flatnonzero(begins_run(passage))
         own = np.searchsorted(opens, examples.ravel(), side="right") - 1
         low, high = opens[own], np.append(opens[1:], len(passage))[own]
         self.low, self.high = low, np.where(examples.ravel() < 0, 0, high)  # nothing is shown of no unit

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.nulls.calibration import best_in_draws
+from rosetta_scaling.points.lists import LEVELS
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.selectivity import KINDS
 
-LEVEL = 0.05  # largest q of what the column `matched` counts
+LEVEL = LEVELS["05"]  # largest q of what the column `matched` counts
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from rosetta_scaling.numerics.runs import begins_run
+
 TYPES = {"int8": "i1", "uint8": "u1", "uint16": "u2", "int32": "i4", "float32": "f4"}
 DROPPED_BITS = 11  # of the 23 after the point: relative errors stay below 2^-13, and gzip saves a third
 
@@ -58,7 +60,7 @@ def text_script(key: str, units: pd.DataFrame) -> str:
     of every passage, its domain and its document.
     """
     lengths = np.array([len(text.encode("utf-16-le")) // 2 for text in units.text], np.uint16)
-    opens = np.flatnonzero(np.append(True, np.diff(units.passage.to_numpy()) != 0))
+    opens = np.flatnonzero(begins_run(units.passage.to_numpy()))
     first = units.iloc[opens]
     domain, domains = pd.factorize(first.domain, sort=True)
     encoded = np.frombuffer("".join(units.text).encode(), np.uint8)

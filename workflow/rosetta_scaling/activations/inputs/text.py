@@ -11,6 +11,7 @@ import torch
 
 from rosetta_scaling.networks.batches import arguments, token_rows
 from rosetta_scaling.networks.requirements import require_readable
+from rosetta_scaling.numerics.runs import begins_run
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TextInputs:
         self.token, self.unit = tokens.token.to_numpy(), tokens.unit.to_numpy()  # (tokens,)
         passage = tokens.passage.to_numpy()
         # Where every passage begins, and the number of tokens: (passages + 1,).
-        self.bounds = np.append(np.flatnonzero(np.append(True, passage[1:] != passage[:-1])), len(passage))
+        self.bounds = np.append(np.flatnonzero(begins_run(passage)), len(passage))
         self.lengths = np.diff(self.bounds)
         # One more than the last unit that has begun when a passage ends.
         self.ends = np.maximum.accumulate(np.maximum.reduceat(self.unit, self.bounds[:-1])) + 1
@@ -64,7 +65,7 @@ class TextInputs:
         ids[row, position] = self.token[source]
         inside = np.flatnonzero(self.unit[source] >= 0)  # (tokens in units,)
         unit = self.unit[source[inside]]  # (tokens in units,), rising within a passage
-        first = np.flatnonzero(np.append(True, unit[1:] != unit[:-1])[: len(unit)])  # (n,)
+        first = np.flatnonzero(begins_run(unit))  # (n,)
         places = row[inside] * ids.shape[1] + position[inside]  # (tokens in units,)
         mask = None
         if self.masked:
