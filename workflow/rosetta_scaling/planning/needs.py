@@ -168,7 +168,7 @@ def viewing(plan: StudyPlan) -> Need:
     if not plan.stores_activations:
         memory_mb += max(reading_bytes(plan.study, plan.size(model)) for model in reads) / 1e6
         work += sum(reading(plan, model, count).minutes for model, count in reads.items())
-    return Need(memory_mb, work, 0 if plan.stores_activations else max(gpus(plan, [model]) for model in reads))
+    return Need(memory_mb, work, max(gpus(plan, [model]) for model in reads))
 
 
 # -- pairs -----------------------------------------------------------------------------------------------------------
