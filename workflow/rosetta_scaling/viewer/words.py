@@ -21,7 +21,7 @@ class Index(NamedTuple):
 
 def index_words(neuron: np.ndarray, text: pd.Series) -> Index:
     """From a neuron and a text for each other: texts without their spaces, in small letters; each neuron once."""
-    word = text.fillna("").str.strip().str.casefold()
+    word = text.astype("string").fillna("").str.strip().str.casefold()
     pairs = pd.DataFrame({"word": word.to_numpy(), "neuron": neuron}).drop_duplicates()
     pairs = pairs[pairs.word != ""].sort_values(["word", "neuron"], kind="stable")
     counts = pairs.groupby("word", sort=True).size()
