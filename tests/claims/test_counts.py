@@ -37,6 +37,7 @@ def counts_of(alpha=0.6, beyond=0.6, part=1.0, criterion=TOP1, **columns) -> pd.
         table["beyond_decoys"] = part * 20 * (NEURONS / 192) ** beyond * np.roll(WOBBLE, i + 2)
         tables.append(table)
     table = pd.concat(tables, ignore_index=True).assign(criterion=criterion, beyond_decoys_se=3.0, equal_n_count=20.0)
+    table = table.assign(common_r=0.5, corrected=table.beyond_decoys, corrected_se=3.0)
     table = table.assign(count_low=0.95 * table["count"], count_high=1.05 * table["count"])
     table = table.assign(**{column: 0.0 for null in NULLS.values() for column in null.columns})
     table = table.assign(calibrated_05=np.round(table["count"] / 2)).assign(**columns)
@@ -105,14 +106,14 @@ def test_nothing_beyond_the_decoys_grows_in_no_way():
     rng = np.random.default_rng(0)
     for _ in range(20):
         counts = counts_of(0.6)
-        found = judged(counts.assign(beyond_decoys=rng.normal(0, 3, len(counts))))
+        found = judged(counts.assign(corrected=rng.normal(0, 3, len(counts))))
         assert found[BEYOND].verdict != SUPPORTED
 
 
 def test_zeros_and_negative_numbers_beyond_the_decoys_are_points_like_others():
     counts = counts_of(0.6)
-    low = counts.beyond_decoys.where(counts.neurons > 200, -4.0)
-    found = judged(counts.assign(beyond_decoys=low, beyond_decoys_se=10.0))[BEYOND]
+    low = counts.corrected.where(counts.neurons > 200, -4.0)
+    found = judged(counts.assign(corrected=low, corrected_se=10.0))[BEYOND]
     assert "15 points of" in found.sentence
     assert found.effect > 0.6
 
@@ -169,6 +170,7 @@ def test_how_well_networks_predict_is_judged_once_and_only_where_it_was_measured
     "columns",
     [{"count": 0.0, "count_low": 0.0, "count_high": 0.0, "calibrated_05": 0.0, "equal_n_count": 0.0},
      {"count_low": np.nan, "count_high": np.nan, "beyond_decoys_se": np.nan},
+     {"common_r": np.nan, "corrected": np.nan, "corrected_se": np.nan}, {"corrected": -5.0}, {"corrected_se": np.nan},
      {"beyond_decoys": np.nan}, {"beyond_decoys": -5.0}, {"beyond_decoys": 0.0, "beyond_decoys_se": 0.0},
      {"count": 1e15, "count_low": 1e15, "count_high": 1e15}, {"neurons": 192.0},
      {column: np.nan for null in NULLS.values() for column in null.columns}],

@@ -24,20 +24,13 @@ def competition(pair: Planted, after: bool = False) -> tuple[Competition, np.nda
     matches = partners(a, b)
     matches["mark_a"] = marks(a, pair.first)[matches.neuron_a]
     found = compete(candidates(matches, decoy_draws(a, decoys), len(a), "a"))
-    mutual = matches[(matches.rank_a == 1) & (matches.rank_b == 1)].set_index("neuron_a")
-    partner = mutual.neuron_b.reindex(range(len(a)), fill_value=-1).to_numpy()
-    true = pair.true()
-    is_true = np.array([true.get(neuron, -2) for neuron in range(len(a))]) == partner
-    of_feature = np.isin(np.arange(len(a)), pair.place[0]) | np.isin(partner, pair.place[1])
-    kind = np.select([partner < 0, is_true, of_feature], ["", "true", "related"], "chance")
-    return found, kind
+    return found, pair.kinds(matches)
 
 
 def judged(pair: Planted, after: bool = False) -> dict[str, float]:
     """What the list at every level holds, and how far beyond_decoys and the local rate are off.
 
-    A match is `true`; `related` if one of both carries a planted feature to which the other responds or may respond;
-    or `chance`. beyond_decoys is to be the number of neurons that are won by no chance.
+    beyond_decoys is to be the number of neurons that are won by no chance.
     """
     found, kind = competition(pair, after)
     q, planted_pairs, won = found.q(), max(1, len(pair.place[0])), found.winner == 0

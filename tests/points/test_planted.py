@@ -9,7 +9,7 @@ import torch
 from made_points import made_point
 from memory_sources import MemorySource
 from planted_counts import a_study
-from planted_truth import Planted, decoy_draws, partners, planted, standard
+from planted_truth import Planted, decoy_draws, marks, partners, planted, standard
 
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.planting import GRID, Sites, choose_sites, planted_pairs
@@ -17,13 +17,16 @@ from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls.calibration import candidates, compete
 from rosetta_scaling.numerics.intervals import of_share
 from rosetta_scaling.points.lists import list_candidates
-from rosetta_scaling.points.planted import EVERY, half_found, planted_excess, point_lists, point_planted
+from rosetta_scaling.points.planted import EVERY, at_common_r, half_found, planted_excess, point_lists, point_planted
 from rosetta_scaling.points.point import PartnerTables, Point
 from rosetta_scaling.schemas.names import UNMARKED
 from rosetta_scaling.schemas.nulls import CENTRAL
 from rosetta_scaling.schemas.tables.points import LISTS, PLANTED
 
 UNITS, DRAWS = 1536, 8
+STRONG = 0.6  # at this r half are found at all levels
+COMPARED = ["held", "expected", "strong", "corrected", "true", "covered"]
+COMPARED += ["corrected_at_r", "true_at_r", "related_at_r", "covered_at_r"]
 NOWHERE = Sites(np.array([], int), np.array([], int))
 
 
@@ -35,11 +38,12 @@ def a_point(pair: Planted, originals: int) -> Point:
     best, rng = match_tile(*sources, Tile(0, len(a), 0, len(b)), 2), np.random.default_rng(0)
     sites = choose_sites(best, rng.choice(len(a), originals, replace=False), rng)
     pairs = planted_pairs(*sources, sites, NOWHERE)
-    widths = {"a": [len(a)], "b": [len(b)]}
+    widths, matches = {"a": [len(a)], "b": [len(b)]}, partners(a, b).assign(mark_b=UNMARKED)
+    matches["mark_a"] = marks(a, pair.first)[matches.neuron_a]
     return made_point(
         a_study(),
         widths,
-        {"b": partners(a, b).assign(mark_a=UNMARKED, mark_b=UNMARKED)},
+        {"b": matches},
         {CENTRAL: {"b": decoys}},
         {"b": pairs},
     )
@@ -107,6 +111,9 @@ def test_a_pair_is_found_where_it_is_mutual_in_every_other_model_and_stronger_th
     PLANTED.check(found)
     assert (found.planted == 3).all()
     assert found[found.q == EVERY].found.tolist() == [1, 2]
+    assert found.strong.notna().tolist() == [False, False, False, False, False, True], "where half are found"
+    last = found.iloc[-1]
+    assert (last.strong, last.corrected) == (20, pytest.approx(20 / (2 / 3)))
     assert found[found.q == 0.05].found.tolist() == [0, 0]
     weak = {
         model: real.assign(r=np.where(real.neuron_a == 0, 0.8, real.r)) for model, real in point.real.anchored.items()
@@ -142,6 +149,27 @@ def test_a_list_is_corrected_by_the_power_at_the_r_of_its_neurons():
     assert row.corrected_high == pytest.approx(20 + half, rel=1e-3)
     every = found[found.q == EVERY].iloc[0]
     assert every.corrected == pytest.approx((16 - 1 / 4) / 0.8), "one decoy of one draw wins 33, with .8"
+
+
+def test_the_common_r_is_the_least_at_which_half_are_found_at_every_point():
+    keys = {"curve": "c", "criterion": "mutual_top1"}
+    power = {"r1": (0.2, 0.6, 0.9), "r2": (0.6, 0.4, 0.5)}
+    points = [
+        pd.DataFrame({"point": point, "r": (0.3, 0.4, 0.5), "power": of_point, "corrected": [1.0, 2.0, i]})
+        for i, (point, of_point) in enumerate(power.items())
+    ]
+    every = pd.concat(points, ignore_index=True).assign(
+        **keys, q=EVERY, corrected_low=0.0, corrected_high=9.0, corrected_se=1.0
+    )
+    counts = pd.DataFrame({"point": ["r2", "r1", "r1"], "curve": "c", "criterion": ["mutual_top1"] * 2 + ["other"]})
+    found = at_common_r(counts, pd.concat([every.assign(q=0.05, power=1.0), every]))
+    assert found.common_r.tolist()[:2] == [0.5, 0.5]
+    assert found.corrected.tolist()[:2] == [1.0, 0.0]
+    assert found.loc[2].isna().all(), "another criterion has none"
+    nowhere = at_common_r(counts, every.assign(power=[0.6, 0.4, 0.6, 0.4, 0.6, 0.4]))
+    assert len(nowhere) == 3
+    assert nowhere.isna().all(axis=None)
+    assert len(at_common_r(counts, every[:0])) == 3, "nothing was planted"
 
 
 def test_counts_of_a_sample_of_neurons_are_scaled():
@@ -190,14 +218,18 @@ def judged(seed: int, neurons: int) -> pd.DataFrame:
     a, b = (standard(network.activations()) for network in pair.networks)
     r = np.array([(a[i] * b[j]).mean() for i, j in pair.true().items()])
     found = compete(candidates(point.real.anchored["b"], point.nulls[CENTRAL].anchored["b"], neurons, "a"))
-    first = np.array(list(pair.true()))
+    first, best = np.array(list(pair.true())), list_candidates(point, point.rules[0]).r[0]
+    related = ((pair.kinds(point.real.anchored["b"]) == "related") & (found.winner == 0) & (best >= STRONG)).sum()
     rows = []
     for row in point_lists(point, power).to_dict("records"):
         at_level = power[power.q == row["q"]]
         held = (found.winner[first] == 0) & (found.q()[first] <= row["q"])
         known = np.interp(r, at_level.r, at_level.power)
         some = r >= GRID[0]
-        rows.append(row | {"true": (r >= row["half_r"]).sum(), "held": held[some].sum(), "expected": known[some].sum()})
+        row |= {"true": (r >= row["half_r"]).sum(), "held": held[some].sum(), "expected": known[some].sum()}
+        strong = at_level[at_level.r == STRONG].iloc[0]
+        row |= {f"{name}_at_r": strong[name] for name in ("corrected", "corrected_low", "corrected_high")}
+        rows.append(row | {"true_at_r": (r >= STRONG).sum(), "related_at_r": related})
     return pd.DataFrame(rows)
 
 
@@ -210,8 +242,13 @@ def test_copies_are_found_as_often_as_shared_neurons_and_the_corrected_count_is_
     rows = pd.concat([judged(seed, 192) for seed in range(24)])
     rows = rows.dropna(subset="corrected")  # where half are found nowhere, as on empty lists, nothing is corrected
     rows["covered"] = (rows.corrected_low <= rows.true) & (rows.true <= rows.corrected_high)
-    means = rows.groupby("q")[["held", "expected", "strong", "corrected", "true", "covered"]].mean()
+    beyond = rows.true_at_r + rows.related_at_r  # what is no chance
+    rows["covered_at_r"] = (rows.corrected_low_at_r <= beyond) & (beyond <= rows.corrected_high_at_r)
+    means = rows.groupby("q").mean(numeric_only=True)[COMPARED]
     print(f"\n{means.round(3).to_string()}")
     assert (means.held / means.expected).between(0.85, 1.05).all()
     assert (abs(means.corrected / means.true - 1) < 0.1).all()
     assert (means.covered[[0.05, EVERY]] >= 0.85).all()
+    every = means.loc[EVERY]
+    assert abs(every.corrected_at_r / (every.true_at_r + every.related_at_r) - 1) < 0.05
+    assert every.covered_at_r >= 0.85

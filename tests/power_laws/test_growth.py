@@ -93,6 +93,15 @@ def test_what_has_no_exponent_is_refused(values, says):
         fit_growth(table, [["a", "b"]] * len(values), 0.95)
 
 
+def test_where_every_exponent_fits_none_is_given():
+    """The best of these is 4, the last one that is tried."""
+    table = pd.DataFrame({"curve": "a", "x": N[:4], "y": [-1.0, 0.5, -1.0, 3.0], "se": 3.0})
+    members = [[f"a{i}", f"b{i}"] for i in range(4)]
+    with pytest.raises(StudyError, match="every exponent from -2 to 4 fits"):
+        fit_growth(table, members, 0.95)
+    assert fit_growth(table.assign(se=0.1, y=table.x**0.5), members, 0.95).alpha.value == pytest.approx(0.5)
+
+
 def test_a_mean_of_strangers_is_that_of_the_textbook():
     y = np.array([0.1, 0.3, 0.2, 0.5, 0.0, 0.4])
     found = crossed_regression(np.ones((6, 1)), y, np.zeros(6), [[str(i)] for i in range(6)], which=0, confidence=0.95)

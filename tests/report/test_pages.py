@@ -146,6 +146,7 @@ def count_rows() -> pd.DataFrame:
             row |= {"calibrated_01": len(rosetta(acts, max(least, 0.5))), "calibrated_01_null": 0.0}
             won = {"wins": 0.6 * row["count"], "decoy_wins": 2.5, "beyond_decoys": 0.6 * row["count"] - 2.5}
             row |= won | {"beyond_decoys_low": 1.0, "beyond_decoys_high": 99.0, "beyond_decoys_se": 2.0}
+            row |= {"common_r": 0.6, "corrected": 11.0, "corrected_low": 3.0, "corrected_high": 19.0}
             row |= {"closer_than_own": row["count"] // 2, "splithalf_jaccard": 0.5, "splithalf_r": np.nan}
             row |= {"equal_n": 64, "equal_n_count": 12.5, "equal_n_null": 9.5}
             row |= {"anchor_neurons": n, "constant_neurons": 0, "mean_r": matches(acts[0], acts[1])[2].mean()}
@@ -775,6 +776,7 @@ def test_the_answer_says_what_is_matched_and_what_the_strongest_null_gives(page,
     words = f"{number(top['count'])} of 512 neurons of gpt2-r4 have a match; the strongest null ({label})"
     assert words in text_of(page)
     assert f"the real one wins {number(top['wins'])} times" in text_of(page)
+    assert "11 [3, 19] (r ≥ 0.6)" in text_of(page)
     said = "Of the 3 main claims, 1 supported, 1 not supported and 1 inconclusive (1 because the data are too few)."
     assert said in text_of(page)
 

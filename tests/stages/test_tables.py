@@ -215,6 +215,7 @@ def counts_of(count, untrained, shift, curve="c") -> pd.DataFrame:
         "null_untrained": untrained, "null_permute": shift,
         "calibrated_05": np.array(count) // 2, "calibrated_01": np.array(count) // 3,
         "beyond_decoys": np.array(count) / 4,
+        "corrected": np.array(count) / 4,
         "equal_n_count": 20.0 / 2.0 ** np.arange(n) * np.resize([1, 1.1], n), "equal_n_null": 3.0,
         "count_low": np.array(count) * 0.9, "count_high": np.array(count) * 1.1,
         "neurons": 2.0 ** np.arange(7, 7 + n), "parameters": 4.0 ** np.arange(7, 7 + n),

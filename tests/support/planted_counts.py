@@ -39,7 +39,9 @@ def counts_of(count, curve="neox-bloom", criterion=TOP1, neurons=None, **columns
     table = table.assign(training_flops=6e6 * neurons**1.5, anchor_neurons=neurons.astype(int), null_iid=neurons / 2)
     nulls = {f"null_{null}{end}": 1.0 for null in NULLS for end in ("", "_low", "_high")}
     table = table.assign(**nulls, count_low=0.9 * count, count_high=1.1 * count, calibrated_01=0)
-    table = table.assign(calibrated_05=0, beyond_decoys=0.0, equal_n_count=9.0, equal_n_null=3.0).assign(**columns)
+    table = table.assign(calibrated_05=0, beyond_decoys=0.0, corrected=0.0, equal_n_count=9.0, equal_n_null=3.0).assign(
+        **columns
+    )
     return table.assign(excess=table["count"] - table[[f"null_{null}" for null in NULLS]].max(axis=1))
 
 

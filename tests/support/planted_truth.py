@@ -134,6 +134,18 @@ class Planted:
     massive: list[np.ndarray]  # neurons of every network that fire on the first unit of documents
     first: np.ndarray  # (units,): is it the first of its document?
 
+    def kinds(self, matches: pd.DataFrame) -> np.ndarray:
+        """What the mutual match of every neuron of the first network is (neurons,): nothing where it has none, else
+
+        true; related, if one of both carries a planted feature, to which the other responds or may respond; or chance.
+        """
+        size, true = len(self.networks[0].activations()), self.true()
+        mutual = matches[(matches.rank_a == 1) & (matches.rank_b == 1)].set_index("neuron_a")
+        partner = mutual.neuron_b.reindex(range(size), fill_value=-1).to_numpy()
+        is_true = np.array([true.get(neuron, -2) for neuron in range(size)]) == partner
+        of_feature = np.isin(np.arange(size), self.place[0]) | np.isin(partner, self.place[1])
+        return np.select([partner < 0, is_true, of_feature], ["", "true", "related"], "chance")
+
     def true(self, other: int = 1) -> dict[int, int]:
         """Neuron of the first network -> its partner in another one."""
         return dict(zip(self.place[0].tolist(), self.place[other].tolist(), strict=True))

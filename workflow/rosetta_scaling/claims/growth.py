@@ -70,7 +70,11 @@ def grown(words: str, source: str, found: Growth | None, regions: Regions, *, ef
         level = min(1.0, 2 * replace(found.alpha, t_at=lambda _: found.level).p_above(0))
     fields = decide(exponent(found), regions, effect, against=level)
     fitted = found.alpha if found else None
-    numbers = interval_words(fitted.value, fitted.low, fitted.high) if fitted else "no fit: too few points above zero"
+    numbers = (
+        interval_words(fitted.value, fitted.low, fitted.high)
+        if fitted
+        else "no estimate: too few points are surely above zero"
+    )
     base = (
         f" One exponent is fitted to {fitted.points} points of {fitted.networks} networks at once, with "
         f"{fitted.freedom:g} degrees of freedom."
@@ -106,11 +110,22 @@ def beyond_grows(rows: pd.DataFrame) -> Claim:
     return grown(
         "The number of shared neurons beyond the decoys grows as a sublinear power of model size",
         READING,
-        growth(rows, "beyond_decoys", rows.beyond_decoys_se),
+        growth(rows, "corrected", rows.corrected_se),
         SUBLINEAR,
-        effect="exponent of the number beyond decoys",
+        effect="exponent of the number of shared neurons",
         sentence="Supported when the exponent surely lies between 0 and 1 and the number surely above zero; not "
-        "supported when the exponent surely lies outside.",
+        f"supported when the exponent surely lies outside. {_common_r(rows)}",
+    )
+
+
+def _common_r(rows: pd.DataFrame) -> str:
+    """What is counted, so that power does not grow with size in place of what is shared."""
+    r = rows.common_r.max()
+    if np.isnan(r):
+        return "Nothing is counted: planted pairs are found too rarely at every r."
+    return (
+        f"Counted are neurons with an r of {r:g} or more, where half of the planted pairs are found at every point; "
+        "each stands for as many as the power at its r says."
     )
 
 

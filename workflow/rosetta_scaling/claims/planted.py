@@ -54,6 +54,9 @@ def planted_counts(sizes: pd.DataFrame, alpha: float, rng: np.random.Generator, 
         **nulls,
         beyond_decoys=beyond,
         beyond_decoys_se=error,
+        common_r=0.5,
+        corrected=beyond,
+        corrected_se=error,
     )
 
 

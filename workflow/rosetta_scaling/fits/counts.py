@@ -10,7 +10,7 @@ from rosetta_scaling.schemas.nulls import NULLS
 
 ABSCISSAE = ("neurons", "parameters", "non_embedding_parameters", "hidden_size", "training_flops")
 QUANTITIES = ("count", "excess", *(f"null_{null}" for null in (*NULLS, "iid")))
-QUANTITIES += ("calibrated_05", "calibrated_01", "beyond_decoys", "equal_n_count", "equal_n_null")
+QUANTITIES += ("calibrated_05", "calibrated_01", "beyond_decoys", "corrected", "equal_n_count", "equal_n_null")
 COLUMNS = ("alpha", "low", "high", "c", "r2", "geometric", "p_sublinear")
 
 
@@ -20,11 +20,14 @@ def fit_counts(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
     Points where the quantity is zero have no logarithm: they are left out and the note says so. `geometric` is
     the exponent of the number of neurons against x, which is that of a constant share; `p_sublinear`: one-sided p that
     the share of the quantity among all neurons does not fall with x. Points that lie exactly on a line have neither an
-    interval nor a p, since these come from the scatter of the points.
+    interval nor a p, since these come from the scatter of the points. Criteria without a corrected count have no row of
+    it: it is worked out for the primary one.
     """
     rows = []
     for (curve, criterion), part in counts.groupby(["curve", "criterion"], sort=False):
         for quantity in QUANTITIES:
+            if quantity == "corrected" and part[quantity].isna().all():
+                continue
             positive = part[part[quantity] > 0]
             dropped, unknown = len(part) - len(positive), " or not known" if part[quantity].isna().any() else ""
             left_out = f"{dropped} of {len(part)} points left out: {quantity} is not positive{unknown}"

@@ -23,7 +23,7 @@ MEANING = {
     "count": "Rosetta neurons of the anchor",
     "excess": "Rosetta neurons of the anchor, less the largest of the means of its nulls",
     "calibrated_05": "Rosetta neurons of the anchor that survive a false-discovery rate of 5%",
-    "beyond_decoys": "neurons of the anchor that real partners win, less those that decoys of one draw win",
+    "corrected": "shared neurons of the anchor above an r at which half of the planted pairs win at every point",
 }
 SAME_TOKENS = (
     "every network is trained on the same number of tokens, so tokens per parameter fall with size; depth, width and "

@@ -20,7 +20,7 @@ from rosetta_scaling.schemas.tables.fits import ESTIMATORS as ESTIMATORS_TABLE
 from rosetta_scaling.schemas.tables.schema import TableSchema
 
 USE_ZEROS = ("quasi_poisson", "negative_binomial")
-COMPARED = ("count", "excess", "calibrated_05", "beyond_decoys")  # what estimators, rivals and forecasts are about
+COMPARED = ("count", "excess", "calibrated_05", "corrected")  # what estimators, rivals and forecasts are about
 BESIDE = (*COMPARED, *(f"null_{null}" for null in compared_nulls()))  # what claims hold them against
 
 

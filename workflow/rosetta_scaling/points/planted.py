@@ -25,18 +25,32 @@ ALL_LEVELS = (*LEVELS.values(), EVERY)
 def point_planted(point: Point) -> pd.DataFrame:
     """How many of the planted pairs are found, by the primary criterion: a row for every level and r.
 
-    No rows for a criterion that corrects for hubs: it needs more partners of a copy than are known.
+    Where half are found, with the number of shared neurons that are at least so strong. No rows for a criterion that
+    corrects for hubs: it needs more partners of a copy than are known.
     """
     if point.primary.score != "r":
         return PLANTED.empty()
-    among = list_candidates(point, point.rules[0])
-    excess, found, rows = planted_excess(point, among), compete(among), []
+    among, tables = list_candidates(point, point.rules[0]), []
+    excess, found, strength = planted_excess(point, among), compete(among), among.r.max(0)
     for q in ALL_LEVELS:
-        for r, held in (excess >= least_excess(found, q)).sum().items():
-            row = {"criterion": point.primary.name, "q": q, "r": r, "planted": len(excess), "found": held}
-            low, high = of_share(int(held), len(excess), point.confidence)
-            rows.append(row | {"power": held / len(excess) if len(excess) else np.nan, "low": low, "high": high})
-    return pd.DataFrame(rows, columns=PLANTED.names)
+        least = least_excess(found, q)
+        power = power_at(excess, least, point.confidence).assign(criterion=point.primary.name, q=q)
+        for row in power[power.power >= 0.5].itertuples():
+            strong = Strong(found, (found.excess >= least) & (strength >= row.r), strength, point.scale)
+            for name, value in strong.corrected(power, point.confidence).items():
+                power.loc[row.Index, name] = value
+        tables.append(power.reindex(columns=PLANTED.names))
+    return pd.concat(tables, ignore_index=True)
+
+
+def power_at(excess: pd.DataFrame, least: float, confidence: float) -> pd.DataFrame:
+    """How many of the planted pairs have at least this excess: a row for every r, with the interval of their share."""
+    planted, rows = len(excess), []
+    for r, found in (excess >= least).sum().items():
+        low, high = of_share(int(found), planted, confidence)
+        power = found / planted if planted else np.nan
+        rows.append({"r": r, "planted": planted, "found": found, "power": power, "low": low, "high": high})
+    return pd.DataFrame(rows)
 
 
 def planted_excess(point: Point, among: Candidates) -> pd.DataFrame:
@@ -111,6 +125,21 @@ def half_found(power: pd.DataFrame, column: str) -> float:
     return float(np.interp(0.5, share, power.r)) if share.max() >= 0.5 else np.nan
 
 
+def at_common_r(counts: pd.DataFrame, planted: pd.DataFrame) -> pd.DataFrame:
+    """Of every row of counts.csv, the number of shared neurons that are at least as strong as one r of the whole study.
+
+    It is the least r at which half of the planted pairs win their competition at every point, so the number means the
+    same at all of them. Columns: common_r, and those of planted.csv; NaN where there is no such r, and for criteria
+    other than the primary one.
+    """
+    every = planted[planted.q == EVERY]
+    known = every.groupby("r").power.agg(lambda power: (power >= 0.5).all())
+    columns = ["corrected", "corrected_low", "corrected_high", "corrected_se"]
+    at = every[every.r == known[known].index.min()].assign(common_r=every.r)
+    keys = ["curve", "point", "criterion"]
+    return counts[keys].merge(at[[*keys, "common_r", *columns]], how="left", on=keys).drop(columns=keys)
+
+
 class Strong(NamedTuple):
     """Winners in a list that are so strong that at least half of their like are found."""
 
@@ -134,7 +163,8 @@ class Strong(NamedTuple):
         real = weights["power"][self.found.winner == 0]
         variance = wins["power"][2] + self.scale**2 * (real**2 - real).sum() + ((most - least) / (2 * z)) ** 2
         half, strong = z * np.sqrt(variance), self.scale * np.count_nonzero(real)
-        return {"strong": strong, "corrected": middle, "corrected_low": middle - half, "corrected_high": middle + half}
+        row = {"strong": strong, "corrected": middle, "corrected_low": middle - half, "corrected_high": middle + half}
+        return row | {"corrected_se": half / z}
 
     def weights(self, power: pd.DataFrame, column: str) -> np.ndarray:
         """1 / power (neurons,) of those inside, by one of its columns; 0 of all others."""

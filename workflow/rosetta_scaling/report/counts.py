@@ -49,6 +49,7 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
         "expected false": lambda r: number(r["calibrated_05_null"]),
         "FDR 1%": lambda r: number(r["calibrated_01"]),
         "beyond decoys": lambda r: interval(r, "beyond_decoys", "beyond_decoys_low", "beyond_decoys_high", form=number),
+        "shared at the common r": shared_words,
         "closer than own": lambda r: number(r["closer_than_own"]),
         "split-half Jaccard": lambda r: fixed(r["splithalf_jaccard"]),
         "held-out r": lambda r: fixed(r["splithalf_r"]),
@@ -57,8 +58,14 @@ def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
         "rotated, at equal n": lambda r: number(r["equal_n_null"]),
     }
     if "beyond_decoys" not in counts:
-        del columns["beyond decoys"]
+        del columns["beyond decoys"], columns["shared at the common r"]
     return cells(counts, columns)
+
+
+def shared_words(row: dict) -> str:
+    """The number of shared neurons that are as strong as an r at which half are found at every point."""
+    shared = interval(row, "corrected", "corrected_low", "corrected_high", form=number)
+    return shared if pd.isna(row["common_r"]) else f"{shared} (r ≥ {fixed(row['common_r'], 1)})"
 
 
 def lists_cells(lists: pd.DataFrame) -> dict:

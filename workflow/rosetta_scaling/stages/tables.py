@@ -52,6 +52,7 @@ def point_tables(layout: Layout, name: str) -> pd.DataFrame:
 
 def counts_table(layout: Layout) -> pd.DataFrame:
     """One row per curve, point and criterion: the count with its nulls, its calibration and its stability."""
+    from rosetta_scaling.points.planted import at_common_r
     from rosetta_scaling.points.sizes import size_columns
 
     counts, rows = point_tables(layout, "counts"), []
@@ -62,6 +63,7 @@ def counts_table(layout: Layout) -> pd.DataFrame:
         row: dict[str, Any] = {"curve": curve, "point": rung, "models": " ".join(members), "anchor": members[0]}
         row |= size_columns(sizes, tokens) | {"constant_neurons": constant_neurons(layout, curve, rung)}
         rows.append(row)
+    counts = pd.concat([counts, at_common_r(counts, point_tables(layout, "planted"))], axis=1)
     return pd.DataFrame(rows).merge(counts, on=["curve", "point"])
 
 

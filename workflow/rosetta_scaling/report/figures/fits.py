@@ -29,7 +29,7 @@ def multiverse_data(fits: pd.DataFrame, estimators: pd.DataFrame, pooled: pd.Dat
     rows = pd.concat([fits.assign(estimator="ols")[columns], others[columns], together[columns]], ignore_index=True)
     rows = rows.dropna(subset=["alpha"])
     null = rows["quantity"].str.startswith("null_")
-    calibrated = dict.fromkeys(("calibrated_05", "calibrated_01", "beyond_decoys"), "calibrated")
+    calibrated = dict.fromkeys(("calibrated_05", "calibrated_01", "beyond_decoys", "corrected"), "calibrated")
     kinds = {"count": "counts", "excess": "excess"} | calibrated
     rows["kind"] = rows["quantity"].map(kinds).where(~null, "nulls")
     return rows.dropna(subset=["kind"]).sort_values(["kind", "alpha"], ignore_index=True)

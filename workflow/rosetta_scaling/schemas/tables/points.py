@@ -165,6 +165,7 @@ ABOVE_R = of_point(
     number("high", "upper end of the same; of a null, the largest draw", "neurons"),
 )
 LEVEL = number("q", "false-discovery rate of the list; 1: every neuron that its real partner wins, without a threshold")
+CORRECTED = bounds("corrected", "corrected_low", "corrected_high", "neurons")
 PLANTED = of_point(
     "planted",
     "a false-discovery rate and an r of planted pairs",
@@ -175,6 +176,14 @@ PLANTED = of_point(
     whole("found", "those that the list would hold", "neurons"),
     number("power", "found over planted"),
     *bounds("power"),
+    number("strong", "where half are found: Rosetta neurons in the list with an r of at least this one", "neurons"),
+    number(
+        "corrected",
+        "shared neurons with an r of at least this one: strong ones over the power at their r, less those of decoys",
+        "neurons",
+    ),
+    *CORRECTED,
+    number("corrected_se", "standard error of corrected", "neurons"),
 )
 LISTS = of_point(
     "lists",
@@ -195,7 +204,7 @@ LISTS = of_point(
         "shared neurons with an r of at least half_r: strong ones over the power at their r, less those of decoys",
         "neurons",
     ),
-    *bounds("corrected", "corrected_low", "corrected_high", "neurons"),
+    *CORRECTED,
 )
 RECURRENCE = of_point(
     "recurrence",
@@ -230,10 +239,18 @@ SIZES = (
     whole("anchor_neurons", "neurons of the anchor", "neurons"),
     whole("constant_neurons", "neurons of the anchor that never change, and so cannot match", "neurons"),
 )
+AT_COMMON_R = (
+    number(
+        "common_r", "least r at which, at every point of the study, half of the planted pairs win their competition"
+    ),
+    number("corrected", "shared neurons with an r of at least common_r (see planted)", "neurons"),
+    *CORRECTED,
+    number("corrected_se", "standard error of corrected", "neurons"),
+)
 
 
 def of_study(schema: TableSchema) -> TableSchema:
-    first = SIZES if schema.name == "counts" else (CURVE, POINT)
+    first = (*SIZES, *AT_COMMON_R) if schema.name == "counts" else (CURVE, POINT)
     return schema.after(*first, file=f"tables/{schema.name}.csv", rule="tables", rows=f"a point, and {schema.rows}")
 
 
