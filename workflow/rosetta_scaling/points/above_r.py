@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from rosetta_scaling.points.counts import count_interval, defines_excess
-from rosetta_scaling.points.decomposition import by_draw, strengths
 from rosetta_scaling.points.point import PartnerTables, Point
+from rosetta_scaling.points.rosetta import strengths, strengths_by_draw
 from rosetta_scaling.schemas.tables.points import ABOVE_R
 
 STEPS = np.arange(50) / 50  # correlations from 0 to 0.98 above which neurons are counted
@@ -42,4 +42,4 @@ def of_draws(tables: PartnerTables, point: Point, draws: int) -> np.ndarray:
     """Rosetta neurons above every one of STEPS in every draw (draws, steps); NaN where the criterion is not defined."""
     if not defines_excess(tables, point.rules[0]):
         return np.full((draws, len(STEPS)), np.nan)
-    return np.array([above(strength) for strength in by_draw(tables.anchored, point.primary, draws)])
+    return np.array([above(strength) for strength in strengths_by_draw(tables.anchored, point.primary, draws)])

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.points.point import Point
-from rosetta_scaling.points.rosetta import satisfying
+from rosetta_scaling.points.rosetta import strengths, strengths_by_draw
 from rosetta_scaling.schemas.nulls import CENTRAL, NULLS, chance_nulls
 
 Draws = Mapping[str, Sequence[np.ndarray]]  # null -> strengths of its Rosetta neurons in every draw
@@ -29,7 +28,7 @@ def point_decomposition(point: Point) -> pd.DataFrame:
     by_chance = pd.concat([strengths(point.nulls[null].anchored, criterion, ["draw"]) for null in chance_nulls()])
     least = by_chance.quantile(0.95) if len(by_chance) else -np.inf
     others = {
-        null: by_draw(point.nulls[null].anchored, criterion, nulls.draws(null))
+        null: strengths_by_draw(point.nulls[null].anchored, criterion, nulls.draws(null))
         for null in set(NULLS) - set(chance_nulls())
     }
     held_out = held_out_gaps(others, least, point.scale)
@@ -70,19 +69,5 @@ def documents_error(point: Point, nulls: Draws, least: float) -> float:
     tables = point.replicates["bootstrap"].anchored
     if point.primary.min_excess:
         return np.nan
-    resampled = by_draw(tables, point.primary, point.study.stability.bootstrap)
+    resampled = strengths_by_draw(tables, point.primary, point.study.stability.bootstrap)
     return float(np.std([largest_gap(draw, nulls, least, scale=(1, point.scale)) for draw in resampled], ddof=1))
-
-
-def by_draw(tables: Mapping[str, pd.DataFrame], criterion: Criterion, draws: int) -> list[np.ndarray]:
-    """The strengths of the Rosetta neurons in every draw."""
-    found = strengths(tables, criterion, ["draw"])
-    return [found[found.index == draw].to_numpy() for draw in range(draws)]
-
-
-def strengths(partners: Mapping[str, pd.DataFrame], criterion: Criterion, by: Sequence[str] = ()) -> pd.Series:
-    """The weakest correlation of every Rosetta neuron with its partners; indexed by draw where `by` says so."""
-    keys = [*by, "neuron_a"]
-    found = [satisfying(table, criterion).groupby(keys).r.max().rename(other) for other, table in partners.items()]
-    weakest = pd.concat(found, axis=1, join="inner").min(axis=1)
-    return weakest.droplevel("neuron_a") if by else weakest

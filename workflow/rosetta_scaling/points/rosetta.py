@@ -82,3 +82,17 @@ def rosetta_neurons(
         edges = satisfying(matches, criterion)[[*by, "neuron_a", "neuron_b"]].set_axis([*by, first, second], axis=1)
         tuples = tuples.merge(edges, on=[*by, first, second])
     return tuples[keys].drop_duplicates()
+
+
+def strengths_by_draw(tables: Mapping[str, pd.DataFrame], criterion: Criterion, draws: int) -> list[np.ndarray]:
+    """The strengths of the Rosetta neurons in every draw."""
+    found = strengths(tables, criterion, ["draw"])
+    return [found[found.index == draw].to_numpy() for draw in range(draws)]
+
+
+def strengths(partners: Mapping[str, pd.DataFrame], criterion: Criterion, by: Sequence[str] = ()) -> pd.Series:
+    """The weakest correlation of every Rosetta neuron with its partners; indexed by draw where `by` says so."""
+    keys = [*by, "neuron_a"]
+    found = [satisfying(table, criterion).groupby(keys).r.max().rename(other) for other, table in partners.items()]
+    weakest = pd.concat(found, axis=1, join="inner").min(axis=1)
+    return weakest.droplevel("neuron_a") if by else weakest
