@@ -14,9 +14,8 @@ from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.nulls import chance
 from rosetta_scaling.numerics.partners import mutual_partners
 from rosetta_scaling.points.counts import by_draw, draws_summary, split_half
-from rosetta_scaling.points.decomposition import strengths
 from rosetta_scaling.points.point import CountRule, PartnerTables
-from rosetta_scaling.points.rosetta import orient, rosetta_neurons, rosetta_table, satisfying
+from rosetta_scaling.points.rosetta import orient, rosetta_neurons, rosetta_table, satisfying, strengths
 
 N, M, UNITS = 40, 50, 300
 
