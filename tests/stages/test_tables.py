@@ -266,6 +266,8 @@ def test_support_is_withheld_and_nothing_else():
 
 def test_one_contradiction_decides_and_nothing_proves_nothing():
     assert combine([SUPPORTED, NOT_SUPPORTED]) == NOT_SUPPORTED
+    assert combine([SUPPORTED, SUPPORTED, NOT_SUPPORTED]) == INCONCLUSIVE, "one of forty intervals errs"
+    assert combine([*[SUPPORTED] * 6, *[NOT_SUPPORTED] * 2]) == NOT_SUPPORTED
     assert combine([SUPPORTED, INCONCLUSIVE]) == INCONCLUSIVE
     assert combine([]) == INCONCLUSIVE
     assert inside(np.nan, np.nan, 0, 1) == INCONCLUSIVE

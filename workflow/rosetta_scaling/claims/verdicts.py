@@ -1,7 +1,8 @@
 """What a claim is, how numbers vote on it, how votes make a verdict, and how numbers are written in its words.
 
-A claim about all sizes or all curves is supported when every one of them supports it, not supported as soon as one
-contradicts it, and inconclusive otherwise. All rules are fixed before the results are looked at.
+A claim about all sizes or all curves that has votes is supported when every one of them supports it, not supported when
+more contradict it than the errors of their intervals explain, and inconclusive otherwise. All rules are fixed before
+the results are looked at.
 """
 
 from collections.abc import Hashable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
@@ -106,8 +108,13 @@ def with_undecided(votes: Sequence[str], curves: Sequence[str]) -> list[str]:
 
 
 def combine(votes: Sequence[str]) -> str:
-    """Verdict over curves or sizes."""
-    if NOT_SUPPORTED in votes:
+    """Verdict over curves or sizes.
+
+    Where the truth is at a bound, one of forty 95% intervals lies beyond it; so among three votes or more a single one
+    has no veto, and the votes against a claim refute it where chance gives as many in at most 5% of studies.
+    """
+    against = votes.count(NOT_SUPPORTED)
+    if against and stats.binom.sf(against - 1, len(votes), 0.025) <= 0.05:
         return NOT_SUPPORTED
     return SUPPORTED if votes and all(one == SUPPORTED for one in votes) else INCONCLUSIVE
 

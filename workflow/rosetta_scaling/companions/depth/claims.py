@@ -1,7 +1,6 @@
 """Claims about inverse depth scaling, with verdicts by rules that were fixed before the results were looked at.
 
-A signature that untrained networks show as well decides nothing. A claim about all depths is supported when every one
-of them supports it, not supported as soon as one contradicts it, and inconclusive otherwise (see verdicts.py).
+A signature that untrained networks show as well decides nothing. How depths decide together: see verdicts.py.
 """
 
 import numpy as np
