@@ -15,9 +15,10 @@ from memory_sources import MemorySource, write_stored
 from oracle import assert_best, assert_same, balanced, oracle
 from study_runs import SUPPORT
 
-from rosetta_scaling.matching import correlation
-from rosetta_scaling.matching.correlation import add_products, match_tile, match_tile_or_quarters, merge_tiles
+from rosetta_scaling.matching import products
+from rosetta_scaling.matching.correlation import match_tile, match_tile_or_quarters, merge_tiles
 from rosetta_scaling.matching.neighbours import best_in_rows, mutual_matches
+from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.store.errors import StudyError
 
@@ -248,7 +249,7 @@ def test_the_accumulator_test_can_fail(monkeypatch):
     def in_bfloat16(total, x, y, dtype):
         total.copy_((total.bfloat16() + (x @ y.T).bfloat16()).float())
 
-    monkeypatch.setattr(correlation, "add_products", in_bfloat16)
+    monkeypatch.setattr(products, "add_products", in_bfloat16)
     ours, expected = many_chunks()
     assert (np.abs(ours - expected) > 0.5).all()
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from rosetta_scaling.matching.correlation import add_products
 from rosetta_scaling.matching.neighbours import Neighbours, best_in_rows
+from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.sketch import OVERESTIMATED, STANDARD_ERRORS, Sketch, error_bound
 from rosetta_scaling.matching.tiles import Tile
 from rosetta_scaling.store.tensors import read_tensors, write_tensors

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.activations.sources import Source
-from rosetta_scaling.matching.correlation import CrossProducts
+from rosetta_scaling.matching.products import CrossProducts
 from rosetta_scaling.matching.neighbours import BestPartners
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # correlations of planted pairs

@@ -13,8 +13,8 @@ import torch
 
 from rosetta_scaling.activations.moments import mean_and_deviation
 from rosetta_scaling.activations.sources import Source
-from rosetta_scaling.matching.correlation import CrossProducts
 from rosetta_scaling.matching.neighbours import BestPartners, Neighbours, pair_numbers, partner_table
+from rosetta_scaling.matching.products import CrossProducts
 from rosetta_scaling.matching.rescoring import sparse_pattern
 from rosetta_scaling.matching.subsets import Selected
 from rosetta_scaling.matching.tiles import Tile

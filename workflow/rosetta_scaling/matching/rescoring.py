@@ -10,8 +10,8 @@ import torch
 
 from rosetta_scaling.activations.sources import ResumableSource
 from rosetta_scaling.matching.candidates import Candidates
-from rosetta_scaling.matching.correlation import add_products
 from rosetta_scaling.matching.neighbours import Neighbours, best_in_rows
+from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.sketch import ROUNDING, STANDARD_ERRORS, Sketch, error_bound
 from rosetta_scaling.numerics.moments import in_cache
 from rosetta_scaling.numerics.ranking import strongest

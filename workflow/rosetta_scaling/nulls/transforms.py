@@ -12,7 +12,7 @@ import torch
 
 from rosetta_scaling.activations.moments import mean_and_deviation
 from rosetta_scaling.activations.sources import Source
-from rosetta_scaling.matching.correlation import CrossProducts
+from rosetta_scaling.matching.products import CrossProducts
 from rosetta_scaling.matching.subsets import Transformed
 from rosetta_scaling.numerics.seeds import generator
 from rosetta_scaling.schemas.nulls import require_complete

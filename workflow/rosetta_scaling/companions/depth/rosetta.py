@@ -23,8 +23,8 @@ def best_partners(a, b, hidden: int, inside: bool = False) -> pd.DataFrame:
     Neurons come layer by layer, `hidden` of each. `inside` one network (a is b) partners of the own layer do not count.
     Columns: layer_a, neuron_a, layer_b, neuron_b, r, mutual. Neurons that never change have no row.
     """
-    from rosetta_scaling.matching.correlation import CrossProducts
     from rosetta_scaling.matching.neighbours import best_in_rows, partner_table
+    from rosetta_scaling.matching.products import CrossProducts
 
     products = CrossProducts(len(a), len(b), a.shape[1], a.device)
     products.add(a, b)
