@@ -1,14 +1,17 @@
 """The best partners of the neurons of two sources, tile by tile."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.matching.neighbours import BestPartners, Growth, Neighbours
 from rosetta_scaling.matching.products import CrossProducts
+from rosetta_scaling.matching.rounded import RoundedProducts
+from rosetta_scaling.matching.settling import settle
 from rosetta_scaling.matching.tiles import Tile
+from rosetta_scaling.numerics import devices
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +25,29 @@ def match_tile_growing(
     a: Source, b: Source, tile: Tile, k: int, *, shares: Sequence[float] = (), device: torch.device | str = "cpu"
 ) -> Growth:
     """match_tile after about these shares of the units, at the end of a chunk, and after all units."""
-    products = CrossProducts(tile.a1 - tile.a0, tile.b1 - tile.b0, a.chunk, device)
-    growth, due = Growth(), [share * a.units for share in shares]
+    sizes = tile.a1 - tile.a0, tile.b1 - tile.b0
+    if devices.is_card(device):
+        rounded = RoundedProducts(*sizes, a.chunk, device)
+        drafts = [rounded.draft(k) for _ in _pauses(rounded, (a, b), tile, shares)]
+        del rounded  # its memory is needed
+        return settle(a, b, tile, drafts, k=k, device=device)
+    products = CrossProducts(*sizes, a.chunk, device)
+    return Growth((units, products.best(tile, k)) for units in _pauses(products, (a, b), tile, shares))
+
+
+def _pauses(
+    products: CrossProducts | RoundedProducts, sources: tuple[Source, Source], tile: Tile, shares: Sequence[float]
+) -> Iterator[int]:
+    """Sum up the products of a tile, and yield the number of units after about these shares of them and after all."""
+    a, b = sources
+    due = [share * a.units for share in shares]
     for x, y in zip(a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1), strict=True):
-        products.add(x.to(device), y.to(device))
+        products.add(x.to(products.total.device), y.to(products.total.device))
         if due and products.a.count >= due[0]:
             due = [units for units in due if units > products.a.count]
             if products.a.count < a.units:
-                growth[products.a.count] = products.best(tile, k)
-    growth[a.units] = products.best(tile, k)
-    return growth
+                yield products.a.count
+    yield a.units
 
 
 def match_tile_or_quarters(

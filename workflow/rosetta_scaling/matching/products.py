@@ -33,7 +33,7 @@ class CrossProducts:
             self.total *= factor[:, None]
         if (factor := self.b.add(values_b, y)) is not None:
             self.total *= factor
-        add_products(self.total, x, y, product_dtype(self.total.device))
+        add_products(self.total, x, y, torch.float32)
 
     def blocks(self, transposed: bool = False) -> Iterator[torch.Tensor]:
         """Pearson's r of a few neurons of A with all of B after the other, float32; -inf for constant neurons.
@@ -62,20 +62,21 @@ class CrossProducts:
         return BestPartners(best_a, best_b)
 
 
-def product_dtype(device: torch.device) -> torch.dtype:
-    """A GPU multiplies bfloat16 ten times faster, and sums in float32 all the same."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
-
-
 def add_products(total: torch.Tensor, x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> None:
     """total (a, b) += x (a, units) @ y (b, units).T, with factors rounded to `dtype` and sums in float32.
 
-    The one place where products are summed. A processor, unlike a GPU, rounds each finished product to `dtype`.
+    The one place where products are summed. A processor, unlike a GPU, rounds each finished product to bfloat16.
     """
     if dtype == torch.float32:
         total.addmm_(x, y.T)
         return
     x, y = x.to(dtype), y.to(dtype)
-    keep_float32: dict[str, Any] = {"out_dtype": torch.float32} if total.is_cuda else {}  # unknown to processors
+    if total.is_cuda:
+        in_place: dict[str, Any] = {"out_dtype": torch.float32, "out": total}  # unknown to processors
+        torch.addmm(total, x, y.T, **in_place)
+        return
+    if dtype == torch.float16:  # what a GPU computes: a processor has no fast product of it
+        total.addmm_(x.float(), y.float().T)
+        return
     for rows in range(0, len(x), PRODUCT_ROWS):
-        total[rows : rows + PRODUCT_ROWS] += torch.mm(x[rows : rows + PRODUCT_ROWS], y.T, **keep_float32)
+        total[rows : rows + PRODUCT_ROWS] += torch.mm(x[rows : rows + PRODUCT_ROWS], y.T)

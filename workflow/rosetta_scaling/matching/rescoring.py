@@ -36,7 +36,7 @@ def standardised_chunks(
                 if values.shape[1] == memory[name].shape[1]
                 else torch.empty_like(values, dtype=torch.float32)
             )
-            for rows in in_cache(len(values)):
+            for rows in in_cache(len(values), device):
                 x = standard[name][rows].copy_(values[rows])
                 x.sub_(mean[name][rows]).mul_(inverse_norm[name][rows])
         yield standard

@@ -57,10 +57,10 @@ def write_sketch(source: Source, slots: int, folder: Path, *, device: torch.devi
                 if (factor := running.add(values.to(device), x)) is not None:
                     total *= factor[:, None]
                 sign = signs(i, device)[: x.shape[1]]
-                for rows in in_cache(len(x)):
+                for rows in in_cache(len(x), device):
                     total[rows, : x.shape[1]].addcmul_(x[rows], sign)
                 if (i + 1) % folds == 0 or i + 1 == chunks:
-                    for rows in in_cache(len(x)):
+                    for rows in in_cache(len(x), device):
                         folded[rows] = total[rows].div_(running.scale[rows, None])
                     file.write(i // folds, start, folded)
                     total.zero_()
@@ -111,7 +111,7 @@ class Sketch:
             for place, block in enumerate(group):
                 stored, ones = self.file.read(block, start, stop), self._folded_ones(block)
                 columns = slice(place * CHUNK_UNITS, (place + 1) * CHUNK_UNITS)
-                for rows in in_cache(len(out)):
+                for rows in in_cache(len(out), out.device):
                     x = stored[rows].float().addcmul_(offset[rows], ones, value=-1)
                     out[rows, columns] = x.mul_(inverse_norm[rows])
             yield out[:, : len(group) * CHUNK_UNITS]

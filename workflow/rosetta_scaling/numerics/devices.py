@@ -12,6 +12,14 @@ import torch
 _claimed: list[TextIO] = []  # open lock files: a claim lasts as long as the process
 
 
+def is_card(device: torch.device | str) -> bool:
+    """Whether a device works on whole tensors, with rounded factors, as a GPU does; a processor works in its cache.
+
+    This is the only place that decides it. Tests replace it to run on a processor what a GPU runs.
+    """
+    return torch.device(device).type == "cuda"
+
+
 def prepare(device: str, threads: int) -> torch.device:
     """Resolve `auto`, set the number of CPU threads, and forbid reduced-precision sums on GPUs."""
     torch.set_num_threads(max(1, threads))

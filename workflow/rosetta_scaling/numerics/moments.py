@@ -2,6 +2,8 @@
 
 import torch
 
+from rosetta_scaling.numerics import devices
+
 HEADROOM = 20  # a value may exceed all before it by 2^20 before the scale of its neuron is changed
 CACHED = 256  # neurons worked on at a time
 
@@ -23,7 +25,7 @@ class Moments:
         When the scale of a neuron changes, returns the factor (neurons,) by which sums made before must be multiplied.
         """
         factor = None
-        for rows in in_cache(len(values)):
+        for rows in in_cache(len(values), values.device):
             if not self.count:
                 self.shift[rows] = values[rows].double().mean(1).float()  # of a constant neuron: its very value
             x = out[rows].copy_(values[rows])
@@ -71,6 +73,7 @@ class Moments:
         return torch.where(self.constant, 0.0, self.norm() / self.scale.double() / self.count**0.5)
 
 
-def in_cache(neurons: int) -> list[slice]:
-    """Neurons a few at a time, so that what is done to them is done in the processor's cache."""
-    return [slice(start, min(start + CACHED, neurons)) for start in range(0, neurons, CACHED)]
+def in_cache(neurons: int, device: torch.device) -> list[slice]:
+    """Neurons a few at a time, so that what is done to them is done in the processor's cache; on a GPU all at once."""
+    step = max(1, neurons) if devices.is_card(device) else CACHED
+    return [slice(start, min(start + step, neurons)) for start in range(0, neurons, step)]

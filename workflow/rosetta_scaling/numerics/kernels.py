@@ -1,0 +1,143 @@
+"""Kernels for a GPU, each beside a plain version in torch that says what it does: one pass over memory instead of many.
+
+Triton comes with torch for CUDA; importing this module without it raises ImportError.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+WIDTH = 1024  # neurons that a program pools
+
+
+def round_rows(moments, values: torch.Tensor, out: torch.Tensor) -> None:
+    """RoundedMoments._add_whole: `values` (neurons, units), `out` (neurons, units) or (neurons, 2 units) float16."""
+    from rosetta_scaling.numerics.rounded import FAR, LARGEST, LIFT, NEVER
+
+    values = values if values.stride(1) == 1 else values.contiguous()
+    units = values.shape[1]
+    _round_rows[(len(values),)](
+        values,
+        out,
+        *(moments.shift, moments.exponent, moments.scale, moments.sum, moments.squares, moments.lost),
+        *(values.stride(0), out.stride(0), units),
+        FIRST=moments.count == 0,
+        SPLIT=out.shape[1] > units,
+        COARSE=values.dtype != torch.float32,
+        FAR=FAR,
+        LARGEST=LARGEST,
+        LIFT=LIFT,
+        NEVER=NEVER,
+        BLOCK=triton.next_power_of_2(units),
+        num_warps=8,
+    )
+
+
+@triton.jit
+def _round_rows(
+    values,
+    out,
+    shifts,
+    exponents,
+    scales,
+    sums,
+    squares,
+    losses,
+    stride_values,
+    stride_out,
+    units,
+    FIRST: tl.constexpr,
+    SPLIT: tl.constexpr,
+    COARSE: tl.constexpr,
+    FAR: tl.constexpr,
+    LARGEST: tl.constexpr,
+    LIFT: tl.constexpr,
+    NEVER: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64)
+    unit = tl.arange(0, BLOCK)
+    inside = unit < units
+    v = tl.load(values + row * stride_values + unit, mask=inside, other=0.0).to(tl.float32)
+    if FIRST:
+        low = tl.min(tl.where(inside, v, float("inf")), 0)
+        high = tl.max(tl.where(inside, v, float("-inf")), 0)
+        mean = tl.sum(v, 0) / units
+        centred = tl.where(inside, v - mean, 0.0)
+        deviation = tl.sqrt(tl.sum(centred * centred, 0) / units)
+        near = mean
+        if COARSE:
+            near = mean.to(tl.bfloat16).to(tl.float32)
+        shift = tl.where(low == high, low, tl.where(tl.abs(mean) > FAR * deviation, near, 0.0))
+        tl.store(shifts + row, shift)
+    else:
+        shift = tl.load(shifts + row)
+    x = tl.where(inside, v - shift, 0.0)
+    peak = tl.max(tl.abs(x), 0)
+    exponent = tl.load(exponents + row)
+    found = (peak.to(tl.int32, bitcast=True) >> 23) - 126
+    exponent = tl.where((exponent == NEVER) & (peak > 0), found, exponent)
+    tl.store(exponents + row, exponent)
+    power = tl.minimum(LIFT - exponent, 127)
+    scale = ((power + 127) << 23).to(tl.float32, bitcast=True)
+    tl.store(scales + row, scale)
+    back = ((1023 - power).to(tl.int64) << 52).to(tl.float64, bitcast=True)
+    scaled = x * scale
+    high16 = tl.minimum(tl.maximum(scaled, -LARGEST), LARGEST).to(tl.float16)
+    tl.store(out + row * stride_out + unit, high16, mask=inside)
+    rounded = high16.to(tl.float64)
+    if SPLIT:
+        rest = scaled - high16.to(tl.float32)
+        low16 = tl.minimum(tl.maximum(rest, -LARGEST), LARGEST).to(tl.float16)
+        tl.store(out + row * stride_out + units + unit, low16, mask=inside)
+        rounded += low16.to(tl.float64)
+    exact = x.to(tl.float64)
+    change = exact - rounded * back
+    tl.store(sums + row, tl.load(sums + row) + tl.sum(exact, 0))
+    tl.store(squares + row, tl.load(squares + row) + tl.sum(exact * exact, 0))
+    tl.store(losses + row, tl.load(losses + row) + tl.sum(change * change, 0))
+
+
+def pool_rows(
+    rows: torch.Tensor,
+    bags: tuple[torch.Tensor, torch.Tensor],
+    out: torch.Tensor,
+    at: torch.Tensor,
+    *,
+    wrong: torch.Tensor,
+) -> None:
+    """What activations/pooling.py does: means of some rows each, and how many are not finite in the dtype of `out`.
+
+    `rows` (positions, neurons), `bags` are (places, begins): bag i holds the rows at places[begins[i]:begins[i + 1]].
+    Their mean, taken in float32, goes to out[at[i]]. The count is added to `wrong`, one int32.
+    """
+    rows = rows if rows.stride(1) == 1 else rows.contiguous()
+    (places, begins), neurons = bags, out.shape[1]
+    if not len(at):
+        return
+    width = min(WIDTH, triton.next_power_of_2(neurons))
+    _pool_rows[(len(at), triton.cdiv(neurons, width))](
+        *(rows, places, begins, out, at, wrong, neurons, rows.stride(0), out.stride(0)),
+        LARGEST=torch.finfo(out.dtype).max,
+        BLOCK=width,
+    )
+
+
+@triton.jit
+def _pool_rows(
+    rows, places, begins, out, at, wrong, neurons, stride_rows, stride_out, LARGEST: tl.constexpr, BLOCK: tl.constexpr
+):
+    bag = tl.program_id(0).to(tl.int64)
+    neuron = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = neuron < neurons
+    begin, end = tl.load(begins + bag), tl.load(begins + bag + 1)
+    total = tl.zeros((BLOCK,), tl.float32)
+    for i in range(begin, end):
+        place = tl.load(places + i)
+        total += tl.load(rows + place * stride_rows + neuron, mask=inside, other=0.0).to(tl.float32)
+    mean = total / (end - begin).to(tl.float32)
+    finite = tl.abs(mean) <= LARGEST  # not so for NaN, either
+    count = tl.sum(tl.where(inside & (finite == 0), 1, 0), 0)
+    if count > 0:
+        tl.atomic_add(wrong, count)
+    tl.store(out + tl.load(at + bag) * stride_out + neuron, mean.to(out.dtype.element_ty), mask=inside)
