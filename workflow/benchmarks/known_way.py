@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from rosetta_scaling.activations.forward import ForwardPass
+from rosetta_scaling.activations.pooling import means
 
 
 def pooled(source: ForwardPass, passages: np.ndarray) -> list[torch.Tensor]:
@@ -26,7 +27,7 @@ def pooled(source: ForwardPass, passages: np.ndarray) -> list[torch.Tensor]:
         source.model(**batch.arguments)
     for handle in handles:
         handle.remove()
-    return [batch.pool(inputs[layer]) for layer in sorted(inputs)]
+    return [means(batch.rows(inputs[layer]), batch.bags) for layer in sorted(inputs)]
 
 
 def batches(source: ForwardPass, share: float) -> list[np.ndarray]:

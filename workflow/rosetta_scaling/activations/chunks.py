@@ -2,3 +2,4 @@
 
 CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product
 WINDOW_BATCHES = 4  # passages of so many batches are sorted by length, so that little is padded
+WINDOW_BYTES = 8 * 2**30  # activations of a window, if it has more than one batch

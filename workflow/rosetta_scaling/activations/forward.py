@@ -11,10 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from rosetta_scaling.activations.chunks import CHUNK_UNITS, WINDOW_BATCHES
+from rosetta_scaling.activations.chunks import CHUNK_UNITS, WINDOW_BATCHES, WINDOW_BYTES
 from rosetta_scaling.activations.inputs.contract import Batch, Inputs
+from rosetta_scaling.activations.pooling import Filled, pool_into
 from rosetta_scaling.activations.sources import circular
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, read_inputs
+from rosetta_scaling.numerics import devices
 from rosetta_scaling.store.errors import StudyError
 
 TRANSPOSED = 64  # units turned from rows into columns at a time: eight times faster than all at once
@@ -22,8 +24,9 @@ TRANSPOSED = 64  # units turned from rows into columns at a time: eight times fa
 
 def transposed(rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Write rows (units, neurons) as columns of `out` (neurons, at least as many units); the columns written."""
-    for at in range(0, len(rows), TRANSPOSED):
-        out[:, at : min(at + TRANSPOSED, len(rows))] = rows[at : at + TRANSPOSED].T
+    step = len(rows) if devices.is_card(rows.device) else TRANSPOSED
+    for at in range(0, len(rows), step):
+        out[:, at : min(at + step, len(rows))] = rows[at : at + step].T
     return out[:, : len(rows)]
 
 
@@ -89,6 +92,10 @@ class ForwardPass:
                 continue
             for values in self._windows(low + skip, high, columns):
                 while len(values):
+                    if not filled and len(values) >= self.chunk:  # no copy is needed
+                        yield values[: self.chunk]
+                        values = values[self.chunk :]
+                        continue
                     taken = min(len(values), self.chunk - filled)
                     out[filled : filled + taken] = values[:taken]
                     values, filled = values[taken:], filled + taken
@@ -104,11 +111,17 @@ class ForwardPass:
         ends, lengths = self.inputs.ends, self.inputs.lengths
         first = int(np.searchsorted(ends, low, "right"))
         last = int(np.searchsorted(ends, high, "left")) + 1
-        for begin in range(first, last, WINDOW_BATCHES * self.batch_samples):
-            samples = np.arange(begin, min(begin + WINDOW_BATCHES * self.batch_samples, last))
+        size = self._batches_in_window() * self.batch_samples
+        for begin in range(first, last, size):
+            samples = np.arange(begin, min(begin + size, last))
             by_length = samples[np.argsort(lengths[samples], kind="stable")]
             batches = np.split(by_length, range(self.batch_samples, len(samples), self.batch_samples))
             yield Window(int(ends[begin - 1]) if begin else 0, int(ends[samples[-1]]), batches)
+
+    def _batches_in_window(self) -> int:
+        """As many as fit, whatever neurons are asked for: which samples are read together decides over last digits."""
+        units = self.batch_samples * int(self.inputs.lengths.max())  # at most
+        return min(WINDOW_BATCHES, max(1, WINDOW_BYTES // (units * sum(self.widths) * self.dtype.itemsize)))
 
     def _columns(self, start: int, stop: int) -> Columns:
         """The layers of neurons start..stop, and where their neurons stand among these."""
@@ -122,40 +135,39 @@ class ForwardPass:
     def _windows(self, low: int, high: int, columns: Columns) -> Iterator[torch.Tensor]:
         """Activations (units, neurons) of consecutive units of low..high; the same memory each time."""
         neurons = next(reversed(columns.values()))[0].stop
-        memory = torch.empty(0, neurons, dtype=self.dtype, device=self.device)
-        for window in self.windows(low, high):
-            if len(memory) < window.end - window.begin:
-                memory = torch.empty(window.end - window.begin, neurons, dtype=self.dtype, device=self.device)
+        windows = list(self.windows(low, high))
+        most = max((window.end - window.begin for window in windows), default=0)
+        memory = torch.empty(most, neurons, dtype=self.dtype, device=self.device)
+        wrong = torch.zeros(len(self.widths), 1, dtype=torch.int32, device=self.device)
+        for window in windows:
             values = memory[: window.end - window.begin]
             for samples in window.batches:
                 batch = self.inputs.batch(samples)
                 if len(batch.units):
-                    self._read(batch, values, window.begin, columns)
+                    rows = torch.from_numpy(batch.units - window.begin).to(self.device)
+                    self._read(batch, columns, Filled(values, rows, wrong))
+            self._require_finite(wrong)
             yield values[max(low - window.begin, 0) : min(window.end, high) - window.begin]
 
-    def _read(self, batch: Batch, values: torch.Tensor, begin: int, columns: Columns) -> None:
-        """Write the activations of a batch to the rows of its units in `values`, whose first unit is `begin`."""
-        rows = torch.from_numpy(batch.units - begin).to(self.device)
+    def _read(self, batch: Batch, columns: Columns, filled: Filled) -> None:
+        """Write the activations of a batch to the rows of its units, all layers side by side."""
 
         def write(layer: int, neurons: torch.Tensor) -> None:
-            filled, own = columns[layer]
-            pooled = self._rounded(batch.pool(neurons), layer)
-            values[:, filled].index_copy_(0, rows, pooled[:, own].to(self.device))
+            there, own = columns[layer]
+            of_layer = Filled(filled.out[:, there], filled.at, filled.wrong[layer])
+            pool_into(batch.rows(neurons)[:, own], batch.bags, of_layer)
 
         with torch.inference_mode(), self.reading(list(columns), write):
             self.model(**batch.arguments)
 
+    def _require_finite(self, wrong: torch.Tensor) -> None:
+        """Raise StudyError when means of a layer were not finite: what is read from the device once per window."""
+        if wrong.any():
+            raise StudyError(
+                f"layer {int(wrong[:, 0].nonzero()[0])} gives activations that are not finite in {self.dtype_name}; "
+                "the weights are damaged, or activations.dtype must be wider"
+            )
+
     def reading(self, layers: list[int], receive: Receive) -> AbstractContextManager[None]:
         """Inside the block, a forward pass calls receive(layer, its neurons) and ends after the last of the layers."""
         return read_inputs({layer: self.modules[layer] for layer in layers}, receive)
-
-    def _rounded(self, pooled: torch.Tensor, layer: int) -> torch.Tensor:
-        """Activations in the dtype of storage. Raises StudyError when it does not hold them."""
-        least, most = torch.aminmax(pooled)
-        largest = torch.finfo(self.dtype).max
-        if not (-largest <= least and most <= largest):  # not so for NaN, either
-            raise StudyError(
-                f"layer {layer} gives activations that are not finite in {self.dtype_name}; "
-                "the weights are damaged, or activations.dtype must be wider"
-            )
-        return pooled.to(self.dtype)

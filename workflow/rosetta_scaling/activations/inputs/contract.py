@@ -5,6 +5,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from rosetta_scaling.activations.pooling import Bags
+
 
 class Batch(Protocol):
     """Some samples as they go into a network, and their units."""
@@ -15,13 +17,17 @@ class Batch(Protocol):
 
     @property
     def units(self) -> np.ndarray:
-        """Numbers (n,) of the units that begin in these samples, in the order of the rows of `pool`."""
+        """Numbers (n,) of the units that begin in these samples, in the order of `bags`."""
 
     def inside(self, values: torch.Tensor) -> torch.Tensor:
         """The rows (positions, neurons), float32, of a layer's values that lie inside the units of these samples."""
 
-    def pool(self, neurons: torch.Tensor) -> torch.Tensor:
-        """Means (n, neurons) over every unit, float32, of what the down-projection of a layer receives."""
+    @property
+    def bags(self) -> Bags:
+        """Which rows belong to every unit."""
+
+    def rows(self, values: torch.Tensor) -> torch.Tensor:
+        """A layer's values as rows (positions, neurons), as the network hands them over."""
 
 
 class Inputs(Protocol):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.activations.pooling import Bags
 from rosetta_scaling.networks.batches import arguments, token_rows
 from rosetta_scaling.networks.requirements import require_readable
 from rosetta_scaling.numerics.runs import begins_run
@@ -20,21 +21,14 @@ class TextBatch:
 
     arguments: dict[str, torch.Tensor]
     units: np.ndarray  # (n,)
-    places: torch.Tensor  # (tokens in units,) of the flat ids (passages * longest,)
-    begins: torch.Tensor  # (n,) where the tokens of every unit begin in `places`
+    bags: Bags  # places of the flat ids (passages * longest,)
 
-    def _rows(self, values: torch.Tensor) -> torch.Tensor:
-        """(passages * longest, neurons), float32."""
-        return token_rows(values, *self.arguments["input_ids"].shape).float()
+    def rows(self, values: torch.Tensor) -> torch.Tensor:
+        return token_rows(values, *self.arguments["input_ids"].shape)
 
     def inside(self, values: torch.Tensor) -> torch.Tensor:
-        rows = self._rows(values)
-        return rows[self.places.to(rows.device)]
-
-    def pool(self, neurons: torch.Tensor) -> torch.Tensor:
-        rows = self._rows(neurons)
-        places, begins = self.places.to(rows.device), self.begins.to(rows.device)
-        return torch.nn.functional.embedding_bag(places, rows, begins, mode="mean")  # (n, neurons)
+        rows = self.rows(values)
+        return rows[self.bags.places.to(rows.device)].float()
 
 
 class TextInputs:
@@ -71,4 +65,5 @@ class TextInputs:
         if self.masked:
             mask = torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None]).to(self.device)  # (passages, longest)
         called_with = arguments(self.model, torch.from_numpy(ids).to(self.device), mask)
-        return TextBatch(called_with, unit[first], torch.from_numpy(places), torch.from_numpy(first))
+        bags = Bags(torch.from_numpy(places), torch.from_numpy(np.append(first, len(unit))))
+        return TextBatch(called_with, unit[first], bags.to(self.device))
