@@ -1,5 +1,6 @@
 # Two commands do everything, set-up included: `make study` and `make test`.
 STUDY ?=
+DEVICE ?=
 PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
@@ -30,8 +31,8 @@ power: .venv/.ready      ## how often each main claim gets each verdict where th
 verify: .venv/.ready     ## derive every verdict again from the tables, and say what differs: make verify STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling verify $(STUDY)
 
-bench: .venv/.ready       ## measure the matching engine: results/bench/
-	@$(BIN)/python workflow/benchmarks/bench.py
+bench: .venv/.ready       ## measure the matching engine: results/bench/; make bench DEVICE=cuda: on a GPU
+	@$(BIN)/python workflow/benchmarks/bench.py $(if $(DEVICE),--device $(DEVICE))
 
 style: .venv/.ready       ## check format, floors between rooms, and types
 	$(BIN)/ruff check .

@@ -14,8 +14,8 @@ from rosetta_scaling.matching import candidates as candidates_module
 from rosetta_scaling.matching import rescoring, sketch
 from rosetta_scaling.matching import tiles as plan
 from rosetta_scaling.matching.candidates import Candidates, Search, find_candidates
-from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.neighbours import Neighbours, mutual_matches
+from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
 from rosetta_scaling.matching.sketch import Sketch, error_bound, signs, write_sketch
 from rosetta_scaling.matching.tiles import Tile, tiles

@@ -1,0 +1,223 @@
+"""The exact engine as a GPU runs it: rounded factors, bounds, and the second pass that settles what they leave open."""
+
+import numpy as np
+import pytest
+import torch
+from as_on_a_card import Operators, as_on_a_card
+from memory_sources import MemorySource
+from oracle import assert_best, balanced, oracle
+
+from rosetta_scaling.matching import rounded, settling
+from rosetta_scaling.matching.correlation import match_tile, match_tile_growing, merge_tiles
+from rosetta_scaling.matching.neighbours import partner_table
+from rosetta_scaling.matching.rounded import RoundedProducts, Side, error_bound
+from rosetta_scaling.matching.tiles import Tile, tiles
+from rosetta_scaling.numerics.rounded import RoundedMoments
+
+UNITS, CHUNK = 1200, 100
+
+
+def models(dtype: torch.dtype, n: int = 300, m: int = 200, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two populations that share sources, some as a nonlinearity makes them, with neurons of every awkward kind."""
+    generator = torch.Generator().manual_seed(seed)
+    shared = torch.randn(max(n, m), UNITS, generator=generator)
+    a = shared[:n] + 0.5 * torch.randn(n, UNITS, generator=generator)
+    b = shared[:m] + 2 * torch.rand(m, 1, generator=generator) * torch.randn(m, UNITS, generator=generator)
+    a[: n // 2] = a[: n // 2].relu()
+    a[10] += 50  # a mean far from zero
+    a[11] = 7.0  # constant
+    a[12, :CHUNK] = 0  # silent at first
+    b[13] = b[14]  # twins
+    b[15] *= 1e-4
+    b[16, : 2 * CHUNK] *= 1e-4  # later 10,000 times as large: beyond what float16 holds
+    b[17] += 3000 * (torch.arange(UNITS) > UNITS // 2)
+    return a.to(dtype), b.to(dtype)
+
+
+def sources(a: torch.Tensor, b: torch.Tensor) -> tuple[MemorySource, MemorySource]:
+    return MemorySource(a, CHUNK), MemorySource(b, CHUNK)
+
+
+def engine(a: torch.Tensor, b: torch.Tensor, k: int = 3, side: int = 10**4):
+    """The k best partners both ways, in tiles of at most `side` neurons."""
+    cut = tiles(len(a), len(b), Tile(0, side, 0, side).bytes)
+    parts = [(tile, *match_tile(*sources(a, b), tile, k)) for tile in cut]
+    return merge_tiles(Tile(0, len(a), 0, len(b)), parts, k)
+
+
+def assert_same_partners(found, expected) -> None:
+    """The same partners in the same order, where a processor itself can tell them apart; r to the digits of float32."""
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.constant, other.constant)
+        torch.testing.assert_close(one.r, other.r, atol=3e-6, rtol=0)
+        gap = torch.nn.functional.pad((other.r[:, :-1] - other.r[:, 1:]).abs(), (1, 1), value=1.0).nan_to_num(1.0)
+        told = (gap[:, :-1] > 2e-6) & (gap[:, 1:] > 2e-6)
+        assert told.float().mean() > 0.95
+        np.testing.assert_array_equal(one.partner[told], other.partner[told])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("side", [10**4, 130])
+def test_a_gpu_finds_the_partners_of_a_processor(dtype, side):
+    a, b = models(dtype)
+    expected = engine(a, b)
+    with as_on_a_card():
+        found = engine(a, b, side=side)
+    assert_same_partners(found, expected)
+    assert_best(found.a, oracle(a, b), 3e-6)
+    tables = [partner_table(*best, 1)[["neuron_a", "neuron_b", "rank_a", "rank_b"]] for best in (found, expected)]
+    assert tables[0].equals(tables[1])
+
+
+def coarsely(monkeypatch) -> None:
+    """Factors keep four binary digits: a rounding that changes partners unless it is seen and settled."""
+    add = RoundedMoments._add_whole
+
+    def few_digits(self, values, out):
+        before = self.lost.clone()
+        add(self, values, out)
+        exact = (values.float() - self.shift[:, None]) * self.scale[:, None]
+        digits = torch.frexp(exact)
+        out[:, : values.shape[1]] = torch.ldexp((digits.mantissa * 16).round() / 16, digits.exponent)
+        change = exact.double() - out[:, : values.shape[1]].double()
+        self.lost = before + (change / self.scale[:, None]).square().sum(1)
+
+    monkeypatch.setattr(RoundedMoments, "_add_whole", few_digits)
+    monkeypatch.setattr(rounded, "MOST_LOSS", 0.1)
+    monkeypatch.setattr(rounded, "OPENED", 100)
+    monkeypatch.setattr(rounded, "KEPT", 100)
+
+
+def test_partners_do_not_depend_on_how_factors_are_rounded(monkeypatch):
+    a, b = models(torch.bfloat16)
+    expected = engine(a, b)
+    coarsely(monkeypatch)
+    with as_on_a_card():
+        assert_same_partners(engine(a, b), expected)
+        monkeypatch.setattr(rounded, "_bound", lambda loss, stretch, other_loss, other_stretch: 0 * loss * other_loss)
+        wrong = engine(a, b)
+    assert (wrong.a.partner != expected.a.partner).any(), "without bounds the rounding decides"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("coarse", [False, True])
+def test_r_is_within_its_bound(monkeypatch, dtype, coarse):
+    a, b = models(dtype)
+    if coarse and dtype == torch.bfloat16:
+        coarsely(monkeypatch)
+    products = RoundedProducts(len(a), len(b), CHUNK, "cpu")
+    for x, y in zip(a.split(CHUNK, 1), b.split(CHUNK, 1), strict=True):
+        products.add(x, y)
+    mine, other = Side.of(products.a), Side.of(products.b)
+    every = slice(0, len(a))
+    bound = error_bound(mine, other, every, torch.arange(len(b)).expand(len(a), -1)).numpy()
+    r = products.total * mine.weight[:, None] * other.weight - mine.offset[:, None] * other.offset
+    told = ~(mine.left_out[:, None] | other.left_out).numpy()
+    error = np.abs(r.numpy() - oracle(a, b))
+    assert (error <= bound)[told].all()
+    assert told.mean() > 0.9
+    if not coarse:
+        assert np.median(bound[told]) < 1e-4, "a bound that is too wide would have everything re-scored"
+    assert other.hard[16], "its factors are cut"
+    assert mine.constant.nonzero().flatten().tolist() == [11]
+
+
+def test_values_of_16_bits_are_multiplied_as_they_are():
+    a, _ = models(torch.bfloat16)
+    moments, out = RoundedMoments(len(a)), torch.empty(len(a), UNITS, dtype=torch.float16)
+    moments.add(a, out)
+    loss = moments.loss()
+    assert (loss == 0).float().mean() > 0.4
+    assert loss.quantile(0.9) < 1e-6
+
+
+def test_rounding_costs_float32_less_than_the_sums_do():
+    a, _ = models(torch.float32)
+    moments, out = RoundedMoments(len(a)), torch.empty(len(a), 2 * UNITS, dtype=torch.float16)
+    moments.add(a, out)
+    assert moments.loss().quantile(0.9) < 2.0**-20
+    values = (out[:, :UNITS].double() + out[:, UNITS:].double()) / moments.scale[:, None] + moments.shift[:, None]
+    torch.testing.assert_close(values, a.double(), atol=1e-5, rtol=1e-5)
+
+
+def test_moments_are_those_of_the_values():
+    a, _ = models(torch.bfloat16)
+    moments, out = RoundedMoments(len(a)), torch.empty(len(a), CHUNK, dtype=torch.float16)
+    for x in a.split(CHUNK, 1):
+        moments.add(x, out)
+    torch.testing.assert_close(moments.mean(), a.double().mean(1))
+    torch.testing.assert_close(moments.deviation(), a.double().std(1, correction=0), atol=1e-9, rtol=1e-6)
+
+
+def test_twins_and_ties_go_to_the_lower_index():
+    a = balanced(8, 6, 400)
+    b = torch.cat([a[3:4], a, a[3:4]])  # neuron 3 three times: at 0, 4 and 7
+    with as_on_a_card():
+        for side in (2, 100):
+            assert engine(a, b, 2, side).a.partner[3].tolist() == [0, 4]
+
+
+@pytest.mark.parametrize("opened", [0, 3])
+def test_neurons_with_too_many_candidates_are_correlated_with_all(monkeypatch, opened):
+    a = models(torch.bfloat16)[0][:40]
+    b = torch.cat([a] * 10)  # ten twins of every neuron
+    monkeypatch.setattr(rounded, "OPENED", opened)
+    monkeypatch.setattr(rounded, "SEGMENT", 16)
+    monkeypatch.setattr(rounded, "KEPT", 2)
+    with as_on_a_card():
+        found = engine(a, b, 2)
+    for neuron in range(40):
+        if neuron != 11:
+            assert found.a.partner[neuron].tolist() == [neuron, neuron + 40]
+    assert (found.a.partner[11] == -1).all()
+
+
+def test_partners_on_the_way_are_those_of_so_many_units():
+    a, b = models(torch.bfloat16)
+    with as_on_a_card():
+        growth = match_tile_growing(*sources(a, b), Tile(0, 300, 0, 200), 2, shares=[0.25, 0.5])
+    assert list(growth) == [300, 600, UNITS]
+    for units, found in growth.items():
+        assert_same_partners(found, match_tile(*sources(a[:, :units], b[:, :units]), Tile(0, 300, 0, 200), 2))
+
+
+def test_activations_are_read_again_only_when_something_is_open():
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(6, UNITS, generator=generator)
+    clear = a + 0.1 * torch.randn(6, UNITS, generator=generator)
+    one, other = sources(a.bfloat16(), clear.bfloat16())
+    with as_on_a_card():
+        match_tile(one, other, Tile(0, 6, 0, 6), 1)
+        assert one.passes == 1
+        match_tile(one, other, Tile(0, 6, 0, 4), 1)  # a part of the pair: r is compared with other tiles
+    assert one.passes == 3
+
+
+def operators(neurons: int) -> tuple[int, int]:
+    """Operators and values read from the device while a chunk is taken in."""
+    a, b = (torch.randn(neurons, CHUNK).bfloat16() for _ in range(2))
+    with as_on_a_card():
+        products = RoundedProducts(neurons, neurons, CHUNK, "cpu")
+        products.add(a, b)
+        with Operators() as seen:
+            products.add(a, b)
+    return seen.count.total(), seen.reads
+
+
+def test_a_chunk_takes_as_many_operators_whatever_the_number_of_neurons():
+    few, many = operators(20), operators(900)
+    assert few == many
+    assert few[0] < 120
+    assert few[1] == 0, "a value that is read makes a GPU wait"
+
+
+def test_pairs_are_summed_in_pieces_as_at_once(monkeypatch):
+    a, b = (values.float() for values in models(torch.bfloat16))
+    pairs = torch.stack([torch.arange(150), torch.arange(150).flip(0)])
+    means = a.mean(1), b.mean(1)
+    expected = ((a - means[0][:, None])[pairs[0]].double() * (b - means[1][:, None])[pairs[1]].double()).sum(1)
+    for gathered in (2**24, 7 * UNITS):
+        monkeypatch.setattr(settling, "GATHERED", gathered)
+        sums = torch.zeros(150, dtype=torch.float64)
+        settling.add_pair_products(sums, (a, b), pairs, means)
+        torch.testing.assert_close(sums, expected, atol=1e-2, rtol=1e-5)
