@@ -1,16 +1,18 @@
 """Running sums against sums over all units at once, for any cut into chunks, and saved and resumed anywhere."""
 
+import contextlib
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from as_on_a_card import as_on_a_card
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from running_statistics import LABELS, NEURONS, TOP, UNITS, state_of, statistics
 from unit_tables import unit_table
 
-from rosetta_scaling.activations.statistics import BINS, SAMPLED, LabelMatrix, NeuronStatistics
+from rosetta_scaling.activations.statistics import BINS, SAMPLED, LabelMatrix, LayerStatistics, NeuronStatistics
 from rosetta_scaling.selectivity.input_side import bin_edges
 from rosetta_scaling.units.labels import label_units
 
@@ -220,3 +222,22 @@ def test_a_corpus_with_one_half_only():
     state = state_of(x, [3, 10, 30], labels=labels)
     assert_strongest(state, x, labels)
     assert (state["top_unit"][1] == -1).all()
+
+
+def test_layers_may_be_summed_up_together():
+    x, found = population()[:, :9], []
+    for way in (contextlib.nullcontext, as_on_a_card):
+        with way():
+            first, after_a_kill = (LayerStatistics([4, 5], LabelMatrix(LABELS), TOP, torch.device("cpu")) for _ in "ab")
+            first.update(x[:200])
+            after_a_kill.resume(first.finish())
+            for rows in x[200:].split(200):
+                after_a_kill.update(rows)
+        assert len(first.groups) == (2 if way is contextlib.nullcontext else 1)
+        found.append(list(after_a_kill.finish()))
+    for one, other, neurons in zip(*found, (slice(0, 4), slice(4, 9)), strict=True):
+        assert_same_bytes(one, state_of(x[:, neurons].contiguous(), range(200, UNITS, 200), saved_at=[0]))
+        for key in ("count", "sampled", "active", "histogram", "top_value", "top_unit"):
+            assert one[key].equal(other[key]), key
+        for key in ("shift", "positive"):  # powers and sums follow the shift, whose last digit may be another
+            torch.testing.assert_close(one[key], other[key], atol=0, rtol=1e-5)

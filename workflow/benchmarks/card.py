@@ -165,6 +165,26 @@ def kernels_are_right(bench: Bench) -> None:
     bench.record("kernels", pool_rows=float((out[at].float() - expected.float()).abs().max()), not_finite=int(wrong))
 
 
+def statistics_are_right(bench: Bench) -> None:
+    """The sums behind the metrics by kernels, against those in torch."""
+    from rosetta_scaling.activations.statistics import LabelMatrix, LayerStatistics
+    from rosetta_scaling.units.labels import label_units
+
+    _, units = text(SMALL)
+    labels, states = LabelMatrix(label_units(units, 50)), []
+    values = torch.nn.functional.gelu(torch.randn(len(units), 300, device=bench.device)).bfloat16()
+    for device in (bench.device, torch.device("cpu")):
+        running = LayerStatistics([100, 200], labels, 5, device)
+        for rows in values.to(device).split(200):
+            running.update(rows)
+        states.append(list(running.finish()))
+    for one, other in zip(*states, strict=True):
+        bench.record(
+            "statistics are right",
+            **{k: float((v - other[k]).double().abs().nan_to_num().max()) for k, v in one.items()},
+        )
+
+
 # -- the exact engine ------------------------------------------------------------------------------------------------
 
 
@@ -345,16 +365,15 @@ def forward(bench: Bench) -> None:
 
 def statistics(bench: Bench, source, units: pd.DataFrame, bare: float) -> None:
     """All sums behind the input-side metrics, in the same pass."""
-    from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
+    from rosetta_scaling.activations.statistics import LabelMatrix, LayerStatistics
     from rosetta_scaling.units.labels import label_units
 
-    labels, space = LabelMatrix(label_units(units, 500)), WorkSpace(bench.device)
+    labels = LabelMatrix(label_units(units, 256))
 
     def measured() -> None:
-        layers = [NeuronStatistics(width, labels, 20, space) for width in source.widths]
+        running = LayerStatistics(source.widths, labels, 20, bench.device)
         for rows in source.rows():
-            for running, neurons in zip(layers, rows.split(source.widths, dim=1), strict=True):
-                running.update(neurons)
+            running.update(rows)
 
     spent = bench.time(measured, 1)
     bench.record("forward pass", statistics_on_top=spent / bare - 1, statistics_target="floor 1.0, goal .35")
@@ -392,7 +411,7 @@ def sketches(bench: Bench) -> None:
         a, b = (Sketch(Path(folder) / name) for name in "ab")
         search = Search(1, 128, bench.device, devices.sketch_dtype(bench.device))
         tile = Tile(0, neurons, 0, neurons)
-        spent = bench.time(lambda: find_candidates(a, b, [tile], search), 1, warm=False)
+        spent = bench.time(lambda: find_candidates(a, b, [tile], search), 1)
         flops = exact_flops(neurons, neurons, bench.sizes.slots)
         bench.record("sketches", candidates_seconds=spent, share=flops / spent / sixteen_bit(bench), target="floor .5")
 
@@ -421,14 +440,14 @@ def files(bench: Bench) -> None:
         a, b = (StoredActivations(folder / source.weights) for source in pair)
         bench.record("files", checksum_seconds=time.perf_counter() - began)
         tile = Tile(0, neurons, 0, neurons)
-        spent = bench.time(lambda: match_tile(a, b, tile, 2, device=bench.device), 1, warm=False)
+        spent = bench.time(lambda: match_tile(a, b, tile, 2, device=bench.device), 1)
         flops = exact_flops(neurons, neurons, units)
         bench.record("files", seconds=spent, share=flops / spent / sixteen_bit(bench), target="floor .4, goal .8")
     finally:
         shutil.rmtree(folder)
 
 
-FIGURES = (ceilings, kernels_are_right, engine, forward, sketches, files)
+FIGURES = (ceilings, kernels_are_right, engine, forward, statistics_are_right, sketches, files)
 
 
 def measure(device: str, out: Path, *, small: bool, seconds: float) -> None:

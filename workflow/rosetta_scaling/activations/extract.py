@@ -21,7 +21,7 @@ from rosetta_scaling import versions
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.forward import ForwardPass, Reading, transposed
 from rosetta_scaling.activations.inputs.opening import open_inputs
-from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
+from rosetta_scaling.activations.statistics import LabelMatrix, LayerStatistics
 from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.unembedding import require_comparable
@@ -62,7 +62,7 @@ class Pass(NamedTuple):
     """The one pass over the units, and what it fills."""
 
     source: ForwardPass
-    statistics: list[NeuronStatistics]  # of every layer; none unless they are measured
+    statistics: LayerStatistics | None  # none unless they are measured
     store: bool
 
 
@@ -94,10 +94,10 @@ def extract(
         if summary.exists() and read_json(summary)["content"] == content:
             log.info("%s: already finished by another process", job.name)
             return
-        statistics = []
+        statistics = None
         if job.measure:
-            labels, space = LabelMatrix(label_units(units, job.settings.unit_texts)), WorkSpace(device)
-            statistics = [NeuronStatistics(n, labels, job.settings.top_contexts, space) for n in source.widths]
+            labels = LabelMatrix(label_units(units, job.settings.unit_texts))
+            statistics = LayerStatistics(source.widths, labels, job.settings.top_contexts, device)
         folders = [job.work_dir / content / f"shard-{i:04d}" for i in range(shards)]
         _extract_shards(Pass(source, statistics, job.store), folders, chunks, job.name)
         _publish(job, folders)
@@ -110,9 +110,9 @@ def extract(
 def _extract_shards(work: Pass, shards: list[Path], chunks: int, name: str) -> None:
     """Write the folders of all shards that are not there yet, in their order."""
     done = next((i for i, shard in enumerate(shards) if not shard.is_dir()), len(shards))
-    if done:
-        for layer, running in enumerate(work.statistics):
-            running.resume(read_tensors(shards[done - 1] / f"layer-{layer:03d}.safetensors"))
+    if done and work.statistics:
+        layers = range(len(work.source.widths))
+        work.statistics.resume(read_tensors(shards[done - 1] / f"layer-{layer:03d}.safetensors") for layer in layers)
     report = progress.Reporter(log, name, len(shards))
     for i, own in list(enumerate(np.array_split(np.arange(chunks), len(shards))))[done:]:
         _extract_shard(work, range(own[0], own[-1] + 1), shards[i])
@@ -136,12 +136,12 @@ def _extract_shard(work: Pass, chunks: range, shard: Path) -> None:
                 transposed(rows, stored)
                 stored[:, len(rows) :] = 0
                 file.write(i, 0, stored)
-            for running, neurons in zip(work.statistics, rows.split(source.widths, dim=1), strict=False):
-                running.update(neurons)
+            if work.statistics:
+                work.statistics.update(rows)
         if work.store:
             file.seal()
-        for layer, running in enumerate(work.statistics):
-            write_tensors(folder / f"layer-{layer:03d}.safetensors", running.finish())
+        for layer, state in enumerate(work.statistics.finish() if work.statistics else ()):
+            write_tensors(folder / f"layer-{layer:03d}.safetensors", state)
 
 
 def _publish(job: Extraction, shards: list[Path]) -> None:

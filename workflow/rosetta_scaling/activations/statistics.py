@@ -5,9 +5,14 @@ their powers are added up in float64. Sums per label (text, previous text, posit
 sparse matrix of ones, added up in float32.
 """
 
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
 import torch
 
+from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.ranking import strongest
+from rosetta_scaling.numerics.rounded import triton_kernels
 from rosetta_scaling.units.labels import UnitLabels
 
 # |activation| is counted in bins that split every factor of two from 2^LOWEST on into four, read off the bits of the
@@ -40,6 +45,22 @@ class LabelMatrix:
         size = (self.sizes[name], row.shape[1])
         return torch.sparse_coo_tensor(index, ones, size, check_invariants=False).to(device)
 
+    def sorted(self, name: str, units: slice, device: torch.device) -> "Labelled":
+        """The same, as lists of the units of every label that occurs."""
+        row = torch.stack([codes[units] for codes in self.codes[name]])  # (kinds, units)
+        code, order = row.flatten().sort(stable=True)
+        labels, counts = torch.unique_consecutive(code, return_counts=True)
+        begins = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+        return Labelled(*(part.to(device) for part in (order % row.shape[1], begins, labels)))
+
+
+class Labelled(NamedTuple):
+    """The units of every label that occurs in a chunk."""
+
+    places: torch.Tensor  # numbers of units within the chunk, one label after the other
+    begins: torch.Tensor  # (labels + 1,) where those of every label begin in `places`, and their number
+    labels: torch.Tensor  # (labels,) rows of the sums
+
 
 class WorkSpace:
     """Float32 memory that the statistics of all layers share, allocated once: fresh memory would double the time."""
@@ -71,6 +92,7 @@ class NeuronStatistics:
         device = space.device
         self.labels, self.device, self.space = labels, device, space
         self.candidates: list[tuple[torch.Tensor, ...]] = []  # for the strongest units: column, unit, value
+        self.full = [False, False]  # whether the lists of the strongest are, by fold
         self.settled = 0  # number of units after which they were last merged
         self.state = {
             "count": torch.zeros((), dtype=torch.int64),
@@ -87,6 +109,9 @@ class NeuronStatistics:
 
     def update(self, values: torch.Tensor) -> None:
         """Add the next units: values (units, neurons), rounded as they are stored."""
+        if values.is_cuda and (kernels := triton_kernels()):
+            self._update_on_card(values, kernels)
+            return
         state = self.state
         first, stop = int(state["count"]), int(state["count"]) + len(values)
         x, work, squared = self.space.tensors(3, *values.shape)
@@ -109,6 +134,20 @@ class NeuronStatistics:
         state["count"] += len(values)
         self._collect(x, first)
 
+    def _update_on_card(self, values: torch.Tensor, kernels) -> None:
+        """`update` in one pass over memory for all powers and counts, and one for every set of labels."""
+        state, units = self.state, len(values)
+        first = int(state["count"])
+        if first == 0:
+            state["shift"] = values.mean(0, dtype=torch.float32)
+        kernels.sum_powers(values, state, first)
+        for name in ("labelled", "positive"):
+            of_label = self.labels.sorted(name, slice(first, first + units), self.device)
+            kernels.add_by_label(values, of_label, state["shift"] if name == "labelled" else None, state[name])
+        state["sampled"] += len(range(-first % SAMPLED, units, SAMPLED))
+        state["count"] += units
+        self._collect(values, first)
+
     def finish(self) -> dict[str, torch.Tensor]:
         """The state after all units so far, on the CPU."""
         if self.candidates:
@@ -126,7 +165,8 @@ class NeuronStatistics:
         fold = self.labels.fold[first : first + len(values)]
         above = torch.empty_like(values, dtype=torch.bool)
         least = self.state["top_value"][:, -1]  # what a unit must exceed (folds, neurons)
-        full = torch.isfinite(least).all(1).tolist()
+        full = self.full if all(self.full) else torch.isfinite(least).all(1).tolist()  # it stays so
+        self.full = full
         for code in (0, 1):
             units = torch.nonzero(fold == code)[:, 0].to(self.device)
             if len(units) and not full[code]:
@@ -138,7 +178,7 @@ class NeuronStatistics:
         row, neuron = torch.nonzero(above, as_tuple=True)
         # Columns are neurons of fold 0, then of fold 1.
         column = fold.to(self.device)[row] * neurons + neuron
-        self.candidates.append((column, row + first, values[row, neuron]))
+        self.candidates.append((column, row + first, values[row, neuron].float() + 0))  # -0 becomes 0: they tie
         # The strongest units so far need to be known only roughly, so candidates are merged when there are many of
         # them, or when the number of units has doubled.
         many = sum(len(column) for column, _, _ in self.candidates) > 4 * folds * top * neurons
@@ -164,6 +204,46 @@ class NeuronStatistics:
         for name, merged in zip(("top_value", "top_unit"), best, strict=True):
             self.state[name] = merged.view(top, folds, neurons).transpose(0, 1).contiguous()
         self.candidates, self.settled = [], int(self.state["count"])
+
+
+class LayerStatistics:
+    """NeuronStatistics of the layers of a network: of each alone, in a processor's cache; on a GPU of all at once."""
+
+    def __init__(self, widths: list[int], labels: LabelMatrix, top: int, device: torch.device):
+        self.widths = [widths] if devices.is_card(device) else [[width] for width in widths]  # by group
+        space = WorkSpace(device)
+        self.groups = [NeuronStatistics(sum(group), labels, top, space) for group in self.widths]
+
+    def update(self, rows: torch.Tensor) -> None:
+        """Add the next units of all layers: rows (units, neurons), rounded as they are stored."""
+        for running, neurons in zip(self.groups, rows.split([sum(group) for group in self.widths], 1), strict=True):
+            running.update(neurons)
+
+    def finish(self) -> Iterator[dict[str, torch.Tensor]]:
+        """The state of every layer after all units so far, on the CPU."""
+        for running, widths in zip(self.groups, self.widths, strict=True):
+            state = running.finish()
+            parts = {key: tensor.split(widths, _axis(key)) if tensor.dim() else None for key, tensor in state.items()}
+            for i in range(len(widths)):
+                yield {key: state[key] if part is None else part[i].contiguous() for key, part in parts.items()}
+
+    def resume(self, states: Iterable[dict[str, torch.Tensor]]) -> None:
+        """Go on from what `finish` gave."""
+        layers = iter(states)
+        for running, widths in zip(self.groups, self.widths, strict=True):
+            own = [next(layers) for _ in widths]
+            joined = {key: [state[key] for state in own] for key in own[0]}
+            running.resume({key: _joined(key, parts) for key, parts in joined.items()})
+
+
+def _joined(key: str, parts: list[torch.Tensor]) -> torch.Tensor:
+    """A tensor of the state of several layers; a count is that of any."""
+    return torch.cat(parts, _axis(key)) if parts[0].dim() else parts[0]
+
+
+def _axis(key: str) -> int:
+    """Which dimension of a tensor of the state is that of neurons."""
+    return 0 if key == "histogram" else -1
 
 
 def _strongest_of(values: torch.Tensor, top: int) -> torch.Tensor:

@@ -51,8 +51,9 @@ def find_candidates(a: Sketch, b: Sketch, tiles: list[Tile], search: Search) -> 
     best_b = Neighbours.empty(sum(b.widths), limit + 1)
     for tile in tiles:
         estimate = torch.zeros(tile.a1 - tile.a0, tile.b1 - tile.b0, device=device)
-        for x, y in zip(a.chunks(tile.a0, tile.a1, dtype), b.chunks(tile.b0, tile.b1, dtype), strict=True):
-            add_products(estimate, x.to(device), y.to(device), dtype)
+        slots = a.chunks(tile.a0, tile.a1, dtype, device), b.chunks(tile.b0, tile.b1, dtype, device)
+        for x, y in zip(*slots, strict=True):
+            add_products(estimate, x, y, dtype)
         constant_a, constant_b = a.constant[tile.a0 : tile.a1], b.constant[tile.b0 : tile.b1]
         estimate[constant_a.to(device)] = -torch.inf
         estimate[:, constant_b.to(device)] = -torch.inf

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from rosetta_scaling.activations.ahead import on_device
 from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.matching.neighbours import BestPartners, Growth, Neighbours
 from rosetta_scaling.matching.products import CrossProducts
@@ -41,8 +42,9 @@ def _pauses(
     """Sum up the products of a tile, and yield the number of units after about these shares of them and after all."""
     a, b = sources
     due = [share * a.units for share in shares]
-    for x, y in zip(a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1), strict=True):
-        products.add(x.to(products.total.device), y.to(products.total.device))
+    read = (a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1))
+    for x, y in zip(*(on_device(chunks, products.total.device) for chunks in read), strict=True):
+        products.add(x, y)
         if due and products.a.count >= due[0]:
             due = [units for units in due if units > products.a.count]
             if products.a.count < a.units:

@@ -9,7 +9,10 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.matching.tiles import RANKED_ROWS
+from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.ranking import strongest
+
+RANKED_ON_CARD = 2**28  # entries of a matrix that a GPU ranks at a time
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class Growth(dict[int, BestPartners]):
 
 def best_in_rows(r: torch.Tensor, k: int, offset: int, constant: torch.Tensor) -> Neighbours:
     """The k largest of every row of r (neurons, candidates); candidate j is neuron `offset` + j of the other model."""
-    return best_in_blocks(r.split(RANKED_ROWS), k, range(offset, offset + r.shape[1]), constant)
+    rows = max(RANKED_ROWS, RANKED_ON_CARD // r.shape[1]) if devices.is_card(r.device) else RANKED_ROWS
+    return best_in_blocks(r.split(rows), k, range(offset, offset + r.shape[1]), constant)
 
 
 def best_in_blocks(blocks: Iterable[torch.Tensor], k: int, candidates: range, constant: torch.Tensor) -> Neighbours:

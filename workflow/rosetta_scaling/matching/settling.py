@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from rosetta_scaling.activations.ahead import on_device
 from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.matching.neighbours import BestPartners, Growth, Neighbours, best_in_rows
 from rosetta_scaling.matching.products import CrossProducts
@@ -33,11 +34,12 @@ def settle(a: Source, b: Source, tile: Tile, drafts: list[Draft], *, k: int, dev
         log.info("%s units: re-scored %s", f"{found.draft.units:,}", found.told())
     count, last = 0, max((found.draft.units for found in pending if found.is_open), default=0)
     if last:
-        for x, y in zip(a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1), strict=True):
+        read = (a.chunks(tile.a0, tile.a1), b.chunks(tile.b0, tile.b1))
+        for x, y in zip(*(on_device(chunks, device) for chunks in read), strict=True):
             count += x.shape[1]
             for found in pending:
                 if found.is_open and count <= found.draft.units:
-                    found.add(x.to(device), y.to(device))
+                    found.add(x, y)
             if count >= last:
                 break
     return Growth((found.draft.units, found.best(tile)) for found in pending)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from rosetta_scaling.activations.ahead import on_device
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.sources import Source
 from rosetta_scaling.numerics.moments import Moments, in_cache
@@ -101,15 +102,18 @@ class Sketch:
         self.constant = moments["constant"]
         self.inverse_norm = torch.where(self.constant, 0.0, 1 / self.norm).float()
 
-    def chunks(self, start: int, stop: int, dtype: torch.dtype) -> Iterator[torch.Tensor]:
+    def chunks(
+        self, start: int, stop: int, dtype: torch.dtype, device: torch.device | str = "cpu"
+    ) -> Iterator[torch.Tensor]:
         """Standardised slots (stop - start neurons, slots of up to TOGETHER blocks), the same memory each time."""
-        offset, inverse_norm = self.offset[start:stop, None].float(), self.inverse_norm[start:stop, None]
+        offset, inverse_norm = (of[start:stop, None].float().to(device) for of in (self.offset, self.inverse_norm))
         blocks = self.file.shape[0]
-        out = torch.empty(stop - start, min(TOGETHER, blocks) * CHUNK_UNITS, dtype=dtype)
+        out = torch.empty(stop - start, min(TOGETHER, blocks) * CHUNK_UNITS, dtype=dtype, device=device)
+        read = on_device((self.file.read(block, start, stop) for block in range(blocks)), device)
         for first in range(0, blocks, TOGETHER):
             group = range(first, min(first + TOGETHER, blocks))
             for place, block in enumerate(group):
-                stored, ones = self.file.read(block, start, stop), self._folded_ones(block)
+                stored, ones = next(read), self._folded_ones(block).to(device)
                 columns = slice(place * CHUNK_UNITS, (place + 1) * CHUNK_UNITS)
                 for rows in in_cache(len(out), out.device):
                     x = stored[rows].float().addcmul_(offset[rows], ones, value=-1)
