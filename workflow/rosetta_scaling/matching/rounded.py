@@ -101,8 +101,9 @@ class RoundedProducts:
         units = values_a.shape[1]
         terms = 2 if torch.float32 in (values_a.dtype, values_b.dtype) else 1
         if not self.count:
-            half = {"dtype": torch.float16, "device": self.total.device}
-            self.memory = tuple(torch.empty(len(v), terms * self.chunk, **half) for v in (values_a, values_b))
+            sizes, device = (len(values_a), len(values_b)), self.total.device
+            a, b = (torch.empty(n, terms * self.chunk, dtype=torch.float16, device=device) for n in sizes)
+            self.memory = a, b
         x, y = (memory[:, : terms * units] for memory in self.memory)
         self.a.add(values_a, x)
         self.b.add(values_b, y)

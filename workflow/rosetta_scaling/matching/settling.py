@@ -126,11 +126,10 @@ class Pending:
                 partner = torch.cat([partner, hard.expand(len(partner), -1)], 1)
             best.append(neighbours_of(value, partner, self.k, side.constant))
             if own is not None:
-                found = best_in_rows(own, self.k, 0, side.constant[open_.rows])
-                rows = open_.rows.cpu()
-                best[-1].r[rows], best[-1].partner[rows] = found.r, found.partner
-        for side, first in zip(best, (tile.b0, tile.a0), strict=True):
-            side.partner[side.partner >= 0] += first
+                exactly, rows = best_in_rows(own, self.k, 0, side.constant[open_.rows]), open_.rows.cpu()
+                best[-1].r[rows], best[-1].partner[rows] = exactly.r, exactly.partner
+        for found, first in zip(best, (tile.b0, tile.a0), strict=True):
+            found.partner[found.partner >= 0] += first
         return BestPartners(*best)
 
     def _correlations(self) -> torch.Tensor:
