@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from rosetta_scaling.numerics.rounded import triton_kernels
+from rosetta_scaling.numerics import devices
 
 
 class Bags(NamedTuple):
@@ -28,7 +28,9 @@ class Filled(NamedTuple):
 def pool_into(rows: torch.Tensor, bags: Bags, filled: Filled) -> None:
     """Write means of rows (positions, neurons) over every bag, summed in float32; nothing is read from the device."""
     rows = rows.to(filled.out.device)  # a network may be spread over several devices
-    if rows.is_cuda and (kernels := triton_kernels()):
+    if devices.runs_kernels(rows):
+        from rosetta_scaling.activations import kernels
+
         kernels.pool_rows(rows, bags, filled.out, filled.at, wrong=filled.wrong)
         return
     pooled = means(rows, bags)

@@ -12,7 +12,6 @@ import torch
 
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.ranking import strongest
-from rosetta_scaling.numerics.rounded import triton_kernels
 from rosetta_scaling.units.labels import UnitLabels
 
 # |activation| is counted in bins that split every factor of two from 2^LOWEST on into four, read off the bits of the
@@ -109,8 +108,8 @@ class NeuronStatistics:
 
     def update(self, values: torch.Tensor) -> None:
         """Add the next units: values (units, neurons), rounded as they are stored."""
-        if values.is_cuda and (kernels := triton_kernels()):
-            self._update_on_card(values, kernels)
+        if devices.runs_kernels(values):
+            self._update_on_card(values)
             return
         state = self.state
         first, stop = int(state["count"]), int(state["count"]) + len(values)
@@ -134,8 +133,10 @@ class NeuronStatistics:
         state["count"] += len(values)
         self._collect(x, first)
 
-    def _update_on_card(self, values: torch.Tensor, kernels) -> None:
+    def _update_on_card(self, values: torch.Tensor) -> None:
         """`update` in one pass over memory for all powers and counts, and one for every set of labels."""
+        from rosetta_scaling.activations import kernels
+
         state, units = self.state, len(values)
         first = int(state["count"])
         if first == 0:

@@ -1,6 +1,7 @@
 """Which device does the work, how fast it multiplies, and the numeric switches that every job sets the same way."""
 
 import fcntl
+import importlib.util
 import os
 import tempfile
 import time
@@ -18,6 +19,11 @@ def is_card(device: torch.device | str) -> bool:
     This is the only place that decides it. Tests replace it to run on a processor what a GPU runs.
     """
     return torch.device(device).type == "cuda"
+
+
+def runs_kernels(values: torch.Tensor) -> bool:
+    """Whether kernels work on a tensor: it lies on a GPU, and Triton is here, which comes with torch for CUDA."""
+    return values.is_cuda and importlib.util.find_spec("triton") is not None
 
 
 def prepare(device: str, threads: int) -> torch.device:

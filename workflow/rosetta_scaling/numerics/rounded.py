@@ -11,6 +11,7 @@ first chunk in which it varies. A value that is later too large for float16 is c
 
 import torch
 
+from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.moments import Moments
 
 FAR = 2.0  # a mean beyond so many standard deviations is subtracted before values are rounded
@@ -31,7 +32,9 @@ class RoundedMoments(Moments):
         """Take in a chunk (neurons, units) and write its rounded values to `out`, float16: (neurons, units), or
         (neurons, 2 units) for two terms whose sum stands for a value.
         """
-        if values.is_cuda and (kernels := triton_kernels()):
+        if devices.runs_kernels(values):
+            from rosetta_scaling.numerics import kernels
+
             kernels.round_rows(self, values, out)
         else:
             self._add_whole(values, out)
@@ -82,12 +85,3 @@ def _first_shift(x: torch.Tensor, to_bfloat16: bool) -> torch.Tensor:
     deviation = (x - mean[:, None]).square().mean(1).sqrt()
     near = mean.bfloat16().float() if to_bfloat16 else mean
     return torch.where(low == high, low, torch.where(mean.abs() > FAR * deviation, near, 0.0))
-
-
-def triton_kernels():
-    """The module of kernels, or None where there is no Triton (it comes with torch for CUDA)."""
-    try:
-        from rosetta_scaling.numerics import kernels
-    except ImportError:
-        return None
-    return kernels
