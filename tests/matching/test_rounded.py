@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from as_on_a_card import Operators, as_on_a_card
+from as_on_a_card import Operators, as_on_a_card, needs_triton, with_kernels
 from memory_sources import MemorySource
 from oracle import assert_best, balanced, oracle
 
 from rosetta_scaling.matching import rounded, settling
 from rosetta_scaling.matching.correlation import match_tile, match_tile_growing, merge_tiles
 from rosetta_scaling.matching.neighbours import partner_table
+from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.rounded import RoundedProducts, Side, error_bound
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.numerics.rounded import RoundedMoments
@@ -73,13 +74,13 @@ def coarsely(monkeypatch) -> None:
     """Factors keep four binary digits: a rounding that changes partners unless it is seen and settled."""
     add = RoundedMoments._add_whole
 
-    def few_digits(self, values, out):
+    def few_digits(self, values, out, rest=None):
         before = self.lost.clone()
-        add(self, values, out)
+        add(self, values, out, rest)
         exact = (values.float() - self.shift[:, None]) * self.scale[:, None]
         digits = torch.frexp(exact)
-        out[:, : values.shape[1]] = torch.ldexp((digits.mantissa * 16).round() / 16, digits.exponent)
-        change = exact.double() - out[:, : values.shape[1]].double()
+        out.copy_(torch.ldexp((digits.mantissa * 16).round() / 16, digits.exponent))
+        change = exact.double() - out.double()
         self.lost = before + (change / self.scale[:, None]).square().sum(1)
 
     monkeypatch.setattr(RoundedMoments, "_add_whole", few_digits)
@@ -108,6 +109,7 @@ def test_r_is_within_its_bound(monkeypatch, dtype, coarse):
     products = RoundedProducts(len(a), len(b), CHUNK, "cpu")
     for x, y in zip(a.split(CHUNK, 1), b.split(CHUNK, 1), strict=True):
         products.add(x, y)
+    products.multiply()
     mine, other = Side.of(products.a), Side.of(products.b)
     every = slice(0, len(a))
     bound = error_bound(mine, other, every, torch.arange(len(b)).expand(len(a), -1)).numpy()
@@ -117,9 +119,40 @@ def test_r_is_within_its_bound(monkeypatch, dtype, coarse):
     assert (error <= bound)[told].all()
     assert told.mean() > 0.9
     if not coarse:
-        assert np.median(bound[told]) < 1e-4, "a bound that is too wide would have everything re-scored"
+        assert np.median(bound[told]) < 3e-4, "a bound that is too wide would have everything re-scored"
     assert other.hard[16], "its factors are cut"
     assert mine.constant.nonzero().flatten().tolist() == [11]
+
+
+@needs_triton
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_kernels_find_the_partners_of_a_processor(monkeypatch, dtype):
+    monkeypatch.setattr(rounded, "SEGMENT", 16)
+    monkeypatch.setattr(rounded, "AT_ONCE", 500)
+    a, b = models(dtype, 40, 25)
+    expected = engine(a, b)
+    with with_kernels():
+        found = engine(a, b)
+    assert_same_partners(found, expected)
+
+
+@needs_triton
+def test_kernels_round_as_torch_does():
+    a = models(torch.float16, 40)[0]
+    found, expected = (RoundedMoments(40) for _ in range(2))
+    outs = torch.zeros(2, 2, 40, CHUNK, dtype=torch.float16)
+    for x in a.split(CHUNK, 1):
+        with with_kernels():
+            found.add(x, *outs[0])
+        expected.add(x, *outs[1])
+    near = (found.shift - expected.shift).abs() <= 2.0**-8 * expected.shift.abs()  # the interpreter cuts bfloat16
+    assert near.all()
+    torch.testing.assert_close(found.mean(), expected.mean(), atol=1e-7, rtol=1e-6)
+    torch.testing.assert_close(found.deviation(), expected.deviation(), atol=1e-7, rtol=1e-6)
+    same = found.shift == expected.shift
+    assert same.sum() >= 39
+    torch.testing.assert_close(found.loss()[same], expected.loss()[same], atol=1e-9, rtol=1e-3)
+    assert outs[0, :, same].equal(outs[1, :, same])
 
 
 def test_values_of_16_bits_are_multiplied_as_they_are():
@@ -133,10 +166,10 @@ def test_values_of_16_bits_are_multiplied_as_they_are():
 
 def test_rounding_costs_float32_less_than_the_sums_do():
     a, _ = models(torch.float32)
-    moments, out = RoundedMoments(len(a)), torch.empty(len(a), 2 * UNITS, dtype=torch.float16)
-    moments.add(a, out)
+    moments, terms = RoundedMoments(len(a)), torch.empty(2, len(a), UNITS, dtype=torch.float16)
+    moments.add(a, *terms)
     assert moments.loss().quantile(0.9) < 2.0**-20
-    values = (out[:, :UNITS].double() + out[:, UNITS:].double()) / moments.scale[:, None] + moments.shift[:, None]
+    values = terms.double().sum(0) / moments.scale[:, None] + moments.shift[:, None]
     torch.testing.assert_close(values, a.double(), atol=1e-5, rtol=1e-5)
 
 
@@ -221,3 +254,20 @@ def test_pairs_are_summed_in_pieces_as_at_once(monkeypatch):
         sums = torch.zeros(150, dtype=torch.float64)
         settling.add_pair_products(sums, (a, b), pairs, means)
         torch.testing.assert_close(sums, expected, atol=1e-2, rtol=1e-5)
+
+
+def test_chunks_that_wait_are_multiplied_once(monkeypatch):
+    a, b = models(torch.bfloat16, 40, 30)
+    totals, products = [], []
+    monkeypatch.setattr(rounded, "add_products", lambda *given: (products.append(given), add_products(*given)))
+    for at_once in (1, 5 * CHUNK, 10**6):
+        monkeypatch.setattr(rounded, "AT_ONCE", at_once)
+        products.clear()
+        running = RoundedProducts(40, 30, CHUNK, "cpu")
+        for x, y in zip(a.split(CHUNK, 1), b.split(CHUNK, 1), strict=True):
+            running.add(x, y)
+        running.multiply()
+        assert len(products) == -(-UNITS // running.most)
+        totals.append(running.total * Side.of(running.a).weight[:, None] * Side.of(running.b).weight)
+    torch.testing.assert_close(totals[1], totals[0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(totals[2], totals[0], atol=1e-6, rtol=0)

@@ -1,9 +1,12 @@
-"""Run on a processor what a GPU runs, and count what it is asked to do."""
+"""Run on a processor what a GPU runs, its kernels in Triton's interpreter, and count what it is asked to do."""
 
 import contextlib
+import importlib.util
+import os
 from collections import Counter
 from collections.abc import Iterator
 
+import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rosetta_scaling.numerics import devices
@@ -20,6 +23,24 @@ def as_on_a_card() -> Iterator[None]:
         yield
     finally:
         devices.is_card = before
+
+
+needs_triton = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="Triton is not here: it comes with torch for CUDA"
+)
+
+
+@contextlib.contextmanager
+def with_kernels() -> Iterator[None]:
+    """Inside the block every device counts as a GPU, and Triton's interpreter runs the kernels on the processor."""
+    os.environ["TRITON_INTERPRET"] = "1"  # asked for when Triton is imported
+    before = devices.runs_kernels
+    devices.runs_kernels = lambda values: True
+    try:
+        with as_on_a_card():
+            yield
+    finally:
+        devices.runs_kernels = before
 
 
 class Operators(TorchDispatchMode):

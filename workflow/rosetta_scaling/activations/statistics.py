@@ -141,13 +141,16 @@ class NeuronStatistics:
         first = int(state["count"])
         if first == 0:
             state["shift"] = values.mean(0, dtype=torch.float32)
-        kernels.sum_powers(values, state, first)
+        fold = self.labels.fold[first : first + units].to(self.device)
+        kind = {"dtype": torch.bool, "device": self.device}
+        above = torch.empty(values.shape, **kind) if all(self.full) else None
+        kernels.sum_powers(values, state, first, fold=fold, above=above)
         for name in ("labelled", "positive"):
             of_label = self.labels.sorted(name, slice(first, first + units), self.device)
             kernels.add_by_label(values, of_label, state["shift"] if name == "labelled" else None, state[name])
         state["sampled"] += len(range(-first % SAMPLED, units, SAMPLED))
         state["count"] += units
-        self._collect(values, first)
+        self._collect(values, first, above)
 
     def finish(self) -> dict[str, torch.Tensor]:
         """The state after all units so far, on the CPU."""
@@ -160,10 +163,27 @@ class NeuronStatistics:
         self.state = {key: tensor.to(self.state[key].device, copy=True) for key, tensor in state.items()}
         self.settled = int(state["count"])
 
-    def _collect(self, values: torch.Tensor, first: int) -> None:
-        """Collect the units that may be among the strongest of their fold: few, once the lists are full."""
+    def _collect(self, values: torch.Tensor, first: int, above: torch.Tensor | None = None) -> None:
+        """Collect the units that may be among the strongest of their fold: few, once the lists are full.
+
+        `above` says which these are, if that is known.
+        """
         folds, top, neurons = self.state["top_value"].shape
         fold = self.labels.fold[first : first + len(values)]
+        above = self._above(values, fold) if above is None else above
+        row, neuron = torch.nonzero(above, as_tuple=True)
+        # Columns are neurons of fold 0, then of fold 1.
+        column = fold.to(self.device)[row] * neurons + neuron
+        self.candidates.append((column, row + first, values[row, neuron].float() + 0))  # -0 becomes 0: they tie
+        # The strongest units so far need to be known only roughly, so candidates are merged when there are many of
+        # them, or when the number of units has doubled.
+        many = sum(len(column) for column, _, _ in self.candidates) > 4 * folds * top * neurons
+        if many or first + len(values) >= 2 * self.settled:
+            self._settle()
+
+    def _above(self, values: torch.Tensor, fold: torch.Tensor) -> torch.Tensor:
+        """Which values (units, neurons) may be among the strongest of their fold (units,)."""
+        top = self.state["top_value"].shape[1]
         above = torch.empty_like(values, dtype=torch.bool)
         least = self.state["top_value"][:, -1]  # what a unit must exceed (folds, neurons)
         full = self.full if all(self.full) else torch.isfinite(least).all(1).tolist()  # it stays so
@@ -176,15 +196,7 @@ class NeuronStatistics:
             here = slice(int(run[0]), int(run[-1]) + 1)
             if full[fold[here.start]]:
                 torch.gt(values[here], least[fold[here.start]], out=above[here])
-        row, neuron = torch.nonzero(above, as_tuple=True)
-        # Columns are neurons of fold 0, then of fold 1.
-        column = fold.to(self.device)[row] * neurons + neuron
-        self.candidates.append((column, row + first, values[row, neuron].float() + 0))  # -0 becomes 0: they tie
-        # The strongest units so far need to be known only roughly, so candidates are merged when there are many of
-        # them, or when the number of units has doubled.
-        many = sum(len(column) for column, _, _ in self.candidates) > 4 * folds * top * neurons
-        if many or first + len(values) >= 2 * self.settled:
-            self._settle()
+        return above
 
     def _settle(self) -> None:
         """Merge the candidates into the lists of the strongest; among equals the earlier unit comes first."""

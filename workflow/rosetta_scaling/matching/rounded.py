@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from rosetta_scaling.matching.products import add_products
+from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
 
 SEGMENT = 128  # partners of which only the largest r is kept at first
@@ -21,8 +22,11 @@ OPENED = 8  # segments beyond k whose partners are looked at
 KEPT = 12  # partners beyond k that are kept
 BLOCK = 2**28  # correlations in memory at a time
 GATHERED = 2**24  # entries of segments in memory at a time
-# Share of |x_a| |x_b| that float32 sums may lose: a product of 2,048 units has 128 steps of 16, and a GPU cuts digits.
-SUMMED = 2.0**-16
+# Units whose rounded values are gathered before they are multiplied: every product reads and writes all sums once.
+AT_ONCE = 8192
+# Share of |x_a| |x_b| that float32 sums may lose: a GPU adds up a product in steps of 8 or 16 units, and cuts the last
+# digit, 2^-23, in each. The benchmark of a card (workflow/benchmarks/card.py) measures what it loses.
+SUMMED = AT_ONCE / 8 * 2.0**-23
 MOST_LOSS, MOST_STRETCH = 1e-3, 6.0  # neurons beyond are hard: they are correlated in float32
 
 
@@ -84,12 +88,14 @@ class Draft(NamedTuple):
 
 
 class RoundedProducts:
-    """Running sums of rounded products of two groups of neurons."""
+    """Running sums of rounded products of two groups of neurons; the last chunks wait for their product."""
 
     def __init__(self, neurons_a: int, neurons_b: int, chunk: int, device: torch.device | str):
         self.total = torch.zeros(neurons_a, neurons_b, device=device)
         self.a, self.b = RoundedMoments(neurons_a, device), RoundedMoments(neurons_b, device)
-        self.chunk, self.memory = chunk, (torch.empty(0), torch.empty(0))
+        self.most = max(1, AT_ONCE // chunk) * chunk  # units that wait
+        self.waiting = 0
+        self.memory = torch.empty(0), torch.empty(0)  # (terms, neurons, most) each
 
     @property
     def count(self) -> int:
@@ -98,22 +104,30 @@ class RoundedProducts:
 
     def add(self, values_a: torch.Tensor, values_b: torch.Tensor) -> None:
         """Take in a chunk of both groups, (neurons, units) each, of the same dtype in every chunk."""
-        units = values_a.shape[1]
-        terms = 2 if torch.float32 in (values_a.dtype, values_b.dtype) else 1
         if not self.count:
-            sizes, device = (len(values_a), len(values_b)), self.total.device
-            a, b = (torch.empty(n, terms * self.chunk, dtype=torch.float16, device=device) for n in sizes)
+            terms = 2 if torch.float32 in (values_a.dtype, values_b.dtype) else 1
+            kind = {"dtype": torch.float16, "device": self.total.device}
+            a, b = (torch.empty(terms, len(values), self.most, **kind) for values in (values_a, values_b))
             self.memory = a, b
-        x, y = (memory[:, : terms * units] for memory in self.memory)
-        self.a.add(values_a, x)
-        self.b.add(values_b, y)
-        add_products(self.total, x[:, :units], y[:, :units], torch.float16)
-        if terms == 2:  # the product of both second terms is below the last digit of the sums
-            add_products(self.total, x[:, :units], y[:, units:], torch.float16)
-            add_products(self.total, x[:, units:], y[:, :units], torch.float16)
+        units = values_a.shape[1]
+        if self.waiting + units > self.most:
+            self.multiply()
+        columns = slice(self.waiting, self.waiting + units)
+        self.a.add(values_a, *self.memory[0][:, :, columns])
+        self.b.add(values_b, *self.memory[1][:, :, columns])
+        self.waiting += units
+
+    def multiply(self) -> None:
+        """Add the products of the chunks that wait."""
+        x, y = (memory[:, :, : self.waiting] for memory in self.memory)
+        # The product of both second terms is below the last digit of the sums.
+        for i, j in ((0, 0), (0, 1), (1, 0))[: 2 * len(x) - 1]:
+            add_products(self.total, x[i], y[j], torch.float16)
+        self.waiting = 0
 
     def draft(self, k: int) -> Draft:
         """Shortlists, from which the k best partners of every neuron are found."""
+        self.multiply()
         a, b = Side.of(self.a), Side.of(self.b)
         of_rows, of_columns = segment_maxima(self.total, a, b)
         near_a = shortlist(self.total, (a, b), of_rows, k)
@@ -122,6 +136,10 @@ class RoundedProducts:
 
 def segment_maxima(total: torch.Tensor, a: Side, b: Side) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest r of every neuron of A in every segment of B (a, segments), and of B in A (segments, b)."""
+    if devices.runs_kernels(total):
+        from rosetta_scaling.matching import kernels
+
+        return kernels.segment_maxima(total, a, b, SEGMENT)
     neurons, others = total.shape
     across, down = -(-others // SEGMENT), -(-neurons // SEGMENT)
     of_rows = torch.empty(neurons, across, device=total.device)

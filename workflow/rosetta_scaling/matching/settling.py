@@ -16,6 +16,7 @@ from rosetta_scaling.matching.neighbours import BestPartners, Growth, Neighbours
 from rosetta_scaling.matching.products import CrossProducts
 from rosetta_scaling.matching.rounded import Draft, Shortlist, Side
 from rosetta_scaling.matching.tiles import Tile
+from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.ranking import strongest
 
 log = logging.getLogger(__name__)
@@ -156,6 +157,11 @@ def add_pair_products(
     means: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
     """sums (n,) += products of pairs (2, n) of rows of two chunks (neurons, units), less their means."""
+    if devices.runs_kernels(sums):
+        from rosetta_scaling.matching import kernels
+
+        kernels.add_pair_products(sums, values, pairs, means)
+        return
     step = max(1, GATHERED // values[0].shape[1])
     for start in range(0, len(sums), step):
         part = slice(start, start + step)

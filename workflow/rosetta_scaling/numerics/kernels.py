@@ -8,19 +8,18 @@ import triton
 import triton.language as tl
 
 
-def round_rows(moments, values: torch.Tensor, out: torch.Tensor) -> None:
-    """RoundedMoments._add_whole: `values` (neurons, units), `out` (neurons, units) or (neurons, 2 units) float16."""
+def round_rows(moments, values: torch.Tensor, out: torch.Tensor, rest: torch.Tensor | None) -> None:
+    """RoundedMoments._add_whole, whose sums within a chunk are float32 here; `rest` has the strides of `out`."""
     from rosetta_scaling.numerics.rounded import FAR, LARGEST, LIFT, NEVER
 
     values = values if values.stride(1) == 1 else values.contiguous()
     units = values.shape[1]
     _round_rows[(len(values),)](
-        values,
-        out,
+        *(values, out, out if rest is None else rest),
         *(moments.shift, moments.exponent, moments.scale, moments.sum, moments.squares, moments.lost),
         *(values.stride(0), out.stride(0), units),
         FIRST=moments.count == 0,
-        SPLIT=out.shape[1] > units,
+        SPLIT=rest is not None,
         COARSE=values.dtype != torch.float32,
         FAR=FAR,
         LARGEST=LARGEST,
@@ -35,6 +34,7 @@ def round_rows(moments, values: torch.Tensor, out: torch.Tensor) -> None:
 def _round_rows(
     values,
     out,
+    rest,
     shifts,
     exponents,
     scales,
@@ -79,18 +79,15 @@ def _round_rows(
     power = tl.minimum(LIFT - exponent, 127)
     scale = ((power + 127) << 23).to(tl.float32, bitcast=True)
     tl.store(scales + row, scale)
-    back = ((1023 - power).to(tl.int64) << 52).to(tl.float64, bitcast=True)
+    back = ((1023 - power).to(tl.int64) << 52).to(tl.float64, bitcast=True)  # 1 / scale
     scaled = x * scale
     high16 = tl.minimum(tl.maximum(scaled, -LARGEST), LARGEST).to(tl.float16)
     tl.store(out + row * stride_out + unit, high16, mask=inside)
-    rounded = high16.to(tl.float64)
+    change = scaled - high16.to(tl.float32)  # exactly: no digit is lost
     if SPLIT:
-        rest = scaled - high16.to(tl.float32)
-        low16 = tl.minimum(tl.maximum(rest, -LARGEST), LARGEST).to(tl.float16)
-        tl.store(out + row * stride_out + units + unit, low16, mask=inside)
-        rounded += low16.to(tl.float64)
-    exact = x.to(tl.float64)
-    change = exact - rounded * back
-    tl.store(sums + row, tl.load(sums + row) + tl.sum(exact, 0))
-    tl.store(squares + row, tl.load(squares + row) + tl.sum(exact * exact, 0))
-    tl.store(losses + row, tl.load(losses + row) + tl.sum(change * change, 0))
+        low16 = tl.minimum(tl.maximum(change, -LARGEST), LARGEST).to(tl.float16)
+        tl.store(rest + row * stride_out + unit, low16, mask=inside)
+        change -= low16.to(tl.float32)
+    tl.store(sums + row, tl.load(sums + row) + tl.sum(scaled, 0).to(tl.float64) * back)
+    tl.store(squares + row, tl.load(squares + row) + tl.sum(scaled * scaled, 0).to(tl.float64) * back * back)
+    tl.store(losses + row, tl.load(losses + row) + tl.sum(change * change, 0).to(tl.float64) * back * back)

@@ -28,21 +28,21 @@ class RoundedMoments(Moments):
         self.exponent = self.exponent.int()
         self.lost = torch.zeros(neurons, dtype=torch.float64, device=device)  # sum of squares of what rounding changed
 
-    def add(self, values: torch.Tensor, out: torch.Tensor) -> None:
-        """Take in a chunk (neurons, units) and write its rounded values to `out`, float16: (neurons, units), or
-        (neurons, 2 units) for two terms whose sum stands for a value.
+    def add(self, values: torch.Tensor, out: torch.Tensor, rest: torch.Tensor | None = None) -> None:
+        """Take in a chunk (neurons, units) and write its rounded values to `out`, float16, of the same shape.
+
+        With `rest`, also of that shape, what rounding has lost is rounded once more; both together stand for a value.
         """
         if devices.runs_kernels(values):
             from rosetta_scaling.numerics import kernels
 
-            kernels.round_rows(self, values, out)
+            kernels.round_rows(self, values, out, rest)
         else:
-            self._add_whole(values, out)
+            self._add_whole(values, out, rest)
         self.count += values.shape[1]
 
-    def _add_whole(self, values: torch.Tensor, out: torch.Tensor) -> None:
+    def _add_whole(self, values: torch.Tensor, out: torch.Tensor, rest: torch.Tensor | None = None) -> None:
         """What the kernel does in one pass over the values."""
-        units = values.shape[1]
         if not self.count:
             self.shift = _first_shift(values.float(), to_bfloat16=values.dtype != torch.float32)
         x = values.float() - self.shift[:, None]
@@ -51,10 +51,9 @@ class RoundedMoments(Moments):
         self.exponent = torch.where((self.exponent == NEVER) & (peak > 0), exponent, self.exponent)
         self.scale = torch.exp2((LIFT - self.exponent).clamp(max=127).float())
         scaled = x * self.scale[:, None]
-        high = out[:, :units].copy_(scaled.clamp(-LARGEST, LARGEST))
-        rounded = high.double()
-        if out.shape[1] > units:
-            rounded += out[:, units:].copy_((scaled - high).clamp(-LARGEST, LARGEST))
+        rounded = out.copy_(scaled.clamp(-LARGEST, LARGEST)).double()
+        if rest is not None:
+            rounded += rest.copy_((scaled - out).clamp(-LARGEST, LARGEST))
         x = x.double()
         self.sum += x.sum(1)
         self.squares += x.square().sum(1)
