@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from as_on_a_card import as_on_a_card
+from as_on_a_card import as_on_a_card, needs_triton, with_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from running_statistics import LABELS, NEURONS, TOP, UNITS, state_of, statistics
@@ -241,3 +241,20 @@ def test_layers_may_be_summed_up_together():
             assert one[key].equal(other[key]), key
         for key in ("shift", "positive"):  # powers and sums follow the shift, whose last digit may be another
             torch.testing.assert_close(one[key], other[key], atol=0, rtol=1e-5)
+
+
+@needs_triton
+def test_kernels_sum_what_torch_sums():
+    x, found = population(), []
+    for way in (contextlib.nullcontext, with_kernels):
+        with way():
+            found.append(state_of(x, range(150, UNITS, 150)))
+    expected, state = found
+    for key in ("count", "sampled", "active", "histogram", "top_value", "top_unit", "shift"):
+        assert state[key].equal(expected[key]), key
+    spread = (expected["power"][1] / UNITS).sqrt()
+    for i in range(4):
+        size = UNITS * spread ** (i + 1)
+        assert ((state["power"][i] - expected["power"][i]).abs() <= 1e-5 * size).all()
+    for key in ("labelled", "positive"):
+        assert ((state[key] - expected[key]).abs() <= 1e-5 * (UNITS * spread + expected[key].abs())).all()
