@@ -24,7 +24,7 @@ import torch
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.products import add_products
-from rosetta_scaling.matching.rounded import RoundedProducts
+from rosetta_scaling.matching.rounded import AT_ONCE, SUMMED, RoundedProducts, Side, segment_maxima
 from rosetta_scaling.matching.tiles import Tile, exact_flops
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
@@ -137,16 +137,16 @@ def kernels_are_right(bench: Bench) -> None:
     for dtype, terms in ((torch.bfloat16, 1), (torch.float32, 2)):
         differences: dict[str, float] = {}
         sides = [RoundedMoments(300, bench.device) for _ in range(2)]
-        outs = [torch.zeros(300, terms * 2048, dtype=torch.float16, device=bench.device) for _ in range(2)]
+        outs = torch.zeros(2, terms, 300, 2048, dtype=torch.float16, device=bench.device)
         for units in (2048, 777):
             values = torch.randn(300, units, generator=generator, device=bench.device)
             values[:50] += 100
             values[50] = 3.25
             values = values.to(dtype)
-            sides[0].add(values, outs[0][:, : terms * units])
-            sides[1]._add_whole(values, outs[1][:, : terms * units])
+            sides[0].add(values, *outs[0, :, :, :units])
+            sides[1]._add_whole(values, *outs[1, :, :, :units])
             sides[1].count += units
-            differences[f"out_{units}"] = float((outs[0].float() - outs[1].float()).abs().max())
+            differences[f"out_{units}"] = float((outs[0].float().sum(0) - outs[1].float().sum(0)).abs().max())
         for field in ("shift", "exponent", "scale", "sum", "squares", "lost"):
             one, other = (getattr(side, field).double() for side in sides)
             differences[field] = float(((one - other).abs() / other.abs().clamp(min=1e-9)).max())
@@ -222,7 +222,7 @@ def engine(bench: Bench) -> None:
     neurons, units = bench.sizes.neurons, bench.sizes.units
     a, b = two_models(bench, neurons, units, bench.device)
     tile, flops = Tile(0, neurons, 0, neurons), exact_flops(neurons, neurons, units)
-    few = [Held(source.held[:2], source.weights) for source in (a, b)]
+    few = [Held(source.held[:8], source.weights) for source in (a, b)]
     match_tile(*few, tile, 2, device=bench.device)  # warms up
     told: list[str] = []
     handler = logging.Handler()
@@ -253,15 +253,38 @@ def engine(bench: Bench) -> None:
 def _steps(bench: Bench, a: Held, b: Held, tile: Tile) -> None:
     """Milliseconds of the parts of match_tile."""
     products = RoundedProducts(tile.a1, tile.b1, CHUNK_UNITS, bench.device)
-    products.add(a.held[0], b.held[0])
-    steps = {
-        "round a chunk of one model": lambda: products.a.add(a.held[1], products.memory[0]),
-        "product of a chunk": lambda: add_products(products.total, *products.memory, torch.float16),
-        "shortlists": lambda: products.draft(2),
+    for x, y in zip(a.held[: AT_ONCE // CHUNK_UNITS], b.held, strict=False):
+        products.add(x, y)
+    factors = [memory[0] for memory in products.memory]
+    steps: dict[str, Callable[[], object]] = {
+        "round a chunk of one model": lambda: products.a.add(a.held[1], factors[0][:, :CHUNK_UNITS])
     }
+    spans = [units for units in (2048, 4096, 8192) if units <= AT_ONCE]
+    for units in spans:
+        steps[f"product of {units} units"] = lambda units=units: add_products(
+            products.total, *(of[:, :units] for of in factors), torch.float16
+        )
+    steps["largest r of segments"] = lambda: segment_maxima(products.total, Side.of(products.a), Side.of(products.b))
+    steps["shortlists"] = lambda: products.draft(2)
     found = {name: 1e3 * bench.time(work) for name, work in steps.items()}
-    rate = exact_flops(tile.a1, tile.b1, CHUNK_UNITS) / found["product of a chunk"] * 1e3
-    bench.record("steps of match_tile in ms", **found, product_share=rate / sixteen_bit(bench))
+    for units in spans:
+        rate = exact_flops(tile.a1, tile.b1, units) / found[f"product of {units} units"] * 1e3
+        found[f"share of the product of {units}"] = rate / sixteen_bit(bench)
+    bench.record("steps of match_tile in ms", **found)
+
+
+def sums_lose(bench: Bench) -> None:
+    """What float32 sums lose of a neuron with itself, where all products have one sign, as a share of the bound."""
+    random = torch.Generator(bench.device).manual_seed(2)
+    count = min(4096, bench.sizes.neurons)
+    for name, fading in (("evenly", 0.0), ("with the strongest first", 8.0)):
+        size = torch.exp2(-fading * torch.linspace(0, 1, AT_ONCE, device=bench.device))
+        x = (size * torch.randn(count, AT_ONCE, generator=random, device=bench.device)).half()
+        total = torch.zeros(count, count, device=bench.device)
+        add_products(total, x, x, torch.float16)
+        exact = torch.cat([rows.double().square().sum(1) for rows in x.split(256)])
+        lost = float(((total.diagonal().double() - exact).abs() / exact).max())
+        bench.record("sums", **{f"lost {name}": lost, f"of the bound {name}": lost / SUMMED})
 
 
 def _rightness(bench: Bench, a: Held, b: Held, found, sample: int = 256) -> None:
@@ -401,6 +424,7 @@ def kernel_seconds(bench: Bench, work: Callable[[], object]) -> dict[str, object
 def sketches(bench: Bench) -> None:
     """Candidates of two sketches."""
     from rosetta_scaling.matching.candidates import Search, find_candidates
+    from rosetta_scaling.matching.neighbours import best_in_rows
     from rosetta_scaling.matching.sketch import Sketch, write_sketch
 
     neurons, units = bench.sizes.sketched, bench.sizes.slots * 2
@@ -411,8 +435,15 @@ def sketches(bench: Bench) -> None:
         )
         write_sketch(pair[1], bench.sizes.slots, Path(folder) / "b", device=bench.device)
         bench.record("sketches", write_seconds=spent)
+        began = time.perf_counter()
         a, b = (Sketch(Path(folder) / name) for name in "ab")
+        bench.record("sketches", open_seconds=time.perf_counter() - began)
         search = Search(1, 128, bench.device, devices.sketch_dtype(bench.device))
+        spent = bench.time(lambda: sum(1 for _ in a.chunks(0, neurons, search.dtype, bench.device)), 1)
+        r = torch.randn(neurons, neurons, device=bench.device)
+        ranked = bench.time(functools.partial(best_in_rows, r, 129, 0, a.constant), 1)
+        bench.record("sketches", read_one_seconds=spent, rank_rows_seconds=ranked)
+        del r
         tile = Tile(0, neurons, 0, neurons)
         spent = bench.time(lambda: find_candidates(a, b, [tile], search), 1)
         flops = exact_flops(neurons, neurons, bench.sizes.slots)
@@ -450,7 +481,7 @@ def files(bench: Bench) -> None:
         shutil.rmtree(folder)
 
 
-FIGURES = (ceilings, kernels_are_right, engine, forward, statistics_are_right, sketches, files)
+FIGURES = (ceilings, kernels_are_right, sums_lose, engine, forward, statistics_are_right, sketches, files)
 
 
 def measure(device: str, out: Path, *, small: bool, seconds: float) -> None:

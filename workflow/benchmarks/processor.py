@@ -190,9 +190,9 @@ def forward_overhead(bench: Bench) -> None:
 
         def bare(source=source):
             with torch.inference_mode():
-                for _, _, batches in source.batches(0, source.units):
-                    for passages in batches:
-                        source.model(input_ids=source.pack(passages)[0], use_cache=False)
+                for window in source.windows(0, source.units):
+                    for passages in window.batches:
+                        source.model(**source.inputs.batch(passages).arguments)
 
         out = torch.empty(sum(source.widths), CHUNK_UNITS)
 
@@ -383,8 +383,8 @@ def selectivity_overhead(bench: Bench) -> None:
     tokens, units = (table[table.passage < 1536] for table in (bench.tokens[model], bench.units))
     for measure in (False, True) * 3:
         out = bench.scratch / "measured"
-        run = functools.partial(extract, model, bench.networks[model], tokens, units, Activations(), out, out / "w")
-        spent, _ = timed(functools.partial(run, CPU, model, measure=measure))
+        job = Extraction(model, Activations(), model, out, out / "w", measure=measure)
+        spent, _ = timed(functools.partial(extract, job, bench.networks[model], tokens, units, device=CPU))
         best[measure] = min(best[measure], spent)
         shutil.rmtree(out)
         os.sync()
