@@ -5,7 +5,8 @@ import threading
 import pytest
 import torch
 
-from rosetta_scaling.activations.ahead import SLOTS, ReadAhead, on_device
+from rosetta_scaling.activations.ahead import ReadAhead, on_device
+from rosetta_scaling.activations.chunks import SLOTS
 
 CPU = torch.device("cpu")
 CHUNKS = [torch.randn(5, columns) for columns in (4, 4, 4, 4, 4, 4, 3)]

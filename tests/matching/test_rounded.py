@@ -3,17 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from as_on_a_card import Operators, as_on_a_card, needs_triton, with_kernels
+from as_on_a_card import Allocated, Operators, as_on_a_card, needs_triton, with_kernels
 from memory_sources import MemorySource
 from oracle import assert_best, balanced, oracle
 
+from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.matching import rounded, settling
-from rosetta_scaling.matching.correlation import match_tile, match_tile_growing, merge_tiles
+from rosetta_scaling.matching.correlation import (
+    match_tile,
+    match_tile_growing,
+    match_tile_or_quarters,
+    merge_tiles,
+)
 from rosetta_scaling.matching.neighbours import partner_table
 from rosetta_scaling.matching.products import add_products
-from rosetta_scaling.matching.rounded import RoundedProducts, Side, error_bound
-from rosetta_scaling.matching.tiles import Tile, tiles
+from rosetta_scaling.matching.rounded import BLOCK, GATHERED, RoundedProducts, Side, error_bound
+from rosetta_scaling.matching.tiles import AT_ONCE, RANKED_BYTES, Tile, tiles
+from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
+from rosetta_scaling.store.errors import StudyError
 
 UNITS, CHUNK = 1200, 100
 
@@ -224,6 +232,66 @@ def test_activations_are_read_again_only_when_something_is_open():
         assert one.passes == 1
         match_tile(one, other, Tile(0, 6, 0, 4), 1)  # a part of the pair: r is compared with other tiles
     assert one.passes == 3
+
+
+def product_in_pieces(total, x, y, _dtype) -> None:
+    """add_products with little memory of its own, as a GPU makes it."""
+    for at in range(0, x.shape[1], 64):
+        total.addmm_(x[:, at : at + 64].float(), y[:, at : at + 64].float().T)
+
+
+def rounding_in_pieces(self, values, out, rest=None) -> None:
+    """RoundedMoments.add with little memory of its own, as a kernel has; values are of size 1."""
+    for rows in torch.arange(len(values)).split(64):
+        out[rows] = values[rows].half()
+        if rest is not None:
+            rest[rows] = (values[rows] - out[rows]).half()
+        self.sum[rows] += values[rows].sum(1)
+        self.squares[rows] += values[rows].float().square().sum(1)
+    self.exponent.zero_()
+    self.scale.fill_(1)
+    self.count += values.shape[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_tile_takes_the_memory_of_a_gpu_that_is_planned(monkeypatch, dtype):
+    monkeypatch.setattr(rounded, "add_products", product_in_pieces)
+    monkeypatch.setattr(RoundedMoments, "add", rounding_in_pieces)
+    entries = 2**18  # ranked at a time: 32 bytes each
+    monkeypatch.setattr(rounded, "GATHERED", entries)
+    monkeypatch.setattr(rounded, "BLOCK", entries)
+    n, m, units = 900, 700, 2 * CHUNK_UNITS
+    a = torch.randn(n, units, generator=torch.Generator().manual_seed(0))
+    b = a[:m] + torch.randn(m, units, generator=torch.Generator().manual_seed(1))
+    tile = Tile(0, n, 0, m)
+    with as_on_a_card(), Allocated() as seen:
+        match_tile(MemorySource(a.to(dtype), CHUNK_UNITS), MemorySource(b.to(dtype), CHUNK_UNITS), tile, 2)
+    least = 4 * n * m + 2 * AT_ONCE * (n + m)
+    assert least < seen.peak <= tile.card_bytes - RANKED_BYTES + 32 * entries
+    assert 32 * GATHERED <= RANKED_BYTES
+    assert 4 * BLOCK <= RANKED_BYTES
+
+
+def test_tiles_for_a_gpu_are_as_large_as_fits():
+    for memory in (2 * 10**9, 10**10, 7 * 10**10):
+        cut = tiles(200_000, 150_000, memory, on_card=True)
+        assert all(tile.card_bytes <= memory for tile in cut)
+        assert sum((t.a1 - t.a0) * (t.b1 - t.b0) for t in cut) == 200_000 * 150_000
+        side = max(max(t.a1 - t.a0, t.b1 - t.b0) for t in cut)
+        assert Tile(0, 2 * side, 0, 2 * side).card_bytes > memory
+    with pytest.raises(StudyError, match="gpu_memory_gb"):
+        tiles(10, 10, RANKED_BYTES, on_card=True)
+
+
+def test_a_tile_is_cut_for_what_is_free_on_the_gpu(monkeypatch):
+    a, b = models(torch.bfloat16)
+    expected = engine(a, b)
+    monkeypatch.setattr(devices, "free_memory", lambda device: Tile(0, 130, 0, 130).card_bytes)
+    one, other = sources(a, b)
+    with as_on_a_card():
+        found = match_tile_or_quarters(one, other, Tile(0, len(a), 0, len(b)), 3).final
+    assert_same_partners(found, expected)
+    assert one.passes > 4
 
 
 def operators(neurons: int) -> tuple[int, int]:

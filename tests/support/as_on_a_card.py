@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rosetta_scaling.numerics import devices
@@ -41,6 +43,31 @@ def with_kernels() -> Iterator[None]:
             yield
     finally:
         devices.runs_kernels = before
+
+
+class Allocated(TorchDispatchMode):
+    """The most bytes of tensors made inside the block that were in memory at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.made: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = {address for address, _ in _storages((args, kwargs))}
+        result = func(*args, **(kwargs or {}))
+        for address, storage in _storages(result):
+            if address not in given:
+                self.made[address] = StorageWeakRef(storage), storage.nbytes()
+        self.made = {address: found for address, found in self.made.items() if not found[0].expired()}
+        self.peak = max(self.peak, sum(size for _, size in self.made.values()))
+        return result
+
+
+def _storages(values: object) -> list[tuple[int, torch.UntypedStorage]]:
+    """The memory of all tensors among some values, with its address."""
+    tensors = [value for value in torch.utils._pytree.tree_leaves(values) if isinstance(value, torch.Tensor)]
+    return [(tensor.untyped_storage()._cdata, tensor.untyped_storage()) for tensor in tensors]
 
 
 class Operators(TorchDispatchMode):

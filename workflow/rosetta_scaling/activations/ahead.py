@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-SLOTS = 3  # chunks on the device: one is worked on, one waits, one arrives
+from rosetta_scaling.activations.chunks import SLOTS
 
 
 def on_device(chunks: Iterator[torch.Tensor], device: torch.device | str) -> Iterator[torch.Tensor]:

@@ -1,5 +1,6 @@
 """Sizes of what is read at a time."""
 
 CHUNK_UNITS = 2048  # fixed, so that sums come out the same whatever the memory; large enough for an efficient product
+SLOTS = 3  # chunks that are read ahead for a GPU: one is worked on, one waits, one arrives
 WINDOW_BATCHES = 4  # passages of so many batches are sorted by length, so that little is padded
 WINDOW_BYTES = 8 * 2**30  # activations of a window, if it has more than one batch

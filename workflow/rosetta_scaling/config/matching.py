@@ -67,6 +67,9 @@ class Matching(Section):
     from one forward pass for the whole matrix; `auto` takes the cheapest that fits the budgets."""
     memory_mb: int = Field(600, ge=16)
     """Memory of a matching job in MB, without its libraries; the whole correlation matrix is never stored."""
+    gpu_memory_gb: float | None = Field(None, ge=2)
+    """Memory of a GPU in GB for which tiles are cut when `device` is cuda; null: they are cut for memory_mb. A job cuts
+    a tile further when it does not fit what is free on its GPU."""
     scratch_gb: float = Field(20, gt=0)
     """Disk space for the stored activations and sketches of the study."""
     sketch_slots: int = Field(49_152, ge=2_048)

@@ -55,6 +55,18 @@ def _pauses(
 def match_tile_or_quarters(
     a: Source, b: Source, tile: Tile, k: int, *, shares: Sequence[float] = (), device: torch.device | str = "cpu"
 ) -> Growth:
+    """match_tile_growing, on a GPU in tiles that fit it; when memory runs out, once more in tiles of half the size."""
+    free = devices.free_memory(device)
+    if free is not None and tile.card_bytes > free:
+        log.info("%s does not fit the %.1f GB that are free on the GPU", tile, free / 1e9)
+        parts = [(t, match_or_quarter(a, b, t, k, shares=shares, device=device)) for t in tile.cut_for_card(free)]
+        return merge_growth(tile, parts, k)
+    return match_or_quarter(a, b, tile, k, shares=shares, device=device)
+
+
+def match_or_quarter(
+    a: Source, b: Source, tile: Tile, k: int, *, shares: Sequence[float] = (), device: torch.device | str = "cpu"
+) -> Growth:
     """match_tile_growing; when memory runs out, once more in four tiles of half the size."""
     try:
         return match_tile_growing(a, b, tile, k, shares=shares, device=device)

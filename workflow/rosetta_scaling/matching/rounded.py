@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from rosetta_scaling.matching.products import add_products
+from rosetta_scaling.matching.tiles import AT_ONCE
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
 
@@ -22,8 +23,6 @@ OPENED = 8  # segments beyond k whose partners are looked at
 KEPT = 12  # partners beyond k that are kept
 BLOCK = 2**28  # correlations in memory at a time
 GATHERED = 2**24  # entries of segments in memory at a time
-# Units whose rounded values are gathered before they are multiplied: every product reads and writes all sums once.
-AT_ONCE = 8192
 # Share of |x_a| |x_b| that float32 sums may lose: a GPU adds up a product in steps of 8 or 16 units, and cuts the last
 # digit, 2^-23, in each. The benchmark of a card (workflow/benchmarks/card.py) measures what it loses.
 SUMMED = AT_ONCE / 8 * 2.0**-23
@@ -93,7 +92,7 @@ class RoundedProducts:
     def __init__(self, neurons_a: int, neurons_b: int, chunk: int, device: torch.device | str):
         self.total = torch.zeros(neurons_a, neurons_b, device=device)
         self.a, self.b = RoundedMoments(neurons_a, device), RoundedMoments(neurons_b, device)
-        self.most = max(1, AT_ONCE // chunk) * chunk  # units that wait
+        self.most = max(1, AT_ONCE // chunk) * chunk  # units that wait: every product reads and writes all sums
         self.waiting = 0
         self.memory = torch.empty(0), torch.empty(0)  # (terms, neurons, most) each
 

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import torch
 
+FREE_SHARE = 0.9  # of what is free on a GPU: other programs, and pieces that are too small, take the rest
 _claimed: list[TextIO] = []  # open lock files: a claim lasts as long as the process
 
 
@@ -24,6 +25,14 @@ def is_card(device: torch.device | str) -> bool:
 def runs_kernels(values: torch.Tensor) -> bool:
     """Whether kernels work on a tensor: it lies on a GPU, and Triton is here, which comes with torch for CUDA."""
     return values.is_cuda and importlib.util.find_spec("triton") is not None
+
+
+def free_memory(device: torch.device | str) -> int | None:
+    """Bytes of a GPU that a job may take, with a reserve; None on a processor, whose jobs have a budget."""
+    if torch.device(device).type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, and free
+    return int(FREE_SHARE * (torch.cuda.mem_get_info(device)[0] + kept))
 
 
 def prepare(device: str, threads: int) -> torch.device:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rosetta_scaling.activations.chunks import CHUNK_UNITS
+from rosetta_scaling.activations.chunks import CHUNK_UNITS, SLOTS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
@@ -183,7 +183,7 @@ def matching(plan: StudyPlan, pair: str) -> Need:
     neurons = sum(plan.size(model).neurons for model in models)
     draws = max(*(study.nulls.draws(null) for null in NULLS), study.stability.bootstrap)
     tables_mb = PARTNER_BYTES * draws * study.matching.k * neurons / 1e6
-    memory_mb = study.matching.memory_mb + _network_mb(plan, pair) + tables_mb
+    memory_mb = study.matching.memory_mb + _network_mb(plan, pair) + _pinned_mb(plan, pair) + tables_mb
     work = minutes(plan, models, *pair_operations(plan, pair))
     return Need(memory_mb, work, _gpus_of_pair(plan, pair))
 
@@ -198,7 +198,8 @@ def tiling(plan: StudyPlan, pair: str) -> Need:
     if cut.placement != "stored":
         work += minutes(plan, models, 2 * probe_tokens(plan.study) * sum(size.parameters for size in sizes))
     work += max(reading(plan, model, passes=3).minutes for model in models)  # to rotate one before its nonlinearity
-    return Need(plan.study.matching.memory_mb + _network_mb(plan, pair), work, _gpus_of_pair(plan, pair))
+    memory_mb = plan.study.matching.memory_mb + _network_mb(plan, pair) + _pinned_mb(plan, pair)
+    return Need(memory_mb, work, _gpus_of_pair(plan, pair))
 
 
 def sketching(plan: StudyPlan, model: str) -> Need:
@@ -224,6 +225,15 @@ def _network_mb(plan: StudyPlan, pair: str) -> float:
     """One network beside the budget, where activations are stored: a null reads it again."""
     sizes = [plan.size(model) for model in plan.layout.pairs[pair]]
     return max(reading_bytes(plan.study, size) for size in sizes) / 1e6 if plan.stores_activations else 0.0
+
+
+def _pinned_mb(plan: StudyPlan, pair: str) -> float:
+    """What is stored goes to a GPU through memory of the processor: three chunks of the neurons of a tile."""
+    if plan.study.device == "cpu" or not plan.stores_activations:
+        return 0.0
+    item = 4 if plan.study.activations.dtype == "float32" else 2
+    neurons = max(tile.a1 - tile.a0 + tile.b1 - tile.b0 for tile in plan.matching.tiles[pair])
+    return SLOTS * item * CHUNK_UNITS * neurons / 1e6
 
 
 def _gpus_of_pair(plan: StudyPlan, pair: str) -> int:

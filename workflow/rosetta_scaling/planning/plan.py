@@ -77,7 +77,7 @@ def make_plan(
         placement = "stored" if stored + sketched <= matching.scratch_gb * 1e9 else "recomputed"
     is_read = placement != "stored"
     reading = {model: reading_bytes(study, size) if is_read else 0 for model, size in sizes.items()}
-    cut = cut_pairs(sizes, pairs, reading, matching.memory_mb)
+    cut = cut_pairs(study, sizes, pairs, reading)
     most = max(cut, key=lambda name: len(cut[name]))
     if placement == "recomputed" and matching.placement == "auto" and engine == "exact" and len(cut[most]) == 1:
         placement = "one_pass"
@@ -100,15 +100,21 @@ def choose_engine(study: Study, neurons: list[int], units: int) -> str:
 
 
 def cut_pairs(
-    sizes: dict[str, ModelSize], pairs: dict[str, tuple[str, str]], reading: dict[str, int], memory_mb: int
+    study: Study, sizes: dict[str, ModelSize], pairs: dict[str, tuple[str, str]], reading: dict[str, int]
 ) -> dict[str, list[Tile]]:
-    """Tiles of every pair that fit into what reading both models leaves of the memory of a matching job."""
-    memory, cut = memory_mb * 10**6, {}
+    """Tiles of every pair that fit into what reading both models leaves of the memory of a matching job, or of its GPU.
+
+    A network that is read lies on the GPU, too.
+    """
+    matching, cut = study.matching, {}
+    memory, stated = matching.memory_mb * 10**6, f"matching.memory_mb is {matching.memory_mb}"
+    if on_card := study.device.startswith("cuda") and matching.gpu_memory_gb is not None:
+        memory, stated = int(matching.gpu_memory_gb * 1e9), f"matching.gpu_memory_gb is {matching.gpu_memory_gb:g}"
     for name, (a, b) in pairs.items():
         if (need := reading[a] + reading[b]) >= memory:
             raise StudyError(
-                f"reading {a} and {b} takes {need / 1e6:,.0f} MB, but matching.memory_mb is {memory_mb}; "
+                f"reading {a} and {b} takes {need / 1e6:,.0f} MB, but {stated}; "
                 "raise it, or lower activations.batch_passages"
             )
-        cut[name] = tiles(sizes[a].neurons, sizes[b].neurons, memory - need)
+        cut[name] = tiles(sizes[a].neurons, sizes[b].neurons, memory - need, on_card=on_card)
     return cut

@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from rosetta_scaling.activations.chunks import WINDOW_BATCHES
+from rosetta_scaling.activations.chunks import WINDOW_BATCHES, WINDOW_BYTES
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.model_sizes import ModelSize, config_size, folder_size, published, trained_size
@@ -48,7 +48,9 @@ def reading_bytes(study: Study, size: ModelSize) -> int:
     """Memory of a network that is being read: weights, a batch inside a block, a window of all neurons."""
     tokens = study.activations.batch_passages * study.units.max_tokens
     inside_a_block = 4 * tokens * (6 * size.width + 16 * size.hidden)
-    return weight_bytes(study) * size.parameters + inside_a_block + 2 * WINDOW_BATCHES * tokens * size.neurons
+    batch = 2 * tokens * size.neurons  # of a window: it has several batches, or one that is larger than WINDOW_BYTES
+    window = min(WINDOW_BATCHES * batch, max(WINDOW_BYTES, batch))
+    return weight_bytes(study) * size.parameters + inside_a_block + window
 
 
 def is_here(layout: Layout, model: str) -> bool:
