@@ -24,8 +24,8 @@ import torch
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.products import add_products
-from rosetta_scaling.matching.rounded import AT_ONCE, SUMMED, RoundedProducts, Side, segment_maxima
-from rosetta_scaling.matching.tiles import Tile, exact_flops
+from rosetta_scaling.matching.rounded import SUMMED, RoundedProducts, Side, segment_maxima
+from rosetta_scaling.matching.tiles import AT_ONCE, Tile, exact_flops
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
 
@@ -245,7 +245,7 @@ def engine(bench: Bench) -> None:
         )  # fmt: skip
     if bench.device.type == "cuda":
         peak = torch.cuda.max_memory_allocated() - before
-        bench.record("match_tile", peak_gb=peak / 1e9, planned_gb=tile.bytes / 1e9)
+        bench.record("match_tile", peak_gb=peak / 1e9, planned_gb=tile.card_bytes / 1e9)
     _steps(bench, a, b, tile)
     _rightness(bench, a, b, found)
 
