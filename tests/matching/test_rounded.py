@@ -16,9 +16,8 @@ from rosetta_scaling.matching.correlation import (
     merge_tiles,
 )
 from rosetta_scaling.matching.neighbours import partner_table
-from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.rounded import BLOCK, GATHERED, RoundedProducts, Side, error_bound
-from rosetta_scaling.matching.tiles import AT_ONCE, RANKED_BYTES, Tile, tiles
+from rosetta_scaling.matching.tiles import RANKED_BYTES, Tile, tiles
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
 from rosetta_scaling.store.errors import StudyError
@@ -117,7 +116,6 @@ def test_r_is_within_its_bound(monkeypatch, dtype, coarse):
     products = RoundedProducts(len(a), len(b), CHUNK, "cpu")
     for x, y in zip(a.split(CHUNK, 1), b.split(CHUNK, 1), strict=True):
         products.add(x, y)
-    products.multiply()
     mine, other = Side.of(products.a), Side.of(products.b)
     every = slice(0, len(a))
     bound = error_bound(mine, other, every, torch.arange(len(b)).expand(len(a), -1)).numpy()
@@ -136,7 +134,6 @@ def test_r_is_within_its_bound(monkeypatch, dtype, coarse):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 def test_kernels_find_the_partners_of_a_processor(monkeypatch, dtype):
     monkeypatch.setattr(rounded, "SEGMENT", 16)
-    monkeypatch.setattr(rounded, "AT_ONCE", 500)
     a, b = models(dtype, 40, 25)
     expected = engine(a, b)
     with with_kernels():
@@ -266,7 +263,7 @@ def test_a_tile_takes_the_memory_of_a_gpu_that_is_planned(monkeypatch, dtype):
     tile = Tile(0, n, 0, m)
     with as_on_a_card(), Allocated() as seen:
         match_tile(MemorySource(a.to(dtype), CHUNK_UNITS), MemorySource(b.to(dtype), CHUNK_UNITS), tile, 2)
-    least = 4 * n * m + 2 * AT_ONCE * (n + m)
+    least = 4 * n * m + 2 * CHUNK_UNITS * (n + m)
     assert least < seen.peak <= tile.card_bytes - RANKED_BYTES + 32 * entries
     assert 32 * GATHERED <= RANKED_BYTES
     assert 4 * BLOCK <= RANKED_BYTES
@@ -322,20 +319,3 @@ def test_pairs_are_summed_in_pieces_as_at_once(monkeypatch):
         sums = torch.zeros(150, dtype=torch.float64)
         settling.add_pair_products(sums, (a, b), pairs, means)
         torch.testing.assert_close(sums, expected, atol=1e-2, rtol=1e-5)
-
-
-def test_chunks_that_wait_are_multiplied_once(monkeypatch):
-    a, b = models(torch.bfloat16, 40, 30)
-    totals, products = [], []
-    monkeypatch.setattr(rounded, "add_products", lambda *given: (products.append(given), add_products(*given)))
-    for at_once in (1, 5 * CHUNK, 10**6):
-        monkeypatch.setattr(rounded, "AT_ONCE", at_once)
-        products.clear()
-        running = RoundedProducts(40, 30, CHUNK, "cpu")
-        for x, y in zip(a.split(CHUNK, 1), b.split(CHUNK, 1), strict=True):
-            running.add(x, y)
-        running.multiply()
-        assert len(products) == -(-UNITS // running.most)
-        totals.append(running.total * Side.of(running.a).weight[:, None] * Side.of(running.b).weight)
-    torch.testing.assert_close(totals[1], totals[0], atol=1e-6, rtol=0)
-    torch.testing.assert_close(totals[2], totals[0], atol=1e-6, rtol=0)

@@ -25,7 +25,7 @@ from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.rounded import SUMMED, RoundedProducts, Side, segment_maxima
-from rosetta_scaling.matching.tiles import AT_ONCE, Tile, exact_flops
+from rosetta_scaling.matching.tiles import Tile, exact_flops
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
 
@@ -253,24 +253,17 @@ def engine(bench: Bench) -> None:
 def _steps(bench: Bench, a: Held, b: Held, tile: Tile) -> None:
     """Milliseconds of the parts of match_tile."""
     products = RoundedProducts(tile.a1, tile.b1, CHUNK_UNITS, bench.device)
-    for x, y in zip(a.held[: AT_ONCE // CHUNK_UNITS], b.held, strict=False):
-        products.add(x, y)
-    factors = [memory[0] for memory in products.memory]
+    products.add(a.held[0], b.held[0])
+    x, y = (memory[0] for memory in products.memory)
     steps: dict[str, Callable[[], object]] = {
-        "round a chunk of one model": lambda: products.a.add(a.held[1], factors[0][:, :CHUNK_UNITS])
+        "round a chunk of one model": lambda: products.a.add(a.held[1], x),
+        "product of a chunk": lambda: add_products(products.total, x, y, torch.float16),
+        "largest r of segments": lambda: segment_maxima(products.total, Side.of(products.a), Side.of(products.b)),
+        "shortlists": lambda: products.draft(2),
     }
-    spans = [units for units in (2048, 4096, 8192) if units <= AT_ONCE]
-    for units in spans:
-        steps[f"product of {units} units"] = lambda units=units: add_products(
-            products.total, *(of[:, :units] for of in factors), torch.float16
-        )
-    steps["largest r of segments"] = lambda: segment_maxima(products.total, Side.of(products.a), Side.of(products.b))
-    steps["shortlists"] = lambda: products.draft(2)
     found = {name: 1e3 * bench.time(work) for name, work in steps.items()}
-    for units in spans:
-        rate = exact_flops(tile.a1, tile.b1, units) / found[f"product of {units} units"] * 1e3
-        found[f"share of the product of {units}"] = rate / sixteen_bit(bench)
-    bench.record("steps of match_tile in ms", **found)
+    rate = exact_flops(tile.a1, tile.b1, CHUNK_UNITS) / found["product of a chunk"] * 1e3
+    bench.record("steps of match_tile in ms", **found, share_of_the_product=rate / sixteen_bit(bench))
 
 
 def sums_lose(bench: Bench) -> None:
@@ -278,8 +271,8 @@ def sums_lose(bench: Bench) -> None:
     random = torch.Generator(bench.device).manual_seed(2)
     count = min(4096, bench.sizes.neurons)
     for name, fading in (("evenly", 0.0), ("with the strongest first", 8.0)):
-        size = torch.exp2(-fading * torch.linspace(0, 1, AT_ONCE, device=bench.device))
-        x = (size * torch.randn(count, AT_ONCE, generator=random, device=bench.device)).half()
+        size = torch.exp2(-fading * torch.linspace(0, 1, CHUNK_UNITS, device=bench.device))
+        x = (size * torch.randn(count, CHUNK_UNITS, generator=random, device=bench.device)).half()
         total = torch.zeros(count, count, device=bench.device)
         add_products(total, x, x, torch.float16)
         exact = torch.cat([rows.double().square().sum(1) for rows in x.split(256)])

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.activations.sources import Source
-from rosetta_scaling.matching.products import CrossProducts
 from rosetta_scaling.matching.neighbours import BestPartners
+from rosetta_scaling.matching.products import CrossProducts
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # correlations of planted pairs
 COLUMNS = ["neuron_a", "neuron_b", "r", "rank_a", "rank_b", "margin_a", "margin_b", "changed"]

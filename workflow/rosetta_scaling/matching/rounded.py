@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import torch
 
+from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.matching.products import add_products
-from rosetta_scaling.matching.tiles import AT_ONCE
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
 
@@ -25,7 +25,7 @@ BLOCK = 2**28  # correlations in memory at a time
 GATHERED = 2**24  # entries of segments in memory at a time
 # Share of |x_a| |x_b| that float32 sums may lose: a GPU adds up a product in steps of 8 or 16 units, and cuts the last
 # digit, 2^-23, in each. The benchmark of a card (workflow/benchmarks/card.py) measures what it loses.
-SUMMED = AT_ONCE / 8 * 2.0**-23
+SUMMED = CHUNK_UNITS / 8 * 2.0**-23
 MOST_LOSS, MOST_STRETCH = 1e-3, 6.0  # neurons beyond are hard: they are correlated in float32
 
 
@@ -87,14 +87,12 @@ class Draft(NamedTuple):
 
 
 class RoundedProducts:
-    """Running sums of rounded products of two groups of neurons; the last chunks wait for their product."""
+    """Running sums of rounded products of two groups of neurons."""
 
     def __init__(self, neurons_a: int, neurons_b: int, chunk: int, device: torch.device | str):
         self.total = torch.zeros(neurons_a, neurons_b, device=device)
         self.a, self.b = RoundedMoments(neurons_a, device), RoundedMoments(neurons_b, device)
-        self.most = max(1, AT_ONCE // chunk) * chunk  # units that wait: every product reads and writes all sums
-        self.waiting = 0
-        self.memory = torch.empty(0), torch.empty(0)  # (terms, neurons, most) each
+        self.chunk, self.memory = chunk, (torch.empty(0), torch.empty(0))  # (terms, neurons, chunk) each
 
     @property
     def count(self) -> int:
@@ -106,27 +104,17 @@ class RoundedProducts:
         if not self.count:
             terms = 2 if torch.float32 in (values_a.dtype, values_b.dtype) else 1
             kind = {"dtype": torch.float16, "device": self.total.device}
-            a, b = (torch.empty(terms, len(values), self.most, **kind) for values in (values_a, values_b))
+            a, b = (torch.empty(terms, len(values), self.chunk, **kind) for values in (values_a, values_b))
             self.memory = a, b
-        units = values_a.shape[1]
-        if self.waiting + units > self.most:
-            self.multiply()
-        columns = slice(self.waiting, self.waiting + units)
-        self.a.add(values_a, *self.memory[0][:, :, columns])
-        self.b.add(values_b, *self.memory[1][:, :, columns])
-        self.waiting += units
-
-    def multiply(self) -> None:
-        """Add the products of the chunks that wait."""
-        x, y = (memory[:, :, : self.waiting] for memory in self.memory)
+        x, y = (memory[:, :, : values_a.shape[1]] for memory in self.memory)
+        self.a.add(values_a, *x)
+        self.b.add(values_b, *y)
         # The product of both second terms is below the last digit of the sums.
         for i, j in ((0, 0), (0, 1), (1, 0))[: 2 * len(x) - 1]:
             add_products(self.total, x[i], y[j], torch.float16)
-        self.waiting = 0
 
     def draft(self, k: int) -> Draft:
         """Shortlists, from which the k best partners of every neuron are found."""
-        self.multiply()
         a, b = Side.of(self.a), Side.of(self.b)
         of_rows, of_columns = segment_maxima(self.total, a, b)
         near_a = shortlist(self.total, (a, b), of_rows, k)

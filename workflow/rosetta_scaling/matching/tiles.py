@@ -11,12 +11,11 @@ from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.store.errors import StudyError
 
 RANKED_ROWS = 256  # rows of a tile whose sort keys are in memory at a time
-# On a GPU (see rounded.py): units whose rounded values, of two terms, wait to be multiplied; bytes of a neuron's
-# shortlists and of pairs that are re-scored; bytes of what is ranked at a time.
-AT_ONCE = 8192
+# On a GPU (see rounded.py): bytes of a neuron's shortlists and of its pairs that are re-scored; bytes of what is ranked
+# at a time; bytes of a neuron with its chunk in two terms of float16, and three chunks as stored.
 SHORTLIST_BYTES = 4096
 RANKED_BYTES = 2**30
-CARD_NEURON_BYTES = 2 * 2 * AT_ONCE + 3 * 4 * CHUNK_UNITS + SHORTLIST_BYTES
+CARD_NEURON_BYTES = (2 * 2 + 3 * 4) * CHUNK_UNITS + SHORTLIST_BYTES
 MOST_TILES = 100_000  # of a pair: five digits number them
 
 
@@ -37,7 +36,7 @@ class Tile:
 
     @property
     def card_bytes(self) -> int:
-        """Memory of a tile on a GPU: sums and their largest, what waits, three chunks read ahead, what is ranked."""
+        """Memory of a tile on a GPU: sums and their largest, a rounded chunk, three read ahead, what is ranked."""
         a, b = self.a1 - self.a0, self.b1 - self.b0
         return (4 * a * b * 65) // 64 + CARD_NEURON_BYTES * (a + b) + RANKED_BYTES
 
