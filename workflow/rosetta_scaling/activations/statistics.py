@@ -142,8 +142,7 @@ class NeuronStatistics:
         if first == 0:
             state["shift"] = values.mean(0, dtype=torch.float32)
         fold = self.labels.fold[first : first + units].to(self.device)
-        kind = {"dtype": torch.bool, "device": self.device}
-        above = torch.empty(values.shape, **kind) if all(self.full) else None
+        above = torch.empty(values.shape, dtype=torch.bool, device=self.device) if all(self.full) else None
         kernels.sum_powers(values, state, first, fold=fold, above=above)
         for name in ("labelled", "positive"):
             of_label = self.labels.sorted(name, slice(first, first + units), self.device)

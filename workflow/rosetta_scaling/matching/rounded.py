@@ -103,8 +103,8 @@ class RoundedProducts:
         """Take in a chunk of both groups, (neurons, units) each, of the same dtype in every chunk."""
         if not self.count:
             terms = 2 if torch.float32 in (values_a.dtype, values_b.dtype) else 1
-            kind = {"dtype": torch.float16, "device": self.total.device}
-            a, b = (torch.empty(terms, len(values), self.chunk, **kind) for values in (values_a, values_b))
+            sizes = [(terms, len(values), self.chunk) for values in (values_a, values_b)]
+            a, b = (torch.empty(size, dtype=torch.float16, device=self.total.device) for size in sizes)
             self.memory = a, b
         x, y = (memory[:, :, : values_a.shape[1]] for memory in self.memory)
         self.a.add(values_a, *x)

@@ -15,7 +15,7 @@ def strongest(values: torch.Tensor, index: torch.Tensor, k: int, dim: int) -> tu
         tied = best.select(dim, k - 1) <= best.select(dim, k)
         if tied.any():
             lines = tied.nonzero()[:, 0]
-            order = _order(*(of.index_select(1 - dim, lines) for of in (values, index)), k, dim)
+            order = _order(values.index_select(1 - dim, lines), index.index_select(1 - dim, lines), k, dim)
             place = place.index_copy(1 - dim, lines, order)
         values, index = values.gather(dim, place), index.gather(dim, place)
     order = _order(values, index, k, dim)
