@@ -77,16 +77,16 @@ def test_a_gpu_finds_the_partners_of_a_processor(dtype, side):
     assert tables[0].equals(tables[1])
 
 
-def coarsely(monkeypatch) -> None:
-    """Factors keep four binary digits: a rounding that changes partners unless it is seen and settled."""
+def coarsely(monkeypatch, digits: int = 4) -> None:
+    """Factors keep so many binary digits: a rounding that changes partners unless it is seen and settled."""
     add = RoundedMoments._add_whole
 
     def few_digits(self, values, out, rest=None):
         before = self.lost.clone()
         add(self, values, out, rest)
         exact = (values.float() - self.shift[:, None]) * self.scale[:, None]
-        digits = torch.frexp(exact)
-        out.copy_(torch.ldexp((digits.mantissa * 16).round() / 16, digits.exponent))
+        mantissa, exponent = torch.frexp(exact)
+        out.copy_(torch.ldexp((mantissa * 2**digits).round() / 2**digits, exponent))
         change = exact.double() - out.double()
         self.lost = before + (change / self.scale[:, None]).square().sum(1)
 
@@ -96,12 +96,19 @@ def coarsely(monkeypatch) -> None:
     monkeypatch.setattr(rounded, "KEPT", 100)
 
 
-def test_partners_do_not_depend_on_how_factors_are_rounded(monkeypatch):
+@pytest.mark.parametrize(
+    ("digits", "rescored"),
+    [(4, "0 and 0 neurons, with all others 299 and 199"), (7, "299 and 199 neurons, with all others 0 and 0")],
+)
+def test_partners_do_not_depend_on_how_factors_are_rounded(monkeypatch, caplog, digits, rescored):
     a, b = models(torch.bfloat16)
+    b = torch.cat([b[:16], b[17:]])  # without its hard neuron, which would have every neuron re-scored
     expected = engine(a, b)
-    coarsely(monkeypatch)
+    coarsely(monkeypatch, digits)
     with as_on_a_card():
-        assert_same_partners(engine(a, b), expected)
+        with caplog.at_level("INFO"):
+            assert_same_partners(engine(a, b), expected)
+        assert caplog.messages[0].endswith(rescored)
         monkeypatch.setattr(rounded, "_bound", lambda loss, stretch, other_loss, other_stretch: 0 * loss * other_loss)
         wrong = engine(a, b)
     assert (wrong.a.partner != expected.a.partner).any(), "without bounds the rounding decides"
