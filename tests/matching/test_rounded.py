@@ -16,7 +16,7 @@ from rosetta_scaling.matching.correlation import (
     merge_tiles,
 )
 from rosetta_scaling.matching.neighbours import partner_table
-from rosetta_scaling.matching.rounded import BLOCK, GATHERED, RoundedProducts, Side, error_bound
+from rosetta_scaling.matching.rounded import BLOCK, GATHERED, RoundedProducts, error_bound
 from rosetta_scaling.matching.tiles import RANKED_BYTES, Tile, tiles
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
@@ -109,7 +109,7 @@ def test_partners_do_not_depend_on_how_factors_are_rounded(monkeypatch, caplog, 
         with caplog.at_level("INFO"):
             assert_same_partners(engine(a, b), expected)
         assert caplog.messages[0].endswith(rescored)
-        monkeypatch.setattr(rounded, "_bound", lambda loss, stretch, other_loss, other_stretch: 0 * loss * other_loss)
+        monkeypatch.setattr(rounded, "_bound", lambda summed, mine, other: 0 * mine[0] * other[0])
         wrong = engine(a, b)
     assert (wrong.a.partner != expected.a.partner).any(), "without bounds the rounding decides"
 
@@ -123,7 +123,7 @@ def test_r_is_within_its_bound(monkeypatch, dtype, coarse):
     products = RoundedProducts(len(a), len(b), CHUNK, "cpu")
     for x, y in zip(a.split(CHUNK, 1), b.split(CHUNK, 1), strict=True):
         products.add(x, y)
-    mine, other = Side.of(products.a), Side.of(products.b)
+    mine, other = products.sides()
     every = slice(0, len(a))
     bound = error_bound(mine, other, every, torch.arange(len(b)).expand(len(a), -1)).numpy()
     r = products.total * mine.weight[:, None] * other.weight - mine.offset[:, None] * other.offset
@@ -135,6 +135,18 @@ def test_r_is_within_its_bound(monkeypatch, dtype, coarse):
         assert np.median(bound[told]) < 3e-4, "a bound that is too wide would have everything re-scored"
     assert other.hard[16], "its factors are cut"
     assert mine.constant.nonzero().flatten().tolist() == [11]
+
+
+def test_what_sums_lose_between_chunks_is_bounded():
+    """Sums of 64 lose all that is added to them where it is less than half of their last digit, 2^-17."""
+    products, small = RoundedProducts(1, 1, 64, "cpu"), torch.full((1, 1), 0.99 * 2.0**-9).bfloat16()
+    products.add(*[torch.tensor([[1.0, -1.0] * 32]).bfloat16()] * 2)
+    for sign in [1, -1] * 500:
+        products.add(sign * small, sign * small)
+    near = products.draft(1).near_a
+    lost = 1 - near.r[0, 0].item()
+    assert lost > rounded.SUMMED, "more than one product may lose"
+    assert lost <= near.bound[0, 0].item() < 2 * lost
 
 
 @needs_triton

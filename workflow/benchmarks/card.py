@@ -24,7 +24,7 @@ import torch
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.matching.correlation import match_tile
 from rosetta_scaling.matching.products import add_products
-from rosetta_scaling.matching.rounded import SUMMED, RoundedProducts, Side, segment_maxima
+from rosetta_scaling.matching.rounded import SUMMED, RoundedProducts, segment_maxima
 from rosetta_scaling.matching.tiles import Tile, exact_flops
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.numerics.rounded import RoundedMoments
@@ -258,7 +258,7 @@ def _steps(bench: Bench, a: Held, b: Held, tile: Tile) -> None:
     steps: dict[str, Callable[[], object]] = {
         "round a chunk of one model": lambda: products.a.add(a.held[1], x),
         "product of a chunk": lambda: add_products(products.total, x, y, torch.float16),
-        "largest r of segments": lambda: segment_maxima(products.total, Side.of(products.a), Side.of(products.b)),
+        "largest r of segments": lambda: segment_maxima(products.total, *products.sides()),
         "shortlists": lambda: products.draft(2),
     }
     found = {name: 1e3 * bench.time(work) for name, work in steps.items()}

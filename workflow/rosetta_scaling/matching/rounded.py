@@ -6,7 +6,7 @@ over the activations (see settling.py).
 
 The bound. Let q be the rounded values of a neuron and x what they stand for, with e = |x - q| and N the norm of the
 deviations of x from its mean. By Cauchy and Schwarz, q_a q_b differs from x_a x_b by at most e_a |x_b| + |x_a| e_b +
-e_a e_b; divided by N_a N_b that bounds the error of r, together with what sums in float32 lose (SUMMED).
+e_a e_b; divided by N_a N_b that bounds the error of r, together with what sums in float32 lose (SUMMED, ADDED).
 """
 
 from typing import NamedTuple
@@ -26,11 +26,12 @@ GATHERED = 2**24  # entries of segments in memory at a time
 # Share of |x_a| |x_b| that float32 sums may lose: a GPU adds up a product in steps of 8 or 16 units, and cuts the last
 # digit, 2^-23, in each. The benchmark of a card (workflow/benchmarks/card.py) measures what it loses.
 SUMMED = CHUNK_UNITS / 8 * 2.0**-23
+ADDED = 2.0**-24  # the same, where a product is added to the sums of those before: they are rounded to nearest
 MOST_LOSS, MOST_STRETCH = 1e-3, 6.0  # neurons beyond are hard: they are correlated in float32
 
 
 class Side(NamedTuple):
-    """The neurons of one model after some units; all fields are (neurons,)."""
+    """The neurons of one model after some units; all tensors are (neurons,)."""
 
     mean: torch.Tensor  # float64
     norm: torch.Tensor  # of deviations from the mean, float64
@@ -40,16 +41,20 @@ class Side(NamedTuple):
     stretch: torch.Tensor  # norm of what is multiplied, as a multiple of the norm
     constant: torch.Tensor
     hard: torch.Tensor  # rounding or cancellation costs too much: they are not in shortlists
+    summed: float  # share of |x_a| |x_b| that float32 sums may lose
 
     @classmethod
-    def of(cls, moments: RoundedMoments) -> "Side":
+    def of(cls, moments: RoundedMoments, products: int) -> "Side":
+        """After so many products were added up."""
         norm, loss, stretch = moments.norm(), moments.loss(), moments.stretch()
         hard = ~((loss <= MOST_LOSS) & (stretch <= MOST_STRETCH))  # also where they are not finite
         out = moments.constant | hard
         weight = torch.where(out, 0.0, 1 / (moments.scale.double() * norm)).float()
         offset = torch.where(out, 0.0, moments.sum / norm / moments.count**0.5).float()
         loss, stretch = torch.where(out, 0.0, loss).float(), torch.where(out, 1.0, stretch).float()
-        return cls(moments.mean(), norm, weight, offset, loss, stretch, moments.constant, hard & ~moments.constant)
+        hard &= ~moments.constant
+        summed = SUMMED + products * ADDED
+        return cls(moments.mean(), norm, weight, offset, loss, stretch, moments.constant, hard, summed)
 
     @property
     def left_out(self) -> torch.Tensor:
@@ -60,11 +65,12 @@ class Side(NamedTuple):
 def error_bound(mine: Side, other: Side, rows: slice, partner: torch.Tensor) -> torch.Tensor:
     """How far r of some neurons with their partners (rows, n) may be from what sums of rounded products give."""
     loss, stretch = mine.loss[rows, None], mine.stretch[rows, None]
-    return _bound(loss, stretch, other.loss[partner], other.stretch[partner])
+    return _bound(mine.summed, (loss, stretch), (other.loss[partner], other.stretch[partner]))
 
 
-def _bound(loss: torch.Tensor, stretch: torch.Tensor, other_loss: torch.Tensor, other_stretch: torch.Tensor):
-    return loss * other_stretch + stretch * other_loss + loss * other_loss + SUMMED * stretch * other_stretch
+def _bound(summed: float, mine: tuple[torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor]):
+    (loss, stretch), (other_loss, other_stretch) = mine, other
+    return loss * other_stretch + stretch * other_loss + loss * other_loss + summed * stretch * other_stretch
 
 
 class Shortlist(NamedTuple):
@@ -93,6 +99,7 @@ class RoundedProducts:
         self.total = torch.zeros(neurons_a, neurons_b, device=device)
         self.a, self.b = RoundedMoments(neurons_a, device), RoundedMoments(neurons_b, device)
         self.chunk, self.memory = chunk, (torch.empty(0), torch.empty(0))  # (terms, neurons, chunk) each
+        self.products = 0
 
     @property
     def count(self) -> int:
@@ -112,10 +119,15 @@ class RoundedProducts:
         # The product of both second terms is below the last digit of the sums.
         for i, j in ((0, 0), (0, 1), (1, 0))[: 2 * len(x) - 1]:
             add_products(self.total, x[i], y[j], torch.float16)
+            self.products += 1
+
+    def sides(self) -> tuple[Side, Side]:
+        """The neurons of both models after the units so far."""
+        return Side.of(self.a, self.products), Side.of(self.b, self.products)
 
     def draft(self, k: int) -> Draft:
         """Shortlists, from which the k best partners of every neuron are found."""
-        a, b = Side.of(self.a), Side.of(self.b)
+        a, b = self.sides()
         of_rows, of_columns = segment_maxima(self.total, a, b)
         near_a = shortlist(self.total, (a, b), of_rows, k)
         return Draft(self.count, a, b, near_a, shortlist(self.total.T, (b, a), of_columns.T, k))
@@ -169,7 +181,8 @@ def shortlist(total: torch.Tensor, sides: tuple[Side, Side], maxima: torch.Tenso
         left = torch.cat([near.values[:, kept:], best.values[:, opened:]], 1)
         beyond = left.amax(1) if left.shape[1] else torch.full_like(near.values[:, 0], -torch.inf)
         partner = index.gather(1, near.indices[:, :kept])
-        most = _bound(mine.loss[rows], mine.stretch[rows], other.loss.amax(), other.stretch.amax())
+        largest = other.loss.amax(), other.stretch.amax()
+        most = _bound(mine.summed, (mine.loss[rows], mine.stretch[rows]), largest)
         bound = error_bound(mine, other, rows, partner)
         parts.append(Shortlist(near.values[:, :kept], partner, bound, beyond + most))
     return Shortlist(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
