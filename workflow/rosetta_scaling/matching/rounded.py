@@ -109,17 +109,17 @@ class RoundedProducts:
     def add(self, values_a: torch.Tensor, values_b: torch.Tensor) -> None:
         """Take in a chunk of both groups, (neurons, units) each, of the same dtype in every chunk."""
         if not self.count:
-            terms = 2 if torch.float32 in (values_a.dtype, values_b.dtype) else 1
-            sizes = [(terms, len(values), self.chunk) for values in (values_a, values_b)]
+            sizes = [(1 + (of.dtype == torch.float32), len(of), self.chunk) for of in (values_a, values_b)]
             a, b = (torch.empty(size, dtype=torch.float16, device=self.total.device) for size in sizes)
             self.memory = a, b
         x, y = (memory[:, :, : values_a.shape[1]] for memory in self.memory)
         self.a.add(values_a, *x)
         self.b.add(values_b, *y)
         # The product of both second terms is below the last digit of the sums.
-        for i, j in ((0, 0), (0, 1), (1, 0))[: 2 * len(x) - 1]:
-            add_products(self.total, x[i], y[j], torch.float16)
-            self.products += 1
+        factors = [(x[0], y[0]), *((x[0], second) for second in y[1:]), *((second, y[0]) for second in x[1:])]
+        for factor_a, factor_b in factors:
+            add_products(self.total, factor_a, factor_b, torch.float16)
+        self.products += len(factors)
 
     def sides(self) -> tuple[Side, Side]:
         """The neurons of both models after the units so far."""
