@@ -15,7 +15,8 @@ from rosetta_scaling.matching.correlation import (
     match_tile_or_quarters,
     merge_tiles,
 )
-from rosetta_scaling.matching.neighbours import partner_table
+from rosetta_scaling.matching.neighbour_files import read_neighbours, write_neighbours
+from rosetta_scaling.matching.neighbours import Growth, partner_table
 from rosetta_scaling.matching.rounded import BLOCK, GATHERED, RoundedProducts, error_bound
 from rosetta_scaling.matching.tiles import RANKED_BYTES, Tile, tiles
 from rosetta_scaling.numerics import devices
@@ -103,15 +104,20 @@ def coarsely(monkeypatch, digits: int = 4) -> None:
     ("digits", "rescored"),
     [(4, "0 and 0 neurons, with all others 299 and 199"), (7, "299 and 199 neurons, with all others 0 and 0")],
 )
-def test_partners_do_not_depend_on_how_factors_are_rounded(monkeypatch, caplog, digits, rescored):
+def test_partners_do_not_depend_on_how_factors_are_rounded(monkeypatch, caplog, tmp_path, digits, rescored):
     a, b = models(torch.bfloat16)
     b = torch.cat([b[:16], b[17:]])  # without its hard neuron, which would have every neuron re-scored
     expected = engine(a, b)
     coarsely(monkeypatch, digits)
     with as_on_a_card():
         with caplog.at_level("INFO"):
-            assert_same_partners(engine(a, b), expected)
+            found = engine(a, b)
+        assert_same_partners(found, expected)
         assert caplog.messages[0].endswith(rescored)
+        assert [int(side.rescored.sum()) for side in (*found, *expected)] == [299, 199, 0, 0]
+        whole = Tile(0, len(a), 0, len(b))
+        write_neighbours(tmp_path / "tile", whole, Growth({UNITS: found}))
+        assert read_neighbours(tmp_path / "tile")[1].final.a.rescored.equal(found.a.rescored)
         monkeypatch.setattr(rounded, "_bound", lambda summed, mine, other: 0 * mine[0] * other[0])
         wrong = engine(a, b)
     assert (wrong.a.partner != expected.a.partner).any(), "without bounds the rounding decides"

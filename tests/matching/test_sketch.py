@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from rosetta_scaling.matching import candidates as candidates_module
 from rosetta_scaling.matching import rescoring, sketch
 from rosetta_scaling.matching import tiles as plan
 from rosetta_scaling.matching.candidates import Candidates, Search, find_candidates
-from rosetta_scaling.matching.neighbours import Neighbours, mutual_matches
+from rosetta_scaling.matching.neighbours import mutual_matches
 from rosetta_scaling.matching.products import add_products
 from rosetta_scaling.matching.rescoring import match_by_sketch, rescore
 from rosetta_scaling.matching.sketch import Sketch, error_bound, signs, write_sketch
@@ -328,7 +329,7 @@ class Match:
         for (a, b), (best_a, best_b, _) in self.found.items():
             r = self.r[a, b]
             for best, rows, pair in ((best_a, r, (a, b)), (best_b, r.T, (b, a))):
-                first = Neighbours(best.r[:, : self.k], best.partner[:, : self.k], best.constant)
+                first = replace(best, r=best.r[:, : self.k], partner=best.partner[:, : self.k])
                 assert_best(first, rows, 2e-6)
                 after = -np.sort(-np.nan_to_num(rows, nan=-np.inf), 1)[:, self.k]
                 assert (best.r[:, self.k].numpy() <= after + 2e-6).all(), "a margin is never too small"

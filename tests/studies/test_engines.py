@@ -69,6 +69,8 @@ def test_engines_placements_and_tiles_find_the_same(wide, name):
     summary = read_json(wide / f"results/{name}/matches/{PAIR}/summary.json")
     assert summary["engine"] == ("sketch" if name.startswith("sketch") else "exact")
     assert ("certified_a" in summary) == (summary["engine"] == "sketch")
+    of_a_gpu = [summary.get(f"rescored_{side}") for side in "ab"]
+    assert of_a_gpu == ([None, None] if summary["engine"] == "sketch" else [0, 0])
 
 
 def test_finished_tiles_are_kept(wide):

@@ -22,12 +22,14 @@ class Neighbours:
     r: torch.Tensor  # (neurons, k) float32; -inf where there is no partner
     partner: torch.Tensor  # (neurons, k) int64; -1 where there is no partner
     constant: torch.Tensor  # (neurons,) bool
+    rescored: torch.Tensor  # (neurons,) bool: rounded products left its partners open (on a GPU, see settling.py)
 
     @classmethod
     def empty(cls, neurons: int, k: int) -> "Neighbours":
         return cls(
             torch.full((neurons, k), -torch.inf),
             torch.full((neurons, k), -1, dtype=torch.int64),
+            torch.zeros(neurons, dtype=torch.bool),
             torch.zeros(neurons, dtype=torch.bool),
         )
 
@@ -37,6 +39,7 @@ class Neighbours:
         r, partner = torch.cat([self.r[rows], other.r], 1), torch.cat([self.partner[rows], other.partner], 1)
         self.r[rows], self.partner[rows] = strongest(r, partner, self.r.shape[1], dim=1)
         self.constant[rows] |= other.constant
+        self.rescored[rows] |= other.rescored
 
 
 class BestPartners(NamedTuple):

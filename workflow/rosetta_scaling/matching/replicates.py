@@ -6,6 +6,7 @@ is counted by the same rules as the real matches.
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ def _reordered(best: Neighbours, code: torch.Tensor, known: torch.Tensor, r: tor
     value = torch.where(code >= 0, r[torch.searchsorted(known, code.clamp(min=0))], -torch.inf)
     partner = torch.where(value > -torch.inf, best.partner, 2**31)  # sorts last among equals
     value, partner = strongest(value, partner, value.shape[1], dim=1)
-    return Neighbours(value, torch.where(value > -torch.inf, partner, -1), best.constant)
+    return replace(best, r=value, partner=torch.where(value > -torch.inf, partner, -1))
 
 
 def match_subsets(a: Source, b: Source, subsets: list[tuple[np.ndarray, np.ndarray]], k: int) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -105,7 +106,8 @@ def best_candidates(pairs: torch.Tensor, exact: torch.Tensor, keep: int, neurons
     place = torch.arange(len(mine)) - (count.cumsum(0) - count)[mine]  # (n,) of a pair among those of its neuron
     best = Neighbours.empty(neurons, max(keep, int(count.max()) if len(mine) else keep))
     best.r[mine, place], best.partner[mine, place] = r, other
-    return Neighbours(*strongest(best.r, best.partner, keep, dim=1), best.constant)
+    r, other = strongest(best.r, best.partner, keep, dim=1)
+    return replace(best, r=r, partner=other)
 
 
 def is_certified(

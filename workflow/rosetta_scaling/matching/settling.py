@@ -126,9 +126,11 @@ class Pending:
                 value = torch.cat([value, other[1][other[0].hard].T], 1)
                 partner = torch.cat([partner, hard.expand(len(partner), -1)], 1)
             best.append(neighbours_of(value, partner, self.k, side.constant))
+            best[-1].rescored[:] = open_.members.any(1).cpu()
             if own is not None:
                 exactly, rows = best_in_rows(own, self.k, 0, side.constant[open_.rows]), open_.rows.cpu()
                 best[-1].r[rows], best[-1].partner[rows] = exactly.r, exactly.partner
+                best[-1].rescored[rows] = True
         for found, first in zip(best, (tile.b0, tile.a0), strict=True):
             found.partner[found.partner >= 0] += first
         return BestPartners(*best)

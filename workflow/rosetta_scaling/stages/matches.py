@@ -134,6 +134,8 @@ def summary_of_matches(plan: StudyPlan, pair: str, table: pd.DataFrame, best: "B
     summary = {"matches": count, "engine": plan.matching.engine, "placement": plan.matching.placement}
     for side, partners in zip("ab", best, strict=True):
         summary |= {f"neurons_{side}": len(partners.r), f"constant_{side}": int(partners.constant.sum())}
+        if plan.matching.engine == "exact":  # 0 on a processor
+            summary[f"rescored_{side}"] = int(partners.rescored.sum())
     if plan.matching.engine == "sketch":
         summary |= read_json(Path(plan.layout.rescored(pair)) / f"{pair}.json")
     return summary
