@@ -27,6 +27,7 @@ from rosetta_scaling.networks.model_sizes import folder_size, trained_size, tran
 from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
 from rosetta_scaling.planning.plan import make_plan
+from rosetta_scaling.planning.rates import H100, Rates, rates_of_card
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.planning.tables import pair_plans, plan_table
 from rosetta_scaling.store.errors import StudyError
@@ -159,14 +160,38 @@ def test_scratch_is_checked_against_the_true_number_of_units():
 
 def test_the_plan_as_text_names_every_pair_and_its_work():
     smoke = planned(load(WORKFLOW / "studies/smoke.yaml"))
-    table = pair_plans(smoke, rate=1e9).set_index("pair")
+    here, card = Rates("here", products=1e9, forward=5e8), Rates("a card", 1e12, 1e12, reading=1e6, passes=2)
+    table = pair_plans(smoke, here, card).set_index("pair")
     row = table.loc["neox-r3--bloom-r3"]
     draws = 1 + 11 + 1 + 2  # the real pair, nulls (six of them rotations), halves, and each model with itself
     assert row.product_flops == draws * 2 * 128 * 128 * smoke.matching.units
-    assert row.hours == row.product_flops / 1e9 / 3600
-    text = plan_table(smoke, rate=1e9)
+    assert row.hours_here == pytest.approx((row.product_flops / 1e9 + row.forward_flops / 5e8) / 3600)
+    # Every draw reads both models, and each is matched with itself. A GPU reads them twice, which takes longest here.
+    assert row.read_bytes == (draws - 2 + 2) * 2 * 128 * 2 * smoke.matching.units
+    assert row.hours_card == pytest.approx((2 * row.read_bytes / 1e6 + 2 * row.forward_flops / 1e12) / 3600)
+    assert row.bound == "disk"
+    assert pair_plans(smoke, here, card._replace(forward=1e6)).bound.eq("forward pass").all()
+    assert pair_plans(smoke, here, card._replace(products=1e6)).bound.eq("products").all()
+    text = plan_table(smoke, here, card)
     assert all(pair in text for pair in smoke.layout.pairs)
-    assert "1 GFLOP/s" in text
+    assert "(1 GFLOP/s, here)" in text
+    assert "61.4 MB" in text
+
+
+def test_rates_are_those_of_the_card_that_was_measured_last(tmp_path):
+    assert rates_of_card(tmp_path) == H100
+    figures = {
+        "match_tile": {"tflops": 300.0},
+        "forward pass": {"parameters": 10**9, "pooled_tokens_per_s": 1e5},
+        "files": {"seconds": 2.0},
+    }
+    found = {"card": "A card", "device": "cuda", "date": "2027-01-01", "figures": figures}
+    found["sizes"] = {"neurons": 1000, "file_units": 5000}
+    write_json(tmp_path / "a.json", found)
+    write_json(tmp_path / "of-a-processor.json", found | {"device": "cpu"})
+    write_json(tmp_path / "bench.json", {"exact_share": 0.9})
+    write_json(tmp_path / "halted.json", found | {"figures": {"match_tile": {"tflops": 1.0}}})
+    assert rates_of_card(tmp_path) == Rates("A card, measured on 2027-01-01", 3e14, 2e14, reading=1e7, passes=2)
 
 
 def _claim(folder, queue, done):

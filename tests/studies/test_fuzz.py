@@ -11,6 +11,7 @@ from study_runs import checkout, snakemake
 from rosetta_scaling.config import parsing as config
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning import needs
+from rosetta_scaling.planning.rates import H100
 from rosetta_scaling.planning.requests import requests_text
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.planning.tables import plan_table
@@ -37,7 +38,7 @@ def everything_planned(plan: StudyPlan) -> str:
     """All that the workflow asks of a study before a job runs, as text."""
     layout = plan.layout
     plan.study.deciding()
-    texts = [plan_table(plan, 1e10), requests_text(plan), str(needs.is_quick(plan))]
+    texts = [plan_table(plan, H100, H100), requests_text(plan), str(needs.is_quick(plan))]
     asked = [needs.texts(plan), needs.auditing(plan)]
     asked += [need(plan, model) for model in layout.models for need in (needs.copying, needs.sketching)]
     for pair in layout.pairs:

@@ -58,8 +58,9 @@ class Bench:
         if self.device.type == "cpu":  # to try it: the lines of a GPU on a processor
             devices.is_card = lambda device: True
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else platform.processor() or "processor"
-        about = {"card": name, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
-        about |= {"triton": importlib.util.find_spec("triton") is not None, "sizes": sizes._asdict()}
+        about = {"card": name, "device": self.device.type, "date": time.strftime("%Y-%m-%d")}
+        about |= {"torch": torch.__version__, "triton": importlib.util.find_spec("triton") is not None}
+        about |= {"sizes": sizes._asdict()}
         self.found: dict[str, Any] = about | {"seconds": 0.0, "figures": {}}
         out.mkdir(parents=True, exist_ok=True)
         self.file, self.began = out / f"{name.replace(' ', '-').replace('/', '-')}.json", time.monotonic()

@@ -1,17 +1,24 @@
 """What the matching of a pair costs."""
 
+from typing import NamedTuple
+
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.tiles import exact_flops
+from rosetta_scaling.planning.sizes import activation_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
 
-GPU_RATE = 4e14  # floating-point operations per second that a job can expect of an H100
+
+class Work(NamedTuple):
+    """Work of one or several jobs."""
+
+    forward: float = 0.0  # floating-point operations of forward passes
+    products: float = 0.0  # of products of large matrices
+    read: float = 0.0  # bytes of stored activations
 
 
-def pair_operations(plan: StudyPlan, pair: str) -> tuple[float, float]:
-    """Floating-point operations of forward passes and of products that the matching of a pair takes, nulls and
-    stability included, both as often as the plan needs them.
-    """
+def pair_work(plan: StudyPlan, pair: str) -> Work:
+    """What the matching of a pair takes, nulls and stability included, all as often as the plan needs it."""
     matching, study = plan.matching, plan.study
     sizes = [plan.size(model) for model in plan.layout.pairs[pair]]
     neurons, tiles = [size.neurons for size in sizes], matching.tiles[pair]
@@ -28,7 +35,12 @@ def pair_operations(plan: StudyPlan, pair: str) -> tuple[float, float]:
     own = sum(exact_flops(count, count, matching.units) for count in neurons)
     real = exact_flops(neurons[0], neurons[1], study.matching.sketch_slots) if matching.engine == "sketch" else products
     forward = passes * 2 * probe_tokens(study) * sum(size.parameters for size in sizes)
-    return forward, real + own + draws * products
+    read = 0.0
+    if matching.placement == "stored":
+        once = sum(tile.a1 - tile.a0 + tile.b1 - tile.b0 for tile in tiles)
+        times = 2 + sum(study.nulls.draws(null) for null in NULLS)  # the pair, its halves, and nulls
+        read = (times * once + 2 * sum(neurons)) * matching.units * activation_bytes(study)
+    return Work(forward, real + own + draws * products, read)
 
 
 def probe_tokens(study: Study) -> float:

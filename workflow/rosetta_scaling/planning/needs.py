@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from rosetta_scaling.activations.chunks import CHUNK_UNITS, SLOTS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
-from rosetta_scaling.planning.sizes import reading_bytes, weight_bytes
+from rosetta_scaling.planning.costs import pair_work, probe_tokens
+from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
 
@@ -33,7 +33,7 @@ MARGIN = 3  # between what is expected and what is asked for
 LONGEST_MINUTES = 2 * 1440  # few clusters grant more; unfinished work continues in the next attempt
 # Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
 # GPU, networks are expected to reach half of what products do from a hidden size of 4,000 on, and less when smaller.
-CORE_RATE, PRODUCT_RATE, HALF_RATE_HIDDEN = 1e10, GPU_RATE, 4000
+CORE_RATE, PRODUCT_RATE, HALF_RATE_HIDDEN = 1e10, 4e14, 4000
 SMALL_NETWORKS_RATE = 1e12  # of many small ones side by side on a GPU: bound by its memory; not measured
 NEURON_SECONDS = 0.01  # to judge the selectivity of one: measured, with room
 READ_RATE = 1e8  # bytes per second from a shared file system
@@ -184,7 +184,8 @@ def matching(plan: StudyPlan, pair: str) -> Need:
     draws = max(*(study.nulls.draws(null) for null in NULLS), study.stability.bootstrap)
     tables_mb = PARTNER_BYTES * draws * study.matching.k * neurons / 1e6
     memory_mb = study.matching.memory_mb + _network_mb(plan, pair) + _pinned_mb(plan, pair) + tables_mb
-    work = minutes(plan, models, *pair_operations(plan, pair))
+    found = pair_work(plan, pair)
+    work = minutes(plan, models, found.forward, found.products)
     return Need(memory_mb, work, _gpus_of_pair(plan, pair))
 
 
@@ -231,9 +232,8 @@ def _pinned_mb(plan: StudyPlan, pair: str) -> float:
     """What is stored goes to a GPU through memory of the processor: three chunks of the neurons of a tile."""
     if plan.study.device == "cpu" or not plan.stores_activations:
         return 0.0
-    item = 4 if plan.study.activations.dtype == "float32" else 2
     neurons = max(tile.a1 - tile.a0 + tile.b1 - tile.b0 for tile in plan.matching.tiles[pair])
-    return SLOTS * item * CHUNK_UNITS * neurons / 1e6
+    return SLOTS * activation_bytes(plan.study) * CHUNK_UNITS * neurons / 1e6
 
 
 def _gpus_of_pair(plan: StudyPlan, pair: str) -> int:

@@ -7,7 +7,7 @@ from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.planning.sizes import reading_bytes
+from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes
 from rosetta_scaling.store.errors import StudyError
 
 RESCORING_BYTES = 8  # of an activation that is re-scored: as stored and as float32, with room for candidates
@@ -68,8 +68,7 @@ def make_plan(
         most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains * 2 // 3
     matching, memory = study.matching, study.matching.memory_mb * 10**6
     neurons = [size.neurons for size in sizes.values()]
-    item = 4 if study.activations.dtype == "float32" else 2
-    stored = sum(neurons) * most_units * item * (1 + study.nulls.untrained_draws)
+    stored = sum(neurons) * most_units * activation_bytes(study) * (1 + study.nulls.untrained_draws)
     engine = choose_engine(study, neurons, most_units)
     sketched = sum(neurons) * (matching.sketch_slots + CHUNK_UNITS) * 2 if engine == "sketch" else 0
     placement = matching.placement

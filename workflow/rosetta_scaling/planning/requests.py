@@ -44,7 +44,7 @@ def requests_text(plan: StudyPlan) -> str:
     table = requests(plan)
     return (
         "What a cluster is asked for (planning/needs.py; local runs request nothing):\n"
-        + table.to_string(index=False, float_format="{:.2f}".format)
-        + f"\nGPU-hours expected: {table.gpu_hours.sum():.1f}, GPUs that only hold weights included. "
+        + table.to_string(index=False, float_format="{:,.2f}".format)
+        + f"\nGPU-hours expected: {table.gpu_hours.sum():,.1f}, GPUs that only hold weights included. "
         "A job that ends for lack of memory or time asks for twice as much, two times; long ones go on where they were."
     )

@@ -44,6 +44,11 @@ def weight_bytes(study: Study) -> int:
     return 4 if study.networks.dtype == "float32" else 2
 
 
+def activation_bytes(study: Study) -> int:
+    """Bytes of an activation that is stored."""
+    return 4 if study.activations.dtype == "float32" else 2
+
+
 def reading_bytes(study: Study, size: ModelSize) -> int:
     """Memory of a network that is being read: weights, a batch inside a block, a window of all neurons."""
     tokens = study.activations.batch_passages * study.units.max_tokens

@@ -2,34 +2,39 @@
 
 import pandas as pd
 
+from rosetta_scaling.formatting import data_size
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.model_sizes import published
-from rosetta_scaling.planning.costs import GPU_RATE, pair_operations, probe_tokens
+from rosetta_scaling.planning.costs import pair_work, probe_tokens
+from rosetta_scaling.planning.rates import Rates
 from rosetta_scaling.planning.sizes import configuration, is_here, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.store.foreign import explaining, reason_of
 
 
-def pair_plans(plan: StudyPlan, rate: float) -> pd.DataFrame:
-    """One row per pair; `rate` is the measured number of floating-point operations per second of a matrix product.
+def pair_plans(plan: StudyPlan, here: Rates, card: Rates) -> pd.DataFrame:
+    """One row per pair, nulls and stability included, from the rates of this machine and of a GPU.
 
-    Columns: pair, neurons_a, neurons_b, tiles, tile_mb (memory of the largest), forward_flops, product_flops (both as
-    often as the plan needs them), hours (of products alone, at the rate), nulls and stability included.
+    Columns: pair, neurons_a, neurons_b, tiles, tile_bytes (memory of the largest), forward_flops, product_flops (both
+    as often as the plan needs them), read_bytes (of stored activations), hours_here, hours_card, bound (what takes most
+    of the time on the GPU).
     """
     rows = []
     for pair, models in plan.layout.pairs.items():
-        sizes, tiles = [plan.size(model) for model in models], plan.matching.tiles[pair]
-        forward_flops, product_flops = pair_operations(plan, pair)
+        sizes, tiles, work = [plan.size(model) for model in models], plan.matching.tiles[pair], pair_work(plan, pair)
         rows.append(
             {
                 "pair": pair,
                 "neurons_a": sizes[0].neurons,
                 "neurons_b": sizes[1].neurons,
                 "tiles": len(tiles),
-                "tile_mb": max(tile.bytes for tile in tiles) / 1e6,
-                "forward_flops": forward_flops,
-                "product_flops": product_flops,
-                "hours": product_flops / rate / 3600,
+                "tile_bytes": max(tile.bytes for tile in tiles),
+                "forward_flops": work.forward,
+                "product_flops": work.products,
+                "read_bytes": work.read,
+                "hours_here": here.seconds(work) / 3600,
+                "hours_card": card.seconds(work) / 3600,
+                "bound": card.bound(work),
             }
         )
     return pd.DataFrame(rows)
@@ -38,8 +43,8 @@ def pair_plans(plan: StudyPlan, rate: float) -> pd.DataFrame:
 def model_plans(plan: StudyPlan) -> pd.DataFrame:
     """One row per model, from configurations alone.
 
-    Columns: model, network (what the study calls it), neurons, parameters, download_gb (0 when it is here;
-    of the hub at 16 bits per parameter), memory_gb (weights, as they are loaded), pass_flops (one forward pass over the
+    Columns: model, network (what the study calls it), neurons, parameters, download (bytes, 0 when it is here; of the
+    hub at 16 bits per parameter), memory (bytes of weights, as they are loaded), pass_flops (one forward pass over the
     probe text).
     """
     layout, rows = plan.layout, []
@@ -55,8 +60,8 @@ def model_plans(plan: StudyPlan) -> pd.DataFrame:
                 "network": layout.network_reference(model) if source in ("local", "hub", "package") else source,
                 "neurons": size.neurons,
                 "parameters": parameters,
-                "download_gb": fetched / 1e9,
-                "memory_gb": weight_bytes(plan.study) * parameters / 1e9,
+                "download": fetched,
+                "memory": weight_bytes(plan.study) * parameters,
                 "pass_flops": 2.0 * parameters * tokens,
             }
         )
@@ -87,32 +92,37 @@ def download_bytes(layout: Layout, model: str, parameters: int) -> int:
     return sum(package["bytes"] for package in known["packages"]) if known else 0
 
 
-def plan_table(plan: StudyPlan, rate: float) -> str:
-    """The plan of a study as text."""
+def hours_text(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2f}"
+
+
+def plan_table(plan: StudyPlan, here: Rates, card: Rates) -> str:
+    """The plan of a study as text, with times on this machine and on a GPU."""
     matching, study = plan.matching, plan.study
-    table, models = pair_plans(plan, rate), model_plans(plan)
+    table, models = pair_plans(plan, here, card), model_plans(plan)
     passes = (1 + study.nulls.untrained_draws) * models.pass_flops.sum()
-    flops = table.product_flops.sum() + table.forward_flops.sum() + passes
-    about = {
-        "neurons": "{:,}",
-        "parameters": "{:,}",
-        "download_gb": "{:.2f}",
-        "memory_gb": "{:.2f}",
-        "pass_flops": "{:.1e}",
+    here_in_all, card_in_all = (
+        hours_text(hours.sum() + passes / rates.forward / 3600)
+        for hours, rates in ((table.hours_here, here), (table.hours_card, card))
+    )
+    forms = {
+        **dict.fromkeys(("neurons", "neurons_a", "neurons_b", "parameters"), "{:,}".format),
+        **dict.fromkeys(("download", "memory", "tile_bytes", "read_bytes"), data_size),
+        **dict.fromkeys(("pass_flops", "forward_flops", "product_flops"), "{:.1e}".format),
+        **dict.fromkeys(("hours_here", "hours_card"), hours_text),
     }
-    listed = models.to_string(index=False, formatters={name: text.format for name, text in about.items()})
-    formats = {"tile_mb": "{:,.0f}", "forward_flops": "{:.1e}", "product_flops": "{:.1e}", "hours": "{:.3f}"}
-    shown = table.to_string(index=False, formatters={name: text.format for name, text in formats.items()})
-    disk = (matching.stored_bytes + matching.sketch_bytes) / 1e9
     return (
-        f"Networks of study {study.study}\n{listed}\nTo download: {models.download_gb.sum():.1f} GB.\n\n"
+        f"Networks of study {study.study}\n{models.to_string(index=False, formatters=forms)}\n"
+        f"To download: {data_size(models.download.sum())}.\n\n"
         f"Matching of study {study.study}: {matching.engine} engine, activations {matching.placement}, "
-        f"at most {matching.units:,} units\n{shown}\n"
-        f"Disk for activations and sketches: at most {disk:.2f} of {study.matching.scratch_gb:g} GB. "
-        f"Memory of a matching job: {study.matching.memory_mb} MB beside its libraries.\n"
-        f"Products, nulls included: {table.product_flops.sum():.1e} FLOP, {table.hours.sum():.2f} hours of one job at "
-        f"the {rate / 1e9:.0f} GFLOP/s measured here.\n"
-        f"Forward passes: {table.forward_flops.sum() + passes:.1e} FLOP. In all {flops:.1e} FLOP: "
-        f"{flops / rate / 3600:.2f} hours of one job here, about {flops / GPU_RATE / 3600:.2f} hours of one H100 "
-        f"({GPU_RATE / 1e12:.0f} TFLOP/s, half of what it multiplies in bfloat16)."
+        f"at most {matching.units:,} units\n{table.to_string(index=False, formatters=forms)}\n"
+        f"hours_card, bound: on one {card.device}.\n"
+        f"Disk for activations and sketches: at most {data_size(matching.stored_bytes + matching.sketch_bytes)} of "
+        f"{data_size(study.matching.scratch_gb * 1e9)}. "
+        f"Memory of a matching job: {data_size(study.matching.memory_mb * 1e6)} beside its libraries.\n"
+        f"Products, nulls included: {table.product_flops.sum():.1e} operations. "
+        f"Forward passes: {table.forward_flops.sum() + passes:.1e}.\n"
+        f"In all {here_in_all} hours of one job here ({here.products / 1e9:,.0f} GFLOP/s, {here.device}), about "
+        f"{card_in_all} hours of one {card.device} ({card.products / 1e12:.0f} TFLOP/s in products, "
+        f"{card.forward / 1e12:.0f} in forward passes of large networks), if it could hold everything."
     )

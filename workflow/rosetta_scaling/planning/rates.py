@@ -1,0 +1,66 @@
+"""How fast a device does the work of a study, as `make bench DEVICE=cuda` measured it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from rosetta_scaling.planning.costs import Work
+from rosetta_scaling.store.tables import read_json
+
+
+class Rates(NamedTuple):
+    """Work of a device per second; times are those of one job that has the device for itself."""
+
+    device: str  # its name, and where the rates are from
+    products: float  # floating-point operations in products of the exact engine
+    forward: float  # in forward passes, hooks and pooling included
+    reading: float = float("inf")  # bytes of stored activations; a disk may be slower than the page cache
+    passes: int = 1  # over activations: a GPU settles in a second one what rounding leaves open
+
+    def parts(self, work: Work) -> dict[str, float]:
+        """Seconds of every kind of work, by its name for people."""
+        return {
+            "products": work.products / self.products,  # a second pass included
+            "forward pass": self.passes * work.forward / self.forward,
+            "disk": self.passes * work.read / self.reading,
+        }
+
+    def seconds(self, work: Work) -> float:
+        """Activations are read while the chunk before is multiplied."""
+        parts = self.parts(work)
+        return parts["forward pass"] + max(parts["products"], parts["disk"])
+
+    def bound(self, work: Work) -> str:
+        """What takes most of the time."""
+        parts = self.parts(work)
+        return max(parts, key=lambda name: parts[name])
+
+
+# The means of two runs with torch 2.11.0+cu130 (see docs/performance.md): match_tile of 65,536 neurons, a network of
+# 1.4 billion parameters, activations in the page cache.
+H100 = Rates("NVIDIA H100 80GB HBM3, measured on 2026-11-26", 5.4e14, 5.0e14, 9.9e9, passes=2)
+
+
+def rates_of_card(folder: Path) -> Rates:
+    """Those of the GPU that was last measured into a folder; of an H100 where none was."""
+    for file in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+        found = read_json(file)
+        if found.get("device") == "cuda":
+            try:
+                return _measured(found)
+            except KeyError:  # a figure that the benchmark did not reach
+                continue
+    return H100
+
+
+def _measured(found: dict) -> Rates:
+    """The rates of a file of workflow/benchmarks/card.py; raises KeyError where a figure is missing."""
+    sizes, figures = found["sizes"], found["figures"]
+    passes, files = figures["forward pass"], figures["files"]
+    read = 2 * 2 * sizes["neurons"] * sizes["file_units"]  # of two models, in bfloat16
+    return Rates(
+        f"{found['card']}, measured on {found['date']}",
+        products=1e12 * figures["match_tile"]["tflops"],
+        forward=2 * passes["parameters"] * passes["pooled_tokens_per_s"],
+        reading=read / files["seconds"],
+        passes=2,
+    )
