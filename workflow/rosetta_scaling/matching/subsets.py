@@ -1,10 +1,11 @@
-"""Sources that show a part of another one: some neurons, or some units."""
+"""Sources that show a part of another one, some neurons or some units, or all of it on another device."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
+from rosetta_scaling.activations.ahead import on_device
 from rosetta_scaling.activations.sources import Source
 
 
@@ -17,6 +18,17 @@ class Transformed:
 
     def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
         raise NotImplementedError
+
+
+class OnDevice(Transformed):
+    """The same on a device, read ahead: what is made of it is then made there."""
+
+    def __init__(self, source: Source, device: torch.device):
+        super().__init__(source)
+        self.device = device
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[torch.Tensor]:
+        return on_device(self.source.chunks(start, stop), self.device)
 
 
 class Selected(Transformed):

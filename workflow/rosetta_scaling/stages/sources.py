@@ -12,7 +12,7 @@ from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.config.study import Study
-from rosetta_scaling.matching.subsets import OfUnits
+from rosetta_scaling.matching.subsets import OfUnits, OnDevice
 from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.networks.model_sizes import require_planned
 from rosetta_scaling.nulls.transforms import TRANSFORMS
@@ -58,7 +58,8 @@ def open_pair(pair: PairFacts, variant: str, device: torch.device) -> tuple:
     ]
     check_pair(pair, sources)
     if kind in TRANSFORMS:
-        sources[side] = TRANSFORMS[kind](sources[side], [pair.study.nulls.seed, kind, draw, pair.models[side]])
+        seed = [pair.study.nulls.seed, kind, draw, pair.models[side]]
+        sources[side] = TRANSFORMS[kind](OnDevice(sources[side], device), seed)
     elif kind == "half":
         doc = read_table(pair.units).doc.to_numpy()
         chosen = document_groups(doc, pair.study.nulls.seed) % 2 == draw
