@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+import as_on_a_card  # noqa: F401  # first: it asks for Triton's interpreter
 import pytest
 import torch
 from tiny_networks import ARCHITECTURES
