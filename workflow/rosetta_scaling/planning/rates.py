@@ -37,7 +37,7 @@ class Rates(NamedTuple):
 
 # The means of two runs with torch 2.11.0+cu130 (see docs/performance.md): match_tile of 65,536 neurons, a network of
 # 1.4 billion parameters, activations in the page cache.
-H100 = Rates("NVIDIA H100 80GB HBM3, measured on 2026-11-26", 5.4e14, 5.0e14, 9.9e9, passes=2)
+H100 = Rates("NVIDIA H100 80GB HBM3, measured on 2026-11-26", 5.44e14, 4.95e14, 9.9e9, passes=2)
 
 
 def rates_of_card(folder: Path) -> Rates:
