@@ -24,8 +24,10 @@ from transformers import AutoModelForCausalLM
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.fits.checklist import read_checked
 from rosetta_scaling.fits.report import MEANING
+from rosetta_scaling.formatting import number
 from rosetta_scaling.networks.mlps import find_down_projections, weight_out
 from rosetta_scaling.points.rosetta import orient
+from rosetta_scaling.report.findings import BEGIN, END, filled, of_study
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.digests import digest, file_sha256
 from rosetta_scaling.store.tables import read_json, read_table
@@ -231,6 +233,22 @@ def test_the_crate_names_what_is_there(finished):
     assert {name for name, entity in graph.items() if "sha256" in entity} >= {"tables/counts.csv", "tables/claims.json"}
     assert {entity["@id"] for entity in graph["./"]["hasPart"]} == {entity["@id"] for entity in files}
     assert graph["#run"]["startTime"] < graph["#run"]["endTime"]
+
+
+def test_the_page_of_findings_is_made_from_its_numbers(finished):
+    found = of_study(finished / "results/smoke/tables")
+    page = filled(f"# Findings\n{BEGIN}{END}The end.\n", found)
+    main = [claim for claim in read_json(finished / "results/smoke/tables/claims.json")["claims"] if claim.get("main")]
+    counts = tables(finished, names=["counts"])["counts"].query("criterion == 'mutual_top1'")
+    for claim in main:
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {claim['claim']} |")]
+        assert f"*{claim['verdict']}" in row
+    for point in counts.itertuples():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {point.curve} {point.point} |")]
+        assert [cell.strip() for cell in row.split("|")[2:4]] == [number(point.anchor_neurons), number(point.count)]
+    assert f"Of {len(main)} main claims" in page
+    assert page.endswith("The end.\n")
+    assert page == filled(page, found), "made again, it stays the same"
 
 
 def test_verdicts_are_derived_again_from_the_tables(finished):
