@@ -3,11 +3,14 @@ cache is then left alone, what it made in a study is made anew, and so is all th
 """
 
 CORPUS = 1
+IMAGE_CORPUS = 1
 TOKENIZER = 2
 TRAINING = 1
+IMAGE_TRAINING = 1
 CHECKPOINTS = 1
 AUDIT = 2
 UNITS = 3
+IMAGE_UNITS = 1
 ACTIVATIONS = 4
 MATCHES = 6
 STABILITY = 1

@@ -257,15 +257,15 @@ def corpus_identity(settings: SimpleNamespace, memo: str | Path | None = None) -
         case "embedded":
             identity["sources"] = _sources(settings)
         case "folder":
-            identity["files"] = _fingerprints(corpus_sources.text_files(Path(settings.path)), memo)
+            identity["files"] = fingerprints(corpus_sources.text_files(Path(settings.path)), memo)
         case "jsonl":
-            identity["files"] = _fingerprints(corpus_sources.jsonl_files(Path(settings.path)), memo)
+            identity["files"] = fingerprints(corpus_sources.jsonl_files(Path(settings.path)), memo)
         case "huggingface":
             corpus_sources.check_revision(settings)
     return identity
 
 
-def _fingerprints(files: list[tuple[str, Path]], memo: str | Path | None) -> list[list]:
+def fingerprints(files: list[tuple[str, Path]], memo: str | Path | None) -> list[list]:
     """[[name, bytes, sha256], ...]; a file is only read again when its size or modification time changed."""
     known = store.read_json(memo) if memo and Path(memo).is_file() else {}
     fresh = {}

@@ -5,8 +5,9 @@ from pathlib import Path
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json
 
-# What a network needs beside its weights, by what it reads: only text goes through a tokenizer.
-NEEDED = {"text": ("config.json", "tokenizer.json"), "image": ("config.json",)}
+# What a network needs beside its weights, by what it reads: its configuration, then what prepares its inputs.
+NEEDED = {"text": ("config.json", "tokenizer.json"), "image": ("config.json", "preprocessor_config.json")}
+PREPARES = {"text": "tokenizer", "image": "image processor"}
 WEIGHTS, ADAPTER = "model.safetensors", "adapter_config.json"
 
 
@@ -50,6 +51,6 @@ def model_files(folder: str | Path, modality: str = "text") -> list[str]:
     if missing := missing + ([] if weights else [f"{WEIGHTS} (weights)"]):
         raise StudyError(
             f"model folder {folder} lacks {', '.join(missing)}; expected a folder written by save_pretrained "
-            f"for model{' and tokenizer' if modality == 'text' else ''}"
+            f"for model and {PREPARES[modality]}"
         )
     return [str(file) for file in (*(folder / name for name in NEEDED[modality]), *weights)]

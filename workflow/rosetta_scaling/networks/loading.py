@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from rosetta_scaling.config.networks import Networks
-from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.networks.folders import NEEDED, model_files
 from rosetta_scaling.networks.mlps import shape_of
+from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.towers import model_class
+from rosetta_scaling.networks.towers import config_to_read, model_class
 from rosetta_scaling.numerics.seeds import torch_seed
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
@@ -34,7 +35,8 @@ def load_model(
     *,
     modality: str = "text",
 ) -> torch.nn.Module:
-    """A network, ready to be read: a causal language model, or an encoder without its head.
+    """A network, ready to be read: a causal language model, or an encoder without its head; of images, its `modality`
+    "image", the tower that sees, with the attribute `preprocessing` (see preprocessing.py).
 
     What will be read is checked (see self_check.py). A network that does not fit the GPU, or the memory that `networks`
     allows, is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the accelerate library)
@@ -47,8 +49,10 @@ def load_model(
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
     limit = memory_limit(device, networks) if device_map == "auto" else None
     offload = tempfile.TemporaryDirectory(prefix="rosetta-offload-") if limit else None
-    model, loaded = model_class(AutoConfig.from_pretrained(folder, trust_remote_code=False)).from_pretrained(
+    config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
+    model, loaded = model_class(config).from_pretrained(
         folder,
+        config=config,
         trust_remote_code=False,
         dtype=getattr(torch, networks.dtype),
         use_safetensors=True,
@@ -68,6 +72,8 @@ def load_model(
     _require_used(folder, model, loaded["unexpected_keys"])
     model = model.eval() if device_map else model.to(device).eval()
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
+    if modality == "image":
+        model.preprocessing = read_preprocessing(folder)
     with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
         check_neurons(model)
     return model
@@ -159,25 +165,35 @@ def memory_limit(device: torch.device, networks: Networks) -> dict | None:
 
 @reads_network
 def untrained_model(
-    folder: str | Path, seed: object, device: torch.device, networks: Networks | None = None
+    folder: str | Path,
+    seed: object,
+    device: torch.device,
+    networks: Networks | None = None,
+    *,
+    modality: str = "text",
 ) -> torch.nn.Module:
     """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
     dtype = (networks or Networks.model_validate({})).dtype
     torch.manual_seed(torch_seed(seed))
     # Always drawn in float32, since another precision would draw other weights.
     model = model_class(config).from_config(config, dtype=torch.float32)
-    return model.to(device, getattr(torch, dtype)).eval()
+    model = model.to(device, getattr(torch, dtype)).eval()
+    if modality == "image":
+        model.preprocessing = read_preprocessing(folder)
+    return model
 
 
-def write_untrained(original: str | Path, seed: int, folder: str | Path) -> None:
-    """Write a freshly initialised network with the architecture and the tokenizer of another as a folder of its own."""
-    model = untrained_model(original, seed, torch.device("cpu"))
+def write_untrained(original: str | Path, seed: int, folder: str | Path, modality: str = "text") -> None:
+    """Write a freshly initialised network with the architecture of another, and what prepares its inputs, as a folder
+    of its own.
+    """
+    model = untrained_model(original, seed, torch.device("cpu"), modality=modality)
     with atomic(folder) as part:
         model.save_pretrained(part)
-        for name in ("tokenizer.json", "tokenizer_config.json"):
+        for name in (*NEEDED[modality][1:], "tokenizer_config.json"):
             if (Path(original) / name).is_file():
                 shutil.copy(Path(original) / name, part / name)
         write_json(part / "manifest.json", {"source": "untrained", "of": str(original), "seed": seed})

@@ -24,7 +24,7 @@ def describe(model: torch.nn.Module) -> dict:
         "neurons": list(size.widths),
         "layers": size.layers,
         "hidden_size": config.hidden_size,
-        "vocabulary": config.vocab_size,
+        "vocabulary": size.vocabulary,
     }
 
 

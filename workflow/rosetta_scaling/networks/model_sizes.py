@@ -55,11 +55,11 @@ def trained_size(family: Family, size: Size) -> ModelSize:
     return transformer_size(size.layers, width, size.hidden_size, family.vocabulary or 0, gated=gated)
 
 
-def folder_size(folder: str | Path) -> ModelSize:
+def folder_size(folder: str | Path, modality: str = "text") -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
     path = Path(folder) / "config.json"
     with reading_network(folder):
-        return config_size(json.loads(path.read_text()), str(path))
+        return config_size(json.loads(path.read_text()), str(path), modality)
 
 
 def published(source: str, name: str) -> dict | None:
@@ -93,12 +93,13 @@ def _models_file(path: Path) -> dict:
 FOUR_TIMES = ("gpt2", "gptj", "codegen", "bloom", "falcon")
 
 
-def config_size(values: dict, where: str) -> ModelSize:
+def config_size(values: dict, where: str, modality: str = "text") -> ModelSize:
     """The network that a configuration, read from `where`, makes. Raises StudyError when it makes no transformer.
 
     Most configurations name all sizes. Of others transformers builds the network, without weights, which takes seconds.
     """
-    named = values.get("text_config") or values  # of a network that also sees, the part that reads
+    tower = {"text": "text_config", "image": "vision_config"}[modality]  # of a network that both reads and sees
+    named = values.get(tower) or values
 
     def first(*names: str):
         return next((named[name] for name in names if named.get(name)), None)
@@ -109,7 +110,7 @@ def config_size(values: dict, where: str) -> ModelSize:
     if hidden and not width and values.get("model_type") in FOUR_TIMES:
         width = 4 * hidden
     if not all(isinstance(size, int) for size in (hidden, layers, width)):
-        return _built_size(json.dumps(values, sort_keys=True), where)
+        return _built_size(json.dumps(values, sort_keys=True), where, modality)
     gated = first("hidden_act", "activation_function") in ("silu", "gelu_pytorch_tanh")
     vocabulary = first("vocab_size") or 0  # networks of images have none
     for name, value in {"layers": layers, "width": width, "hidden": hidden, "vocabulary": vocabulary}.items():
@@ -122,11 +123,11 @@ def config_size(values: dict, where: str) -> ModelSize:
 
 
 @functools.cache
-def _built_size(values: str, where: str) -> ModelSize:
+def _built_size(values: str, where: str, modality: str) -> ModelSize:
     """The size of the network that transformers makes of a configuration, a JSON object."""
     from rosetta_scaling.networks.sizes import parse, size_of_config  # here, because they import torch
 
-    size = size_of_config(parse(json.loads(values), where))
+    size = size_of_config(parse(json.loads(values), where), modality)
     if len(set(size.widths)) > 1:
         raise StudyError(
             f"{where} makes layers of {min(size.widths):,} to {max(size.widths):,} neurons, expected equally many "

@@ -7,7 +7,7 @@ import torch
 
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.networks.towers import config_of, model_class
+from rosetta_scaling.networks.towers import config_of, config_to_read, model_class
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
 
@@ -29,8 +29,8 @@ def parse(values: dict, where: str):
         return AutoConfig.for_model(**values)
 
 
-def size_of_config(config) -> ModelSize:
-    """Sizes of the network that a transformers configuration makes.
+def size_of_config(config, modality: str = "text") -> ModelSize:
+    """Sizes of what is read of the network that a transformers configuration makes.
 
     Raises StudyError for an architecture that cannot be built, or whose MLPs are not found.
     """
@@ -41,6 +41,7 @@ def size_of_config(config) -> ModelSize:
             "config.json, or choose another network"
         )
 
+    config = config_to_read(config, modality)
     with explaining(sentence), torch.device("meta"):
         # A copy, since some networks fill in what their configuration leaves open.
         model = model_class(config).from_config(copy.deepcopy(config))

@@ -4,8 +4,10 @@ A tower is a stack of transformer blocks with what stands around it; encoder-dec
 Nothing else in this room asks whether a network reads text or images.
 """
 
+import inspect
 from typing import Any
 
+import numpy as np
 import torch
 
 from rosetta_scaling.networks.batches import arguments
@@ -14,6 +16,18 @@ from rosetta_scaling.store.errors import StudyError
 # The first argument of a network, by its name in transformers, and what it holds.
 INPUTS = {"input_ids": "tokens", "pixel_values": "an image"}
 MODALITIES = {"input_ids": "text", "pixel_values": "image"}
+
+
+def config_to_read(config: Any, modality: str) -> Any:
+    """The configuration of what is read of a network: for images, the tower that sees of one that has two.
+
+    A masked autoencoder is trained on some patches of an image, and read on all.
+    """
+    if modality == "image":
+        config = getattr(config, "vision_config", None) or config
+        if hasattr(config, "mask_ratio"):
+            config.mask_ratio = 0.0
+    return config
 
 
 def model_class(config: Any) -> Any:
@@ -105,6 +119,31 @@ def probe_inputs(model: torch.nn.Module) -> dict[str, torch.Tensor]:
         pixels = torch.randn(1, config.num_channels, height, width, generator=generator)
         return {"pixel_values": pixels.to(device, model.dtype)}  # type: ignore[call-overload]
     return arguments(model, torch.randint(config.vocab_size, (2, 8), generator=generator).to(device))
+
+
+def patches_along(model: torch.nn.Module) -> int:
+    """Patches along a side of an image as a network reads it."""
+    network: Any = model
+    return network.preprocessing.side // _along(config_of(model).patch_size)
+
+
+def _along(size: int | list[int] | tuple[int, ...]) -> int:
+    """One side of a square whose sides a configuration may give one by one."""
+    return size if isinstance(size, int) else size[0]
+
+
+def image_arguments(
+    model: torch.nn.Module, images: list[np.ndarray], numbers: np.ndarray, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """What a network is called with to read images (side, side, 3), uint8; `numbers` (images,) tell them apart."""
+    network: Any = model
+    called_with: dict[str, Any] = {"pixel_values": network.preprocessing(images, numbers).to(device, network.dtype)}
+    known = inspect.signature(network.forward).parameters
+    if "noise" in known:  # by which a masked autoencoder orders its patches: as they are
+        called_with["noise"] = torch.arange(patches_along(model) ** 2, device=device).float().expand(len(images), -1)
+    if "interpolate_pos_encoding" in known and network.preprocessing.side != _along(config_of(model).image_size):
+        called_with["interpolate_pos_encoding"] = True
+    return called_with
 
 
 def cannot_be_read(model: torch.nn.Module, inputs: str, error: BaseException) -> str:

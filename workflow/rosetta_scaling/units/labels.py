@@ -1,4 +1,7 @@
-"""Labels of every unit, to sum activations by: its text, the text before it, its place, its documents."""
+"""Labels of every unit, to sum activations by: its text, the text before it, its place, its documents.
+
+Of a patch of an image, the text is what was drawn there; nothing stands before it.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +11,8 @@ import pandas as pd
 
 from rosetta_scaling.units.groups import document_blocks
 
-POSITIONS = 16  # units of a passage by their number, two classes per factor of two
+POSITIONS = 16  # units of a passage by their number, two classes per factor of two; patches by a coarser grid
+ALONG = 4  # cells of that grid along a side
 
 
 class Kind(NamedTuple):
@@ -64,17 +68,33 @@ class UnitLabels:
 
 
 def label_units(units: pd.DataFrame, most_texts: int) -> UnitLabels:
-    """Labels of a unit table (columns passage, doc, domain, start, end, text); `most_texts` texts get a code."""
-    counts = units.text.value_counts()
+    """Labels of a unit table of text or of images (see schemas/tables); `most_texts` texts get a code."""
+    is_text = "text" in units
+    texts = units.text if is_text else units.content
+    counts = texts.value_counts()
     frequent = sorted(counts.index, key=lambda text: (-counts[text], text))[:most_texts]
-    text = pd.Index(frequent).get_indexer(units.text)
+    text = pd.Index(frequent).get_indexer(texts)
     text = np.where(text < 0, len(frequent), text)
     starts = np.flatnonzero(units.doc.ne(units.doc.shift()))
     displaced = np.roll(text, starts[np.abs(starts - len(text) / 2).argmin()])  # texts cluster in documents
-    follows = (units.passage.diff() == 0) & (units.start == units.end.shift())
-    previous = np.where(follows, np.append(len(frequent), text[:-1]), len(frequent))
-    number = units.groupby("passage").cumcount().to_numpy()
-    position = np.minimum(2 * np.log2(number + 1), POSITIONS - 1).astype(int)
+    previous = np.where(_follows(units) if is_text else False, np.append(len(frequent), text[:-1]), len(frequent))
+    position = _place_in_passage(units) if is_text else _place_in_image(units)
     domains = sorted(units.domain.unique())
     block, block_domain = document_blocks(units.doc.to_numpy(), pd.Categorical(units.domain, categories=domains).codes)
     return UnitLabels(frequent, text, displaced, previous, position, block, block_domain, domains)
+
+
+def _follows(units: pd.DataFrame) -> np.ndarray:
+    """Whether a span of text begins where the one before it ends."""
+    return ((units.passage.diff() == 0) & (units.start == units.end.shift())).to_numpy()
+
+
+def _place_in_passage(units: pd.DataFrame) -> np.ndarray:
+    number = units.groupby("passage").cumcount().to_numpy()
+    return np.minimum(2 * np.log2(number + 1), POSITIONS - 1).astype(int)
+
+
+def _place_in_image(units: pd.DataFrame) -> np.ndarray:
+    side = units.row.max() + 1
+    row, column = (ALONG * units[name].to_numpy() // side for name in ("row", "column"))
+    return ALONG * row + column

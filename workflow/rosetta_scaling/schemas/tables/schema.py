@@ -12,8 +12,9 @@ from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import write_table
 
-Kind = Literal["text", "whole number", "number", "true or false"]
-EXPECTED = {"text": "text", "whole number": "a whole number", "number": "a number", "true or false": "true or false"}
+Kind = Literal["text", "whole number", "number", "true or false", "bytes"]
+EXPECTED = {kind: kind for kind in ("text", "true or false", "bytes")}
+EXPECTED |= {"whole number": "a whole number", "number": "a number"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Column:
     def _has_kind(self, known: pd.Series) -> bool:
         if self.kind == "text":
             return all(isinstance(value, str) for value in known.unique())
+        if self.kind == "bytes":
+            return all(isinstance(value, bytes) for value in known)
         if self.kind == "true or false":
             return is_bool_dtype(known.infer_objects()) or set(known.unique()) <= {0, 1}
         known = known.infer_objects()
@@ -74,6 +77,10 @@ def number(name: str, meaning: str, unit: str = "", **more) -> Column:
 
 def truth(name: str, meaning: str, **more) -> Column:
     return Column(name, "true or false", meaning, **more)
+
+
+def binary(name: str, meaning: str, **more) -> Column:
+    return Column(name, "bytes", meaning, **more)
 
 
 def bounds(of: str, low: str = "low", high: str = "high", unit: str = "") -> tuple[Column, Column]:

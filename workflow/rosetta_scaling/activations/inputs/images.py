@@ -1,0 +1,64 @@
+"""Images as inputs of a network: pixels as it was made to see them, values of its patches resampled to the units.
+
+What stands before the patches (class tokens, registers) is dropped.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rosetta_scaling.corpora.pixels import decode
+from rosetta_scaling.networks.towers import image_arguments, patches_along
+from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.units.images import interpolation
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Some images; see contract.py."""
+
+    arguments: dict[str, torch.Tensor]
+    units: np.ndarray  # (images * side of the common grid squared,)
+    own: int  # patches along a side of the network's grid
+    weights: torch.Tensor  # (side of the common grid, own)
+
+    def _patches(self, values: torch.Tensor) -> torch.Tensor:
+        """Values (images, own, own, neurons), float32, of the patches alone."""
+        images, patches = len(self.arguments["pixel_values"]), self.own**2
+        rows = values.reshape(images, -1, values.shape[-1])
+        if rows.shape[1] < patches:
+            raise StudyError(
+                f"the MLPs hand over the neurons of {rows.shape[1]} places of an image of {self.own} x {self.own} "
+                "patches, expected at least one for every patch: this architecture is not supported, choose another "
+                "network"
+            )
+        return rows[:, rows.shape[1] - patches :].unflatten(1, (self.own, self.own)).float()
+
+    def inside(self, values: torch.Tensor) -> torch.Tensor:
+        return self._patches(values).flatten(0, 2)
+
+    def pool(self, neurons: torch.Tensor) -> torch.Tensor:
+        patches = self._patches(neurons)
+        if len(self.weights) == self.own:
+            return patches.flatten(0, 2)
+        weights = self.weights.to(patches.device)
+        return torch.einsum("ry,cx,iyxn->ircn", weights, weights, patches).flatten(0, 2)
+
+
+class ImageInputs:
+    """The images of a table (columns passage, image, side); see contract.py."""
+
+    def __init__(self, model: torch.nn.Module, samples: pd.DataFrame, device: torch.device):
+        self.model, self.device, self.images = model, device, samples.image.to_numpy()
+        self.side, self.own = int(samples.side.iloc[0]), patches_along(model)
+        self.weights = torch.from_numpy(interpolation(self.own, self.side)).float()
+        self.units = len(samples) * self.side**2
+        self.ends = (np.arange(len(samples)) + 1) * self.side**2
+        self.lengths = np.full(len(samples), self.own**2)
+
+    def batch(self, samples: np.ndarray) -> ImageBatch:
+        pixels = [decode(self.images[number], f"image {number} of the probe") for number in samples]
+        units = (samples[:, None] * self.side**2 + np.arange(self.side**2)).flatten()
+        return ImageBatch(image_arguments(self.model, pixels, samples, self.device), units, self.own, self.weights)
