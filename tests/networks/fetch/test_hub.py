@@ -28,8 +28,8 @@ from rosetta_scaling.networks.fetch.hub import download
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.training.architectures import new_model
+from rosetta_scaling.networks.training.text import save_tokenizer
 from rosetta_scaling.networks.training.tokenizers import train_tokenizer
-from rosetta_scaling.networks.training.trainer import _save_tokenizer
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, write_json
@@ -66,7 +66,7 @@ def saved(tmp_path_factory):
 
     def folder(name, weights=True):
         (root / name).mkdir()
-        _save_tokenizer(tokenizer, root / name, 64)
+        save_tokenizer(tokenizer, root / name, 64)
         model.config.save_pretrained(root / name)
         if weights:
             model.save_pretrained(root / name, max_shard_size="200KB" if name == "sharded" else "1GB")

@@ -11,8 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Ladder, Size
+from rosetta_scaling.networks.training import text as text_task
 from rosetta_scaling.networks.training import trainer as ladder
-from rosetta_scaling.networks.training.tokenizers import SPLITS, prepare_text, train_tokenizer
+from rosetta_scaling.networks.training.tokenizers import END, SPLITS, prepare_text, train_tokenizer
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, write_table
 from rosetta_scaling.store.tensors import read_tensors
@@ -43,7 +44,8 @@ def prepared(text, tmp_path, architecture):
 
 def train(family, folder, name="run", settings=SETTINGS):
     out = folder / name / "out"
-    job = ladder.TrainingJob("m", family, SIZE, settings, folder / "text", out, folder / name / "work")
+    task = text_task.TextTask(family, SIZE, settings, folder / "text")
+    job = ladder.TrainingJob("m", family, SIZE, settings, task, out, folder / name / "work")
     ladder.train(job, CPU)
     return out
 
@@ -100,10 +102,10 @@ def test_seed_and_order_decide_the_weights(prepared):
 
 def test_batches_depend_on_seed_and_step_alone():
     tokens = np.arange(10_000, dtype=np.uint16)
-    first = ladder.batch(tokens, 7, 1, sequences=4, context=16)
+    first = text_task.batch(tokens, 7, 1, sequences=4, context=16)
     assert first.shape == (4, 17)
-    assert torch.equal(first, ladder.batch(tokens, 7, 1, sequences=4, context=16))
-    assert not torch.equal(first, ladder.batch(tokens, 8, 1, sequences=4, context=16))
+    assert torch.equal(first, text_task.batch(tokens, 7, 1, sequences=4, context=16))
+    assert not torch.equal(first, text_task.batch(tokens, 8, 1, sequences=4, context=16))
     assert (first[:, 1:] - first[:, :-1] == 1).all()
 
 
@@ -125,13 +127,13 @@ def test_tokenizers_differ_between_families_and_decode_what_they_encode(text):
 
 
 def test_a_control_token_written_in_the_text_is_text(tmp_path, architecture):
-    written = f"an end{ladder.END}\n{ladder.END}\n" * 3  # often enough to be merged into one token
+    written = f"an end{END}\n{END}\n" * 3  # often enough to be merged into one token
     documents = pd.DataFrame({"text": [f"{written} {k}" for k in range(60)], "domain": "text"})
     documents["split"] = np.where(documents.index % 10 == 0, "probe", "train")
     write_table(tmp_path / "documents.parquet", documents)
     prepare_text(tmp_path / "documents.parquet", Family(architecture=architecture, vocabulary=400), tmp_path)
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    end = tokenizer.token_to_id(ladder.END)
+    end = tokenizer.token_to_id(END)
     for name, split in {"tokens": "train", "held_out": "probe"}.items():
         stream = np.load(tmp_path / f"{name}.npy")
         ends = np.flatnonzero(stream == end)
@@ -150,7 +152,7 @@ def test_a_domain_without_training_text_is_refused_when_something_is_trained(tmp
 def test_a_tokenizer_of_other_text_is_trained_as_ever(text):
     """The iterator is another one, but what the trainer sees of text without control tokens is the same."""
     texts, family = pd.read_parquet(text).text.tolist(), Family(architecture="bloom", vocabulary=500, seed=1)
-    assert not any(ladder.END in one for one in texts)
+    assert not any(END in one for one in texts)
     chosen = np.random.default_rng([family.seed, 0]).permutation(len(texts))[: len(texts) // 2]
     plain = Tokenizer.from_str(train_tokenizer(texts, family).to_str())
     plain.train_from_iterator(
@@ -158,7 +160,7 @@ def test_a_tokenizer_of_other_text_is_trained_as_ever(text):
         trainers.BpeTrainer(
             vocab_size=family.vocabulary,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=[ladder.END],
+            special_tokens=[END],
             show_progress=False,
         ),
     )

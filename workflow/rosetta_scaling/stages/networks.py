@@ -68,15 +68,17 @@ def training_inputs(plan: StudyPlan, key: str) -> Inputs:
 
 def train_network(layout: Layout, key: str, device: "torch.device", manifest: str) -> None:
     """Write a trained network to the folder of its manifest."""
+    from rosetta_scaling.networks.training.text import TextTask
     from rosetta_scaling.networks.training.trainer import TrainingJob, train
 
     model, study = layout.model_keys[key], layout.study
+    family, size = study.families[layout.family(model)], study.ladder.rungs[layout.rung(model)]
     job = TrainingJob(
         model,
-        study.families[layout.family(model)],
-        study.ladder.rungs[layout.rung(model)],
+        family,
+        size,
         study.ladder,
-        text_dir=Path(layout.tokenizer_dir(layout.family(model))),
+        task=TextTask(family, size, study.ladder, Path(layout.tokenizer_dir(layout.family(model)))),
         out_dir=Path(manifest).parent,
         work_dir=Path(layout.unfinished(key)),
     )
