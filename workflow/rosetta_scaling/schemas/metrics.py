@@ -73,6 +73,14 @@ METRICS: dict[str, Metric] = {
             null="token_information_null",
         ),
         Metric(
+            "content_information",
+            "bits that the activity tells about what was drawn in the patch, less what it tells when contents are "
+            "displaced by whole images",
+            "input",
+            ("image",),
+            null="content_information_null",
+        ),
+        Metric(
             "domain_information",
             "bits that the activity tells about the domain, less what it tells with domains dealt anew to documents",
             "input",
@@ -86,9 +94,8 @@ METRICS: dict[str, Metric] = {
         Metric(
             "detection_auc",
             "how well the strongest contexts in one half of the documents predict those in the other, by logistic "
-            "regression on the words and letters before the unit",
+            "regression on what surrounds the unit: the words and letters before it, or colours and edges",
             "contexts",
-            ("text",),
         ),
     )
 }

@@ -1,6 +1,7 @@
 """Contexts: the units on which a neuron is strongest, and who reads what surrounds them.
 
-Text is read by text_contexts.py. Another modality is another file beside it and an entry in READERS.
+Text is read by text_contexts.py, images by image_contexts.py. Another modality is another file beside these and an
+entry in READERS.
 """
 
 from typing import Protocol
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from rosetta_scaling.selectivity import text_contexts
+from rosetta_scaling.selectivity import image_contexts, text_contexts
 from rosetta_scaling.store.errors import StudyError
 
 
@@ -23,7 +24,8 @@ class ContextReader(Protocol):
         """Vectors (chosen, dim) of unit length to compare; zeros where there is nothing."""
 
 
-READERS: dict[str, ContextReader] = {"text": text_contexts}  # by the column that only its unit tables have
+# By the column that only their unit tables have.
+READERS: dict[str, ContextReader] = {"text": text_contexts, "view": image_contexts}
 
 
 def reader_of(units: pd.DataFrame) -> ContextReader:

@@ -1,10 +1,13 @@
 """Input-side selectivity: how narrow a neuron's response to units is, from the running sums of one forward pass."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from rosetta_scaling.activations.statistics import BINS, BINS_PER_OCTAVE, LOWEST, LabelMatrix
 from rosetta_scaling.selectivity import information as specialisation
+from rosetta_scaling.selectivity.planted import factor_of, factor_shares
 from rosetta_scaling.units.labels import UnitLabels
 
 STRONG = 2.0  # root mean squares beyond which an activation is called strong
@@ -17,7 +20,8 @@ def input_metrics(state: dict, labels: UnitLabels, shuffles: int, seed) -> pd.Da
     mean, variance, skewness, activation_kurtosis (excess), maximum; fraction_active (above zero) and fraction_strong
     (magnitude beyond twice the root mean square); gini, hoyer and treves_rolls of the magnitudes; token_*: of the text
     of the unit; unigram_*: the single text that explains most of the variance; previous_r2, position_r2: share of the
-    variance that the text before, and the place in the passage, explain; domain_*; mean_DOMAIN.
+    variance that the text before, and the place in the passage, explain; domain_*; mean_DOMAIN. Of images what
+    was drawn takes the place of texts: content_*, and the shares of its factors.
     """
     s = {name: tensor.numpy() for name, tensor in state.items()}
     rows, n = LabelMatrix(labels).rows, float(s["count"])
@@ -30,7 +34,7 @@ def input_metrics(state: dict, labels: UnitLabels, shuffles: int, seed) -> pd.Da
         "gini": gini(s["histogram"]),
     }
     columns |= sparsity(2 * total / n - columns["mean"], rms, n)
-    columns |= token_metrics(s, labels, rows, columns["variance"])
+    columns |= (token_metrics if labels.is_text else content_metrics)(s, labels, rows, columns["variance"])
     columns |= domain_metrics(s, labels, rows, columns["variance"], shuffles=shuffles, seed=seed)
     return pd.DataFrame(columns)
 
@@ -150,6 +154,23 @@ def token_metrics(s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray)
         "position_r2": explained(sums["position"], units["position"], variance),
         "unigram_r2": unigram_r2,
         "unigram_text": np.array(labels.texts, dtype=object)[best],
+    }
+
+
+def content_metrics(s: dict, labels: UnitLabels, rows: dict, variance: np.ndarray) -> dict[str, Any]:
+    """What was drawn in a patch tells: content_information with that of displaced contents, shares of the variance, the
+    factors that they belong to (see planted.py); and what the place in the image explains.
+    """
+    found = token_metrics(s, labels, rows, variance)
+    units = np.bincount(labels.text, minlength=len(labels.texts) + 1)
+    shares = factor_shares(s["labelled"][rows["labelled"]["text"]].astype(float), units, labels.texts)
+    return {
+        "content_information": found["token_information"],
+        "content_information_null": found["token_information_null"],
+        "content_r2": found["token_r2"],
+        "position_r2": found["position_r2"],
+        **dict(shares.items()),
+        "factor": factor_of(shares, found["token_r2"]),
     }
 
 

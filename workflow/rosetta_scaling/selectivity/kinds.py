@@ -15,6 +15,8 @@ VOCABULARY_KURTOSIS = 7.0  # excess; 10 in the convention of Gurnee et al., who 
 
 def families(table: pd.DataFrame) -> pd.DataFrame:
     """One row per neuron of a selectivity table, one column per family: 1, 0, or NaN where that cannot be told."""
+    if "factor" in table:
+        return _families_of_images(table)
     kurtosis, skewness = table.vocab_kurtosis_folded, table.vocab_skewness_folded
 
     def known(truth: pd.Series) -> pd.Series:
@@ -35,4 +37,28 @@ def families(table: pd.DataFrame) -> pd.DataFrame:
     return found.astype(float)
 
 
-FAMILIES = ("dead", "always_on", "unigram", "previous_token", "position", "domain", "prediction", "suppression")
+def _families_of_images(table: pd.DataFrame) -> pd.DataFrame:
+    found = pd.DataFrame(
+        {
+            "dead": table.maximum <= 0,
+            "always_on": table.fraction_active >= ALWAYS_ON,
+            "position": table.position_r2 >= POSITION,
+            "domain": (table.domain_r2 >= DOMAIN) & (table.domain_p <= DOMAIN_P),
+            "one_factor": table.factor.notna(),
+        }
+    )
+    planted = table.filter(regex="_share$").notna().any(axis=1)
+    return found.astype(float).assign(one_factor=found.one_factor.astype(float).where(planted))
+
+
+FAMILIES = (
+    "dead",
+    "always_on",
+    "unigram",
+    "previous_token",
+    "position",
+    "domain",
+    "prediction",
+    "suppression",
+    "one_factor",
+)

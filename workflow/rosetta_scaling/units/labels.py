@@ -34,6 +34,7 @@ class UnitLabels:
     block: np.ndarray  # of documents of one domain, 0..len(block_domain) - 1
     block_domain: np.ndarray  # (blocks,) code of the domain of every block
     domains: list[str]  # names by code
+    is_text: bool = True  # or patches of images
 
     @property
     def by_sum(self) -> dict[str, Kind]:
@@ -81,7 +82,7 @@ def label_units(units: pd.DataFrame, most_texts: int) -> UnitLabels:
     position = _place_in_passage(units) if is_text else _place_in_image(units)
     domains = sorted(units.domain.unique())
     block, block_domain = document_blocks(units.doc.to_numpy(), pd.Categorical(units.domain, categories=domains).codes)
-    return UnitLabels(frequent, text, displaced, previous, position, block, block_domain, domains)
+    return UnitLabels(frequent, text, displaced, previous, position, block, block_domain, domains, is_text)
 
 
 def _follows(units: pd.DataFrame) -> np.ndarray:

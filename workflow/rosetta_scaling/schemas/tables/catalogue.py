@@ -1,6 +1,17 @@
 """All tables that a study and its companions write."""
 
-from rosetta_scaling.schemas.tables import depth, fits, lottery, matching, mixture, points, selectivity, sources, viewer
+from rosetta_scaling.schemas.tables import (
+    depth,
+    fits,
+    images,
+    lottery,
+    matching,
+    mixture,
+    points,
+    selectivity,
+    sources,
+    viewer,
+)
 from rosetta_scaling.schemas.tables.schema import TableSchema
 
 STUDY: dict[str, TableSchema] = (
@@ -14,6 +25,7 @@ COMPANIONS: dict[str, dict[str, TableSchema]] = {
 CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
     "What people read": (*STUDY.values(), sources.AUDIT),
     "Documents, units and contexts": (sources.DOCUMENTS, sources.UNITS, sources.TOKENS, selectivity.CONTEXTS),
+    "The same where networks see": tuple(images.OF_IMAGES.values()),
     "Matches": matching.TABLES,
     "Points": (points.ROSETTA, *points.OF_POINT.values(), fits.SIMULATED),
     "Selectivity": (

@@ -13,6 +13,7 @@ KINDS = {
     "domain": "does the domain explain a tenth of it, with p of at most 0.05?",
     "prediction": "is vocab_kurtosis_folded above 7 and the skewness positive?",
     "suppression": "is vocab_kurtosis_folded above 7 and the skewness negative?",
+    "one_factor": "does one planted factor explain two thirds of what contents explain, and these a tenth?",
 }
 # Columns of the table of neurons that are no metrics: what metrics and kinds are made from.
 EVIDENCE = {
@@ -36,22 +37,42 @@ EVIDENCE = {
     "vocab_skewness_folded": "vocab_skewness with the gain of the final norm folded in, and centred",
     "vocab_variance_folded": "vocab_variance with the gain of the final norm folded in, and centred",
 }
+# Only in tables of one modality.
+OF_TEXT = {name for name in EVIDENCE if name.startswith(("token_", "previous_", "unigram_", "vocab_"))}
+OF_TEXT |= {"unigram_text", "unigram", "previous_token", "prediction", "suppression"}
+OF_IMAGES = {
+    "content_information_null": "content_information when contents are displaced by whole images",
+    "content_r2": "share of the variance that what was drawn in the patch explains",
+    "object_share": "share of that which belongs to whether there is an object",
+    "colour_share": "share of the same that the colour of the object explains",
+    "texture_share": "share of the same that its texture explains",
+    "shape_share": "share of the same that its shape explains",
+}
 UNITS = {"token_entropy": "bits", "domain_entropy": "bits"}
 
 
 def columns_of_neurons() -> tuple[Column, ...]:
     """Metrics, evidence and kinds of every neuron."""
-    measured = {metric.name: metric.meaning for metric in METRICS.values()} | EVIDENCE
+    measured = {metric.name: metric.meaning for metric in METRICS.values()} | EVIDENCE | OF_IMAGES
+    both = {metric.name for metric in METRICS.values() if len(metric.modalities) > 1} | set(EVIDENCE) - OF_TEXT
+
+    def of(name: str) -> dict[str, bool]:
+        return {"optional": name not in both}
+
     return (
         LAYER,
         CHANNEL,
-        *(number(name, meaning, UNITS.get(name, "")) for name, meaning in measured.items()),
-        text("unigram_text", "the text that explains most of the variance", missing=True),
+        *(number(name, meaning, UNITS.get(name, ""), **of(name)) for name, meaning in measured.items()),
+        text("unigram_text", "the text that explains most of the variance", missing=True, optional=True),
+        text("factor", "the one planted factor that the neuron codes", missing=True, optional=True),
         number("mean_DOMAIN", "mean of the activation over the units of a domain", pattern="mean_.+"),
         number(
             "firing_DOMAIN", "share of the strongest contexts in a domain over its share of units", pattern="firing_.+"
         ),
-        *(number(name, f"{meaning} (1: yes, 0: no)") for name, meaning in KINDS.items()),
+        *(
+            number(name, f"{meaning} (1: yes, 0: no)", optional=name in OF_TEXT | {"one_factor"})
+            for name, meaning in KINDS.items()
+        ),
     )
 
 

@@ -72,7 +72,9 @@ def curve_tables(sets: Iterable[NeuronSet], confidence: float) -> dict[str, pd.D
     for one in sets:
         tables["polarization"].rows.extend(metric_rows(one, confidence))
         tables["specialisation"].rows.extend(mean_rows(one, "domain", firing_columns(one.table), confidence))
-        tables["families"].rows.extend(mean_rows(one, "family", one.table[list(FAMILIES)], confidence))
+        tables["families"].rows.extend(
+            mean_rows(one, "family", one.table[[name for name in FAMILIES if name in one.table]], confidence)
+        )
     slopes = [trends(name, table, confidence) for name, table in tables.items()]
     made = {name: pd.DataFrame([row.values for row in table.rows]) for name, table in tables.items()}
     return made | {"trends": pd.concat(slopes, ignore_index=True)}
@@ -89,7 +91,7 @@ def neuron_set(of: PointModel, name: str, draws: int, rng: np.random.Generator) 
 def metric_rows(one: NeuronSet, confidence: float) -> Iterator[Row]:
     """Polarization of every metric, with the balance of the confounds."""
     adjustments: dict[bytes, Adjustment | None] = {}
-    for metric in METRICS:
+    for metric in (name for name in METRICS if name in one.table):
         values = beyond_chance(one.table, metric)
         defined = np.isfinite(values)
         if defined.tobytes() not in adjustments:
