@@ -157,10 +157,9 @@ def test_the_largest_seed_is_one_for_every_generator(values):
     assert corpus_seed == -(2**62), "the corpus hashes its seed: any number is one"
 
 
-def test_models_of_a_point_share_a_modality(values):
+def test_models_of_a_study_share_a_modality(values):
     values["families"]["vit"] = {"source": "local", "modality": "image", "models": {f"r{i}": "x" for i in range(1, 6)}}
-    values["curves"]["mixed"] = ["neox", "vit"]
-    with pytest.raises(StudyError, match="mixes modalities"):
+    with pytest.raises(StudyError, match="families mix modalities"):
         config.parse(values)
 
 
@@ -169,12 +168,42 @@ def layout_of(values: dict) -> Layout:
     return Layout(study, corpus_key(study))
 
 
-def test_image_models_are_refused_until_they_can_be_read(values):
-    for name in ("a", "b"):
-        values["families"][name] = {"source": "local", "modality": "image", "models": dict.fromkeys("rst", "x")}
-    values["curves"]["images"] = ["a", "b"]
-    with pytest.raises(StudyError, match="cannot be read yet"):
-        config.parse(values)
+@pytest.mark.parametrize(
+    ("key", "new", "sentence"),
+    [
+        (
+            "corpus.kind",
+            "embedded",
+            "corpus.kind is 'embedded', but the families read image; choose folder, huggingface",
+        ),
+        ("ladder.context", 128, "ladder.context is 128, but an image of 16 x 16 pixels has 16 patches"),
+        ("families.vit.architecture", "bloom", "a family of bloom networks does not read the modality 'image'"),
+        ("images.patch", 0, "'images.patch' is 0; input should be greater than or equal to 1"),
+    ],
+)
+def test_settings_of_images_fit_together(key, new, sentence):
+    values = yaml.safe_load((ROOT / "workflow/studies/vision-smoke.yaml").read_text())
+    assert config.parse(values).modality == "image"
+    with pytest.raises(StudyError, match=re.escape(sentence)):
+        config.parse(change(values, key, new))
+
+
+def test_every_network_that_sees_has_a_key_of_its_own():
+    values = yaml.safe_load((ROOT / "workflow/studies/vision-smoke.yaml").read_text())
+    layout = layout_of(values)
+    assert len(layout.model_keys) == 4
+    other = layout_of(change(values, "images.noise_level", 0.5))
+    assert not layout.model_keys.keys() & other.model_keys.keys()
+    assert not layout.tokenizer_keys
+
+
+def test_images_decide_nothing_in_a_study_of_text(values):
+    assert config.parse(values).deciding() == config.parse(values | {"images": {"size": 64}}).deciding()
+    assert config.parse(values).units_settings == config.parse(values | {"images": {"grid": 7}}).units_settings
+    seen = yaml.safe_load((ROOT / "workflow/studies/vision-smoke.yaml").read_text())
+    other = change(seen, "images.grid", 7)
+    assert config.parse(seen).deciding() != config.parse(other).deciding()
+    assert config.parse(seen).units_settings != config.parse(other).units_settings
 
 
 def test_a_network_is_not_compared_with_itself(values):

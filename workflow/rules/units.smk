@@ -20,7 +20,7 @@ rule align_units:
         mem_mb=needs.memory(needs.texts(plan)),
         runtime=needs.runtime(needs.texts(plan)),
     params:
-        settings=study.units.model_dump(),
+        settings=study.units_settings,
         version=versions.UNITS,
         names=lambda wildcards: list(layout.tokenizer_files(wildcards.scope)),
     message:
@@ -47,7 +47,7 @@ rule index_tokens:
         mem_mb=needs.memory(needs.texts(plan)),
         runtime=needs.runtime(needs.texts(plan)),
     params:
-        settings=study.units.model_dump(),
+        settings=study.units_settings,
         version=versions.UNITS,
     message:
         "Find the unit of every token of {wildcards.tokenizer}"

@@ -26,7 +26,7 @@ def judge_counts(tables: dict[str, pd.DataFrame], criteria: list[str]) -> list[C
         judged = judge_growth(rows, main=criterion == criteria[0])
         judged += [_null(rows, null) for null in ("untrained", "permute")] + [_not_an_artefact(rows)]
         claims += [one if one.main else replace(one, words=f"{one.words} ({criterion})") for one in judged]
-    if models.validation_bits_per_byte.notna().any():
+    if models.validation_loss.notna().any():
         claims.append(_well_trained(models))
     return claims
 
@@ -70,8 +70,9 @@ def _not_an_artefact(counts: pd.DataFrame) -> Claim:
 
 def _well_trained(models: pd.DataFrame) -> Claim:
     falls: dict[str, bool] = {}
-    for family, part in models.dropna(subset=["validation_bits_per_byte"]).groupby("family", sort=False):
-        falls[family] = bool((part.sort_values("neurons").validation_bits_per_byte.diff().dropna() < 0).all())
+    models = models.assign(loss=models.validation_bits_per_byte.fillna(models.validation_loss))  # images have no bytes
+    for family, part in models.dropna(subset=["loss"]).groupby("family", sort=False):
+        falls[family] = bool((part.sort_values("neurons").loss.diff().dropna() < 0).all())
     cells = [f"{family}: {'falls' if ok else 'does not fall'} at every step" for family, ok in falls.items()]
     return Claim(
         words="Larger networks of a family predict held-out text better",

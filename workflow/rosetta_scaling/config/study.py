@@ -5,7 +5,7 @@ It checks config.yaml; `python -m rosetta_scaling.config.reference` writes the J
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.corpus import Corpus
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.fits import Fits
+from rosetta_scaling.config.images import Images
 from rosetta_scaling.config.judge import Judge
 from rosetta_scaling.config.ladder import Ladder
 from rosetta_scaling.config.matching import Matching
@@ -40,6 +41,7 @@ class Study(Section):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Device on which networks run; `auto` takes a GPU if there is one."""
     corpus: Corpus = Corpus()
+    images: Images = Images()
     ladder: Ladder = Ladder()
     families: dict[Name, Family] = Field(min_length=1)
     """Model families by name."""
@@ -71,6 +73,21 @@ class Study(Section):
         set."""
         return [*self.judged, f"{self.judged[0]}_fdr05"]
 
+    @property
+    def modality(self) -> Literal["text", "image"]:
+        """What all networks of the study read."""
+        return next(iter(self.families.values())).modality
+
+    @property
+    def most_patches(self) -> int:
+        """Largest number of patches of all images that are compared; plans use it."""
+        return self.images.probe_per_class * self.corpus.most_domains * self.units.max_tokens
+
+    @property
+    def units_settings(self) -> dict:
+        """The settings that decide the units, as plain values."""
+        return self.units.model_dump() | ({"grid": self.images.grid} if self.modality == "image" else {})
+
     def deciding(self) -> dict:
         """The settings on which results depend, as plain values; settings of place and speed are left out."""
         indifferent: dict[str, Any] = {
@@ -84,6 +101,8 @@ class Study(Section):
             "companions": True,  # nothing else depends on them
             "viewer": True,
         }
+        if self.modality == "text":
+            indifferent["images"] = True
         return self.model_dump(mode="json", exclude=indifferent)
 
     def rungs_of(self, family: str) -> list[str]:
@@ -122,6 +141,11 @@ class Study(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         trained = any(family.source == "ladder" for family in self.families.values())
+        if trained and self.modality == "image" and self.ladder.context != self.images.patches:
+            raise ValueError(
+                f"ladder.context is {self.ladder.context}, but an image of {self.images.size} x {self.images.size} "
+                f"pixels has {self.images.patches} patches of images.patch = {self.images.patch}: set it to that"
+            )
         if trained and self.units.max_tokens > self.ladder.context:
             raise ValueError(
                 f"units.max_tokens is {self.units.max_tokens}, but the networks are trained on ladder.context = "
@@ -129,6 +153,19 @@ class Study(Section):
             )
         if Path(self.cache_dir) == Path("results") / self.study:
             raise ValueError(f"study '{self.study}' would be written into the cache {self.cache_dir}; rename it")
+        return self
+
+    @model_validator(mode="after")
+    def _corpus_can_be_read(self) -> Self:
+        if len({family.modality for family in self.families.values()}) > 1:
+            modalities = {name: family.modality for name, family in self.families.items()}
+            raise ValueError(f"families mix modalities {modalities}; a study has one corpus, of text or of images")
+        own = {"text": ("embedded", "jsonl"), "image": ("procedural", "idx")}
+        if any(self.corpus.kind in kinds for name, kinds in own.items() if name != self.modality):
+            raise ValueError(
+                f"corpus.kind is '{self.corpus.kind}', but the families read {self.modality}; choose folder, "
+                f"huggingface, {' or '.join(own[self.modality])}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -150,11 +187,6 @@ class Study(Section):
                 raise ValueError(f"curves.{curve} names {unknown}; the families are {list(self.families)}")
             if len(set(families)) < 2 or len(set(families)) < len(families):
                 raise ValueError(f"curves.{curve} is {families}; a curve needs two or more different families")
-            modalities = {name: self.families[name].modality for name in families}
-            if len(set(modalities.values())) > 1:
-                raise ValueError(f"curves.{curve} mixes modalities {modalities}; models of a point must share one")
-            if "image" in modalities.values():
-                raise ValueError(f"curves.{curve} compares image models, which cannot be read yet; take text models")
             if not self.points_of(curve):
                 rungs = {name: self.rungs_of(name) for name in families}
                 raise ValueError(f"curves.{curve} has no points: its families share no rung {rungs}; rename rungs")

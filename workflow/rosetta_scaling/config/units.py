@@ -14,6 +14,7 @@ class Units(Section):
     passage_bytes: int = Field(256, ge=32)
     """Probe documents are read in passages of this many bytes."""
     max_tokens: int = Field(128, ge=8)
-    """Maximum number of tokens per passage; text beyond it is not compared."""
+    """Maximum number of tokens per passage, text beyond it is not compared; of an image the largest number of patches,
+    which plans use."""
     include_first: bool = False
     """Also compare the unit at position 0, where attention sinks appear."""

@@ -39,6 +39,11 @@ SHARED_SEEDS = (
     "text; curves that have a family in common share its networks"
 )
 
+UNITS = {
+    "text": "units are spans of text between token boundaries that all tokenizers share",
+    "image": "units are patches of a common grid, to which activations are resampled bilinearly; no tokenizers",
+}
+
 
 @dataclass(frozen=True)
 class FitFacts:
@@ -178,8 +183,7 @@ def data_block(one: Fitted) -> dict:
         "decades": np.log10(points.neurons.max() / points.neurons.min()),
         "exclusions": left_out or ["none"],
         "confounds": SAME_TOKENS if same_tokens else OTHER_TOKENS,
-        "tokenizers": f"units are spans of text between token boundaries that all tokenizers share (scope: "
-        f"{one.study.units.scope})",
+        "tokenizers": f"{UNITS[one.study.modality]} (scope: {one.study.units.scope})",
         "training_data": SAME_CORPUS if one.is_trained_here else elsewhere,
         "independence": SHARED_SEEDS if one.is_trained_here else unknown_seeds,
     }

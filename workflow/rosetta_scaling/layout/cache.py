@@ -28,7 +28,9 @@ class CachePaths(Keys):
         return f"{folder}/tokenizer.json"
 
     def tokenizer_files(self, scope: str) -> dict[str, str]:
-        """Tokenizer name -> tokenizer.json, for all tokenizers of a scope."""
+        """Tokenizer name -> tokenizer.json, for all tokenizers of a scope; images need none."""
+        if self.study.modality == "image":
+            return {}
         return {self.tokenizer_name(model): self.tokenizer_file(model) for model in self.models_of_scope(scope)}
 
     def held_out(self, model: str) -> str:

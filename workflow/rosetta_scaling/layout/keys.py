@@ -44,7 +44,9 @@ class Keys(Names):
 
     @cached_property
     def tokenizer_keys(self) -> dict[str, str]:
-        """Cache key -> family, for every tokenizer that is trained here."""
+        """Cache key -> family, for every tokenizer that is trained here; families of images have none."""
+        if self.study.modality == "image":
+            return {}
         families = {self.family(model) for model in self.model_keys.values()}
         return {self.tokenizer_key(family): family for family in sorted(families)}
 
@@ -53,9 +55,18 @@ class Keys(Names):
     def training_identity(self, model: str) -> dict:
         """Everything that decides the weights of a trained model; how often it saves itself does not."""
         settings = self.study.ladder.model_dump(exclude={"rungs", "checkpoint_seconds"})
+        settings["size"] = self.study.ladder.rungs[self.rung(model)].model_dump()
+        if self.study.modality == "image":
+            family = self.study.families[self.family(model)].model_dump(include={"architecture", "seed"})
+            images = self.study.images.model_dump(include={"size", "patch", "masked", "noise_level"})
+            return settings | {
+                "family": family,
+                "images": images,
+                "corpus": self.corpus_key,
+                "version": versions.IMAGE_TRAINING,
+            }
         return {
             **settings,
-            "size": self.study.ladder.rungs[self.rung(model)].model_dump(),
             "tokenizer": self.tokenizer_identity(self.family(model)),
             "version": versions.TRAINING,
         }

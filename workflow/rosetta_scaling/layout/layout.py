@@ -25,6 +25,11 @@ class Layout(ResultPaths):
         return f"{self.results}/report/index.html"
 
     @property
+    def gallery(self) -> list[str]:
+        """The page of images; none in a study of text."""
+        return [f"{self.results}/report/images.html"] if self.study.modality == "image" else []
+
+    @property
     def fits_page(self) -> str:
         return f"{self.results}/report/fits.html"
 

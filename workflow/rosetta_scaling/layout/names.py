@@ -73,7 +73,9 @@ class Names:
         return f"{self.study.families[self.family(model)].of}-{self.rung(model)}"
 
     def tokenizer_name(self, model: str) -> str:
-        """Trained models of a family share a tokenizer; a local folder brings its own."""
+        """Trained models of a family share a tokenizer; a local folder brings its own. All read the same images."""
+        if self.study.modality == "image":
+            return "images"
         if self.source(model) == "untrained":
             return self.tokenizer_name(self.original(model))
         return self.family(model) if self.is_trained_here(model) else model

@@ -5,13 +5,16 @@ Nothing else in this room asks whether a network reads text or images.
 """
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from rosetta_scaling.networks.batches import arguments
+from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.foreign import reading_network
 
 # The first argument of a network, by its name in transformers, and what it holds.
 INPUTS = {"input_ids": "tokens", "pixel_values": "an image"}
@@ -125,6 +128,15 @@ def patches_along(model: torch.nn.Module) -> int:
     """Patches along a side of an image as a network reads it."""
     network: Any = model
     return network.preprocessing.side // _along(config_of(model).patch_size)
+
+
+def grid_of(folder: str | Path) -> int:
+    """Patches along a side of an image as the network in a folder reads it."""
+    from transformers import AutoConfig
+
+    with reading_network(folder):
+        config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), "image")
+    return read_preprocessing(folder).side // _along(config.patch_size)
 
 
 def _along(size: int | list[int] | tuple[int, ...]) -> int:

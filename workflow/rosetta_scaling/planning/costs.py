@@ -44,5 +44,7 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
 
 
 def probe_tokens(study: Study) -> float:
-    """About how many tokens of text every network reads: one for three bytes."""
+    """About how many tokens of text every network reads: one for three bytes; of images, how many patches."""
+    if study.modality == "image":
+        return study.most_patches
     return study.corpus.probe_bytes_per_domain * study.corpus.most_domains / 3

@@ -61,11 +61,12 @@ def make_plan(
 ) -> Plan:
     """Choose what the study leaves open: the engine from the sizes, the placement from the budgets.
 
-    `most_units` is an upper bound on the number of units; by default it follows from the size of the probe text.
+    `most_units` is an upper bound on the number of units; by default it follows from the size of the probe.
     """
     if most_units is None:
         # With the smallest useful vocabulary a unit has about two bytes.
         most_units = study.corpus.probe_bytes_per_domain * study.corpus.most_domains * 2 // 3
+        most_units = study.most_patches if study.modality == "image" else most_units
     matching, memory = study.matching, study.matching.memory_mb * 10**6
     neurons = [size.neurons for size in sizes.values()]
     stored = sum(neurons) * most_units * activation_bytes(study) * (1 + study.nulls.untrained_draws)

@@ -35,8 +35,8 @@ class Sizes:
         if layout.source(model) == "untrained":
             return self.of(layout.original(model))
         if layout.source(model) == "local" or is_here(layout, model):
-            return folder_size(layout.checkpoint(model))
-        return config_size(configuration(layout, model), layout.network_reference(model))
+            return folder_size(layout.checkpoint(model), study.modality)
+        return config_size(configuration(layout, model), layout.network_reference(model), study.modality)
 
 
 def weight_bytes(study: Study) -> int:

@@ -21,7 +21,7 @@ def audit_cells(audit: pd.DataFrame) -> dict:
 
 
 def models_cells(models: pd.DataFrame) -> dict:
-    columns = {
+    columns: dict = {
         "model": "model",
         "architecture": "architecture",
         "origin": "origin",
@@ -31,6 +31,7 @@ def models_cells(models: pd.DataFrame) -> dict:
         "layers \N{MULTIPLICATION SIGN} width": lambda r: f"{r['layers']} \N{MULTIPLICATION SIGN} {r['hidden_size']:,}",
         "nats per token": lambda r: fixed(r["validation_loss"], 3),
         "bits per byte": lambda r: fixed(r["validation_bits_per_byte"], 3),
+        **({"accuracy": lambda r: percent(r["accuracy"])} if "accuracy" in models else {}),
         "vocabulary": lambda r: number(r["vocabulary"]),
         "seed": lambda r: number(r["seed"]),
         "training tokens": lambda r: number(r["training_tokens"]),

@@ -34,7 +34,7 @@ def extract_activations(
     layout, study = plan.layout, plan.study
     units = read_table(layout.units(scope))
     plan.matching.check_scratch(len(units), study.matching.scratch_gb)
-    network = load_model(layout.checkpoint(model), device, study.networks)
+    network = load_model(layout.checkpoint(model), device, study.networks, modality=study.modality)
     require_planned(model, sum(describe(network)["neurons"]), plan.size(model).neurons)
     job = Extraction(
         model,
@@ -72,5 +72,6 @@ def extract_untrained(
             work_dir=work_dir,
             measure=False,
         )
-        network = untrained_model(layout.checkpoint(model), seed, device, study.networks)
+        folder, modality = layout.checkpoint(model), study.modality
+        network = untrained_model(folder, seed, device, study.networks, modality=modality)
         extract(job, network, tokens, units, device=device)

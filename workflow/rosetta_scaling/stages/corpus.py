@@ -10,14 +10,24 @@ from rosetta_scaling.store.digests import digest
 def corpus_key(study: Study) -> str:
     """The cache key of the corpus: it names the files and packages of this machine from which the corpus is made."""
     from rosetta_scaling.corpora.documents import corpus_identity
+    from rosetta_scaling.corpora.images import image_corpus_identity
 
+    memo = Path(study.cache_dir) / "digests.json"
     settings: Any = study.corpus  # a namespace of settings
-    return digest(corpus_identity(settings, Path(study.cache_dir) / "digests.json"))
+    images: Any = study.images
+    if study.modality == "image":
+        return digest(image_corpus_identity(settings, images, memo))
+    return digest(corpus_identity(settings, memo))
 
 
 def assemble_corpus(study: Study, documents: str) -> None:
     """Write documents.parquet, and manifest.json beside it."""
     from rosetta_scaling.corpora.documents import build_corpus
+    from rosetta_scaling.corpora.images import build_image_corpus
 
     settings: Any = study.corpus  # a namespace of settings
-    build_corpus(settings, Path(documents).parent)
+    images: Any = study.images
+    if study.modality == "image":
+        build_image_corpus(settings, images, Path(documents).parent)
+    else:
+        build_corpus(settings, Path(documents).parent)

@@ -34,7 +34,7 @@ def check_models(layout: Layout) -> None:
         if layout.source(model) == "local":
             key = f"families.{layout.family(model)}.models.{layout.rung(model)}"
             require_literal(key, layout.network_reference(model))
-            for file in model_files(layout.network_reference(model)):
+            for file in model_files(layout.network_reference(model), layout.study.modality):
                 require_literal(f"a file of {key}", file)
     for (curve, rung), models in layout.points.items():
         folders = [str(Path(layout.checkpoint(model)).resolve()) for model in models]
@@ -61,24 +61,32 @@ def prepare_family_text(layout: Layout, key: str, tokenizer: str) -> None:
 
 
 def training_inputs(plan: StudyPlan, key: str) -> Inputs:
-    """Tokenizer and token streams that a network is trained on."""
+    """Tokenizer and token streams that a network is trained on, or the images."""
+    if plan.study.modality == "image":
+        return {"images": [plan.layout.documents]}
     folder = plan.layout.tokenizer_dir(plan.layout.family(plan.layout.model_keys[key]))
     return {"text": [f"{folder}/{name}" for name in ("tokenizer.json", "tokens.npy", "held_out.npy")]}
 
 
 def train_network(layout: Layout, key: str, device: "torch.device", manifest: str) -> None:
     """Write a trained network to the folder of its manifest."""
+    from rosetta_scaling.networks.training.images import ImageTask
     from rosetta_scaling.networks.training.text import TextTask
-    from rosetta_scaling.networks.training.trainer import TrainingJob, train
+    from rosetta_scaling.networks.training.trainer import Task, TrainingJob, train
 
     model, study = layout.model_keys[key], layout.study
     family, size = study.families[layout.family(model)], study.ladder.rungs[layout.rung(model)]
+    task: Task
+    if study.modality == "image":
+        task = ImageTask(family, size, study.ladder, study.images, Path(layout.documents))
+    else:
+        task = TextTask(family, size, study.ladder, Path(layout.tokenizer_dir(layout.family(model))))
     job = TrainingJob(
         model,
         family,
         size,
         study.ladder,
-        task=TextTask(family, size, study.ladder, Path(layout.tokenizer_dir(layout.family(model)))),
+        task,
         out_dir=Path(manifest).parent,
         work_dir=Path(layout.unfinished(key)),
     )
@@ -119,7 +127,8 @@ def initialise_network(layout: Layout, key: str, manifest: str) -> None:
 
     model = layout.keys_of("untrained")[key]
     seed = layout.study.families[layout.family(model)].seed
-    write_untrained(layout.checkpoint(layout.original(model)), seed, Path(manifest).parent)
+    original = layout.checkpoint(layout.original(model))
+    write_untrained(original, seed, Path(manifest).parent, layout.study.modality)
 
 
 # -- registered ------------------------------------------------------------------------------------------------------
@@ -132,4 +141,4 @@ def register_inputs(plan: StudyPlan, model: str) -> Inputs:
     """
     folder = plan.layout.checkpoint(model)
     is_local = plan.layout.source(model) == "local"
-    return {"files": model_files(folder) if is_local else [f"{folder}/manifest.json"]}
+    return {"files": model_files(folder, plan.study.modality) if is_local else [f"{folder}/manifest.json"]}

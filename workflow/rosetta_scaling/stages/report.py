@@ -4,6 +4,8 @@ import datetime
 import shutil
 from pathlib import Path
 
+import pandas as pd
+
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -64,6 +66,13 @@ def write_study_report(plan: StudyPlan, *, page: str, provenance: str, crate: st
     write_json(Path(crate), run_crate(read_json(provenance), folder, workflow=folder / "Snakefile", results=results))
 
 
+def size_of_units(units: pd.DataFrame) -> dict[str, float | str]:
+    """How large a unit is: the mean length of a span of text, or the grid of the patches of an image."""
+    if "text" in units:
+        return {"mean_bytes": float((units.end - units.start).mean())}
+    return {"grid": f"{units.row.max() + 1} x {units.column.max() + 1} patches"}
+
+
 def write_provenance(plan: StudyPlan, out: Path) -> None:
     """Write what a reader needs to repeat the study and to check that the result is the same."""
     from rosetta_scaling.report.provenance import environment, first_start, hashes, steps_of_rules
@@ -100,7 +109,7 @@ def write_provenance(plan: StudyPlan, out: Path) -> None:
                 "scope": layout.study.units.scope,
                 "count": len(units),
                 "documents": int(units.doc.nunique()),
-                "mean_bytes": float((units.end - units.start).mean()),
+                **size_of_units(units),
             },
             "files": hashes(Path(file) for file in [*files["tables"], *files["audit"]]),
             "steps": steps,

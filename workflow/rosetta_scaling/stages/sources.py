@@ -34,10 +34,10 @@ def open_source(
         folder = Path(files.folder)
         return StoredActivations(copied(folder, settings.copy_to) if settings.copy_to else folder, places)
     if files.seed is None:
-        network = load_model(files.checkpoint, device, study.networks)
+        network = load_model(files.checkpoint, device, study.networks, modality=study.modality)
         weights = read_json(files.manifest)["sha256"]
     else:
-        network = untrained_model(files.checkpoint, files.seed, device, study.networks)
+        network = untrained_model(files.checkpoint, files.seed, device, study.networks, modality=study.modality)
         weights = files.seed
     inputs = open_inputs(network, read_table(files.tokens), device)
     reading = Reading(settings.batch_passages, settings.dtype, device, chunk)

@@ -85,6 +85,7 @@ def models_table(layout: Layout) -> pd.DataFrame:
         row |= {"architecture": summary["architecture"], "source": manifest["source"], "modality": manifest["modality"]}
         row |= sizes | {"neurons": sum(summary["neurons"]), "vocabulary": summary["vocabulary"]}
         row |= {key: manifest.get(key) for key in TRAINING}
+        row |= {"accuracy": manifest.get("accuracy")} if layout.study.modality == "image" else {}
         row |= {"origin": origin(layout, model, manifest), "checkpoint": layout.checkpoint(model)}
         rows.append(row | {"sha256": digest(manifest["sha256"])})
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Spans of text that all tokenizers of a scope can be compared on, and the unit of every token."""
+"""Spans of text that all tokenizers of a scope can be compared on, and the unit of every token; patches of images."""
 
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -6,14 +6,24 @@ from rosetta_scaling.stages.inputs import Inputs
 
 
 def align_inputs(plan: StudyPlan, scope: str) -> Inputs:
-    return {"documents": [plan.layout.documents], "tokenizers": list(plan.layout.tokenizer_files(scope).values())}
+    layout = plan.layout
+    inputs = {"documents": [layout.documents], "tokenizers": list(layout.tokenizer_files(scope).values())}
+    if plan.study.modality == "image":  # their grids decide the common one
+        inputs["networks"] = [layout.checkpoint_manifest(model) for model in layout.models_of_scope(scope)]
+    return inputs
 
 
 def align_units(layout: Layout, scope: str, out: str) -> None:
     """Write the unit table of a scope."""
+    from rosetta_scaling.networks.towers import grid_of
+    from rosetta_scaling.units.images import align_patches
     from rosetta_scaling.units.text import align
 
-    align(layout.documents, layout.tokenizer_files(scope), layout.study.units, out)
+    if layout.study.modality == "image":
+        grids = {model: grid_of(layout.checkpoint(model)) for model in layout.models_of_scope(scope)}
+        align_patches(layout.documents, grids, layout.study.images, out)
+    else:
+        align(layout.documents, layout.tokenizer_files(scope), layout.study.units, out)
 
 
 def index_inputs(plan: StudyPlan, scope: str, tokenizer: str) -> Inputs:
@@ -21,13 +31,17 @@ def index_inputs(plan: StudyPlan, scope: str, tokenizer: str) -> Inputs:
     return {
         "documents": [layout.documents],
         "units": [layout.units(scope)],
-        "tokenizer": [layout.tokenizer_files(scope)[tokenizer]],
+        "tokenizer": [layout.tokenizer_files(scope)[tokenizer]] if plan.study.modality == "text" else [],
     }
 
 
 def index_tokens_of(layout: Layout, scope: str, tokenizer: str, out: str) -> None:
-    """Write the unit of every token of a tokenizer."""
+    """Write the unit of every token of a tokenizer, or the images that networks read."""
+    from rosetta_scaling.units.images import index_images
     from rosetta_scaling.units.text import index_tokens
 
-    file = layout.tokenizer_files(scope)[tokenizer]
-    index_tokens(layout.documents, layout.units(scope), file, layout.study.units, out=out)
+    if layout.study.modality == "image":
+        index_images(layout.documents, layout.units(scope), out)
+    else:
+        file = layout.tokenizer_files(scope)[tokenizer]
+        index_tokens(layout.documents, layout.units(scope), file, layout.study.units, out=out)

@@ -10,21 +10,30 @@ from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.report.figures.panels import add_words, panels_by
 
 
+def losses(models: pd.DataFrame) -> pd.DataFrame:
+    """Rows of models.csv with a validation loss, in the column `loss`: bits per byte; of images that of the family."""
+    return models.assign(loss=models.validation_bits_per_byte.fillna(models.validation_loss)).dropna(subset=["loss"])
+
+
+def unit_of_loss(models: pd.DataFrame) -> str:
+    return "of its own objective" if set(models.modality) == {"image"} else "bits per byte"
+
+
 @style.styled()
 def draw_loss(data: pd.DataFrame) -> Figure:
-    """Validation loss in bits per byte (comparable across tokenizers) against parameters; rows of models.csv."""
+    """Validation loss in bits per byte (comparable across tokenizers) against parameters; rows of `losses`."""
     if data.empty:
         return style.empty_figure("No validation loss: no model of this study was trained or evaluated here.")
     import seaborn as sns
 
     figure, (axes,) = style.panels(1, height=3.4)
     families = range(data["family"].nunique())
-    shared = {"data": data, "x": "non_embedding_parameters", "y": "validation_bits_per_byte", "ax": axes}
+    shared = {"data": data, "x": "non_embedding_parameters", "y": "loss", "ax": axes}
     shared |= {"hue": "family", "style": "family", "palette": [style.colour(i) for i in families]}
     style.log_axis(axes, "x", data["non_embedding_parameters"])
     sns.lineplot(**shared, dashes=False, errorbar=None, legend=False, lw=1)  # through the mean of equal sizes
     sns.scatterplot(**shared, markers=[style.marker(i) for i in families], s=45)
-    axes.set(xlabel="parameters without embeddings", ylabel="validation loss (bits per byte)")
+    axes.set(xlabel="parameters without embeddings", ylabel=f"validation loss ({unit_of_loss(data)})")
     axes.set_title(f"n = {len(data)} models")
     axes.legend(title="family")
     return figure
@@ -59,7 +68,7 @@ FIGURES = (
         title="Validation loss against size",
         place="index.html: training",
         tables=("models",),
-        pick=lambda tables: tables["models"].dropna(subset=["validation_bits_per_byte"]),
+        pick=lambda tables: losses(tables["models"]),
         draw=draw_loss,
     ),
     FigureEntry(
