@@ -64,7 +64,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "figures": {name: figure_parts(results / "figures", name) for name in FIGURES},
         "places": figures_by_place(),
         "nulls": list(NULLS.values()),
-        "metrics": list(METRICS.values()),
+        "metrics": [METRICS[name] for name in METRICS if name in set(tables["polarization"]["metric"])],
         "chance_words": listed([NULLS[name].adjective for name in chance_nulls()]),
         "other_words": ", ".join(dict.fromkeys(null.adjective for null in NULLS.values() if not null.chance)),
         "central": NULLS[CENTRAL].label,
