@@ -33,6 +33,7 @@ CONFIGS = {name: CASES[name].config() for name in NAMED} | {
     "beit": transformers.BeitConfig(**IMAGE),
     "deit": transformers.DeiTConfig(**IMAGE),
     "dinov2_with_registers": transformers.Dinov2WithRegistersConfig(**DINO),
+    "pixio": transformers.PixioConfig(**DINO, n_cls_tokens=3),
     "clip_with_text": transformers.CLIPConfig(**BOTH),
     "siglip_with_text": transformers.SiglipConfig(**BOTH),
 }

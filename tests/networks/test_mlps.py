@@ -399,6 +399,9 @@ NEURONS = {
     "gpt2": [36_864, 98_304, 184_320, 307_200],
     "opt": [36_864, 98_304, 196_608, 327_680, 524_288, 819_200, 1_376_256],
     "qwen2.5": [116_736, 250_880, 396_288, 530_432, 663_552, 1_769_472],
+    "dinov2": [36_864, 98_304, 163_840],
+    "pixio": [36_864, 98_304, 163_840, 294_912, 589_824],
+    "openclip": [36_864, 98_304, 163_840, 393_216],
 }
 PARAMETERS = {
     "pythia-70m": (70_426_624, 18_915_328),
@@ -423,9 +426,12 @@ PARAMETERS = {
 }
 
 
+PIXIO = {"vitb16": 85.9, "vitl16": 303.4, "vith16": 631.0, "vit1b16": 1361.5, "vit5b16": 5440.9}  # its repositories
+
+
 def test_published_networks_have_the_sizes_that_are_known():
     found = {
-        name: size_of_config(transformers.AutoConfig.for_model(**entry["config"]))
+        name: size_of_config(transformers.AutoConfig.for_model(**entry["config"]), entry.get("modality", "text"))
         for name, entry in public_models().items()
     }
     for family, neurons in NEURONS.items():
@@ -435,6 +441,8 @@ def test_published_networks_have_the_sizes_that_are_known():
     for name, (parameters, non_embedding) in PARAMETERS.items():
         assert found[name].parameters == parameters
         assert non_embedding in (found[name].non_embedding_parameters, None)
+    for name, millions in PIXIO.items():
+        assert found[f"pixio-{name}"].parameters / 1e6 == pytest.approx(millions, rel=0.005)
     assert sum(map(len, NEURONS.values())) == len(found)
 
 

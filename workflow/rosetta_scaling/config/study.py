@@ -81,7 +81,9 @@ class Study(Section):
     @property
     def most_patches(self) -> int:
         """Largest number of patches of all images that are compared; plans use it."""
-        return self.images.probe_per_class * self.corpus.most_domains * self.units.max_tokens
+        known = self.corpus.domains or self.corpus.kind in ("procedural", "idx")
+        classes = self.corpus.most_domains if known else 1000  # ImageNet has 1000
+        return self.images.probe_per_class * classes * self.units.max_tokens
 
     @property
     def units_settings(self) -> dict:

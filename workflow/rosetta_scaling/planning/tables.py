@@ -81,7 +81,8 @@ def exact_parameters(layout: Layout, model: str) -> int | None:
         return f"config.json of {name} makes no network that can be read ({reason_of(error)}): take another network"
 
     with explaining(sentence):
-        return size_of_config(AutoConfig.for_model(**configuration(layout, model))).parameters
+        config = AutoConfig.for_model(**configuration(layout, model))
+        return size_of_config(config, layout.study.modality).parameters
 
 
 def download_bytes(layout: Layout, model: str, parameters: int) -> int:
