@@ -676,7 +676,7 @@ def test_pictures_are_equal_byte_for_byte(results, tmp_path):
 def test_a_study_with_one_criterion_and_no_training_still_gets_every_figure(tables, tmp_path):
     counts, polarization = tables["counts"], tables["polarization"]
     tables["counts"] = counts[(counts["criterion"] == "mutual_top1") & (counts["curve"] == "all")].head(1)
-    tables["models"] = tables["models"].assign(validation_bits_per_byte=np.nan)
+    tables["models"] = tables["models"].assign(validation_bits_per_byte=np.nan, validation_loss=np.nan)
     tables["training"] = tables["training"].head(0)
     nothing = ["effect", "adjusted", "adjusted_low", "adjusted_high", "median_rosetta", "median_others"]
     tables["polarization"] = polarization.assign(**dict.fromkeys(nothing, np.nan))
