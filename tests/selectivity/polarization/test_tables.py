@@ -382,7 +382,7 @@ def test_who_cannot_be_made_alike_is_said_so_and_decides_nothing():
     rng = np.random.default_rng(0)
     rosetta = rng.random(2000) < 0.2
     table = neurons(rng, 2000, variance=rng.random(2000) + rosetta).assign(**dict.fromkeys(METRICS, 0.0))
-    table = table.assign(token_information_null=0.0, domain_information_null=0.0)
+    table = table.assign(token_information_null=0.0, content_information_null=0.0, domain_information_null=0.0)
     table[list(METRICS)] = rng.standard_normal((2000, len(METRICS))) + 3 * rosetta[:, None]
     adjustment = adjust(table, rosetta)
     assert np.isfinite(adjustment.weights).all()
@@ -475,7 +475,7 @@ def selectivity(rng: np.random.Generator, rosetta: np.ndarray) -> pd.DataFrame:
     n = len(rosetta)
     table = neurons(rng, n, variance=np.exp(rng.standard_normal(n) + 0.6 * rosetta))
     table = table.assign(**{metric: rng.standard_normal(n) for metric in METRICS})
-    table = table.assign(token_information_null=0.5, domain_information_null=0.0)
+    table = table.assign(token_information_null=0.5, content_information_null=0.0, domain_information_null=0.0)
     table["gini"] = stats.rankdata(table.variance) / n + 0.1 * rng.standard_normal(n)
     table["monoscore"] += 2 * rosetta
     table["token_information"] = 0.5 + rosetta  # one beyond chance
