@@ -1,11 +1,18 @@
 """The study of networks that see, from images to the report."""
 
+import re
+
 import numpy as np
 import pytest
 from study_runs import checkout, run, tables
 
 from rosetta_scaling.activations.sources import StoredActivations
+from rosetta_scaling.config.parsing import load
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.stages import gallery
+from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.store.tables import read_json, read_table
 from rosetta_scaling.units.groups import displacements
 
@@ -59,6 +66,26 @@ def test_networks_and_neurons_are_described(finished):
     polarization = tables(finished, "vision-smoke", ["polarization"])["polarization"]
     assert "content_information" in set(polarization.metric)
     assert not polarization.metric.str.startswith(("vocab", "token")).any(), "images have no vocabulary"
+
+
+def test_rows_of_images_show_the_neurons_that_match(finished, monkeypatch, tmp_path):
+    """On networks this small no match survives a false-discovery rate, so mutual pairs stand in for those that do."""
+    monkeypatch.chdir(finished)
+    study = load("workflow/studies/vision-smoke.yaml")
+    layout = Layout(study, corpus_key(study))
+    path = layout.rosetta("dit-vit", "r2")
+    table = read_table(path)
+    partner = table["partner_vit-r2"]
+    told = table.assign(mutual_top1_fdr05=partner >= 0)
+    monkeypatch.setattr(gallery, "read_table", lambda asked: told if asked == path else read_table(asked))
+    gallery.write_gallery(StudyPlan(layout), str(tmp_path / "images.html"))
+    page = (tmp_path / "images.html").read_text()
+    shown = min((partner >= 0).sum(), gallery.SHOWN)
+    assert page.count('<div class="row">') == 2 * shown > 0
+    found = re.findall(r"dit-r2, layer (\d), neuron (\d+)(?:, codes the \w+)?</p>", page)
+    rows = table.set_index(["layer", "channel"]).loc[[(int(layer), int(channel)) for layer, channel in found]]
+    assert (rows["partner_vit-r2"] >= 0).all()
+    assert len(rows) == shown
 
 
 def test_the_report_shows_images(finished):

@@ -115,7 +115,8 @@ def _responses(plan: StudyPlan, scope: str, model: str, neurons: np.ndarray, num
 
     layout = plan.layout
     source = open_source(source_files(plan, scope, model), plan.study, torch.device("cpu"))
-    own = torch.cat([chunk[neurons].float() for chunk in source.chunks()], 1).numpy()  # (neurons, units)
+    chosen = torch.tensor(neurons)
+    own = torch.cat([chunk[chosen].float() for chunk in source.chunks()], 1).numpy()  # (neurons, units)
     units = read_table(layout.units(scope))
     side = units.row.max() + 1
     about = read_table(layout.selectivity(scope, model))
