@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from rosetta_scaling.config.families import Family
@@ -105,7 +106,8 @@ class ImageTask:
             for image, source in zip(own.image, own.source, strict=True)
         ]
         seen = Preprocessing(self.images.size)(squares, np.arange(len(squares)))  # noise comes anew with every batch
-        return Pictures(seen, torch.tensor([self._classes().index(domain) for domain in own.domain]))
+        label = pd.Categorical(own.domain, categories=sorted(documents.domain.unique())).codes
+        return Pictures(seen, torch.from_numpy(label.astype(np.int64)))
 
 
 def image_config(family: Family, size: Size, images: Images, classes: int) -> Any:
