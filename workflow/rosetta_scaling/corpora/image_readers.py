@@ -98,7 +98,7 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data
     except (OSError, EOFError) as error:
-        raise unreadable(path, error) from error
+        raise unreadable(path, OSError(str(error))) from error
     dimensions = magic & 0xFF
     header = np.frombuffer(data[: 4 + 4 * dimensions], ">i4") if len(data) >= 4 + 4 * dimensions else np.zeros(1, int)
     if header[0] != magic or len(data) != 4 + 4 * dimensions + int(np.prod(header[1:])):

@@ -1,6 +1,7 @@
 """Encoded images and what they show: pixels, always RGB of 8 bits in a square, the right way up."""
 
 import io
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def decode(data: bytes, source: str) -> np.ndarray:
             f"corpus: {source} cannot be read as an image ({reason_of(error)}); take the file out, or fetch it again"
         )
     ):
-        image = Image.open(io.BytesIO(data))
+        image: Any = Image.open(io.BytesIO(data))
         frames = getattr(image, "n_frames", 1)
         if frames == 1:
             image = ImageOps.exif_transpose(image)

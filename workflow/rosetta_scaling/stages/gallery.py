@@ -87,7 +87,7 @@ def _matches_of_point(plan: StudyPlan, curve: str, rung: str, models: list[str])
     neurons = [chosen.neuron, *(chosen[f"partner_{model}"] for model in models[1:])]
     numbers = [_strongest_images(contexts, units, neuron) for neuron in chosen.neuron]
     responses = [
-        _responses(plan, scope, model, own.to_numpy(), numbers)
+        _responses(plan, scope, model, neurons=own.to_numpy(), numbers=numbers)
         for scope, model, own in zip(scopes, models, neurons, strict=True)
     ]
     return [
@@ -106,7 +106,7 @@ def _strongest_images(contexts: pd.DataFrame, units: pd.DataFrame, neuron: int) 
     return list(dict.fromkeys(units.passage.to_numpy()[own.unit].tolist()))[:IMAGES]
 
 
-def _responses(plan: StudyPlan, scope: str, model: str, neurons: np.ndarray, numbers: list[list[int]]) -> list:
+def _responses(plan: StudyPlan, scope: str, model: str, *, neurons: np.ndarray, numbers: list[list[int]]) -> list:
     """What the neurons of a model do on the images of every row."""
     import torch
 
