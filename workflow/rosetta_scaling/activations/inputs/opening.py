@@ -1,5 +1,7 @@
 """The inputs of a network by what it reads. Another modality is another file beside these and an entry here."""
 
+from collections.abc import Callable
+
 import pandas as pd
 import torch
 
@@ -8,7 +10,7 @@ from rosetta_scaling.activations.inputs.images import ImageInputs
 from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.networks.towers import modality_of
 
-INPUTS = {"text": TextInputs, "image": ImageInputs}
+INPUTS: dict[str, Callable[..., Inputs]] = {"text": TextInputs, "image": ImageInputs}
 
 
 def open_inputs(model: torch.nn.Module, samples: pd.DataFrame, device: torch.device) -> Inputs:

@@ -23,7 +23,7 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 
 FREQUENCIES = 4  # sines and cosines of the noise level
-DECODER = {"decoder_num_hidden_layers": 1, "decoder_num_attention_heads": 2, "decoder_hidden_size": 32}
+DECODER: dict[str, Any] = {"decoder_num_hidden_layers": 1, "decoder_num_attention_heads": 2, "decoder_hidden_size": 32}
 DECODER |= {"decoder_intermediate_size": 64}  # of masked autoencoders: small, so that the encoder does the work
 SAMPLES, STEPS = 16, 32  # images that a generator makes to be looked at, and steps from noise to image
 BATCH = 64  # images at a time that are validated
@@ -121,7 +121,7 @@ def image_config(family: Family, size: Size, images: Images, classes: int) -> An
         return ViTMAEConfig(mask_ratio=images.masked, **DECODER, **shared)
     if family.architecture == "dit":
         return ViTConfig(num_channels=3 + 2 * FREQUENCIES, encoder_stride=images.patch, **shared)
-    return ViTConfig(num_labels=classes, **shared)
+    return ViTConfig(**shared | {"num_labels": classes})
 
 
 # -- objectives ------------------------------------------------------------------------------------------------------
