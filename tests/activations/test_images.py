@@ -1,5 +1,7 @@
 """Networks that see, by structure: their neurons on patches of the common grid, whatever else is in a batch."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,13 +70,15 @@ def test_neurons_of_patches_whatever_else_is_in_the_batch(name, tmp_path):
     torch.testing.assert_close(found.view(5, SIDE, SIDE, -1), torch.einsum("ry,cx,iyxn->ircn", weights, weights, whole))
 
 
-def test_a_patch_is_read_where_it_is(tmp_path):
+@pytest.mark.parametrize("name", ["dinov2_with_registers", "vit_mae", "clip"])
+def test_a_patch_is_read_where_it_is(name, tmp_path):
     """The first layer of a network whose attention writes nothing sees every patch by itself."""
-    model = saved(tmp_path, CONFIGS["dinov2_with_registers"])
+    model = saved(tmp_path, CONFIGS[name])
+    written = [name for name, _ in model.named_parameters() if re.search("o_proj|out_proj|attention.output", name)]
+    assert written
     with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "attention.output" in name or "o_proj" in name or "attention.attention.out" in name:
-                weight.zero_()
+        for name in written:
+            model.get_parameter(name).zero_()
     changed = IMAGES[0].copy()
     changed[8:12, 4:8] = 255 - changed[8:12, 4:8]  # the patch in row 2, column 1
     both = pd.DataFrame({"passage": range(2), "image": [encode(IMAGES[0]), encode(changed)], "side": OWN})

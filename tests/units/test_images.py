@@ -74,8 +74,15 @@ def test_patches_hold_what_was_drawn_there(units):
     assert set(red.doc) == {3}
     assert set(units.content) == {"red plain square", "ground"}
     assert contents("[]", 2) == ["unknown"] * 4
-    view = np.frombuffer(red.view[red.index[5]], np.uint8).reshape(VIEW, VIEW, 3)
-    assert (view[..., 0] > 2 * view[..., 1].astype(int)).all()
+    views = {
+        (unit.row, unit.column): np.frombuffer(unit.view, np.uint8).reshape(VIEW, VIEW, 3).astype(int)
+        for unit in units[units.passage == 0].itertuples()
+    }
+    assert (views[1, 1][..., 0] > 2 * views[1, 1][..., 1]).all()
+    assert views[1, 6][..., 0].mean() < 1.2 * views[1, 6][..., 1].mean(), "to the right there is only ground"
+    lower = views[3, 1]
+    assert lower[0, 3, 0] > 2 * lower[0, 3, 1]
+    assert lower[-1, 3, 0] < 1.2 * lower[-1, 3, 1], "below the square is ground"
 
 
 def test_labels_of_patches(units):
