@@ -52,7 +52,7 @@ def planted_images(seed: int, share: float = 0.12, images: int = 144) -> tuple[P
         mean = -rng.uniform(0, 1.5, size).astype(np.float32) * deviation
         networks.append(Network(standard(x)[None], mean, deviation, "gelu", LAYERS))
         places.append(place)
-    return Planted(networks, places, [np.array([], int)] * 2), units, coded
+    return Planted(networks, places, [np.array([], int)] * 2, first=first), units, coded
 
 
 def shows(units: pd.DataFrame, values: dict[str, str]) -> np.ndarray:
