@@ -1,6 +1,7 @@
 """Made-up networks for the viewer: small ones that fire on words, and large ones of which only the size is real."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from rosetta_scaling.matching.neighbours import best_in_rows, partner_table
 from rosetta_scaling.schemas.nulls import NULLS
-from rosetta_scaling.schemas.tables.selectivity import KINDS, columns_of_neurons
+from rosetta_scaling.schemas.tables.selectivity import KINDS, OF_IMAGES, OF_TEXT, columns_of_neurons
 from rosetta_scaling.stages.viewer import write_page
 from rosetta_scaling.viewer.examples import (
     BINS,
@@ -59,11 +60,13 @@ def selectivity_table(mean: np.ndarray, variance: np.ndarray, layers: int, rng: 
     columns = {}
     for column in columns_of_neurons():
         name = column.name.replace("DOMAIN", "code")
+        if name in (*OF_IMAGES, "factor", "one_factor"):
+            continue
         columns[name] = rng.lognormal(size=neurons) if column.kind == "number" else 0
     width = neurons // layers
     columns |= {"layer": np.arange(neurons) // width, "channel": np.arange(neurons) % width}
     columns |= {"mean": mean, "variance": variance, "mean_prose": rng.lognormal(size=neurons)}
-    columns |= {name: (rng.random(neurons) < 0.1).astype(float) for name in KINDS}
+    columns |= {name: (rng.random(neurons) < 0.1).astype(float) for name in KINDS if name != "one_factor"}
     return pd.DataFrame(columns | {"unigram_text": rng.choice(WORDS, neurons)})
 
 
@@ -181,10 +184,15 @@ def large_networks(neurons: int, units: pd.DataFrame, rng: np.random.Generator) 
         yield Network(f"study/{NAMES[own]}", NAMES[own], links, details, index, index)
 
 
-def write_small(folder: Path) -> list[Network]:
-    """Write the viewer of the small networks."""
+def write_small(folder: Path, of_images: bool = False) -> list[Network]:
+    """Write the viewer of the small networks; `of_images` as if words had been drawn in patches of images."""
     rng = np.random.default_rng(5)
     units = units_table(800, rng)
     networks = small_networks(units, rng)
+    if of_images:
+        units = units.rename(columns={"text": "content"})
+        of_text = [*(name for name in OF_TEXT if name in networks[0].table)]
+        details = [replace(one.details, table=one.table.drop(columns=of_text)) for one in networks]
+        networks = [replace(one, details=own) for one, own in zip(networks, details, strict=True)]
     write_page(folder, "made-up", {"study": units}, networks)
     return networks

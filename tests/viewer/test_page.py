@@ -287,3 +287,21 @@ def test_nothing_reaches_beyond_the_page(page, width, dark):
             assert page.run("document.documentElement.scrollWidth <= innerWidth"), words
     finally:
         page.size(1200, 900)
+
+
+def test_of_images_the_words_are_shown_and_a_sentence_says_what_is_not(browser, tmp_path):
+    networks = write_small(tmp_path / "viewer", of_images=True)
+    assert "unigram_text" not in networks[0].table
+    browser.open("about:blank")
+    browser.complaints.clear()
+    browser.open(f"file://{tmp_path}/viewer/index.html")
+    settled(browser)
+    assert browser.run("$('notice').hidden") is False
+    assert "the images themselves are not shown" in browser.run("$('notice').textContent")
+    find(browser, "L1/6")
+    assert "Łódź" in browser.run("$('contexts').textContent")
+    assert browser.complaints == []
+
+
+def test_of_text_there_is_no_notice(page):
+    assert page.run("$('notice').hidden") is True

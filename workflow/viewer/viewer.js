@@ -242,7 +242,7 @@ let cells = [], active = 0; // the columns shown; the line that the keyboard is 
 
 function columnsOf(net, at) {
   const usual = ["matched", ...net.others.flatMap(({model}) => ["r", "null", "q"].map(name => `${name}.${model}`)),
-    "activation_kurtosis", "unigram_text", "domain", "kind"];
+    "activation_kurtosis", "unigram_text", "factor", "domain", "kind"];
   return (at.c ? at.c.split(" ") : usual).filter(name => net.numberOf.has(name));
 }
 
@@ -370,7 +370,7 @@ function drawPlot(at) {
 async function single(net, i) { // all that is known of a neuron
   const [part, text, {texts}, ...words] = await Promise.all([
     load(`${net.key}/neurons/${Math.floor(i / STUDY.shard)}`), wholeText(net), load(`${net.key}/tokens`),
-    ...["kind", "domain", "label", "unigram_text"].map(name => column(net, name))]);
+    ...["kind", "domain", "label", "unigram_text"].map(name => net.numberOf.has(name) ? column(net, name) : {text: () => ""})]);
   const row = i % STUDY.shard, rows = Math.min(STUDY.shard, net.neurons - i + row);
   const per = STUDY.window[0] + 1 + STUDY.window[1], examples = STUDY.sets.reduce((sum, set) => sum + set.size, 0);
   const of = (array, size) => array.subarray(row * size, (row + 1) * size);
@@ -662,6 +662,8 @@ async function show() {
 
 function start() {
   $("study").textContent = STUDY.study;
+  $("notice").textContent = STUDY.notice;
+  $("notice").hidden = !STUDY.notice;
   fill($("network"), STUDY.networks.map(({key, model, scope, neurons}) =>
     [key, `${scope === "study" ? model : key} (${shown(neurons)})`]), here().key);
   $("network").onchange = event => go({n: event.target.value, i: "", v: "", r: "", s: "", d: "", c: "", b: "", x: "", y: "", f: ""});

@@ -118,31 +118,40 @@ def write_viewer(plan: StudyPlan, device: "torch.device", out: str) -> None:
 
 def write_page(folder: Path, study: str, units: Mapping[str, pd.DataFrame], networks: Iterable["Network"]) -> None:
     """Write the page of a study to a new folder; `units` by scope, of `networks` one at a time is held."""
-    from rosetta_scaling.viewer.page import about_network, about_study, network_scripts, study_script
+    from rosetta_scaling.viewer.page import (
+        OF_IMAGES,
+        about_network,
+        about_study,
+        in_words,
+        network_scripts,
+        study_script,
+    )
     from rosetta_scaling.viewer.scripts import text_script
 
     folder.mkdir(parents=True)
     for name in PAGE:
         shutil.copy(WORKFLOW / name, folder)
     for scope, table in units.items():
-        write_text(folder / f"data/{scope}/text.js", text_script(f"{scope}/text", table))
+        write_text(folder / f"data/{scope}/text.js", text_script(f"{scope}/text", in_words(table)))
     about = []
     for network in networks:
         write_checked_table(folder / f"data/{network.key}/neurons.parquet", network.table, VIEWED)
         for key, text in network_scripts(network):
             write_text(folder / f"data/{key}.js", text)
         about.append(about_network(network))
-    write_text(folder / "data/study.js", study_script(about_study(study, about)))
+    notice = "" if all("text" in table for table in units.values()) else OF_IMAGES
+    write_text(folder / "data/study.js", study_script(about_study(study, about, notice)))
 
 
 def read_network(plan: StudyPlan, view: View, keys: set[str], device: "torch.device") -> "Network":
     """Read all that is shown of a network; `keys` of all views that are shown."""
     from rosetta_scaling.selectivity.contexts import strongest_contexts
-    from rosetta_scaling.viewer.page import Network
+    from rosetta_scaling.viewer.page import Network, in_words
     from rosetta_scaling.viewer.words import index_words
 
     layout = plan.layout
-    units, contexts = read_table(layout.units(view.scope)), read_table(layout.contexts(view.scope, view.model))
+    units = in_words(read_table(layout.units(view.scope)))
+    contexts = read_table(layout.contexts(view.scope, view.model))
     strongest = strongest_contexts(contexts[contexts.activation > 0], plan.study.activations.top_contexts)
     tokens = read_table(promoted_tokens(layout, view))
     promoted = tokens[tokens.side == "promoted"]

@@ -44,7 +44,7 @@ def neuron_table(
     table["kind"] = kind_words(neurons)
     table["domain"] = strongest_domain(neurons)
     table["label"] = None if labels is None else labels.reindex(table.index).to_numpy()
-    measured = neurons.drop(columns=["layer", "channel", *KINDS])
+    measured = neurons.drop(columns=["layer", "channel", *kinds_in(neurons)])
     sets = {
         f"rosetta.{curve}.{name}": members[name].to_numpy(bool)
         for curve, members in rosetta.items()
@@ -80,10 +80,15 @@ def pair_columns(pair: PairEvidence, neurons: int) -> pd.DataFrame:
     return pd.DataFrame(columns, index=rows)
 
 
+def kinds_in(neurons: pd.DataFrame) -> list[str]:
+    """The kinds that are known of neurons: those of text and of images differ."""
+    return [name for name in KINDS if name in neurons]
+
+
 def kind_words(neurons: pd.DataFrame) -> pd.Series:
     """The kinds of every neuron in words, separated by commas; none: empty."""
-    member = neurons[list(KINDS)].eq(1).to_numpy()
-    names = np.array([name.replace("_", " ") for name in KINDS])
+    member = neurons[kinds_in(neurons)].eq(1).to_numpy()
+    names = np.array([name.replace("_", " ") for name in kinds_in(neurons)])
     return pd.Series([", ".join(names[row]) for row in member], neurons.index)
 
 

@@ -14,6 +14,10 @@ from rosetta_scaling.viewer.neurons import LEVEL
 from rosetta_scaling.viewer.scripts import column_arrays, quantiles, script
 from rosetta_scaling.viewer.words import Index, word_scripts
 
+OF_IMAGES = (
+    "A unit is a patch of an image, row by row, told by the words of what was drawn in it; the images themselves are not "
+    "shown here: report/images.html has some."
+)
 LOOKS = (  # of the sets of examples, in their order
     {"words": "Strongest in one half of the documents", "colour": "#de8f05"},
     {"words": "Strongest in the other half", "colour": "#d55e00"},
@@ -74,10 +78,16 @@ def about_network(network: Network) -> dict:
     }
 
 
-def about_study(study: str, networks: list[dict]) -> dict:
-    """All that the page knows from the beginning."""
+def in_words(units: pd.DataFrame) -> pd.DataFrame:
+    """A unit table with a column `text`: of a patch of an image, the words of what was drawn in it."""
+    return units if "text" in units else units.assign(text=units.content + " ")
+
+
+def about_study(study: str, networks: list[dict], notice: str = "") -> dict:
+    """All that the page knows from the beginning; `notice` is a sentence that it shows above everything."""
     return {
         "study": study,
+        "notice": notice,
         "networks": networks,
         "metrics": list(METRICS),
         "nulls": [{"name": null.name, "label": null.label, "meaning": null.meaning} for null in NULLS.values()],
