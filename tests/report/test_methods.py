@@ -18,19 +18,34 @@ RUN = {
 }
 
 
+OF_IMAGES = {
+    "corpus": {"documents": 10_240, "domains": {"plain_disc": {}, "dots_cross": {}}},
+    "units": {"count": 28_800, "grid": "6 x 6 patches"},
+}
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_paragraph_follows_the_configuration(path):
     study = parse(yaml.safe_load(path.read_text()))
-    words = methods_paragraph(RUN | {"configuration": study.model_dump()})
+    sees = study.modality == "image"
+    words = methods_paragraph(RUN | (OF_IMAGES if sees else {}) | {"configuration": study.model_dump()})
     for name in study.families:
         assert name in words
     for null in NULLS.values():
         draws = getattr(study.nulls, f"{null.name}_draws")
         assert (f"{null.label} ({draws} draw" in words) == (draws > 0)
     trained = any(family.source == "ladder" for family in study.families.values())
-    assert (f"{study.ladder.tokens:,} tokens" in words) == trained
-    assert "11 MB of text in 2 domains (code, law)" in words
-    assert "25,508 spans" in words
+    if sees:
+        images = study.ladder.tokens // study.ladder.context
+        assert (f"{images:,} images with its own seed" in words) == trained
+        assert "10,240 images of 2 classes" in words
+        assert "28,800 patches of held-out images, on a common grid of 6 x 6 patches" in words
+        assert "text" not in words
+        assert "tokenizer" not in words
+    else:
+        assert (f"{study.ladder.tokens:,} tokens" in words) == trained
+        assert "11 MB of text in 2 domains (code, law)" in words
+        assert "25,508 spans" in words
     assert "commit abc123" in words
 
 

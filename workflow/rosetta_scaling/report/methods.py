@@ -43,15 +43,28 @@ def _networks(study: dict) -> str:
         sizes = ", ".join(f"{size['layers']} x {size['hidden_size']}" for size in study["ladder"]["rungs"].values())
         sentences.append(
             f"Networks of the families {', '.join(trained)} were trained with layers x width of {sizes}, each on "
-            f"{study['ladder']['tokens']:,} tokens with its own tokenizer, seed and order of text."
+            f"{_trained_on(study)}."
         )
     if others:
         sentences.append(f"{'Further networks' if trained else 'Networks'}: {', '.join(others)}.")
     return " ".join(sentences)
 
 
+def _trained_on(study: dict) -> str:
+    ladder = study["ladder"]
+    if any(family["modality"] == "image" for family in study["families"].values()):
+        return f"{ladder['tokens'] // ladder['context']:,} images with its own seed and order of images"
+    return f"{ladder['tokens']:,} tokens with its own tokenizer, seed and order of text"
+
+
 def _units(provenance: dict) -> str:
     corpus, units = provenance["corpus"], provenance["units"]
+    if "grid" in units:
+        return (
+            f"The corpus held {corpus['documents']:,} images of {len(corpus['domains'])} classes. Activations are the "
+            f"inputs of the MLPs' down-projections on {units['count']:,} patches of held-out images, on a common grid "
+            f"of {units['grid']}."
+        )
     return (
         f"The corpus held {data_size(corpus['bytes'])} of text in {len(corpus['domains'])} domains "
         f"({', '.join(corpus['domains'])}). Activations are the inputs of the MLPs' down-projections, averaged over "
