@@ -15,8 +15,8 @@ from rosetta_scaling.viewer.scripts import column_arrays, quantiles, script
 from rosetta_scaling.viewer.words import Index, word_scripts
 
 OF_IMAGES = (
-    "A unit is a patch of an image, row by row, told by the words of what was drawn in it; the images themselves are not "
-    "shown here: report/images.html has some."
+    "A unit is a patch of an image, row by row, told by the words of what was drawn in it; the images themselves are "
+    "not shown here: report/images.html has some."
 )
 LOOKS = (  # of the sets of examples, in their order
     {"words": "Strongest in one half of the documents", "colour": "#de8f05"},
