@@ -11,7 +11,18 @@ from PIL import Image
 
 from rosetta_scaling.corpora.images import build_image_corpus, image_corpus_identity
 from rosetta_scaling.corpora.pixels import decode, encode, resized
-from rosetta_scaling.corpora.procedural import CLASSES, COLOURS, covers, draw, front, planted, random_things
+from rosetta_scaling.corpora.procedural import (
+    CLASSES,
+    COLOURS,
+    Thing,
+    covers,
+    darkened,
+    draw,
+    front,
+    natural_noise,
+    planted,
+    random_things,
+)
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 
@@ -50,18 +61,45 @@ def test_drawn_classes_are_balanced_and_the_same_every_time(tmp_path):
 
 
 def test_an_object_has_its_colour_where_it_is_said_to_be():
-    for seed in range(20):
+    """Up to its hue and the light, which both leave its colour nearer to its own than to any other."""
+    names, known = list(COLOURS), np.array(list(COLOURS.values()))
+    looked_at = 0
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         things = random_things(CLASSES[seed % len(CLASSES)], 2, rng)
-        pixels = draw(things, 32, rng) / 255
-        where = front(things, 32)
+        pixels, where = draw(things, 32, rng) / 255, front(things, 32)
         for number, thing in enumerate(things):
             own = pixels[where == number]
             if thing.texture == "plain" and len(own) > 30:
-                np.testing.assert_allclose(np.median(own, 0), COLOURS[thing.colour], atol=0.03)
-        ground = pixels[where == -1]
-        assert np.ptp(np.median(ground, 0)) < 0.03, "the ground is grey"
+                looked_at += 1
+                seen = np.median(own, 0)
+                nearest = np.linalg.norm(
+                    known / np.linalg.norm(known, axis=1)[:, None] - seen / np.linalg.norm(seen), axis=1
+                )
+                assert names[nearest.argmin()] == thing.colour
         assert (where == len(things) - 1).sum() == covers(things[-1], 32).sum(), "the last object is in front"
+    assert looked_at > 10
+
+
+def test_the_ground_has_the_spectrum_of_natural_images():
+    """Amplitudes fall as 1 / f: as much variance in every octave, and neighbours are alike."""
+    noise = natural_noise(64, np.random.default_rng(0))
+    np.testing.assert_allclose(noise.std((0, 1)), 1)
+    power = (np.abs(np.fft.fft2(noise, axes=(0, 1))) ** 2).mean(2)
+    frequency = np.rint(64 * np.hypot(*np.meshgrid(np.fft.fftfreq(64), np.fft.fftfreq(64)))).astype(int)
+    mean = {f: power[frequency == f].mean() for f in (4, 8, 16)}
+    assert mean[4] / mean[8] == pytest.approx(4, rel=0.5)
+    assert mean[8] / mean[16] == pytest.approx(4, rel=0.5)
+
+
+def test_objects_are_turned_and_textures_turn_with_them():
+    upright = Thing("red", "stripes", "square", 0.5, 0.5, 0.3, 0.0)
+    turned = upright._replace(angle=np.pi / 2)
+    assert (covers(upright, 32) == covers(turned, 32)).all(), "a square is the same after a quarter"
+    assert (darkened(turned, 32) == np.rot90(darkened(upright, 32), 1)).all() or (
+        darkened(turned, 32) == np.rot90(darkened(upright, 32), -1)
+    ).all()
+    assert (covers(upright._replace(angle=0.4), 32) != covers(upright, 32)).any()
 
 
 # -- files of the user -----------------------------------------------------------------------------------------------

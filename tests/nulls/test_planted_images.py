@@ -26,7 +26,8 @@ def discoveries(seed: int, **settings) -> dict[str, float]:
         "true": (kept & hit).sum(),
         "false": (kept & ~hit).sum(),
         "best": hit.sum(),
-        "high_r": (mutual.r > 0.5).sum(),
+        "mutual": len(mutual),
+        "high_r": (mutual.r > 0.3).sum(),
     }
 
 
@@ -39,9 +40,10 @@ def test_planted_features_are_found_and_little_else():
 
 
 def test_nothing_is_found_where_nothing_is_shared():
-    """Though filters of the same images resemble each other: some pairs correlate by more than 0.5."""
+    """Though filters of the same images resemble each other: many are mutual best partners, some with r above 0.3."""
     table = pd.DataFrame([discoveries(seed, share=0.0) for seed in range(4)]).sum()
     print(f"\n{table.to_string()}")
+    assert table.mutual > 20
     assert table.high_r > 4
     assert table.false <= 4
 

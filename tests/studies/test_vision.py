@@ -8,6 +8,7 @@ from study_runs import checkout, run, tables
 
 from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config.parsing import load
+from rosetta_scaling.corpora.procedural import CLASSES
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
@@ -41,7 +42,7 @@ def test_counts_and_nulls_follow_from_the_activations(finished):
         r = np.corrcoef(a, b)[: len(a), len(a) :]
         return sum(r[:, best].argmax() == i for i, best in enumerate(r.argmax(1)))
 
-    assert dit.shape == (2 * 4 * 16, 12 * 4 * 16), "neurons of two layers, patches of all probe images"
+    assert dit.shape == (2 * 4 * 16, len(CLASSES) * 4 * 16), "neurons of two layers, patches of all probe images"
     assert row["count"] == mutual(dit, vit)
     assert row[[f"null_{null}" for null in NULLS]].notna().all()
     untrained = [activations(finished, f"{family}-r2.untrained0") for family in ("dit", "vit")]
@@ -95,4 +96,4 @@ def test_the_report_shows_images(finished):
     assert 'href="images.html"' in (report / "index.html").read_text()
     provenance = read_json(finished / "results/vision-smoke/tables/provenance.json")
     assert provenance["units"]["grid"] == "4 x 4 patches"
-    assert provenance["corpus"]["documents"] == 12 * 12
+    assert provenance["corpus"]["documents"] == 12 * len(CLASSES)

@@ -52,8 +52,10 @@ def test_the_common_grid_is_the_largest_that_of_a_family_or_a_number():
 def units():
     """Two images: a red square in the top left quarter, and nothing."""
     rng = np.random.default_rng(0)
-    square = [Thing("red", "plain", "square", 0.25, 0.25, 0.29)]
-    rows = [(draw(things, 32, rng), things) for things in (square, [Thing("blue", "plain", "disc", 0.5, 0.5, 0.01)])]
+    square = [Thing("red", "plain", "square", 0.25, 0.25, 0.29, 0.0)]
+    rows = [
+        (draw(things, 32, rng), things) for things in (square, [Thing("blue", "plain", "disc", 0.5, 0.5, 0.01, 0.0)])
+    ]
     documents = pd.DataFrame(
         {
             "doc": [3, 5],

@@ -79,7 +79,7 @@ def test_a_class_without_training_images_is_refused(documents):
         images,
         documents.parent / "short/documents.parquet",
     )
-    with pytest.raises(StudyError, match="only 0 of 12 classes have an image to train on"):
+    with pytest.raises(StudyError, match="only 0 of 16 classes have an image to train on"):
         task.open()
 
 
@@ -109,6 +109,6 @@ def test_images_are_standardised_once(documents):
     task = ImageTask(Family(modality="image", architecture="dit"), SIZE, SETTINGS, IMAGES, documents)
     pictures = task.open()
     assert isinstance(pictures, Pictures)
-    assert pictures.pixels.shape == (36, 3, 16, 16), "noise and its level come with every batch"
+    assert pictures.pixels.shape == (48, 3, 16, 16), "noise and its level come with every batch"
     assert float(pictures.pixels.abs().max()) <= 1
-    assert np.bincount(pictures.label.numpy()).tolist() == [3] * 12
+    assert np.bincount(pictures.label.numpy()).tolist() == [3] * 16

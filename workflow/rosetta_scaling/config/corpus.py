@@ -39,7 +39,7 @@ class Corpus(Section):
     @property
     def most_domains(self) -> int:
         """Largest number of domains that the configuration allows; plans use it."""
-        known = {"embedded": 6, "procedural": 12, "idx": 10}
+        known = {"embedded": 6, "procedural": 16, "idx": 10}
         return len(self.domains) if self.domains else known.get(self.kind, 22)  # the Pile has 22
 
     @model_validator(mode="after")
