@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rosetta_scaling.schemas.tables.selectivity import TOKENS_OF_NEURONS
 from rosetta_scaling.viewer.scripts import TYPES, column_arrays, quantiles, rounded, script, text_script
+from rosetta_scaling.viewer.shards import TOKENS, Tokens
 from rosetta_scaling.viewer.words import index_words, word_scripts
 
 
@@ -105,3 +107,13 @@ def test_quantiles_leave_out_what_is_not_known():
     found = quantiles(table, ["a", "b"])
     assert (found["a"][0], found["a"][50], found["a"][100], len(found["a"])) == (0, 50, 100, 101)
     assert found["b"] == []
+
+
+def test_networks_without_a_vocabulary_promote_nothing():
+    tokens = Tokens.of(TOKENS_OF_NEURONS.empty(), 3)
+    assert tokens.texts == []
+    assert (tokens.code == -1).all()
+    assert tokens.code.shape == (3, 2, TOKENS)
+    nothing = index_words(np.array([], int), pd.Series([], dtype=object))
+    arrays = decoded(dict(word_scripts("k", nothing))["k"])[2]
+    assert arrays["words"].size == arrays["counts"].size == 0

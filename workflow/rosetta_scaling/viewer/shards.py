@@ -35,11 +35,11 @@ class Tokens:
 
     @classmethod
     def of(cls, tokens: pd.DataFrame, neurons: int) -> "Tokens":
-        """From the table of promoted and suppressed tokens."""
+        """From the table of promoted and suppressed tokens, which is empty where there is no vocabulary."""
         kept = tokens[tokens["rank"] <= TOKENS]
         number, texts = pd.factorize(kept.text.fillna(""), sort=True)
         code, cosine = np.full((neurons, 2, TOKENS), -1, np.int32), np.zeros((neurons, 2, TOKENS), np.float32)
-        place = kept.neuron.to_numpy(), (kept.side == "suppressed").to_numpy(int), kept["rank"].to_numpy() - 1
+        place = kept.neuron.to_numpy(int), (kept.side == "suppressed").to_numpy(int), kept["rank"].to_numpy(int) - 1
         code[place], cosine[place] = number, kept.cosine
         return cls(list(texts), code, cosine)
 
