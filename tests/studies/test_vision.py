@@ -19,7 +19,7 @@ from rosetta_scaling.store.tables import read_json, read_table
 from rosetta_scaling.units.groups import displacements
 from rosetta_scaling.viewer.page import OF_IMAGES
 
-pytestmark = [pytest.mark.study(3), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.study(2), pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_networks_and_neurons_are_described(finished):
     models = tables(finished, "vision-smoke", ["models"])["models"].set_index("family")
     assert set(models.modality) == {"image"}
     assert models.validation_loss.notna().all()
-    assert models.accuracy["vit"].between(0, 1).all()
-    assert models.accuracy["dit"].isna().all()
+    assert 0 <= models.accuracy["vit"] <= 1
+    assert np.isnan(models.accuracy["dit"])
     neurons = read_table(results / "selectivity/study/vit-r1.parquet")
     assert (
         neurons[["domain_information", "content_information", "monoscore", "object_share"]].notna().mean().min() > 0.8
