@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.activations.pooling import Bags
 from rosetta_scaling.corpora.pixels import decode
 from rosetta_scaling.networks.towers import image_arguments, patches_along
 from rosetta_scaling.store.errors import StudyError
@@ -39,8 +40,14 @@ class ImageBatch:
     def inside(self, values: torch.Tensor) -> torch.Tensor:
         return self._patches(values).flatten(0, 2)
 
-    def pool(self, neurons: torch.Tensor) -> torch.Tensor:
-        patches = self._patches(neurons)
+    @property
+    def bags(self) -> Bags:
+        number = torch.arange(len(self.units) + 1, device=self.arguments["pixel_values"].device)
+        return Bags(number[:-1], number)  # every unit is one row
+
+    def rows(self, values: torch.Tensor) -> torch.Tensor:
+        """The patches of the common grid, float32, to which those of the network are resampled."""
+        patches = self._patches(values)
         if len(self.weights) == self.own:
             return patches.flatten(0, 2)
         weights = self.weights.to(patches.device)
