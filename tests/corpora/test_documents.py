@@ -694,6 +694,21 @@ def test_code_without_docstrings_still_parses(tmp_path):
     assert code.decode() == 'x = "kept"\ndef f(): "stays"\ndef g():\n    return 1\n'
 
 
+def test_tests_are_modules_but_no_code(tmp_path):
+    files = []
+    for name in ("a/b.py", "a/tests/test_b.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('"""Gone."""\nx = 1\n')
+        files.append((name, tmp_path / name))
+    assert dict(corpus_packages.python_code(files)) == {"a/b.py": b"x = 1\n"}
+    assert set(dict(corpus_packages.modules(files))) == {"a/b.py", "a/tests/test_b.py"}
+
+
+def test_modules_are_read_only_where_they_are_asked_for():
+    assert corpus_packages.packages_of(None) == list(corpus_packages.EMBEDDED)
+    assert {package.domain for package in corpus_packages.packages_of(["code", "modules"])} == {"code", "modules"}
+
+
 @pytest.mark.slow(0.7)
 def test_packages_are_read_not_imported(embedded):
     _, _, imported = embedded

@@ -235,8 +235,7 @@ def _sources(settings: SimpleNamespace) -> list[dict]:
         return [{"name": settings.path, "version": settings.revision, "licence": "not recorded"}]
     return [
         {"domain": p.domain, "name": p.name, "version": corpus_packages.version_of(p.name), "licence": p.licence}
-        for p in corpus_packages.EMBEDDED
-        if settings.domains is None or p.domain in settings.domains
+        for p in corpus_packages.packages_of(settings.domains)
     ]
 
 

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -42,6 +42,16 @@ EMBEDDED = (
     Package("translations", "Django", "BSD-3-Clause", "translations"),
 )
 EMBEDDED_DOMAINS = sorted({package.domain for package in EMBEDDED})
+ON_REQUEST = (  # read only where corpus.domains names them
+    Package("modules", "mpmath", "BSD-3-Clause", "modules"),
+    Package("modules", "networkx", "BSD-3-Clause", "modules"),
+    Package("modules", "sympy", "BSD-3-Clause", "modules"),
+)
+
+
+def packages_of(domains: list[str] | None) -> list[Package]:
+    """The packages that hold these domains; those of EMBEDDED where none is named."""
+    return [p for p in (*EMBEDDED, *ON_REQUEST) if (p in EMBEDDED if domains is None else p.domain in domains)]
 
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef  # what can have a docstring
@@ -61,9 +71,7 @@ def version_of(package: str) -> str:
 
 
 def embedded_originals(domains: list[str] | None) -> Iterator[Original]:
-    for package in EMBEDDED:
-        if domains is not None and package.domain not in domains:
-            continue
+    for package in packages_of(domains):
         name = f"{package.name}=={version_of(package.name)}"
         try:
             for path, text in READERS[package.read](package_files(package.name)):
@@ -98,8 +106,18 @@ def _is_library(path: Path) -> bool:
 
 
 def python_code(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
-    """Modules without their docstrings: those are another domain, and text to measure on must not be trained on."""
-    for name, path, tree in _modules(files):
+    """Modules but for tests, without their docstrings."""
+    return _without_docstrings(_modules(files))
+
+
+def modules(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
+    """All modules, tests among them, without their docstrings: `/tests/` in the path tells them apart."""
+    return _without_docstrings(_modules(files, tests=True))
+
+
+def _without_docstrings(found: Iterable[tuple[str, Path, ast.Module]]) -> Iterator[tuple[str, bytes]]:
+    """Docstrings are another domain, and text to measure on must not be trained on."""
+    for name, path, tree in found:
         if name == HELP_TOPICS:  # one long string of the other domain
             continue
         lines = path.read_bytes().splitlines(keepends=True)  # bytes, as are column offsets
@@ -117,9 +135,10 @@ def docstrings(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
         yield name, "\n\n".join(ast.get_docstring(node) or "" for node in _documented(tree))
 
 
-def _modules(files: list[tuple[str, Path]]) -> Iterator[tuple[str, Path, ast.Module]]:
+def _modules(files: list[tuple[str, Path]], tests: bool = False) -> Iterator[tuple[str, Path, ast.Module]]:
     for name, path in files:
-        if not name.endswith(".py") or not {"test", "tests"}.isdisjoint(PurePosixPath(name).parts):
+        is_test = not {"test", "tests"}.isdisjoint(PurePosixPath(name).parts)
+        if not name.endswith(".py") or (is_test and not tests):
             continue
         try:
             with warnings.catch_warnings(action="ignore"):  # of other people's backslashes
@@ -178,4 +197,6 @@ def translations(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
         yield name, "\n\n".join(filter(None, texts))
 
 
-READERS = {f.__name__: f for f in (python_code, docstrings, help_topics, licences, bible_chapters, translations)}
+READERS = {
+    f.__name__: f for f in (python_code, modules, docstrings, help_topics, licences, bible_chapters, translations)
+}
