@@ -54,7 +54,8 @@ wildcard_constraints:
     hub_key=any_of(layout.keys_of("hub")),
     package_key=any_of(layout.keys_of("package")),
     untrained_key=any_of(layout.keys_of("untrained")),
-    companion=any_of(layout.companion_keys),
+    companion=any_of(study.companions.studies),
+    task=any_of(study.companions.filtering.tasks),
     companion_key=any_of(layout.companion_keys.values()),
     job=r"[a-z0-9_-]+",
     model=rf"{NAME}-{NAME}",
@@ -97,7 +98,7 @@ def companion_settings(wildcards):
 def pages_of_companions(wildcards):
     if not layout.companion_pages:
         raise WorkflowError(
-            "this study has no companions: companions.studies is empty; name lottery, depth or mixture"
+            "this study has no companions: companions.studies is empty; name lottery, depth, mixture or filtering"
         )
     return layout.companion_pages
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from rosetta_scaling.companions.depth import study as depth
+from rosetta_scaling.companions.filtering import study as filtering
 from rosetta_scaling.companions.lottery import study as lottery
 from rosetta_scaling.companions.mixture import study as mixture
 from rosetta_scaling.config.companions.protocol import Protocol as Settings
@@ -22,9 +23,6 @@ from rosetta_scaling.store.tables import read_table, write_json
 class Study(Protocol):
     """The functions of every study module; `settings` are those of the study, of a type of its own."""
 
-    def run_job(self, settings: Any, job: str, device: Any, folder: Path) -> None:
-        """Do one of settings.jobs and write its files into an existing folder. `device` is a torch.device."""
-
     def make_tables(self, settings: Any, jobs: Path) -> dict[str, pd.DataFrame]:
         """Tables by name, from the folder in which every job has a folder of its name."""
 
@@ -35,15 +33,26 @@ class Study(Protocol):
         """Figures by name: the matplotlib figure and the rows that it draws."""
 
 
+class TrainedApart(Study, Protocol):
+    """What studies have beside these whose jobs need nothing of the main study."""
+
+    def run_job(self, settings: Any, job: str, device: Any, folder: Path) -> None:
+        """Do one of settings.jobs and write its files into an existing folder. `device` is a torch.device."""
+
+
 MAIN_CLAIMS = "main_claims"  # the figure that every companion has whose main claims have an effect
-STUDIES: dict[str, Study] = {"lottery": lottery, "depth": depth, "mixture": mixture}
+TRAINED_APART: dict[str, TrainedApart] = {"lottery": lottery, "depth": depth, "mixture": mixture}
+STUDIES: dict[str, Study] = {**TRAINED_APART, "filtering": filtering}
 
 
 def write_job(name: str, settings: Settings, job: str, *, device: object, folder: str | Path) -> None:
-    """Do a job and write its folder, completely or not at all; manifest.json in it holds the settings."""
+    """Do a job of one of TRAINED_APART and write its folder, completely or not at all.
+
+    manifest.json in it holds the settings.
+    """
     with atomic(folder) as part:
         part.mkdir()
-        STUDIES[name].run_job(settings, job, device, part)
+        TRAINED_APART[name].run_job(settings, job, device, part)
         write_json(part / "manifest.json", {"study": name, "job": job, "settings": settings.training()})
 
 

@@ -194,6 +194,31 @@ class Study(Section):
                 raise ValueError(f"curves.{curve} has no points: its families share no rung {rungs}; rename rungs")
         return self
 
+    @model_validator(mode="after")
+    def _filtering_finds_its_text(self) -> Self:
+        settings = self.companions.filtering
+        if "filtering" not in self.companions.studies:
+            return self
+        known = self.corpus.domains
+        for name, task in settings.tasks.items():
+            if known and (missing := sorted({task.domain, *task.among} - set(known))):
+                raise ValueError(
+                    f"companions.filtering.tasks.{name} names {missing}, but the corpus has the domains {known}: "
+                    "add them to corpus.domains, or change the task"
+                )
+        curve = next(iter(self.curves))
+        if settings.rung is not None and settings.rung not in self.points_of(curve):
+            raise ValueError(
+                f"companions.filtering.rung is '{settings.rung}'; expected one of {self.points_of(curve)}, the sizes "
+                f"of the curve {curve}"
+            )
+        if self.families[self.curves[curve][0]].source != "ladder":
+            raise ValueError(
+                f"filtering trains {self.curves[curve][0]}, the first family of the first curve, further: its source "
+                "has to be 'ladder'"
+            )
+        return self
+
 
 def _plain_values(values: object, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
     """Every number and text in nested values, with the path of keys and indices that leads to it."""

@@ -4,6 +4,7 @@ from functools import cached_property
 
 from rosetta_scaling import versions
 from rosetta_scaling.config.companions.depth import DepthSettings
+from rosetta_scaling.config.companions.filtering import FilteringSettings
 from rosetta_scaling.config.companions.lottery import LotterySettings
 from rosetta_scaling.config.companions.mixture import MixtureSettings
 from rosetta_scaling.config.literal_paths import cache_folder
@@ -11,7 +12,8 @@ from rosetta_scaling.config.study import Study
 from rosetta_scaling.layout.names import Names
 from rosetta_scaling.store.digests import digest
 
-CompanionSettings = LotterySettings | DepthSettings | MixtureSettings
+TrainedApart = LotterySettings | DepthSettings | MixtureSettings  # settings of studies that need no network of others
+CompanionSettings = TrainedApart | FilteringSettings
 
 
 class Keys(Names):
@@ -110,11 +112,20 @@ class Keys(Names):
     def companion_settings(self, name: str) -> CompanionSettings:
         return getattr(self.study.companions, name)
 
+    def settings_of_trained(self, name: str) -> TrainedApart:
+        """The settings of one of `companion_keys`."""
+        return getattr(self.study.companions, name)
+
     @cached_property
     def companion_keys(self) -> dict[str, str]:
-        """Companion study -> cache key, which names all that its trained networks depend on."""
+        """Companion study -> cache key, which names all that its trained networks depend on.
+
+        Filtering has none: it depends on what the main study finds, and lies beside that.
+        """
         keys: dict[str, str] = {}
         for name in self.study.companions.studies:
+            if name == "filtering":
+                continue
             trained = self.companion_settings(name).training()
             keys[name] = digest({"study": name, "settings": trained, "version": versions.COMPANIONS})
         return keys

@@ -53,7 +53,11 @@ class Layout(ResultPaths):
 
     @property
     def companion_pages(self) -> list[str]:
-        return [self.companion_page(name) for name in self.companion_keys]
+        return [self.companion_page(name) for name in self.study.companions.studies]
+
+    def filtering_job(self, task: str, *names: str) -> str:
+        """Where the jobs of the filtering study write what they found about a target."""
+        return "/".join([self.companion("filtering"), "jobs", task, *names])
 
     def angles(self, model: str) -> str:
         """Angles along the layers of a model of the depth ladder."""

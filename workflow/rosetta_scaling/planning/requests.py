@@ -25,7 +25,7 @@ def requests(plan: StudyPlan) -> pd.DataFrame:
         "train companions": [
             needs.companion(plan, name, job)
             for name in plan.layout.companion_keys
-            for job in plan.layout.companion_settings(name).jobs
+            for job in plan.layout.settings_of_trained(name).jobs
         ],
     }
     rows = []

@@ -35,4 +35,5 @@ COMPANION_TITLES = {
     "lottery": "Lottery-ticket ensembling",
     "depth": "Inverse depth scaling",
     "mixture": "Capacity, interference and rare tasks",
+    "filtering": "Can one neuron filter data?",
 }

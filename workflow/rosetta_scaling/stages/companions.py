@@ -16,7 +16,7 @@ def train_companion(layout: Layout, name: str, job: str, device: "torch.device",
     """Do one job of a companion study; write its folder, the manifest last."""
     from rosetta_scaling.companions.catalogue import write_job
 
-    write_job(name, layout.companion_settings(name), job, device=device, folder=Path(manifest).parent)
+    write_job(name, layout.settings_of_trained(name), job, device=device, folder=Path(manifest).parent)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ def companion_inputs(plan: StudyPlan, companion: str) -> Inputs:
     layout, folder = plan.layout, plan.layout.companion_jobs(companion)
     runs = plan.study.companions.depth.chinchilla if companion == "depth" else None
     return {
-        "jobs": [f"{folder}/{job}/manifest.json" for job in layout.companion_settings(companion).jobs],
+        "jobs": [f"{folder}/{job}/manifest.json" for job in layout.settings_of_trained(companion).jobs],
         "runs": [runs] if runs and Path(runs).exists() else [],
     }
 

@@ -46,7 +46,7 @@ def report_inputs(plan: StudyPlan) -> Inputs:
         "audit": [layout.audit],
         "corpus": [layout.corpus_manifest],
         "units": layout.units_tables,
-        "companions": [folder for name in layout.companion_keys for folder in companion_tables(plan, name)],
+        "companions": [folder for name in plan.study.companions.studies for folder in companion_tables(plan, name)],
     }
 
 
@@ -57,7 +57,7 @@ def write_study_report(plan: StudyPlan, *, page: str, provenance: str, crate: st
 
     layout = plan.layout
     write_provenance(plan, Path(provenance))
-    companions = {name: companion_tables(plan, name) for name in layout.companion_keys}
+    companions = {name: companion_tables(plan, name) for name in plan.study.companions.studies}
     write_report(Path(layout.results), Path(page).parent, companions)
     folder, files = Path(layout.results), report_inputs(plan)
     shutil.copyfile(WORKFLOW / "Snakefile", folder / "Snakefile")

@@ -62,12 +62,17 @@ def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
         )
     texts = {split: list(rows.text) for split, rows in documents.groupby("split")}
     tokenizer = train_tokenizer(texts["train"], family)
-    tokenizer.encode_special_tokens = True
     order = np.random.default_rng([family.seed, 1]).permutation(len(texts["train"]))
     streams = {"tokens": [texts["train"][i] for i in order], "held_out": texts["probe"]}
     for name, stream in streams.items():
-        ids = [np.array([*encoding.ids, tokenizer.token_to_id(END)]) for encoding in tokenizer.encode_batch(stream)]
         with atomic(out_dir / f"{name}.npy") as part, open(part, "wb") as f:
-            np.save(f, np.concatenate(ids).astype(np.uint16 if cast(int, family.vocabulary) < 2**16 else np.uint32))
+            np.save(f, token_stream(tokenizer, stream))
     with atomic(out_dir / "tokenizer.json") as part:
         tokenizer.save(str(part))
+
+
+def token_stream(tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
+    """Tokens (n,) of texts, each ended by the control token; where a text spells that out, it is read as text."""
+    tokenizer.encode_special_tokens = True
+    ids = [np.array([*encoding.ids, tokenizer.token_to_id(END)]) for encoding in tokenizer.encode_batch(texts)]
+    return np.concatenate(ids).astype(np.uint16 if tokenizer.get_vocab_size() < 2**16 else np.uint32)

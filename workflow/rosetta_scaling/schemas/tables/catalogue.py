@@ -2,6 +2,7 @@
 
 from rosetta_scaling.schemas.tables import (
     depth,
+    filtering,
     fits,
     images,
     lottery,
@@ -21,6 +22,7 @@ COMPANIONS: dict[str, dict[str, TableSchema]] = {
     "lottery": lottery.TABLES_OF_STUDY,
     "depth": depth.STUDENTS,
     "mixture": mixture.TABLES_OF_STUDY,
+    "filtering": filtering.TABLES_OF_STUDY,
 }
 CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
     "What people read": (*STUDY.values(), sources.AUDIT),
@@ -40,4 +42,5 @@ CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
     "Companion study: lottery tickets": lottery.TABLES,
     "Companion study: inverse depth scaling": depth.TABLES,
     "Companion study: capacity and rare tasks": mixture.TABLES,
+    "Companion study: data filtering": filtering.TABLES,
 }
