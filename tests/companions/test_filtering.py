@@ -336,7 +336,7 @@ def test_documents_are_read_as_means_over_their_tokens(tokenizer, architecture):
     """One passage per document, so that plain calls of the network give the same."""
     model = tiny_model(architecture)
     texts = ["rare1 word30 and more", "word21", "word22 rare3 rare4 word30 word31 tail"]
-    read = read_documents(model, tokenizer, texts, Units(passage_bytes=200, max_tokens=64), CPU)
+    read = read_documents(model, tokenizer, texts, units=Units(passage_bytes=200, max_tokens=64), device=CPU)
     mlps = find_mlps(model)
     width = read.means.shape[1] // len(mlps)
     for row, text in enumerate(texts):
@@ -364,9 +364,9 @@ def seen_by(model: torch.nn.Module, mlp, ids: torch.Tensor) -> dict[str, torch.T
 def test_long_documents_are_means_over_passages(tokenizer):
     model, text = tiny_model("gpt_neox"), " ".join(f"word{i}" for i in range(20, 60))
     units = Units(passage_bytes=40, max_tokens=64)
-    whole = read_documents(model, tokenizer, [text], units, CPU)
+    whole = read_documents(model, tokenizer, [text], units=units, device=CPU)
     parts = [text.encode()[start : start + 40].decode() for start in range(0, len(text), 40)]
-    single = read_documents(model, tokenizer, parts, units, CPU)
+    single = read_documents(model, tokenizer, parts, units=units, device=CPU)
     tokens = np.array([len(tokenizer.encode(part).ids) - 1 for part in parts])
     assert len(parts) > 3
     assert whole.means[0] == pytest.approx(tokens @ single.means / tokens.sum(), abs=1e-5)

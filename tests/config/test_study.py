@@ -96,6 +96,8 @@ def test_ready_studies_are_valid_and_named_after_their_file(path):
         ("theory.seed", -1, "'theory.seed' is -1"),
         ("companions.depth.seed", -1, "'companions.depth.seed' is -1"),
         ("companions.mixture.seed", -1, "'companions.mixture.seed' is -1"),
+        ("companions.filtering.seed", -1, "'companions.filtering.seed' is -1"),
+        ("companions.filtering.labels", [0, 16], "training_labels is 64; expected one of labels, [0, 16]"),
         ("companions.lottery.seed", -1, "'companions.lottery.seed' is -1"),
         ("ladder.weight_decay", float("inf"), "'ladder.weight_decay' is inf; input should be a finite number"),
         ("matching.scratch_gb", float("nan"), "'matching.scratch_gb' is nan; input should be a finite number"),
@@ -140,6 +142,26 @@ def test_errors_name_key_value_and_what_is_allowed(values, key, new, sentence):
         config.parse(change(values, key, new))
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "new", "sentence"),
+    [
+        (
+            "corpus.domains",
+            ["docs", "code"],
+            "tasks.code names ['legal', 'math', 'scripture', 'translations'], but the",
+        ),
+        ("companions.filtering.rung", "r9", "companions.filtering.rung is 'r9'; expected one of ['r1', 'r2', 'r3'"),
+        ("families.neox", {"source": "local", "models": {"r1": "x"}}, "filtering trains neox, the first family of the"),
+    ],
+)
+def test_a_study_that_filters_has_what_that_needs(values, key, new, sentence):
+    changed = change(values, key, new)
+    config.parse(changed)  # without filtering it is well
+    with pytest.raises(StudyError) as error:
+        config.parse(change(changed, "companions.studies", ["filtering"]))
+    assert sentence in str(error.value)
 
 
 @pytest.mark.parametrize("beta", [1.00001, 1.01, 2.0, 100.0])

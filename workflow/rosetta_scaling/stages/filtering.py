@@ -123,7 +123,7 @@ def choose_by_neurons(
     shared, moments, table = _choice(plan, task, curve, rung)
     network = load_model(layout.checkpoint(model), device, study.networks)
     tokenizer = load_tokenizer(layout.tokenizer_file(model))
-    read = read_documents(network, tokenizer, pool.text.tolist(), study.units, device)
+    read = read_documents(network, tokenizer, pool.text.tolist(), units=study.units, device=device)
     numbers = [None if pd.isna(neuron) else int(neuron) for neuron in table.neuron]
     neurons = NeuronFeatures(read.means, read.magnitudes, read.layer, shared, moments, (numbers[0], numbers[1]))
     seconds = dict.fromkeys(arms_that_look(LOOK_AT_NEURONS), read.seconds)

@@ -57,7 +57,7 @@ def write_study_report(plan: StudyPlan, *, page: str, provenance: str, crate: st
 
     layout = plan.layout
     write_provenance(plan, Path(provenance))
-    companions = {name: companion_tables(plan, name) for name in plan.study.companions.studies}
+    companions: dict[str, list[str]] = {name: companion_tables(plan, name) for name in plan.study.companions.studies}
     write_report(Path(layout.results), Path(page).parent, companions)
     folder, files = Path(layout.results), report_inputs(plan)
     shutil.copyfile(WORKFLOW / "Snakefile", folder / "Snakefile")

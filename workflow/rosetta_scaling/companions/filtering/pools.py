@@ -5,6 +5,7 @@ were trained on; what is known of every domain beforehand is the probe text, whi
 have read a part of the pool once; the same part for every arm, and nobody told them what the target is.
 """
 
+import math
 import re
 
 import numpy as np
@@ -37,18 +38,18 @@ def build_pool(documents: pd.DataFrame, name: str, settings: FilteringSettings, 
     documents = documents.assign(target=is_target(documents, task))
     documents = documents[documents.target | documents.domain.isin(task.among)]
     _require(documents, name, task)
-    pieces = _pieces(documents, settings.document_bytes, threshold)
-    kept = [pieces[pieces.split == "probe"].assign(role=PROBE)]
+    pieces, copies = _pieces(documents, settings.document_bytes), NearDuplicates(threshold)
+    kept = [_take(pieces[pieces.split == "probe"], math.inf, copies).assign(role=PROBE)]
     trained = pieces[pieces.split == "train"]
     quotas = _target_quotas(settings)
-    dealt = _deal(trained[trained.target], quotas)
+    dealt = _deal(trained[trained.target], quotas, copies)
     _require_labels(dealt[LABEL], name, settings)
     kept += _all_there(dealt, quotas, f"the target of the task {name}")
     others = {POOL: settings.pool_bytes - quotas[POOL], TEST: settings.test_bytes}
     for domain in task.among:
         rows = trained[~trained.target & (trained.domain == domain)]
         shares = {role: wanted / len(task.among) for role, wanted in others.items()}
-        kept += _all_there(_deal(rows, shares), shares, f"{domain} in the task {name}")
+        kept += _all_there(_deal(rows, shares, copies), shares, f"{domain} in the task {name}")
     table = pd.concat(kept)
     order = np.random.default_rng(seed_from([settings.seed, name, "order"])).permutation(len(table))
     table = table.iloc[order].assign(document=range(len(table)))
@@ -73,16 +74,30 @@ def _require(documents: pd.DataFrame, name: str, task: Task) -> None:
             )
 
 
-def _pieces(documents: pd.DataFrame, most_bytes: int, threshold: float) -> pd.DataFrame:
-    """Documents cut into pieces without copies; columns doc, number (in its document), domain, split, target, text,
-    bytes. Pieces of less than a quarter of the size, ends of documents, are left out."""
-    copies, rows = NearDuplicates(threshold), []
-    for row in documents.sort_values(["split", "doc"]).itertuples():  # "probe" comes before "train"
+def _pieces(documents: pd.DataFrame, most_bytes: int) -> pd.DataFrame:
+    """Documents cut into pieces: doc, number (in its document), domain, split, target, text, bytes.
+
+    Pieces of less than a quarter of the size, ends of documents, are left out.
+    """
+    rows = []
+    for row in documents.itertuples():
         for number, text in enumerate(cut(row.text, most_bytes)):
             size = len(text.encode())
-            if size >= most_bytes / 4 and text.strip() and not copies.is_copy(text):
+            if size >= most_bytes / 4 and text.strip():
                 rows.append((row.doc, number, row.domain, row.split, row.target, text, size))
     return pd.DataFrame(rows, columns=["doc", "number", "domain", "split", "target", "text", "bytes"])
+
+
+def _take(pieces: pd.DataFrame, quota: float, copies: NearDuplicates) -> pd.DataFrame:
+    """The first pieces of all documents, then the second ones, until `quota` bytes are reached; no copies."""
+    taken, size = [], 0
+    for row in pieces.sort_values(["number", "doc"]).itertuples():
+        if size >= quota:
+            break
+        if not copies.is_copy(row.text):
+            taken.append(row.Index)
+            size += row.bytes
+    return pieces.loc[taken]
 
 
 def _target_quotas(settings: FilteringSettings) -> dict[str, float]:
@@ -94,11 +109,10 @@ def _target_quotas(settings: FilteringSettings) -> dict[str, float]:
     }
 
 
-def _deal(pieces: pd.DataFrame, quotas: dict[str, float]) -> dict[str, pd.DataFrame]:
+def _deal(pieces: pd.DataFrame, quotas: dict[str, float], copies: NearDuplicates) -> dict[str, pd.DataFrame]:
     """Pieces of every role, as many as the quotas (in bytes) ask for, or as there are.
 
-    Whole documents are dealt to the role that has the smallest part of its quota, and of the documents of a role the
-    first pieces are taken, then the second ones.
+    Whole documents are dealt to the role that has the smallest part of its quota.
     """
     dealt: dict[int, str] = {}
     has = dict.fromkeys(quotas, 0.0)
@@ -106,11 +120,8 @@ def _deal(pieces: pd.DataFrame, quotas: dict[str, float]) -> dict[str, pd.DataFr
         role = min(has, key=lambda one: has[one] / max(quotas[one], 1))
         dealt[int(str(doc))] = role
         has[role] += size
-    kept = {}
-    for role, quota in quotas.items():
-        rows = pieces[pieces.doc.map(dealt) == role].sort_values(["number", "doc"])
-        kept[role] = rows[rows.bytes.cumsum() - rows.bytes < quota].assign(role=role)
-    return kept
+    role_of = pieces.doc.map(dealt)
+    return {role: _take(pieces[role_of == role], quota, copies).assign(role=role) for role, quota in quotas.items()}
 
 
 def _all_there(dealt: dict[str, pd.DataFrame], quotas: dict[str, float], what: str) -> list[pd.DataFrame]:

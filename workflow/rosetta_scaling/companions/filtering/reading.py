@@ -1,6 +1,7 @@
 """What the neurons of a network do in every document."""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 
+from rosetta_scaling.activations.inputs.contract import Batch
 from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.config.units import Units
 from rosetta_scaling.networks.mlps import find_mlps, neurons_of, read_inputs
@@ -33,7 +35,7 @@ def token_counts(tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
 
 
 def read_documents(
-    model: torch.nn.Module, tokenizer: Tokenizer, texts: list[str], units: Units, device: torch.device
+    model: torch.nn.Module, tokenizer: Tokenizer, texts: list[str], *, units: Units, device: torch.device
 ) -> Read:
     """Read documents in passages, as the probe text is read, and average over their tokens.
 
@@ -42,30 +44,44 @@ def read_documents(
     """
     began = time.process_time()
     tokens, document, weight = _passages(tokenizer, texts, units)
-    inputs, mlps = open_inputs(model, tokens, device), find_mlps(model)
-    # By numbers in the order in which a forward pass comes by: the way up of layer 0, its way back, that of layer 1 ...
-    modules = {2 * i: mlp.ups[0] for i, mlp in enumerate(mlps)} | {2 * i + 1: mlp.down for i, mlp in enumerate(mlps)}
-    bounds = np.cumsum([0, *(neurons_of(mlp.down) for mlp in mlps)])  # (layers + 1,)
-    sums = torch.zeros(2, len(texts), int(bounds[-1]))  # of magnitudes, and of activations
+    inputs, sums = open_inputs(model, tokens, device), _Sums(model, len(texts))
     by_length = np.argsort(inputs.lengths, kind="stable")
     for samples in np.split(by_length, range(PASSAGES, len(by_length), PASSAGES)):
         batch = inputs.batch(np.sort(samples))
-        if not len(batch.units):
-            continue
-        rows, times = torch.from_numpy(document[batch.units]), torch.from_numpy(weight[batch.units])[:, None]
+        if len(batch.units):
+            receive = sums.receiver(batch, document[batch.units], weight[batch.units])
+            with torch.inference_mode(), read_inputs(sums.modules, receive):
+                model(**batch.arguments)
+    total = np.maximum(1, np.bincount(document, weights=weight, minlength=len(texts)))
+    magnitudes, means = (sums.values / torch.from_numpy(total).float()[:, None]).numpy()
+    return Read(means, magnitudes, sums.layer, time.process_time() - began)
 
-        def receive(place: int, values: torch.Tensor, batch=batch, rows=rows, times=times) -> None:
+
+class _Sums:
+    """Sums of magnitudes and of activations over the tokens of every document: (2, documents, neurons)."""
+
+    def __init__(self, model: torch.nn.Module, documents: int):
+        self.mlps = find_mlps(model)
+        # By number in the order in which a forward pass comes by: the way up of layer 0, its way back, that of layer 1
+        ways = [way for mlp in self.mlps for way in (mlp.ups[0], mlp.down)]
+        self.modules = dict(enumerate(ways))
+        widths = [neurons_of(mlp.down) for mlp in self.mlps]
+        self.bounds = np.cumsum([0, *widths])  # (layers + 1,)
+        self.layer = np.repeat(np.arange(len(widths)), widths)
+        self.values = torch.zeros(2, documents, sum(widths))
+
+    def receiver(self, batch: Batch, document: np.ndarray, weight: np.ndarray) -> Callable[[int, torch.Tensor], None]:
+        """What adds the inputs of `modules` in a batch, to the documents of its units, weighted."""
+        rows, times = torch.from_numpy(document), torch.from_numpy(weight)[:, None]
+
+        def receive(place: int, values: torch.Tensor) -> None:
             layer, side = divmod(place, 2)
             if side == 0:
-                values = mlps[layer].pre_activations(values)[-1].abs()
-            columns = slice(int(bounds[layer]), int(bounds[layer + 1]))
-            sums[side, :, columns].index_add_(0, rows, batch.pool(values).cpu() * times)
+                values = self.mlps[layer].pre_activations(values)[-1].abs()
+            columns = slice(int(self.bounds[layer]), int(self.bounds[layer + 1]))
+            self.values[side, :, columns].index_add_(0, rows, batch.pool(values).cpu() * times)
 
-        with torch.inference_mode(), read_inputs(modules, receive):
-            model(**batch.arguments)
-    total = np.maximum(1, np.bincount(document, weights=weight, minlength=len(texts)))
-    magnitudes, means = (sums / torch.from_numpy(total).float()[:, None]).numpy()
-    return Read(means, magnitudes, np.repeat(np.arange(len(mlps)), np.diff(bounds)), time.process_time() - began)
+        return receive
 
 
 def _passages(tokenizer: Tokenizer, texts: list[str], units: Units) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
