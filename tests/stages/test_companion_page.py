@@ -8,6 +8,7 @@ import pytest
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.parsing import load
 from rosetta_scaling.report.pages import write_page
+from rosetta_scaling.schemas.names import COMPANION_TITLES
 from rosetta_scaling.stages.companion_page import CompanionPage, companion_provenance, page_content
 from rosetta_scaling.store.tables import write_json
 
@@ -32,7 +33,7 @@ def html_of(folder: Path, name: str, claims: list[dict], figures: list[str]) -> 
     return companion.page.read_text()
 
 
-@pytest.mark.parametrize("name", ["lottery", "depth", "mixture"])
+@pytest.mark.parametrize("name", COMPANION_TITLES)
 @pytest.mark.parametrize("main", [0, 3])
 def test_a_companion_shows_its_main_claims_first_and_the_others_in_a_table(tmp_path, name, main):
     claims = [CLAIM | {"claim": f"Claim {i}"} | ({"main": True} if i < main else {}) for i in range(13)]

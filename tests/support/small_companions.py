@@ -1,6 +1,7 @@
 """Companion studies as small as they can be."""
 
 from rosetta_scaling.config.companions.depth import DepthSettings
+from rosetta_scaling.config.companions.filtering import FilteringSettings, Task
 from rosetta_scaling.config.companions.mixture import (
     Injection,
     Law,
@@ -30,6 +31,18 @@ DEPTH = DepthSettings(
     width=4, hidden=8, teacher_depth=16, depths=(2, 4, 8), teachers=2, pool=256, batch=16, steps=(10, 20), inputs=256
 )
 
+
+FILTERING = FilteringSettings(
+    tasks={"prose": Task(domain="docs", among=["translations"], keywords=r"\b(the|is)\b")},
+    document_bytes=300,
+    pool_bytes=20_000,
+    target_share=0.2,
+    test_bytes=3_000,
+    labels=[0, 4],
+    training_labels=4,
+    seeds=2,
+    rung="r1",
+)
 
 MIXTURE = MixtureSettings(
     tasks=Tasks(count=3, features=2, ratio=0.5, decays=[1.5, 0.4], inputs=8),

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
@@ -101,13 +102,23 @@ def every_cell(table: pd.DataFrame) -> dict:
     return cells(table, {name: column(name) for name in table})
 
 
+def in_words(value: Any) -> str:
+    """A setting in words; entries by name where there are several."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {in_words(one)}" for name, one in value.items())
+    if isinstance(value, Section):
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value if one != "")
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+
+
 def protocol_cells(settings: Section) -> dict:
     """Every setting of a study, what it is and why."""
     rows = []
     for key, _, _, meaning in documentation(type(settings)):
+        if ".*." in key:  # of an entry that is shown as a whole
+            continue
         value = settings
         for step in key.split("."):
             value = getattr(value, step)
-        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
-        rows.append({"setting": key, "value": shown, "meaning": " ".join(meaning.split())})
+        rows.append({"setting": key, "value": in_words(value), "meaning": " ".join(meaning.split())})
     return cells(pd.DataFrame(rows), {"setting": "setting", "value": "value", "meaning": "meaning"})
