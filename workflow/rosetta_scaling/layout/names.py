@@ -37,6 +37,13 @@ class Names:
         found = [self.pair(a, b) for point in self.points.values() for a, b in itertools.combinations(point, 2)]
         return dict(sorted({"--".join(pair): pair for pair in found}.items()))
 
+    @property
+    def trained_further(self) -> tuple[str, str]:
+        """Curve and size of the network that filtering trains further: of the first curve, its largest if none is
+        named."""
+        curve = next(iter(self.study.curves))
+        return curve, self.study.companions.filtering.rung or self.study.points_of(curve)[-1]
+
     def pair(self, a: str, b: str) -> tuple[str, str]:
         """The two models in the order of the study, so that A--B and B--A are one artifact."""
         return (a, b) if self.models.index(a) < self.models.index(b) else (b, a)

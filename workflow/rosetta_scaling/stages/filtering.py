@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.tables.filtering import CHOSEN, NEURONS, POOL, RUNS, SCORES
 from rosetta_scaling.schemas.tables.schema import write_checked_table
@@ -19,15 +18,9 @@ if TYPE_CHECKING:
 ROSETTA, OTHERS = "Rosetta neurons", "others"
 
 
-def trained_point(layout: Layout) -> tuple[str, str]:
-    """Curve and size of the network that is trained further: the first curve, and its largest size if none is named."""
-    curve = next(iter(layout.study.curves))
-    return curve, layout.study.companions.filtering.rung or layout.study.points_of(curve)[-1]
-
-
 def trained_further(plan: StudyPlan) -> str:
     """The network that is trained further."""
-    return plan.layout.points[trained_point(plan.layout)][0]
+    return plan.layout.points[plan.layout.trained_further][0]
 
 
 # -- pools -----------------------------------------------------------------------------------------------------------
@@ -162,7 +155,7 @@ def further_inputs(plan: StudyPlan, task: str) -> Inputs:
         "pool": [layout.filtering_job(task, "pool.parquet")],
         "chosen": [
             layout.filtering_job(task, "text", "chosen.parquet"),
-            layout.filtering_job(task, "neurons", *trained_point(layout), "chosen.parquet"),
+            layout.filtering_job(task, "neurons", *layout.trained_further, "chosen.parquet"),
         ],
         "checkpoint": [layout.checkpoint_manifest(model)],
         "tokenizer": [layout.tokenizer_file(model)],

@@ -30,7 +30,7 @@ class Task(Section):
         for key in ("path", "keywords"):
             try:
                 re.compile(getattr(self, key))
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"{key} is {getattr(self, key)!r}, no regular expression ({error})") from None
         if self.domain in self.among and not self.path:
             raise ValueError(f"among names {self.domain!r}, the target itself: give its path, or leave it out")
