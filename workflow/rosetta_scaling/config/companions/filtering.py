@@ -55,11 +55,11 @@ class FilteringSettings(Protocol):
     """Targets by name; every one has a pool of its own, cut from the text that the study trains on."""
     document_bytes: int = Field(800, ge=100)
     """Documents of the corpus are cut into pieces of at most this size, which are chosen one by one."""
-    pool_bytes: int = Field(600_000, ge=10_000)
+    pool_bytes: int = Field(400_000, ge=10_000)
     """Amount of text to choose from."""
     target_share: float = Field(0.1, gt=0, lt=1)
     """Share of the target in it. As many tokens as the target has in the pool are chosen."""
-    test_bytes: int = Field(40_000, ge=1_000)
+    test_bytes: int = Field(20_000, ge=1_000)
     """Amount of text of the target, and of the other domains together, on which trained networks are tested."""
     labels: list[Labels] = Field([0, 16, 64, 256], min_length=1)
     """Numbers of documents of the target that are given as such, beside the probe text with its domains."""
@@ -72,7 +72,7 @@ class FilteringSettings(Protocol):
     rung: Name | None = None
     """Size of the network that is trained on what was chosen, of the first family of the first curve; null takes its
     largest."""
-    epochs: float = Field(2.0, gt=0)
+    epochs: float = Field(1.0, gt=0)
     """Number of times that the chosen tokens are read. With all data as many tokens are read, so that most are read
     once at most."""
     learning_rates: tuple[Rate, Rate] = (0.1, 0.5)
