@@ -12,7 +12,8 @@ from small_companions import DEPTH, FILTERING, LOTTERY, MIXTURE
 from study_runs import ROOT, checkout, one_sentence, run, small_study
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.companions.catalogue import STUDIES, read_tables
+from rosetta_scaling.companions.catalogue import TRAINED_APART, read_tables
+from rosetta_scaling.companions.filtering.arms import ARMS
 from rosetta_scaling.config import parsing as config
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.section import Section
@@ -54,7 +55,9 @@ def finished(tmp_path_factory) -> Path:
 
 def logs(folder: Path) -> dict[str, float]:
     """Every log of a companion, and when it was last written to."""
-    return {str(path): path.stat().st_mtime for path in (folder / "results/small/logs").glob("companion_*/**/*.log")}
+    names = ("companion_*/**/*.log", "filtering_*/**/*.log", "filtering_*.log")
+    found = [path for name in names for path in (folder / "results/small/logs").glob(name)]
+    return {str(path): path.stat().st_mtime for path in found}
 
 
 def claims_of(folder: Path, name: str) -> list[dict]:
@@ -107,18 +110,33 @@ def test_language_models_of_equal_width_are_a_ladder_of_depths(finished):
     assert (losses.points == 3).all()
 
 
+def test_every_arm_chooses_and_networks_are_trained_on_it(finished):
+    found = read_tables([finished / "results/small/companions/filtering/tables"])
+    chosen, arms = found["chosen_neurons"], found["arms"].set_index("arm")
+    assert (chosen.groupby(["curve", "rung"]).size() == 2).all()
+    assert set(chosen.rung) == set(DEPTHS), "the neurons of every network are asked"
+    possible = set(ARMS) - ({"other_neuron"} if chosen.neuron.isna().any() else set())
+    assert set(arms.index[arms.f1.notna()]) >= possible
+    assert arms.f1["oracle"] > 0.9 > arms.f1["random"]
+    runs = found["runs"].groupby("arm").size()
+    assert runs["oracle"] == runs["rosetta_neuron"] == runs["all_data"] == 2 * FILTERING.seeds
+    assert found["runs"].target_bits.between(1, 9).all()
+
+
 def test_a_second_run_does_nothing_and_a_rule_of_judging_trains_nothing(finished):
     before = logs(finished)
     code, printed = run(finished, "small", "companions")
     assert code == 0, printed
     assert logs(finished) == before
-    with_companions(finished, lottery={"tolerance": 0.3})
+    with_companions(finished, lottery={"tolerance": 0.3}, filtering={"tolerance": 0.3})
     code, printed = run(finished, "small", "companions")
     assert code == 0, printed
     changed = {path for path, time in logs(finished).items() if before.get(path) != time}
     assert {"/".join(path.split("/logs/")[1:]) for path in changed} == {
         "companion_tables/lottery.log",
         "companion_report/lottery.log",
+        "filtering_tables.log",
+        "companion_report/filtering.log",
     }
     assert "within 0.3 of" in json.dumps(claims_of(finished, "lottery"))
 
@@ -134,7 +152,7 @@ def test_a_study_without_companions_says_so(finished):
     name = small_study(finished, study="none")
     code, printed = run(finished, name, "companions")
     assert code != 0
-    one_sentence(printed, "companions.studies is empty; name lottery, depth or mixture")
+    one_sentence(printed, "companions.studies is empty; name lottery, depth, mixture or filtering")
 
 
 # -- what networks are trained anew for --------------------------------------------------------------------------------
@@ -179,14 +197,14 @@ def is_in(values: dict, steps: list[str]) -> bool:
     return steps[0] in values and (len(steps) == 1 or is_in(values[steps[0]], steps[1:]))
 
 
-@pytest.mark.parametrize("name", COMPANION_TITLES)
+@pytest.mark.parametrize("name", TRAINED_APART)
 def test_training_depends_on_all_settings_but_those_of_reading(name, tmp_path):
     """`elements` only says how much is worked on at once."""
     settings, seen = getattr(SETTINGS, name), set()
     watched = Watched(settings, seen)
     for job in watched.jobs:
         (tmp_path / job).mkdir()
-        STUDIES[name].run_job(watched, job, torch.device("cpu"), tmp_path / job)
+        TRAINED_APART[name].run_job(watched, job, torch.device("cpu"), tmp_path / job)
     assert seen - {"elements"} == set(paths(settings)) - reading_paths(settings)
 
 
@@ -200,7 +218,7 @@ def key(name: str, path: str, value) -> str:
     return Layout(config.parse(values), "corpus").companion_keys[name]
 
 
-@pytest.mark.parametrize("name", COMPANION_TITLES)
+@pytest.mark.parametrize("name", TRAINED_APART)
 def test_keys_follow_the_settings_of_training(name):
     settings, bound = getattr(Companions(), name), ("inputs", "most_seeds", "hidden")
     reading = reading_paths(settings)

@@ -70,21 +70,19 @@ rule filtering_text:
 
 rule filtering_neurons:
     input:
-        declared(neuron_inputs, "task", "curve", "rung"),
+        declared(neuron_inputs, "curve", "rung"),
     output:
-        scores=layout.filtering_job(
-            "{task}", "neurons", "{curve}", "{rung}", "scores.parquet"
-        ),
-        chosen=layout.filtering_job(
-            "{task}", "neurons", "{curve}", "{rung}", "chosen.parquet"
-        ),
-        neurons=layout.filtering_job(
-            "{task}", "neurons", "{curve}", "{rung}", "neurons.parquet"
-        ),
+        [
+            layout.filtering_job(
+                task, "neurons", "{curve}", "{rung}", f"{name}.parquet"
+            )
+            for task in filtering.tasks
+            for name in ("scores", "chosen", "neurons")
+        ],
     log:
-        f"{layout.results}/logs/filtering_neurons/{{task}}/{{curve}}/{{rung}}.log",
+        f"{layout.results}/logs/filtering_neurons/{{curve}}/{{rung}}.log",
     benchmark:
-        f"{layout.results}/benchmarks/filtering_neurons/{{task}}/{{curve}}/{{rung}}.tsv"
+        f"{layout.results}/benchmarks/filtering_neurons/{{curve}}/{{rung}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -92,13 +90,13 @@ rule filtering_neurons:
         runtime=needs.runtime(to_filter),
         gpu=needs.gpu(to_filter),
     params:
-        settings=choosing,
+        settings=[filtering.choosing(task) for task in filtering.tasks],
         units=study.units.model_dump(),
         top_contexts=study.activations.top_contexts,
         criterion=study.judged[0],
         version=versions.FILTERING,
     message:
-        "Choose {wildcards.task} by neurons of {wildcards.curve}, {wildcards.rung}"
+        "Choose by neurons of {wildcards.curve}, {wildcards.rung}"
     script:
         "../scripts/filtering_neurons.py"
 

@@ -253,7 +253,7 @@ def companion(plan: StudyPlan, name: str, job: str) -> Need:
 
 
 def filtering(plan: StudyPlan, model: str) -> Need:
-    """The documents of a target are read by a network and embedded; their n-grams are counted."""
+    """The documents of every target are read by a network, one target after the other, and all arms choose."""
     settings = plan.study.companions.filtering
     passes = math.ceil(
         settings.most_bytes / (plan.study.corpus.probe_bytes_per_domain * plan.study.corpus.most_domains)
@@ -261,7 +261,7 @@ def filtering(plan: StudyPlan, model: str) -> Need:
     read = reading(plan, model, passes)
     counted = settings.most_bytes * settings.choices * CHOICE_SECONDS / 60
     features = 8 * settings.most_bytes / settings.document_bytes * 4 * plan.size(model).neurons
-    return Need(TABLES_MB + read.memory_mb + features / 1e6, read.minutes + counted, read.gpus)
+    return Need(TABLES_MB + read.memory_mb + features / 1e6, len(settings.tasks) * (read.minutes + counted), read.gpus)
 
 
 def training_further(plan: StudyPlan, model: str) -> Need:

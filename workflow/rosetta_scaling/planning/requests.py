@@ -30,7 +30,7 @@ def requests(plan: StudyPlan) -> pd.DataFrame:
     }
     if "filtering" in plan.study.companions.studies:
         tasks, further = plan.study.companions.filtering.tasks, plan.layout.points[plan.layout.trained_further][0]
-        kinds["choose text"] = [needs.filtering(plan, point[0]) for point in plan.layout.points.values() for _ in tasks]
+        kinds["choose text"] = [needs.filtering(plan, point[0]) for point in plan.layout.points.values()]
         kinds["train further"] = [needs.training_further(plan, further) for _ in tasks]
     rows = []
     for kind, asked in kinds.items():

@@ -80,12 +80,12 @@ def _write_choices(scored: pd.DataFrame, picked: pd.DataFrame, scores: str, chos
     write_checked_table(chosen, picked, CHOSEN)
 
 
-def neuron_inputs(plan: StudyPlan, task: str, curve: str, rung: str) -> Inputs:
-    """The pool, the network, and what the study knows of its neurons on the probe text."""
+def neuron_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
+    """The pools, the network, and what the study knows of its neurons on the probe text."""
     layout = plan.layout
     model, scope = layout.points[curve, rung][0], layout.scope_of_member(curve, rung, 0)
     return {
-        "pool": [layout.filtering_job(task, "pool.parquet")],
+        "pools": [layout.filtering_job(task, "pool.parquet") for task in plan.study.companions.filtering.tasks],
         "checkpoint": [layout.checkpoint_manifest(model)],
         "tokenizer": [layout.tokenizer_file(model)],
         "documents": [layout.documents],
@@ -96,13 +96,8 @@ def neuron_inputs(plan: StudyPlan, task: str, curve: str, rung: str) -> Inputs:
     }
 
 
-def choose_by_neurons(
-    plan: StudyPlan, wildcards: tuple[str, str, str], device: "torch.device", *, out: dict[str, str]
-) -> None:
-    """Let the anchor of a point read a pool; write scores, chosen documents, and chosen neurons to the paths in `out`.
-
-    `wildcards` are task, curve and size.
-    """
+def choose_by_neurons(plan: StudyPlan, curve: str, rung: str, device: "torch.device") -> None:
+    """Let the anchor of a point read every pool; write scores, chosen documents and chosen neurons of every task."""
     from rosetta_scaling.companions.filtering.arms import NEURONS as LOOK_AT_NEURONS
     from rosetta_scaling.companions.filtering.case import Features, NeuronFeatures
     from rosetta_scaling.companions.filtering.reading import read_documents
@@ -110,19 +105,22 @@ def choose_by_neurons(
     from rosetta_scaling.networks.loading import load_model
     from rosetta_scaling.units.tokenizers import load_tokenizer
 
-    (task, curve, rung), layout, study = wildcards, plan.layout, plan.study
+    layout, study = plan.layout, plan.study
     model, settings = layout.points[curve, rung][0], study.companions.filtering
-    pool = read_table(layout.filtering_job(task, "pool.parquet"))
-    shared, moments, table = _choice(plan, task, curve, rung)
     network = load_model(layout.checkpoint(model), device, study.networks)
     tokenizer = load_tokenizer(layout.tokenizer_file(model))
-    read = read_documents(network, tokenizer, pool.text.tolist(), units=study.units, device=device)
-    numbers = [None if pd.isna(neuron) else int(neuron) for neuron in table.neuron]
-    neurons = NeuronFeatures(read.means, read.magnitudes, read.layer, shared, moments, (numbers[0], numbers[1]))
-    seconds = dict.fromkeys(arms_that_look(LOOK_AT_NEURONS), read.seconds)
-    made = run_arms(Features(pool, neurons=neurons), list(seconds), settings, seconds)
-    _write_choices(*made, out["scores"], out["chosen"])
-    write_checked_table(out["neurons"], table, NEURONS)
+    for task in settings.tasks:
+        pool = read_table(layout.filtering_job(task, "pool.parquet"))
+        shared, moments, table = _choice(plan, task, curve, rung)
+        read = read_documents(network, tokenizer, pool.text.tolist(), units=study.units, device=device)
+        numbers = [None if pd.isna(neuron) else int(neuron) for neuron in table.neuron]
+        neurons = NeuronFeatures(read.means, read.magnitudes, read.layer, shared, moments, (numbers[0], numbers[1]))
+        seconds = dict.fromkeys(arms_that_look(LOOK_AT_NEURONS), read.seconds)
+        made = run_arms(Features(pool, neurons=neurons), list(seconds), settings, seconds)
+        names = ("scores.parquet", "chosen.parquet", "neurons.parquet")
+        scores, chosen, out = (layout.filtering_job(task, "neurons", curve, rung, name) for name in names)
+        _write_choices(*made, scores, chosen)
+        write_checked_table(out, table, NEURONS)
 
 
 def _choice(plan: StudyPlan, task: str, curve: str, rung: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:

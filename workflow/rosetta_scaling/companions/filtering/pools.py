@@ -18,7 +18,7 @@ from rosetta_scaling.numerics.seeds import seed_from
 from rosetta_scaling.store.errors import StudyError
 
 POOL, LABEL, TEST, PROBE = "pool", "label", "test", "probe"  # what a document is there for
-SPARE_LABELS = 2  # labelled documents to draw from, for every one that is given: draws of the most labels differ, too
+SPARE_LABELS = 1.5  # labelled documents to draw from, for every one that is given: draws of the most labels differ, too
 
 
 def is_target(documents: pd.DataFrame, task: Task) -> np.ndarray:
