@@ -48,11 +48,14 @@ def importance(case: Case) -> np.ndarray:
     """Importance resampling: DSIR (Xie et al. 2023, arXiv 2302.03169).
 
     The log ratio of the probabilities of a document's hashed n-grams under the known documents and under the pool, each
-    a bag of n-grams, with Gumbel noise: to take the best is to sample without replacement by these weights.
+    a bag of n-grams, with Gumbel noise: to take the best is to sample without replacement by these weights. The authors
+    have millions of known n-grams. Of a few documents most n-grams were never seen, so that here the pool stands for
+    half of the target's weight; a count of one for every column would drown what is known.
     """
     counts = case.features.ngrams
-    target, raw = (np.asarray(counts[rows].sum(0)).ravel() + 1 for rows in (case.known, case.pool))
-    ratio = np.log(target / target.sum()) - np.log(raw / raw.sum())
+    target, raw = (np.asarray(counts[rows].sum(0)).ravel() for rows in (case.known, case.pool))
+    probability = (raw + 1) / (raw + 1).sum()
+    ratio = np.log((target / target.sum() + probability) / 2) - np.log(probability)
     noise = np.random.default_rng([case.seed, 2]).gumbel(size=len(case.pool))
     return counts[case.pool] @ ratio + noise
 
