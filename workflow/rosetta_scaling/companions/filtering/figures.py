@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rosetta_scaling.companions.filtering.arms import ALL_DATA, ARMS, NEURONS
+from rosetta_scaling.companions.filtering.arms import ALL_DATA, ARMS, NEURONS, TEXT
 from rosetta_scaling.config.companions.filtering import FilteringSettings
 from rosetta_scaling.report.figures import style
 from rosetta_scaling.report.figures.entry import CompanionFigure, Tables
@@ -70,29 +70,31 @@ def curves_data(tables: Tables, settings: FilteringSettings) -> pd.DataFrame:
 
 @style.styled()
 def draw_curves(data: pd.DataFrame, tables: Tables, settings: FilteringSettings) -> Figure:
-    """F1 over the number of labels, and over the size of the network."""
-    figure, axes = style.panels(2, height=4.2)
-    arms = [name for name in ARMS if name not in ("random", "oracle", "keywords")]
-    looks = {
-        arm: {"color": style.colour(i), "marker": style.marker(i // 8 + i), "label": LABELS[arm]}
-        for i, arm in enumerate(arms)
-    }
-    for panel, ax in zip(("labels", "size"), axes, strict=True):
-        for arm, part in data[data.panel == panel].groupby("arm", sort=False):
-            if arm not in looks:
-                continue
-            part, look = part.sort_values("x"), looks[arm]
-            if len(part) == 1 and panel == "labels":  # it looks at no labels
-                ax.axhline(part.f1.iloc[0], ls="--", lw=1.2, **{k: look[k] for k in ("color", "label")})
+    """F1 over the number of labels, of arms with text and with neurons, and over the size of the network."""
+    figure, axes = style.panels(3, height=4.2)
+    by_look = {look: [name for name, arm in ARMS.items() if arm.looks == look] for look in (TEXT, NEURONS)}
+    for ax, panel, look in zip(axes, ("labels", "labels", "size"), (TEXT, NEURONS, NEURONS), strict=True):
+        for i, arm in enumerate(by_look[look]):
+            part = data[(data.panel == panel) & (data.arm == arm)].sort_values("x")
+            colour = {
+                "color": style.colour(i),
+                "label": LABELS[arm],
+                "lw": 1.2,
+                "ls": "-" if ARMS[arm].labels else "--",
+            }
+            if panel == "labels" and not ARMS[arm].labels and len(part):
+                ax.axhline(part.f1.iloc[0], **colour)
             else:
-                ax.plot(part.x, part.f1, ms=4, lw=1.2, ls="-" if ARMS[arm].labels else "--", **look)
-    axes[0].set_xscale("symlog", linthresh=8)
-    axes[0].set_xticks(settings.labels, [str(number) for number in settings.labels])
-    axes[0].set(xlabel="labelled documents", ylabel="F1, mean over targets and networks", ylim=(0, 1.03))
-    style.log_axis(axes[1], "x", data.x[data.panel == "size"])
-    axes[1].set(xlabel="neurons of the network", ylim=(0, 1.03))
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4)
+                ax.plot(part.x, part.f1, marker=style.marker(i), ms=4, **colour)
+        ax.set(ylim=(0, 1.03), title="arms with neurons" if look == NEURONS else "arms with text")
+    for ax in axes[:2]:
+        ax.set_xscale("symlog", linthresh=8)
+        ax.set_xticks(settings.labels, [str(number) for number in settings.labels])
+        ax.set_xlabel("labelled documents")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8)
+    axes[0].set_ylabel("F1, mean over targets and networks")
+    style.log_axis(axes[2], "x", data.x[data.panel == "size"])
+    axes[2].set_xlabel("neurons of the network")
     return figure
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rosetta_scaling.companions.filtering.arms import ARMS, NEURONS
 from rosetta_scaling.companions.filtering.case import Case, Features, pool_rows
-from rosetta_scaling.companions.filtering.pools import known_rows
+from rosetta_scaling.companions.filtering.pools import POOL, known_rows
 from rosetta_scaling.config.companions.filtering import FilteringSettings
 from rosetta_scaling.schemas.tables.filtering import CHOSEN, SCORES
 
@@ -41,7 +41,7 @@ def quality(scores: np.ndarray, chosen: np.ndarray, truth: np.ndarray) -> Qualit
 
 def budget_of(documents: pd.DataFrame) -> int:
     """Tokens to choose: as many as the target has in the pool."""
-    return int(documents.tokens[(documents.role == "pool") & documents.target].sum())
+    return int(documents.tokens[(documents.role == POOL) & documents.target].sum())
 
 
 def run_arms(
@@ -76,10 +76,11 @@ def run_arms(
 
 
 def _is_possible(name: str, features: Features) -> bool:
-    """Whether the rule has chosen the neuron that an arm needs."""
-    if name not in NEEDS_CHOICE or features.neurons is None:
-        return ARMS[name].looks != NEURONS or features.neurons is not None
-    return features.neurons.chosen[NEEDS_CHOICE[name]] is not None
+    """Whether the neurons that an arm looks at are there, and the rule has chosen the one that it needs."""
+    if ARMS[name].looks != NEURONS:
+        return True
+    neurons = features.neurons
+    return neurons is not None and (name not in NEEDS_CHOICE or neurons.chosen[NEEDS_CHOICE[name]] is not None)
 
 
 def arms_that_look(*at: str) -> list[str]:
