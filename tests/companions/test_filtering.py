@@ -259,6 +259,19 @@ def test_sets_of_strong_neurons_are_best_among_those_that_hold_the_signal(pool):
     assert odd["nag_rosetta"] > odd["nag_others"] + 0.3, "even neurons are Rosetta neurons"
 
 
+def test_only_the_oracle_sees_which_documents_of_the_pool_are_of_the_target(pool):
+    neurons, rows = planted(pool, strong={4: 2.0}), pool_rows(pool)
+    vectors = np.random.default_rng(4).normal(size=(len(pool), 8)).astype(np.float32)
+    known, others = known_rows(pool, 8, seed=0)
+    lied = pool.assign(target=pool.target ^ (pool.role == "pool"))
+    for name, arm in ARMS.items():
+        told, deceived = (
+            arm.score(Case(Features(documents, TASK.keywords, vectors, neurons), rows, known, others))
+            for documents in (pool, lied)
+        )
+        assert np.array_equal(told, deceived) == (name != "oracle"), name
+
+
 def test_sets_are_equally_large_in_every_layer(pool):
     neurons = planted(pool, strong={}, shared=np.arange(40) % 4 != 1)
     case = Case(Features(pool, neurons=neurons), pool_rows(pool), np.array([0]), np.array([1]))
