@@ -87,6 +87,7 @@ def test_a_pool_holds_what_was_asked_for(pool):
 def test_documents_have_one_role_and_no_text_of_the_probe_is_in_the_pool(corpus, pool):
     whole = {row.doc: row.text for row in corpus.itertuples()}
     owner = pool.text.map(lambda text: next(doc for doc, words in whole.items() if text in words))
+    assert (owner == pool.original).all()
     assert pool.groupby(owner).role.agg(lambda roles: len(set(roles)) == 1).all()
     probe = set(corpus.doc[corpus.split == "probe"])
     assert set(owner[pool.role == "probe"]) <= probe
@@ -138,6 +139,17 @@ def test_what_is_not_there_is_refused_in_one_sentence(corpus, change, sentence):
     with pytest.raises(StudyError, match=sentence) as refused:
         build_pool(corpus, "planted", SETTINGS.model_copy(update=change), THRESHOLD)
     assert "\n" not in str(refused.value)
+
+
+def test_what_learns_sees_no_piece_of_the_originals_that_it_scores(pool):
+    case = Case(Features(pool), pool_rows(pool), *known_rows(pool, 0, seed=0))
+    original = pool.original.to_numpy()[case.pool]
+    scored = []
+    for background, places in case.folds():
+        assert not set(original[background]) & set(original[places])
+        assert len(background) + len(places) == len(case.pool)
+        scored += places.tolist()
+    assert sorted(scored) == list(range(len(case.pool)))
 
 
 def test_labels_are_drawn_beside_the_probe_text(pool):

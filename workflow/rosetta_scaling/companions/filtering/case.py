@@ -88,11 +88,12 @@ class Case:
     def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Halves of the pool, as places in it: (those to learn from as background, those to score).
 
-        Nobody knows which documents of the pool are of the target, so what learns takes them for background, and must
-        not see the very document that it scores.
+        Nobody knows which documents of the pool are of the target, so what learns takes them for background. It must
+        not see what it scores, nor other pieces of the same original: all pieces of one are in one half.
         """
-        places = np.arange(len(self.pool))
-        return [(places[places % 2 != fold], places[places % 2 == fold]) for fold in (0, 1)]
+        original = self.features.documents.original.to_numpy()[self.pool]
+        half = np.unique(original, return_inverse=True)[1] % 2
+        return [(np.flatnonzero(half != fold), np.flatnonzero(half == fold)) for fold in (0, 1)]
 
 
 def pool_rows(documents: pd.DataFrame) -> np.ndarray:

@@ -30,9 +30,9 @@ def build_pool(documents: pd.DataFrame, name: str, settings: FilteringSettings, 
     """Pieces of the documents of a corpus for one task; `threshold` is that of near-duplicates.
 
     `documents` has columns doc, domain, split, text and source. Columns of the result: document (0, 1, ...), role,
-    target, domain, text, bytes. Pieces of one document have one role, and a copy of an earlier piece is left out, with
-    probe text first. Raises StudyError where the target is not there, and where there is less text or there are fewer
-    documents than the settings ask for.
+    target, domain, original (that it is a piece of), text, bytes. Pieces of one original have one role, and a copy of
+    an earlier piece is left out, with probe text first. Raises StudyError where the target is not there, and where
+    there is less text or there are fewer documents than the settings ask for.
     """
     task = settings.tasks[name]
     documents = documents.assign(target=is_target(documents, task))
@@ -53,7 +53,8 @@ def build_pool(documents: pd.DataFrame, name: str, settings: FilteringSettings, 
     table = pd.concat(kept)
     order = np.random.default_rng(seed_from([settings.seed, name, "order"])).permutation(len(table))
     table = table.iloc[order].assign(document=range(len(table)))
-    return table[["document", "role", "target", "domain", "text", "bytes"]].reset_index(drop=True)
+    table = table.rename(columns={"doc": "original"})
+    return table[["document", "role", "target", "domain", "original", "text", "bytes"]].reset_index(drop=True)
 
 
 def _require(documents: pd.DataFrame, name: str, task: Task) -> None:

@@ -66,10 +66,13 @@ def perplexity(case: Case) -> np.ndarray:
 
 
 def moore_lewis(case: Case) -> np.ndarray:
-    """The same less that under a model of the other half of the pool (Moore and Lewis 2010)."""
+    """The same less that under a model of the pool (Moore and Lewis 2010), of as many documents, which are others.
+
+    As the authors do: the larger model would know more of everything, and most of what is rare in neither.
+    """
     score = perplexity(case)
     for background, scored in case.folds():
-        model = ByteModel(_texts(case, case.pool[background]))
+        model = ByteModel(_texts(case, case.pool[background[: len(case.known)]]))  # they are in random order
         score[scored] -= model.log_probabilities(_texts(case, case.pool[scored]))
     return score
 

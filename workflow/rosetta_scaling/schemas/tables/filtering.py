@@ -25,6 +25,7 @@ POOL = TableSchema(
         text("role", "pool: to choose from; label: to be given as known; test: to test on; probe: known to all"),
         truth("target", "is it of the target?"),
         text("domain", "kind of text"),
+        whole("original", "document of the corpus that it is a piece of"),
         text("text", "the document"),
         whole("bytes", "its length", "bytes"),
         whole("tokens", "its length for the network that is trained further", "tokens"),
