@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 
+from rosetta_scaling.activations import pooling
 from rosetta_scaling.activations.inputs.contract import Batch
 from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.config.units import Units
@@ -79,7 +80,9 @@ class _Sums:
             if side == 0:
                 values = self.mlps[layer].pre_activations(values)[-1].abs()
             columns = slice(int(self.bounds[layer]), int(self.bounds[layer + 1]))
-            self.values[side, :, columns].index_add_(0, rows, batch.pool(values).cpu() * times)
+            of_tokens = batch.rows(values)
+            pooled = pooling.means(of_tokens, batch.bags.to(of_tokens.device))
+            self.values[side, :, columns].index_add_(0, rows, pooled.cpu() * times)
 
         return receive
 
