@@ -16,8 +16,9 @@ from rosetta_scaling.config.companions.filtering import FilteringSettings
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Ladder, Size
 from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.networks.training.text import TextTask, validate
 from rosetta_scaling.networks.training.tokenizers import token_stream
-from rosetta_scaling.networks.training.trainer import Training, batch, learning_rate, validate
+from rosetta_scaling.networks.training.trainer import Training, learning_rate
 from rosetta_scaling.schemas.tables.filtering import RUNS
 
 
@@ -64,14 +65,13 @@ class Further:
         Without texts, those of the network as it is.
         """
         start, ladder = self.start, self.start.ladder
-        run = Training(start.family, start.size, ladder, self.device)
+        family = start.family.model_copy(update={"seed": seed})  # by which windows of the text are drawn
+        run = Training(TextTask(family, start.size, ladder, start.folder), start.size, ladder, self.device)
         run.model.load_state_dict(self.weights)
         if texts:
             tokens, peak = token_stream(start.tokenizer, texts), share * start.size.learning_rate
             while run.step < self.steps:
-                windows = batch(tokens, run.step, seed, sequences=ladder.batch_sequences, context=ladder.context)
-                rate = learning_rate(run.step, self.steps, peak, ladder.warmup)
-                run.advance(windows.to(self.device), rate)
+                run.advance(tokens, learning_rate(run.step, self.steps, peak, ladder.warmup))
         target, other = (test.bits(run.model, ladder.context, self.device) for test in self.tests)
         return target, other
 
