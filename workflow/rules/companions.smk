@@ -34,12 +34,12 @@ rule companion_tables:
         declared(companion_inputs, "companion"),
     output:
         directory(f"{layout.results}/companions/{{companion}}/tables"),
-    wildcard_constraints:
-        companion=any_of(layout.companion_keys),
     log:
         f"{layout.results}/logs/companion_tables/{{companion}}.log",
     benchmark:
         f"{layout.results}/benchmarks/companion_tables/{{companion}}.tsv"
+    wildcard_constraints:
+        companion=any_of(layout.companion_keys),
     group:
         "tables"
     conda:
