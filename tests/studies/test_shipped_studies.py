@@ -58,7 +58,7 @@ def test_every_study_is_planned_without_a_network(tmp_path, no_network, name):
     jobs = planned_jobs(tmp_path, *(["--configfile", f"workflow/studies/{name}.yaml"] if name else []))
     assert jobs["report"] == jobs["tables"] == 1
     assert jobs["match_pair"] >= 1 or jobs["rescore"] >= 1
-    assert ("To download: 0.0 GB" in printed) == (name in TRAINED_HERE), printed
+    assert ("To download: 0 bytes" in printed) == (name in TRAINED_HERE), printed
 
 
 def test_a_dry_run_of_the_smoke_study_plans_its_own_jobs(tmp_path):

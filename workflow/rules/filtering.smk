@@ -11,11 +11,6 @@ from rosetta_scaling.stages.filtering import (
 filtering = study.companions.filtering
 
 
-def choosing(wildcards):
-    """The settings on which the choices for a target depend."""
-    return filtering.choosing(wildcards.task)
-
-
 rule filtering_pool:
     input:
         declared(pool_inputs),

@@ -5,10 +5,13 @@
 
 
 def slurm_group(name):
-    """The group of a rule: jobs of one model, or of one pair, share a job of the cluster when all of them are short."""
+    """The group of a rule: jobs of one model, or of one pair, share a job of the cluster when all of them are short.
+
+    Not of networks that see: their units depend on all networks, so that no group of one network would be closed.
+    """
 
     def group(wildcards):
-        return name if needs.is_quick(plan) else None
+        return name if study.modality == "text" and needs.is_quick(plan) else None
 
     return group
 
@@ -73,6 +76,11 @@ def to_compare(wildcards):
 
 def to_view(wildcards):
     return needs.viewing(plan)
+
+
+def choosing(wildcards):
+    """The settings on which the choices of data filtering for a target depend."""
+    return study.companions.filtering.choosing(wildcards.task)
 
 
 def to_filter(wildcards):
