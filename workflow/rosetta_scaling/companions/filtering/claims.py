@@ -27,35 +27,46 @@ def judge(tables: dict[str, pd.DataFrame], settings: FilteringSettings) -> list[
     ]
 
 
-def _by_target(contrasts: pd.DataFrame, comparison: str, floor: float = 0.0) -> tuple[list[str], str]:
-    """The votes of all targets on a comparison, and the differences in words."""
+def _contrast(
+    contrasts: pd.DataFrame,
+    comparison: str,
+    sentence: str,
+    *,
+    floor: float = 0.0,
+    measure: str = "difference of F1",
+    **of,
+) -> Claim:
+    """A claim that a comparison lies above `floor`; WON in `sentence` stands for how many targets support it."""
     rows = contrasts[contrasts.comparison == comparison]
-    return votes_inside(rows, floor, np.inf), labelled(rows, ["task"], "difference")
+    votes = votes_inside(rows, floor, np.inf)
+    return Claim(
+        verdict=combine(votes),
+        statistic=f"{measure}: {labelled(rows, ['task'], 'difference')}",
+        sentence=sentence.replace("WON", f"{votes.count(SUPPORTED)} of {len(votes)} targets"),
+        **of,
+    )
 
 
 def _better_than_others(contrasts: pd.DataFrame) -> Claim:
-    votes, found = _by_target(contrasts, OTHERS)
-    return Claim(
+    return _contrast(
+        contrasts,
+        OTHERS,
+        "The mean difference of F1 over networks is surely positive for WON.",
         words="One Rosetta neuron selects better than one chosen by the same rule among the others",
         source=PAPER,
-        verdict=combine(votes),
-        statistic=f"difference of F1: {found}",
-        sentence=f"The mean difference of F1 over networks is surely positive for {votes.count(SUPPORTED)} of "
-        f"{len(votes)} targets.",
         caveat="The rule takes the best of each set, and the sets differ in size (see the table of chosen neurons): "
         "the larger one has the wider choice.",
     )
 
 
 def _no_worse_than_a_classifier(contrasts: pd.DataFrame, settings: FilteringSettings) -> Claim:
-    votes, found = _by_target(contrasts, CLASSIFIER, -settings.no_worse)
-    return Claim(
+    return _contrast(
+        contrasts,
+        CLASSIFIER,
+        f"It surely loses less than {settings.no_worse:g} of F1 for WON; over networks and over draws of the labels.",
+        floor=-settings.no_worse,
         words=f"One Rosetta neuron selects no worse than an n-gram classifier with {settings.training_labels} labels",
         source=OURS,
-        verdict=combine(votes),
-        statistic=f"difference of F1: {found}",
-        sentence=f"It surely loses less than {settings.no_worse:g} of F1 for {votes.count(SUPPORTED)} of {len(votes)} "
-        "targets; over networks and over draws of the labels.",
         caveat="Both know the probe text with its domains. Networks have read a part of the pool once, without labels.",
     )
 
@@ -76,40 +87,35 @@ def _trains_as_well(training: pd.DataFrame, settings: FilteringSettings) -> Clai
 
 
 def _better_with_size(contrasts: pd.DataFrame) -> Claim:
-    votes, found = _by_target(contrasts, SIZE)
-    return Claim(
+    return _contrast(
+        contrasts,
+        SIZE,
+        "The slope of F1 on the logarithm of the number of neurons is surely positive for WON.",
+        measure="slope of F1 per tenfold neurons",
         words="The choice of one Rosetta neuron gets better with size",
         source=OURS,
-        verdict=combine(votes),
-        statistic=f"slope of F1 per tenfold neurons: {found}",
-        sentence="The slope of F1 on the logarithm of the number of neurons is surely positive for "
-        f"{votes.count(SUPPORTED)} of {len(votes)} targets.",
         caveat="Where the smallest network chooses without a fault, nothing can get better.",
     )
 
 
 def _better_than_matched(contrasts: pd.DataFrame) -> Claim:
-    votes, found = _by_target(contrasts, MATCHED)
-    return Claim(
+    return _contrast(
+        contrasts,
+        MATCHED,
+        "The mean difference of F1 over networks is surely positive for WON.",
         words="One Rosetta neuron selects better than random neurons of its layer, mean and variance",
         source=OURS,
-        verdict=combine(votes),
-        statistic=f"difference of F1: {found}",
-        sentence=f"The mean difference of F1 over networks is surely positive for {votes.count(SUPPORTED)} of "
-        f"{len(votes)} targets.",
         caveat="This is about the rule as much as about Rosetta neurons: nobody chose the random ones.",
     )
 
 
 def _rosetta_sets(contrasts: pd.DataFrame) -> Claim:
-    votes, found = _by_target(contrasts, NAG)
-    return Claim(
+    return _contrast(
+        contrasts,
+        NAG,
+        "NAG with Rosetta neurons surely has the higher F1 for WON.",
         words="A set of Rosetta neurons selects better than as many others",
         source="NAG (arXiv 2604.15706), which takes all neurons",
-        verdict=combine(votes),
-        statistic=f"difference of F1: {found}",
-        sentence=f"NAG with Rosetta neurons surely has the higher F1 for {votes.count(SUPPORTED)} of {len(votes)} "
-        "targets.",
         caveat="Both sets have the same size in every layer; of the larger one random neurons are taken.",
     )
 
