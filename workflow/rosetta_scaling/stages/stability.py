@@ -79,6 +79,6 @@ def planting_sites(plan: StudyPlan, facts: PairFacts, near: "BestPartners") -> t
     for model, best in zip(facts.models, (near, BestPartners(near.b, near.a)), strict=True):
         known = sample_neurons(plan, model, nulls.rows, "null")
         some = random_subset(len(known), plan.study.stability.planted, nulls.seed, model, "planted")
-        random = np.random.default_rng(seed_from([nulls.seed, facts.name, model, "hosts"]))
+        random = np.random.default_rng(seed_from([nulls.seed, *sorted(facts.models), model, "hosts"]))
         sites.append(choose_sites(best, known[some], random))
     return sites[0], sites[1]
