@@ -462,7 +462,7 @@ def paper_tables(measured) -> dict[str, pd.DataFrame]:
 def test_what_the_papers_say_is_supported(measured):
     assert verdicts(paper_tables(measured)) == [SUPPORTED] * 13
     for one in judge(paper_tables(measured), TINY):
-        assert set(one.as_json()) == {"claim", "source", "verdict", "statistic", "sentence", "caveat"}
+        assert set(one.as_json()) - {"votes"} == {"claim", "source", "verdict", "statistic", "sentence", "caveat"}
         assert "nan" not in one.statistic
 
 

@@ -1,7 +1,5 @@
 """Points, fits and claims about counts, on numbers whose answer is known."""
 
-import json
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,18 +12,6 @@ from schema_rows import rows_of
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.claims.verdicts import (
-    FIT,
-    INCONCLUSIVE,
-    METRIC,
-    NOT_SUPPORTED,
-    SUPPORTED,
-    VERDICTS,
-    Claim,
-    combine,
-    inside,
-    withhold,
-)
 from rosetta_scaling.config.matching import Criterion
 from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.fits.counts import fit_counts
@@ -240,34 +226,3 @@ def test_too_few_points_and_zeros_are_refused():
         fit_power_law([1, 2], [1, 2])
     with pytest.raises(StudyError, match="not positive"):
         fit_power_law([1, 2, 3], [1, 0, 2])
-
-
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_claim_is_the_same_after_it_was_written():
-    general = Claim(words="w", source="s", verdict=SUPPORTED, statistic="1", sentence="t.")
-    assert list(general.as_json()) == ["claim", "source", "verdict", "statistic", "sentence"]
-    of_metric = replace(general, topic=METRIC, metric="gini", column="polarizes")
-    assert list(of_metric.as_json())[5:] == ["column", "metric"]
-    measured = replace(general, main=True, effect=0.0, effect_low=-0.1, effect_high=0.2, effect_name="exponent")
-    measured = replace(measured, threshold=(0.0, np.inf), null=0.1, null_name="shifted", power=0.4, p=0.02)
-    measured = replace(measured, p_adjusted=0.2, reason="power", needs="nine curves")
-    json.dumps(measured.as_json(), allow_nan=False)
-    for claim in (general, of_metric, replace(general, topic=FIT), replace(general, caveat="c"), measured):
-        assert Claim.from_json(claim.as_json()) == claim
-    assert "effect" not in replace(measured, effect=np.nan).as_json()
-
-
-def test_support_is_withheld_and_nothing_else():
-    assert [withhold(one, True) for one in VERDICTS] == [INCONCLUSIVE, NOT_SUPPORTED, INCONCLUSIVE]
-    assert [withhold(one, False) for one in VERDICTS] == list(VERDICTS)
-
-
-def test_one_contradiction_decides_and_nothing_proves_nothing():
-    assert combine([SUPPORTED, NOT_SUPPORTED]) == NOT_SUPPORTED
-    assert combine([SUPPORTED, SUPPORTED, NOT_SUPPORTED]) == INCONCLUSIVE, "one of forty intervals errs"
-    assert combine([*[SUPPORTED] * 6, *[NOT_SUPPORTED] * 2]) == NOT_SUPPORTED
-    assert combine([SUPPORTED, INCONCLUSIVE]) == INCONCLUSIVE
-    assert combine([]) == INCONCLUSIVE
-    assert inside(np.nan, np.nan, 0, 1) == INCONCLUSIVE

@@ -84,6 +84,7 @@ def ranks_claim(theory: pd.DataFrame, curves: list[str]) -> Claim:
         words="Counts over sizes and correlations within a size give the same beta",
         source=f"{PAPER}, section 4.3 and appendix D; tested here first",
         verdict=combine(votes),
+        votes=len(votes),
         reason="null" if drowned and combine(votes) == INCONCLUSIVE != combine(list(by_curve.values())) else "",
         statistic="beta from sizes and from ranks: " + "; ".join(cells),
         sentence=f"Their ratio is surely within a factor of {RATIO:g} of 1 on {close} of {len(votes)} curves; on "
@@ -120,6 +121,7 @@ def simulation_claim(exponents: pd.DataFrame, simulated: pd.DataFrame) -> Claim:
         words="Networks that obey the theory have counts that grow with exponent 1 / beta",
         source=f"{PAPER}, appendix D.7",
         verdict=combine(votes),
+        votes=len(votes),
         statistic="; ".join(cells),
         sentence="Simulated with this study's settings, matches with r of at least 0.5 have an exponent within "
         f"{SIMULATED:g} of 1 / beta, known to {SAME:g}, at {votes.count(SUPPORTED)} of {len(votes)} values of beta; at "

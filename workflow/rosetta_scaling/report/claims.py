@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims.verdicts import FIT, GENERAL, INCONCLUSIVE, METRIC, VERDICTS, Claim
+from rosetta_scaling.claims.verdicts import FIT, GENERAL, INCONCLUSIVE, METRIC, VERDICTS, Claim, power_of_votes
 from rosetta_scaling.formatting import MINUS, fixed
 from rosetta_scaling.report.cells import cells
 from rosetta_scaling.store.errors import StudyError
@@ -124,6 +124,11 @@ def power_words(power: float | None) -> str:
     return "" if power is None or np.isnan(power) else f"{power:.0%}"
 
 
+def votes_words(votes: int) -> str:
+    """What a rule of so many votes can do; nothing where there was none."""
+    return f"{power_of_votes(votes):.0%} if each of {votes} votes has 80%" if votes > 1 else ""
+
+
 def claim_parts(claim: Claim) -> dict[str, str | list[str]]:
     """What cards and tables show of a claim, all of it as words; what is not known is empty."""
     return {
@@ -135,7 +140,7 @@ def claim_parts(claim: Claim) -> dict[str, str | list[str]]:
         "effect_name": claim.effect_name,
         "null": effect_words(claim.null),
         "null_name": claim.null_name,
-        "power": power_words(claim.power),
+        "power": power_words(claim.power) or votes_words(claim.votes),
         "p": "" if claim.p_adjusted is None else f"{claim.p_adjusted:.2g}",
         "sentence": claim.sentence,
         "details": [words for words in (claim.statistic, f"Caveat: {claim.caveat}" if claim.caveat else "") if words],

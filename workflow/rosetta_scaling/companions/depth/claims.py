@@ -155,6 +155,7 @@ def _update_angle(turns: pd.DataFrame, regime: str, settings: DepthSettings) -> 
         words=f"Neighbouring updates are {words[regime]} ({regime} teachers)",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="angle over pi at depths "
         + ", ".join(f"{depth}: {cell(trained.loc[depth])}" for depth in trained.index)
         + f"; untrained students {control.value.min():.2f} to {control.value.max():.2f}{beside}",
@@ -183,6 +184,7 @@ def _matrix(rosetta: pd.DataFrame, regime: str, settings: DepthSettings) -> Clai
         words=f"The layer-by-layer matrix of matches between students is {words} ({regime} teachers)",
         source=LINK,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"kappa beyond untrained students at depths {'; '.join(cells)}",
         sentence=f"Kappa is 0 when partners lie in any layer and 1 when they lie at the same depth; {words} means "
         f"{f'above {flat:g}' if regime == 'tied' else f'within {flat:g} of 0'} beyond the untrained control, at every "
@@ -205,6 +207,7 @@ def _shared(rosetta: pd.DataFrame) -> Claim:
         words="Students of a smooth teacher share more neurons than those of independent teachers",
         source=LINK,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="; ".join(
             f"{regime}: {', '.join(f'{100 * share:.1f}%' for share in found)}" for regime, found in shares.items()
         )
@@ -226,6 +229,7 @@ def _similar_layers(rosetta: pd.DataFrame) -> Claim:
         words="Layers of one student repeat neurons of its other layers (tied teachers)",
         source=LINK,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"neurons with a partner of high r in another layer, {'; '.join(cells)}; untrained at most "
         f"{100 * rows.loc['untrained'].value.max():.1f}%",
         sentence=f"The share is above that of untrained students at {votes.count(SUPPORTED)} of {len(votes)} depths.",

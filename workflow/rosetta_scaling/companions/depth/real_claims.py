@@ -68,6 +68,7 @@ def _rival(runs: pd.DataFrame) -> Claim:
         words="Width and depth tell more about the loss than the number of parameters",
         source=f"this study's reading of {PAPER}",
         verdict=combine(votes),
+        votes=len(votes),
         statistic="AICc of the form without depth less that with it: "
         + ", ".join(f"{dropped} dropped: {a:+.1f}" for dropped, a in ahead.items()),
         sentence=f"The form with width and depth is ahead by more than {CLOSER:g} for {votes.count(SUPPORTED)} of "
@@ -87,6 +88,7 @@ def _language_loss(losses: pd.DataFrame) -> Claim:
         words="At equal width the loss of language models falls towards a floor as 1 / depth",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="rmse (bits per byte) of a line in 1 / depth, in ln depth: "
         + ("; ".join(cells) or "no depth ladder"),
         sentence=f"The loss falls with every step in depth and 1 / depth fits better (by {CLOSER:g} in AIC) in "
@@ -105,6 +107,7 @@ def _language_steps(exponents: pd.DataFrame, settings: DepthSettings) -> Claim:
         words="Layers in the middle of language models turn the hidden state by about 1 / depth",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="exponent of the step angle, " + ("; ".join(cells) or "no depth ladder"),
         sentence=f"Supported means inside 1 +/- {band:g} where the untrained control is not.",
         caveat="Three points leave one degree of freedom; the first and the last layer are left out.",
@@ -124,6 +127,7 @@ def _language_updates(middle: pd.DataFrame, settings: DepthSettings) -> Claim:
         words="Neighbouring updates in the middle of language models are orthogonal",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"angle over pi {rows.trained.min():.2f} to {rows.trained.max():.2f}, untrained "
         f"{rows.untrained.min():.2f} to {rows.untrained.max():.2f}" if told else "no model has enough layers",
         sentence=f"Between {low:g} and {high:g} in {len(votes) - votes.count(NOT_SUPPORTED)} of {len(votes)} models; "
@@ -148,6 +152,7 @@ def _language_matrix(pairs: pd.DataFrame, settings: DepthSettings) -> Claim:
         words="Layers in the middle of language models are exchangeable: their matrix of matches is flat",
         source=f"this study's reading of {PAPER}",
         verdict=combine(votes),
+        votes=len(votes),
         statistic="kappa in the middle (with partners dealt anew; beyond untrained models), "
         + ("; ".join(cells) or "no pair has a middle that matches"),
         sentence=f"Flat means among partners dealt anew and within {flat:g} of the untrained control, as in "

@@ -41,6 +41,7 @@ def _contrast(
     votes = votes_inside(rows, floor, np.inf)
     return Claim(
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"{measure}: {labelled(rows, ['task'], 'difference')}",
         sentence=sentence.replace("WON", f"{votes.count(SUPPORTED)} of {len(votes)} targets"),
         **of,
@@ -78,6 +79,7 @@ def _trains_as_well(training: pd.DataFrame, settings: FilteringSettings) -> Clai
         words="What one Rosetta neuron selects trains as well as the oracle's choice",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="share of the oracle's gain that is lost, by target and learning rate: "
         + labelled(rows, ["task", "learning_rate"], "lost", low="lost_low", high="lost_high"),
         sentence=f"Surely less than {settings.tolerance:.0%} of what the oracle's choice gains over random text is "
@@ -127,6 +129,7 @@ def _better_than_all_data(training: pd.DataFrame) -> Claim:
         words="A perfect choice trains better than all data, with the same compute",
         source="Mohri et al. 2026, arXiv 2605.19407, who find the opposite with enough compute",
         verdict=combine(votes),
+        votes=len(votes),
         statistic="share of the oracle's gain over random text that is lost, by target and learning rate: "
         + labelled(rows, ["task", "learning_rate"], "lost", low="lost_low", high="lost_high"),
         sentence=f"All data surely loses some of the oracle's gain for {votes.count(SUPPORTED)} of {len(votes)} "
@@ -142,6 +145,7 @@ def _oracle_helps(training: pd.DataFrame) -> Claim:
         words="The oracle's choice trains better than random text",
         source="precondition of this study",
         verdict=combine(votes),
+        votes=len(votes),
         statistic="difference over its mean, by target and learning rate: "
         + labelled(rows, ["task", "learning_rate"], "lost", low="lost_low", high="lost_high"),
         sentence=f"The loss on the target surely is lower for {votes.count(SUPPORTED)} of {len(votes)} targets and "

@@ -40,6 +40,7 @@ def _near_one(fits: pd.DataFrame, curves: pd.DataFrame, settings: LotterySetting
         f"{rows['last'].iloc[0]}",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"exponent by steps {labelled(rows, ['steps'], 'alpha')}, n = {rows.points.iloc[0]} widths",
         sentence=f"The exponent of the median loss lies within {off:g} of -1 at {votes.count(SUPPORTED)} of "
         f"{len(votes)} training lengths. Its interval holds both the scatter of the widths about the line and that of "
@@ -69,6 +70,7 @@ def _from_the_start(slopes: pd.DataFrame, settings: LotterySettings) -> Claim:
         words="The loss of SiLU networks falls as 1 / width from the smallest width on",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"local slopes by steps and width {labelled(rows, ['steps', 'width'], 'slope')}",
         sentence=f"Of {len(votes)} local slopes, {votes.count(SUPPORTED)} lie surely within {off:g} of -1 and "
         f"{votes.count(NOT_SUPPORTED)} surely do not.",
@@ -92,6 +94,7 @@ def _approximation(slopes: pd.DataFrame, losses: pd.DataFrame, settings: Lottery
         f"{last}",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"local slopes by steps and width {labelled(rows, ['steps', 'width'], 'slope')}",
         sentence="The best piecewise linear function that width neurons can make has the error 64/45 (width + 1)^-4, "
         f"whose local slopes are {guide}; of {len(votes)} slopes, {votes.count(SUPPORTED)} lie within {off:g} of these "
@@ -108,6 +111,7 @@ def _steeper(differences: pd.DataFrame) -> Claim:
         words="The loss of ReLU networks falls more steeply with width than that of SiLU networks",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"difference of exponents {labelled(rows, ['within'], 'value')}",
         sentence=f"In the same window, ReLU's exponent is below SiLU's at {votes.count(SUPPORTED)} of {len(votes)} "
         "training lengths. These intervals are of seeds alone, resampled in pairs that start from the same networks.",
@@ -122,6 +126,7 @@ def _bends(slopes: pd.DataFrame, settings: LotterySettings) -> Claim:
         words="The loss of ReLU networks bends to 1 / width at the largest widths",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"last local slope by steps {labelled(rows, ['steps'], 'slope')}; on the training inputs "
         + " and ".join(f"{slope:.2f}" for slope in rows.train_slope),
         sentence=f"From width {rows.width.iloc[0]} to {rows.next_width.iloc[0]} the slope lies within "
@@ -139,6 +144,7 @@ def _same_at_both_lengths(differences: pd.DataFrame, settings: LotterySettings) 
         words="The exponents do not depend on the length of training",
         source=OURS,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"difference of exponents {labelled(rows, ['within'], 'value')}",
         sentence=f"From {settings.steps[0]:,} to {settings.steps[1]:,} steps the exponent changes by less than "
         f"{settings.tolerance:g} for {votes.count(SUPPORTED)} of {len(votes)} activations, while the loss changes by "
@@ -168,6 +174,7 @@ def _ticket(modes: pd.DataFrame, tickets: pd.DataFrame, settings: LotterySetting
         "pair",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="; ".join(cells) or "no mode has enough seeds",
         sentence=f"A mode needs {settings.mode_share:.0%} of the seeds. There have to be {settings.least_modes} or "
         f"more, the median asymmetry of the best below {settings.close:g} and that of all seeds in worse ones above "
@@ -188,6 +195,7 @@ def _variance(ensembles: pd.DataFrame, settings: LotterySettings) -> Claim:
         words="The error of a SiLU network is mostly variance between seeds, which averaging removes as 1 / k",
         source=f"{PAPER}: the central limit theorem behind the exponent",
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"variance as a share of bias squared and variance, by steps, seeds and width: {cells}",
         sentence=f"The share is surely above one half for {votes.count(SUPPORTED)} of {len(votes)} sets of networks "
         f"and surely below for {votes.count(NOT_SUPPORTED)}. What networks have in common, their bias, no average "
@@ -205,6 +213,7 @@ def _as_good_as_wide(ensembles: pd.DataFrame, settings: LotterySettings) -> Clai
         words="An average of k SiLU networks is as good as one network that is k times as wide",
         source=f"{PAPER}: wide networks as ensembles",
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"loss of the average / median loss of the wide network: {rows.ratio.min():.2g} to "
         f"{rows.ratio.max():.2g}",
         sentence=f"The better half of the seeds is averaged. Of {len(votes)} combinations of length, width and k, the "

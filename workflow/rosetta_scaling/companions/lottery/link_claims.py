@@ -29,6 +29,7 @@ def _pairs(pairs: pd.DataFrame, settings: LotterySettings) -> Claim:
         words="Wide SiLU networks consist of symmetric pairs",
         source=PAPER,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="share of neurons in pairs beyond the largest null, by steps and width: "
         + labelled(rows, ["steps", "width"], "excess", low="excess_low", high="excess_high"),
         sentence="There are more pairs than in every null (mirror partners in another network, signs drawn anew, "
@@ -46,6 +47,7 @@ def _shared(matches: pd.DataFrame, settings: LotterySettings) -> Claim:
         words="Networks trained from different seeds share neurons, by their parameters",
         source=OURS,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="share of neurons beyond the larger null, by activation, steps and width: "
         + labelled(rows, ["activation", "steps", "width"], "excess", low="excess_low", high="excess_high"),
         sentence="More neurons have their like in another network than before training, and than if w, b and v were "
@@ -65,6 +67,7 @@ def _flat(activations: pd.DataFrame, settings: LotterySettings) -> Claim:
         words="In one dimension, matching by activations does not tell trained networks from untrained ones",
         source=OURS,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="share of neurons matched beyond the untrained null, by activation and width: "
         + labelled(rows, ["activation", "width"], "excess", low="excess_low", high="excess_high"),
         sentence=f"The share of trained networks differs from that of untrained ones by less than {limit:.0%} of all "
@@ -81,6 +84,7 @@ def _directions(activations: pd.DataFrame) -> Claim:
         words="On a quadratic form with distinct eigenvalues, trained networks share neurons by activations",
         source=OURS,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="share of neurons matched beyond the untrained null, by activation and width: "
         + labelled(rows, ["activation", "width"], "excess", low="excess_low", high="excess_high"),
         sentence=f"Trained networks have more matches than untrained ones at {votes.count(SUPPORTED)} of {len(votes)} "
@@ -102,6 +106,7 @@ def _distinct(activations: pd.DataFrame) -> Claim:
         words="Networks share more neurons where the task tells directions apart",
         source=OURS,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="share of neurons matched, distinct and equal eigenvalues, by activation and width: "
         f"{'; '.join(cells)}",
         sentence="With distinct eigenvalues the interval of the share lies above that with equal ones, where every "

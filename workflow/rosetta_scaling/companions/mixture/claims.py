@@ -56,6 +56,7 @@ def _optimum(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="Gradient descent leaves the sum of the utilities that do not fit",
         source=f"{PAPER}, theorem 3",
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"excess over L*(N): at most {cell(worst, 'excess', FORM)}, at width {worst.width:.0f}",
         sentence=f"The loss comes within {settings.population.tolerance:.0%} of the closed form at "
         f"{votes.count(SUPPORTED)} of {len(votes)} widths, and surely does not at {votes.count(NOT_SUPPORTED)}.",
@@ -73,6 +74,7 @@ def _utility(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="Features are kept in order of utility, not of the frequency of their task",
         source=f"{PAPER}, theorem 3",
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"energy kept of the most useful features: {span(apart.kept_utility)}; of those of the most "
         f"frequent tasks: {span(apart.kept_frequency)}",
         sentence=f"At {votes.count(SUPPORTED)} of {len(votes)} widths at least {settings.population.kept:.0%} of the "
@@ -92,6 +94,7 @@ def _law(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="Steps of single tasks add up to a power law with exponent min(a, b) - 1",
         source=f"{PAPER}, theorem 3, for frequencies k^-a and spectra j^-b",
         verdict=combine(votes),
+        votes=len(votes),
         statistic="; ".join(cells),
         sentence=f"Fitted to the closed form at widths {low:g} to {high:g}, the exponent is within "
         f"{settings.law.tolerance:g} of it for {votes.count(SUPPORTED)} of {len(votes)} mixtures.",
@@ -156,6 +159,7 @@ def _survives(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="A rare task survives exactly where neurons are left for it",
         source=f"{PAPER}, proposition 6, for a task that is drawn no more",
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"energy of its features left: {span(narrow.energy)} at widths up to {common}, "
         f"{span(between.energy)} between, {span(wide.energy)} from {total} on",
         sentence=f"Common tasks have {common} features and all tasks {total}. At {votes.count(SUPPORTED)} of "
@@ -193,6 +197,7 @@ def _interference(rows: pd.DataFrame, trends: pd.DataFrame, settings: MixtureSet
         words="Gradients of common examples are more nearly orthogonal to the rare task in wider networks",
         source=f"{PAPER}, section 4.4",
         verdict=combine(votes),
+        votes=len(votes),
         statistic="rank correlation with width of the root mean square cosine, and of its ratio to chance: "
         + "; ".join(
             f"gap {gap} {cell(of['spread'].loc[gap], form=FORM)}, {cell(of['beyond_chance'].loc[gap], form=FORM)}"
@@ -239,6 +244,7 @@ def _gap(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="At one frequency, rare examples that come together teach less than evenly spread ones",
         source=f"{PAPER}, section 4 (matched-frequency injection)",
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"rare loss at gap {max(gaps)} less gap {min(gaps)}: {rows.effect.min():.3f} to "
         f"{rows.effect.max():.3f}, largest at width {most.width:.0f}: {cell(most, 'effect', FORM)}",
         sentence=f"The difference is surely above zero at {votes.count(SUPPORTED)} of {len(votes)} widths and surely "

@@ -41,6 +41,7 @@ def _relu_utility(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="Neurons of networks with ReLU are given to features in order of utility",
         source=f"{PAPER}, theorem 3, beyond the linear case",
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"share of the features found that are among the N most useful: {span(rows.useful)}; of those of "
         f"the most frequent tasks: {span(rows.frequent)}",
         sentence=f"It is surely above {floor:.0%} at {votes.count(SUPPORTED)} of {len(votes)} widths that have fewer "
@@ -62,6 +63,7 @@ def _critical(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="A task's features become Rosetta at the width that utility predicts",
         source=LINK,
         verdict=combine(votes),
+        votes=len(votes),
         statistic="width at which half of them are Rosetta, and at which half have a neuron in a network, for "
         "predicted: " + "; ".join(cells),
         sentence=f"Their ratio is surely within a factor of {factor:g} for {votes.count(SUPPORTED)} of {len(votes)} "
@@ -82,6 +84,7 @@ def _count(rows: pd.DataFrame, settings: MixtureSettings) -> Claim:
         words="Rosetta neurons grow in proportion to width until every feature has one, and then no more",
         source=LINK,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"exponent up to {settings.tasks.total} neurons {cell(rows.loc['growing'], 'exponent', FORM)}, from "
         f"there on {cell(rows.loc['spare'], 'exponent', FORM)}",
         sentence=f"Each has to lie within {slope:g} of 1 and of 0.",
@@ -118,6 +121,7 @@ def _null(rows: pd.DataFrame) -> Claim:
         words="Networks that share no features share no neurons",
         source=LINK,
         verdict=combine(votes),
+        votes=len(votes),
         statistic=f"untrained over trained: {span(share.untrained)}; rotated over trained: {span(share.rotated)}",
         sentence=f"Neither untrained networks nor trained ones that were rotated reach {ABSENT:.0%} of the count at "
         f"{votes.count(SUPPORTED)} of {len(votes)} widths that have any Rosetta neurons.",
