@@ -143,6 +143,10 @@ def test_budgets_that_cannot_hold_are_refused():
         tiles(4096, 4109, 10**6)
     with pytest.raises(StudyError, match="re-scoring a-r1, b-r1 together needs"):
         plan(placement="stored", memory_mb=100).rescoring_chunk({"a-r1": 8192, "b-r1": 8192})
+    many = {model: transformer_size(64, 8192, 2048, 1000) for model in MODELS}
+    settings = {"matching": Matching(memory_mb=200, placement="stored")}
+    with pytest.raises(StudyError, match=r"jobs would match tiles, \d+ for each of the [\d,]+ tiles of a-r1--b-r1"):
+        make_plan(load(WORKFLOW / "studies/smoke.yaml").model_copy(update=settings), many, PAIRS, 10)
 
 
 def planned(study: Study) -> StudyPlan:

@@ -8,12 +8,14 @@ from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes
+from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.store.errors import StudyError
 
 RESCORING_BYTES = 8  # of an activation that is re-scored: as stored and as float32, with room for candidates
 LEAST_CHUNK = 128
 SKETCH_PAYS = 2  # a sketch is worth its passes when it is so many times shorter than the units ...
 SKETCH_NEURONS = 4096  # ... and the product of so many neurons outweighs them
+MOST_JOBS = 100_000  # of tiles in a study: Snakemake holds a job in about 10 kB
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def make_plan(
     is_read = placement != "stored"
     reading = {model: reading_bytes(study, size) if is_read else 0 for model, size in sizes.items()}
     cut = cut_pairs(study, sizes, pairs, reading)
+    check_jobs(study, cut)
     most = max(cut, key=lambda name: len(cut[name]))
     if placement == "recomputed" and matching.placement == "auto" and engine == "exact" and len(cut[most]) == 1:
         placement = "one_pass"
@@ -118,3 +121,17 @@ def cut_pairs(
             )
         cut[name] = tiles(sizes[a].neurons, sizes[b].neurons, memory - need, on_card=on_card)
     return cut
+
+
+def check_jobs(study: Study, cut: dict[str, list[Tile]]) -> None:
+    """Refuse more jobs of tiles than Snakemake can hold: every draw of a null matches each tile of a pair again."""
+    nulls = study.nulls
+    draws = sum(nulls.draws(null) for null in NULLS) if nulls.rows is None else 0
+    each = 1 + 2 + draws  # the pair as it is, its halves, and the nulls, unless these look at some neurons only
+    jobs = each * sum(len(of_pair) for of_pair in cut.values() if len(of_pair) > 1)
+    if jobs > MOST_JOBS:
+        most = max(cut, key=lambda name: len(cut[name]))
+        raise StudyError(
+            f"{jobs:,} jobs would match tiles, {each} for each of the {len(cut[most]):,} tiles of {most} alone, more "
+            f"than {MOST_JOBS:,}; raise matching.memory_mb (or matching.gpu_memory_gb), or set nulls.rows"
+        )
