@@ -97,6 +97,19 @@ def test_the_study_writes_what_it_promises(finished):
     assert models.validation_bits_per_byte.between(1, 8).all()
 
 
+def test_a_first_page_stands_long_before_the_report(finished):
+    results = finished / "results/smoke"
+    first, following = (results / f"report/so-far/{rung}.html" for rung in ("r1", "r2"))
+    counts = read_table(results / "tables/counts.csv")
+    page = html.unescape(first.read_text())
+    assert f"3 of {counts.groupby(['curve', 'point']).ngroups} points are known" in page
+    assert re.search(r"<td[^>]*>neox-r1</td>", page)
+    assert not re.search(r"<td[^>]*>neox-r[23]</td>", page)
+    assert re.search(r"<td[^>]*>neox-r2</td>", html.unescape(following.read_text()))
+    of_last = [path.stat().st_mtime for path in results.glob("nulls/*-r3--*-r3/rotate_pre.parquet")]
+    assert first.stat().st_mtime < min(of_last)
+
+
 def activations(folder: Path, model: str) -> np.ndarray:
     stored = StoredActivations(folder / f"results/smoke/activations/study/{model}")
     return np.concatenate([chunk.double().numpy() for chunk in stored.chunks()], axis=1)

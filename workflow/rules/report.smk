@@ -5,6 +5,7 @@ from rosetta_scaling.stages.report import (
     figure_labels,
     report_inputs,
 )
+from rosetta_scaling.stages.so_far import so_far_inputs
 from rosetta_scaling.stages.viewer import viewer_inputs
 
 
@@ -60,6 +61,34 @@ rule report:
         "Write the report"
     script:
         "../scripts/report.py"
+
+
+# Of the first size; the profiles ask for it before all else.
+rule first_page:
+    input:
+        declared(so_far_inputs, "rung"),
+    output:
+        f"{layout.results}/report/so-far/{{rung}}.html",
+    log:
+        f"{layout.results}/logs/page_so_far/{{rung}}.log",
+    wildcard_constraints:
+        rung=any_of([*layout.pages_so_far][:1]),
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
+    params:
+        version=versions.TABLES,
+    message:
+        "Write what is known up to size {wildcards.rung}: open {output}"
+    script:
+        "../scripts/page_so_far.py"
+
+
+use rule first_page as next_page with:
+    wildcard_constraints:
+        rung=any_of([*layout.pages_so_far][1:]),
 
 
 rule viewer:

@@ -34,6 +34,12 @@ class Layout(ResultPaths):
         return f"{self.results}/report/fits.html"
 
     @property
+    def pages_so_far(self) -> dict[str, str]:
+        """The page of all points up to a rung, by rung; not of the last one, whose page is the report."""
+        rungs = list(dict.fromkeys(rung for _, rung in self.points))
+        return {rung: f"{self.results}/report/so-far/{rung}.html" for rung in rungs[:-1]}
+
+    @property
     def viewer(self) -> str:
         """Folder of the page that shows every neuron."""
         return f"{self.results}/viewer"

@@ -1,5 +1,6 @@
 """Assemble the result tables from the artifacts of a study. Every count stands beside its nulls."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_json, read_table
 
+Point = tuple[str, str]  # curve and rung
 TRAINING = ("seed", "training_tokens", "validation_loss", "validation_bits_per_byte", "train_seconds")
 
 
@@ -23,7 +25,7 @@ def table_inputs(plan: StudyPlan) -> Inputs:
     return {
         "rosetta": [layout.rosetta(*point) for point in layout.points],
         "matches": [layout.matches(*pair) for pair in layout.pairs.values()],
-        "summaries": summaries(layout),
+        "summaries": summaries(layout, layout.points),
         "points": [layout.point_table(name, *point) for name in POINT_TABLES for point in layout.points],
         "polarization": [layout.polarization(curve, name) for name in POLARIZATION_TABLES for curve in curves],
         "manifests": [layout.checkpoint_manifest(model) for model in layout.models],
@@ -31,18 +33,25 @@ def table_inputs(plan: StudyPlan) -> Inputs:
     }
 
 
-def summaries(layout: Layout) -> list[str]:
-    """What is known of the networks as they were read, and of the anchor and the first other network of every point."""
-    of_points = [path for point in layout.points for path in layout.summaries(*point)]
-    of_models = [layout.summary(scope_of_model(layout, model), model) for model in layout.models]
-    of_pairs = [layout.match_summary(*models[:2]) for models in layout.points.values()]
+def models_of(layout: Layout, points: Iterable[Point]) -> list[str]:
+    """The networks of some points, in the order of the study."""
+    needed = {model for point in points for model in layout.points[point]}
+    return [model for model in layout.models if model in needed]
+
+
+def summaries(layout: Layout, points: Iterable[Point]) -> list[str]:
+    """What is known of the networks of some points as they were read, and of the first pair of every point."""
+    points = list(points)
+    of_points = [path for point in points for path in layout.summaries(*point)]
+    of_models = [layout.summary(scope_of_model(layout, model), model) for model in models_of(layout, points)]
+    of_pairs = [layout.match_summary(*layout.points[point][:2]) for point in points]
     return sorted({*of_points, *of_models, *of_pairs})
 
 
-def point_tables(layout: Layout, name: str) -> pd.DataFrame:
-    """One of the POINT_TABLES of all points, with the columns curve and point."""
+def point_tables(layout: Layout, name: str, points: Iterable[Point]) -> pd.DataFrame:
+    """One of the POINT_TABLES of some points, with the columns curve and point."""
     tables = []
-    for curve, rung in layout.points:
+    for curve, rung in points:
         table = read_table(layout.point_table(name, curve, rung))
         table.insert(0, "curve", curve)
         table.insert(1, "point", rung)
@@ -50,20 +59,22 @@ def point_tables(layout: Layout, name: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def counts_table(layout: Layout) -> pd.DataFrame:
+def counts_table(layout: Layout, points: Iterable[Point]) -> pd.DataFrame:
     """One row per curve, point and criterion: the count with its nulls, its calibration and its stability."""
     from rosetta_scaling.points.planted import at_common_r
     from rosetta_scaling.points.sizes import size_columns
 
-    counts, rows = point_tables(layout, "counts"), []
-    for (curve, rung), members in layout.points.items():
+    points, rows = list(points), []
+    counts = point_tables(layout, "counts", points)
+    for curve, rung in points:
+        members = layout.points[curve, rung]
         sizes = [read_json(path) for path in layout.summaries(curve, rung)]
         manifests = [read_json(layout.checkpoint_manifest(model)) for model in members]
         tokens = [manifest.get("training_tokens", np.nan) for manifest in manifests]
         row: dict[str, Any] = {"curve": curve, "point": rung, "models": " ".join(members), "anchor": members[0]}
         row |= size_columns(sizes, tokens) | {"constant_neurons": constant_neurons(layout, curve, rung)}
         rows.append(row)
-    counts = pd.concat([counts, at_common_r(counts, point_tables(layout, "planted"))], axis=1)
+    counts = pd.concat([counts, at_common_r(counts, point_tables(layout, "planted", points))], axis=1)
     return pd.DataFrame(rows).merge(counts, on=["curve", "point"])
 
 
@@ -74,10 +85,10 @@ def constant_neurons(layout: Layout, curve: str, rung: str) -> int:
     return summary["constant_a" if layout.pair(anchor, partner)[0] == anchor else "constant_b"]
 
 
-def models_table(layout: Layout) -> pd.DataFrame:
+def models_table(layout: Layout, models: Iterable[str]) -> pd.DataFrame:
     """One row per model: sizes, training, validation loss, where the weights are."""
     rows = []
-    for model in layout.models:
+    for model in models:
         manifest = read_json(layout.checkpoint_manifest(model))
         summary = read_json(layout.summary(scope_of_model(layout, model), model))
         sizes = {key: summary[key] for key in ("parameters", "non_embedding_parameters", "layers", "hidden_size")}
@@ -144,10 +155,11 @@ def write_tables(layout: Layout, folder: Path) -> None:
     """Write every one of STUDY_TABLES."""
     from rosetta_scaling.points.counts import seeds_table
 
-    counts, models = counts_table(layout), models_table(layout)
+    points = layout.points
+    counts, models = counts_table(layout, points), models_table(layout, layout.models)
     tables = {
         "counts": counts,
-        **{name: point_tables(layout, name) for name in POINT_TABLES if name != "counts"},
+        **{name: point_tables(layout, name, points) for name in POINT_TABLES if name != "counts"},
         **{name: curve_tables(layout, name) for name in POLARIZATION_TABLES},
         "judge": judge_table(layout),
         "seeds": seeds_table(counts, architectures(layout)),
