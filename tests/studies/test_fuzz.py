@@ -20,6 +20,7 @@ from rosetta_scaling.store.errors import StudyError
 
 pytestmark = pytest.mark.study(1)
 
+MOST_TILES = 100  # of a study that is scheduled: with every draw of the nulls more of them only take longer
 KEYS = {step for path in PLACES for step in path if isinstance(step, str)}
 
 
@@ -79,9 +80,10 @@ def folder(tmp_path_factory):
 @given(studies())
 def test_a_study_that_is_planned_is_scheduled_or_refused_with_a_sentence(folder, values):
     try:
-        planned_study(values).matching  # noqa: B018
+        tiles = planned_study(values).matching.tiles
     except StudyError:
         reject()
+    assume(sum(map(len, tiles.values())) < MOST_TILES)
     (folder / "study.yaml").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
     found = snakemake(folder, "--dry-run", "--quiet", "all", "--configfile", "study.yaml")
     event(f"ended with {found.returncode}")
