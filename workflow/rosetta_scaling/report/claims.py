@@ -92,7 +92,7 @@ def reason_words(claim: Claim) -> str:
     """Why an inconclusive claim is so, and what would decide it; nothing of others."""
     if claim.verdict != INCONCLUSIVE:
         return ""
-    return REASONS.get(claim.reason, claim.reason) or "reason not given"
+    return REASONS.get(claim.reason, claim.reason) or ("its votes differ" if claim.votes else "reason not given")
 
 
 def verdict_with_reason(claim: Claim) -> str:
