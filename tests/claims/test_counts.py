@@ -46,7 +46,13 @@ def counts_of(alpha=0.6, beyond=0.6, part=1.0, criterion=TOP1, **columns) -> pd.
 
 def judged(counts: pd.DataFrame, bits=(3.0, 2.0, 2.5)) -> dict[str, Claim]:
     models = pd.DataFrame(
-        {"family": "f", "neurons": [1, 2, 3], "validation_loss": bits, "validation_bits_per_byte": bits}
+        {
+            "family": "f",
+            "source": "ladder",
+            "neurons": [1, 2, 3],
+            "validation_loss": bits,
+            "validation_bits_per_byte": bits,
+        }
     )
     found = judge_counts({"counts": counts, "models": models}, list(counts.criterion.unique()))
     assert len({one.words for one in found}) == len(found)

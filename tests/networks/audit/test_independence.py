@@ -175,6 +175,22 @@ def test_a_fine_tuned_copy_has_the_same_start(saved, architecture):
         require_independent(audit({"one": a, "two": b}))
 
 
+def test_a_descendant_that_the_study_knows_of_is_said_and_not_refused(saved):
+    model = network("llama")
+    prints = {"origin": saved(model, "a"), "further": saved(trained(model), "b"), "copy": saved(model, "c")}
+    known = [("origin", "further"), ("origin", "copy")]
+    audited = audit(prints, descended=known)
+    assert audited.set_index(["a", "b"]).verdict.to_dict() == {
+        ("origin", "further"): "descended",
+        ("origin", "copy"): "identical",
+        ("further", "copy"): "same start",
+    }
+    assert [sentence.split(" hold")[0].split(" started")[0] for sentence in refusals(audited)] == [
+        "origin and copy",
+        "further and copy",
+    ], "a network that training has not changed, and a relative of which the study does not know"
+
+
 def test_reordered_neurons_have_the_same_start(saved, architecture):
     base = network(architecture)
     other = reordered(base)

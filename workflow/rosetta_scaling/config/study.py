@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.corpus import Corpus
-from rosetta_scaling.config.families import Family
+from rosetta_scaling.config.families import Family, check_curves_of_continued, check_origins
 from rosetta_scaling.config.fits import Fits
 from rosetta_scaling.config.images import Images
 from rosetta_scaling.config.judge import Judge
@@ -110,8 +110,9 @@ class Study(Section):
     def rungs_of(self, family: str) -> list[str]:
         """Rung names of a family, in order."""
         member = self.families[family]
-        if member.of is not None and member.source == "untrained":
-            return self.rungs_of(member.of)
+        if member.of is not None and member.source in ("untrained", "continued"):
+            chosen = member.rungs if member.source == "continued" else None
+            return [rung for rung in self.rungs_of(member.of) if chosen is None or rung in chosen]
         if member.models is not None and member.source != "ladder":
             return list(member.models)
         return [rung for rung in self.ladder.rungs if member.rungs is None or rung in member.rungs]
@@ -134,10 +135,11 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _families_exist(self) -> Self:
+        check_origins(self.families)
+        known = self.corpus.domains
         for name, family in self.families.items():
-            if family.source == "untrained" and self.families.get(family.of or "", family).source == "untrained":
-                trained = [other for other in self.families if self.families[other].source != "untrained"]
-                raise ValueError(f"families.{name}.of is '{family.of}'; expected one of {trained}")
+            if family.source == "continued" and known and family.domain is not None and family.domain not in known:
+                raise ValueError(f"families.{name}.domain is '{family.domain}', but the corpus has the domains {known}")
         return self
 
     @model_validator(mode="after")
@@ -192,6 +194,7 @@ class Study(Section):
             if not self.points_of(curve):
                 rungs = {name: self.rungs_of(name) for name in families}
                 raise ValueError(f"curves.{curve} has no points: its families share no rung {rungs}; rename rungs")
+        check_curves_of_continued(self.families, self.curves)
         return self
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ class CachePaths(Keys):
         return f"{self.cache}/tokenizers/{self.tokenizer_key(family)}"
 
     def tokenizer_file(self, model: str) -> str:
-        if self.source(model) == "untrained":
+        if self.source(model) in ("untrained", "continued"):
             return self.tokenizer_file(self.original(model))
         folder = self.tokenizer_dir(self.family(model)) if self.is_trained_here(model) else self.checkpoint(model)
         return f"{folder}/tokenizer.json"
@@ -35,7 +35,7 @@ class CachePaths(Keys):
 
     def held_out(self, model: str) -> str:
         """Tokens of the text that a network trained here was not trained on."""
-        return f"{self.tokenizer_dir(self.family(model))}/held_out.npy"
+        return f"{self.tokenizer_dir(self.family(self.root(model)))}/held_out.npy"
 
     def configuration_memo(self, model: str) -> str:
         """The configuration of a network of the hub, kept so that the hub is asked once."""

@@ -49,13 +49,20 @@ class Keys(Names):
         """Cache key -> family, for every tokenizer that is trained here; families of images have none."""
         if self.study.modality == "image":
             return {}
-        families = {self.family(model) for model in self.model_keys.values()}
+        families = {self.family(self.root(model)) for model in self.model_keys.values()}
         return {self.tokenizer_key(family): family for family in sorted(families)}
 
     # -- networks ----------------------------------------------------------------------------------------------------
 
     def training_identity(self, model: str) -> dict:
         """Everything that decides the weights of a trained model; how often it saves itself does not."""
+        if self.source(model) == "continued":
+            further = {"domain", "tokens", "learning_rate", "seed"}
+            return {
+                "of": self.training_identity(self.original(model)),
+                **self.study.families[self.family(model)].model_dump(include=further),
+                "version": versions.TRAINING,
+            }
         settings = self.study.ladder.model_dump(exclude={"rungs", "checkpoint_seconds"})
         settings["size"] = self.study.ladder.rungs[self.rung(model)].model_dump()
         if self.study.modality == "image":
@@ -93,14 +100,15 @@ class Keys(Names):
 
     def keys_of(self, source: str) -> dict[str, str]:
         """Cache key -> model, for every network from a source; a network listed under two names is fetched once."""
-        originals = {self.original(model) for model in self.models if self.source(model) == "untrained"}
+        made = ("untrained", "continued")
+        originals = {self.original(model) for model in self.models if self.source(model) in made}
         needed = [*self.models, *sorted(originals - set(self.models))]
         return {self.checkpoint_key(model): model for model in needed if self.source(model) == source}
 
     @cached_property
     def model_keys(self) -> dict[str, str]:
         """Cache key -> model, for every network that is trained here; one under two names is trained once."""
-        return self.keys_of("ladder")
+        return self.keys_of("ladder") | self.keys_of("continued")
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,10 @@ A model is FAMILY-RUNG (`gpt2-r3`), a pair is A--B, a scope is the set of tokeni
 import itertools
 from functools import cached_property
 
+from rosetta_scaling.config.families import root_of
 from rosetta_scaling.config.study import Study
+
+ALL_TEXT = "all text"
 
 
 class Names:
@@ -19,7 +22,7 @@ class Names:
     @cached_property
     def models(self) -> list[str]:
         """Every model that some curve needs, in the order of families and rungs."""
-        needed = {model for point in self.points.values() for model in point}
+        needed = {model for point in self.points.values() for model in point} | set(self.continued)
         return [m for f in self.study.families for r in self.study.rungs_of(f) if (m := f"{f}-{r}") in needed]
 
     @cached_property
@@ -32,9 +35,19 @@ class Names:
         }
 
     @cached_property
+    def continued(self) -> dict[str, str]:
+        """Network that is trained further -> the network it goes on from, at every size where that is an anchor."""
+        anchors = {models[0] for models in self.points.values()}
+        families = [name for name, family in self.study.families.items() if family.source == "continued"]
+        models = [f"{family}-{rung}" for family in families for rung in self.study.rungs_of(family)]
+        return {model: self.original(model) for model in models if self.original(model) in anchors}
+
+    @cached_property
     def pairs(self) -> dict[str, tuple[str, str]]:
-        """Pair name -> its two models, for every two models that share a point (outer pairs included)."""
+        """Pair name -> its two models, for every two models that share a point (outer pairs included), and for every
+        anchor and what it becomes when it is trained further."""
         found = [self.pair(a, b) for point in self.points.values() for a, b in itertools.combinations(point, 2)]
+        found += [self.pair(origin, model) for model, origin in self.continued.items()]
         return dict(sorted({"--".join(pair): pair for pair in found}.items()))
 
     @property
@@ -66,7 +79,7 @@ class Names:
         return self.study.families[self.family(model)].source
 
     def is_trained_here(self, model: str) -> bool:
-        return self.source(model) == "ladder"
+        return self.source(model) in ("ladder", "continued")
 
     def network_reference(self, model: str) -> str:
         """What the study calls a network that is not trained here: a folder, owner/name@revision, a package's model."""
@@ -76,14 +89,22 @@ class Names:
         return models[self.rung(model)]
 
     def original(self, model: str) -> str:
-        """The network whose configuration and tokenizer an untrained one has."""
+        """The network whose configuration and tokenizer an untrained one has, or one that is trained further."""
         return f"{self.study.families[self.family(model)].of}-{self.rung(model)}"
+
+    def root(self, model: str) -> str:
+        """The network from which the training of a model goes on; itself unless it is trained further."""
+        return f"{root_of(self.study.families, self.family(model))}-{self.rung(model)}"
+
+    def further_text(self, model: str) -> str:
+        """What a network is trained further on: a domain, or `all text`."""
+        return self.study.families[self.family(model)].domain or ALL_TEXT
 
     def tokenizer_name(self, model: str) -> str:
         """Trained models of a family share a tokenizer; a local folder brings its own. All read the same images."""
         if self.study.modality == "image":
             return "images"
-        if self.source(model) == "untrained":
+        if self.source(model) in ("untrained", "continued"):
             return self.tokenizer_name(self.original(model))
         return self.family(model) if self.is_trained_here(model) else model
 

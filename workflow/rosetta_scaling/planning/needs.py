@@ -107,8 +107,12 @@ def training(plan: StudyPlan, model: str) -> Need:
     batch = settings.batch_sequences * settings.context
     activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
     memory_mb = (TRAINING_BYTES * size.parameters + activations) / 1e6
+    tokens = settings.tokens
+    if plan.layout.source(model) == "continued":
+        text = texts(plan)
+        tokens, memory_mb = plan.study.families[plan.layout.family(model)].tokens or 0, memory_mb + text.memory_mb
     # At the rate of a core also where there is a GPU: the steps of small networks are too short for one.
-    return Need(memory_mb, 6 * size.parameters * settings.tokens / CORE_RATE / 60, gpus(plan))
+    return Need(memory_mb, 6 * size.parameters * tokens / CORE_RATE / 60, gpus(plan))
 
 
 def reading(plan: StudyPlan, model: str, passes: int = 1) -> Need:

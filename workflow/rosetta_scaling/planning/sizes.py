@@ -31,7 +31,9 @@ class Sizes:
     def _find(self, model: str) -> ModelSize:
         layout, study = self.layout, self.layout.study
         if layout.is_trained_here(model):
-            return trained_size(study.families[layout.family(model)], study.ladder.rungs[layout.rung(model)])
+            return trained_size(
+                study.families[layout.family(layout.root(model))], study.ladder.rungs[layout.rung(model)]
+            )
         if layout.source(model) == "untrained":
             return self.of(layout.original(model))
         if layout.source(model) == "local" or is_here(layout, model):

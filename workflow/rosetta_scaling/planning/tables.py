@@ -52,7 +52,7 @@ def model_plans(plan: StudyPlan) -> pd.DataFrame:
     for model in layout.models:
         size, source = plan.size(model), layout.source(model)
         parameters = exact_parameters(layout, model) or size.parameters
-        here = source in ("ladder", "local", "untrained") or is_here(layout, model)
+        here = source in ("ladder", "local", "untrained", "continued") or is_here(layout, model)
         fetched = 0 if here else download_bytes(layout, model, parameters)
         rows.append(
             {

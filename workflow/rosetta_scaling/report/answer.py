@@ -13,6 +13,7 @@ from rosetta_scaling.schemas.nulls import NULLS
 def answer(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: dict) -> list[str]:
     """What was compared, what is matched at the largest size beside the strongest null, and what the claims come to."""
     models = tables["models"]
+    models = models[models["source"] != "continued"]
     sizes = models["parameters"]
     return [
         f"{len(models)} networks of {models['family'].nunique()} families, trained independently of each other, with "

@@ -35,9 +35,7 @@ def _networks(study: dict) -> str:
     trained = [
         f"{name} ({family['architecture']})" for name, family in families.items() if family["source"] == "ladder"
     ]
-    others = [
-        f"{name} (from a {family['source']})" for name, family in families.items() if family["source"] != "ladder"
-    ]
+    others = [f"{name} ({_origin(family)})" for name, family in families.items() if family["source"] != "ladder"]
     sentences = []
     if trained:
         sizes = ", ".join(f"{size['layers']} x {size['hidden_size']}" for size in study["ladder"]["rungs"].values())
@@ -48,6 +46,12 @@ def _networks(study: dict) -> str:
     if others:
         sentences.append(f"{'Further networks' if trained else 'Networks'}: {', '.join(others)}.")
     return " ".join(sentences)
+
+
+def _origin(family: dict) -> str:
+    if family["source"] == "continued":
+        return f"{family['of']}, trained further on {family['tokens']:,} tokens of {family['domain'] or 'all text'}"
+    return f"from a {family['source']}"
 
 
 def _trained_on(study: dict) -> str:

@@ -22,6 +22,7 @@ def write_audit(layout: Layout, out: str) -> None:
         written = read_json(layout.checkpoint_manifest(model))["sha256"]
         require_unchanged(layout.checkpoint(model), written, users_own=layout.source(model) == "local")
     found = {model: fingerprint(layout.checkpoint(model)) for model in layout.models}
-    audited = audit(found, list(layout.pairs.values()))
+    pairs = list(layout.pairs.values())
+    audited = audit(found, pairs, descended=[(a, b) for a, b in pairs if layout.root(a) == layout.root(b)])
     require_independent(audited)
     write_checked_table(out, audited, AUDIT)

@@ -21,7 +21,9 @@ def depth_ladder(plan: StudyPlan) -> list[str]:
     """Models of families that are trained here in one width and at least three depths, if depth is studied."""
     layout, ladder = plan.layout, []
     for family in plan.study.families if "depth" in layout.companion_keys else ():
-        models = [model for model in layout.models if layout.family(model) == family and layout.is_trained_here(model)]
+        models = [
+            model for model in layout.models if layout.family(model) == family and layout.source(model) == "ladder"
+        ]
         sizes = [plan.size(model) for model in models]
         if len({size.hidden for size in sizes}) == 1 and len({size.layers for size in sizes}) >= MINIMUM_RUNGS:
             ladder += models

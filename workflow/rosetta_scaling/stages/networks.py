@@ -1,4 +1,4 @@
-"""The networks of a study: trained here, downloaded, initialised afresh, or registered where they lie."""
+"""The networks of a study: trained here, from scratch or further, downloaded, initialised afresh, or registered."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +9,12 @@ from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.errors import StudyError
+from rosetta_scaling.store.tables import read_json
 
 if TYPE_CHECKING:
     import torch
+
+    from rosetta_scaling.networks.training.trainer import TrainingJob
 
 
 def check_paths(layout: Layout) -> None:
@@ -61,10 +64,17 @@ def prepare_family_text(layout: Layout, key: str, tokenizer: str) -> None:
 
 
 def training_inputs(plan: StudyPlan, key: str) -> Inputs:
-    """Tokenizer and token streams that a network is trained on, or the images."""
+    """Tokenizer and token streams that a network is trained on, or the images; of one that is trained further, the
+    documents and the network from which it goes on."""
     if plan.study.modality == "image":
         return {"images": [plan.layout.documents]}
-    folder = plan.layout.tokenizer_dir(plan.layout.family(plan.layout.model_keys[key]))
+    layout, model = plan.layout, plan.layout.model_keys[key]
+    folder = layout.tokenizer_dir(layout.family(layout.root(model)))
+    if model != layout.root(model):
+        return {
+            "text": [layout.documents, f"{folder}/tokenizer.json", f"{folder}/held_out.npy"],
+            "origin": [layout.checkpoint_manifest(layout.root(model))],
+        }
     return {"text": [f"{folder}/{name}" for name in ("tokenizer.json", "tokens.npy", "held_out.npy")]}
 
 
@@ -75,6 +85,9 @@ def train_network(layout: Layout, key: str, device: "torch.device", manifest: st
     from rosetta_scaling.networks.training.trainer import Task, TrainingJob, train
 
     model, study = layout.model_keys[key], layout.study
+    if layout.source(model) == "continued":
+        train(_further_job(layout, key, manifest), device)
+        return
     family, size = study.families[layout.family(model)], study.ladder.rungs[layout.rung(model)]
     task: Task
     if study.modality == "image":
@@ -91,6 +104,38 @@ def train_network(layout: Layout, key: str, device: "torch.device", manifest: st
         work_dir=Path(layout.unfinished(key)),
     )
     train(job, device)
+
+
+def _further_job(layout: Layout, key: str, manifest: str) -> "TrainingJob":
+    """Training that goes on from the network of another family, with the tokens and the rate of this one."""
+    from rosetta_scaling.networks.training.further import FurtherTask
+    from rosetta_scaling.networks.training.trainer import TrainingJob
+
+    model, study = layout.model_keys[key], layout.study
+    origin, further = layout.original(model), study.families[layout.family(model)]
+    family = study.families[layout.family(origin)].model_copy(update={"source": "continued", "seed": further.seed})
+    size = study.ladder.rungs[layout.rung(model)]
+    size = size.model_copy(update={"learning_rate": further.learning_rate * size.learning_rate})
+    ladder = study.ladder.model_copy(update={"tokens": further.tokens})
+    task = FurtherTask(
+        family,
+        size,
+        ladder,
+        Path(layout.tokenizer_dir(layout.family(origin))),
+        origin=Path(layout.checkpoint(origin)),
+        documents=Path(layout.documents),
+        domain=further.domain,
+    )
+    return TrainingJob(
+        model,
+        family,
+        size,
+        ladder,
+        task,
+        out_dir=Path(manifest).parent,
+        work_dir=Path(layout.unfinished(key)),
+        tokens_before=read_json(layout.checkpoint_manifest(origin))["training_tokens"],
+    )
 
 
 # -- fetched ---------------------------------------------------------------------------------------------------------

@@ -111,6 +111,8 @@ def origin(layout: Layout, model: str, manifest: dict) -> str:
     """Where a network is from: what the study calls it, with the commit that it stood for."""
     if layout.source(model) in ("ladder", "untrained"):
         return layout.source(model)
+    if layout.source(model) == "continued":
+        return f"{layout.original(model)}, trained further on {layout.further_text(model)}"
     commit = manifest["origin"].get("commit")
     return layout.network_reference(model) + (f" (commit {commit})" if commit else "")
 

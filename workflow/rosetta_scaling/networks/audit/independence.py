@@ -6,6 +6,7 @@ and one that was trained until it no longer resembles its start.
 
 import itertools
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,15 @@ REFUSED = {
 }
 
 
-def audit(fingerprints: dict[str, pd.DataFrame], pairs: list[tuple[str, str]] | None = None) -> pd.DataFrame:
+def audit(
+    fingerprints: dict[str, pd.DataFrame],
+    pairs: list[tuple[str, str]] | None = None,
+    descended: Collection[tuple[str, str]] = (),
+) -> pd.DataFrame:
     """One row per pair of networks (all pairs, unless `pairs` says which): what they have in common, and a verdict.
 
-    `fingerprints` are those of fingerprints.fingerprint. Constant tensors (new norms, zero biases) do not count.
+    `fingerprints` are those of fingerprints.fingerprint. Constant tensors (new norms, zero biases) do not count. Pairs
+    in `descended` are known to have a start in common, since the study trains one of them further.
 
     identical_tensors, identical_share  weights that are the same byte for byte, and their share of the parameters of
                                         the smaller network
@@ -40,13 +46,18 @@ def audit(fingerprints: dict[str, pd.DataFrame], pairs: list[tuple[str, str]] | 
                                         best partners
     reordered_chance                    what this must exceed: halfway from what unrelated rows reach to 1
     verdict                             identical: the same weights, perhaps rounded; shared weights: some are the same;
-                                        same start: MLP weights correlate; shared embeddings: only these do; independent
+                                        same start: MLP weights correlate; shared embeddings: only these do; descended:
+                                        known to have a start in common, and not the same weights; independent
 
     Cosines are NaN where no two tensors have the same shape; such networks count as independent.
     """
     weights = {name: table[~table.constant] for name, table in fingerprints.items()}
     compared = list(itertools.combinations(weights, 2)) if pairs is None else pairs
-    return pd.DataFrame([{"a": a, "b": b} | _compare(weights[a], weights[b]) for a, b in compared])
+    rows = [{"a": a, "b": b} | _compare(weights[a], weights[b]) for a, b in compared]
+    for row in rows:
+        if (row["a"], row["b"]) in descended and row["verdict"] != "identical":
+            row["verdict"] = "descended"
+    return pd.DataFrame(rows)
 
 
 def refusals(audited: pd.DataFrame) -> list[str]:

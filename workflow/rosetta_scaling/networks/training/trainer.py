@@ -29,7 +29,7 @@ class Task(Protocol):
     """What a network is trained to do, and on what."""
 
     def new_model(self) -> Any:
-        """A freshly initialised network."""
+        """The network before its first step."""
 
     def open(self) -> Any:
         """What it is trained on."""
@@ -99,7 +99,7 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One network of the ladder: what it is, what it is trained to do, and where it is written."""
+    """One network that is trained here: what it is, what it is trained to do, and where it is written."""
 
     name: str
     family: Family
@@ -108,6 +108,7 @@ class TrainingJob:
     task: Task
     out_dir: Path
     work_dir: Path  # saved states; a run that was killed continues from here
+    tokens_before: int = 0  # that a network which is trained further has read
 
     @property
     def steps(self) -> int:
@@ -160,11 +161,11 @@ def _publish(job: TrainingJob, run: Training, seconds: float) -> None:
             folder / "manifest.json",
             {
                 "model": job.name,
-                "source": "ladder",
+                "source": job.family.source,
                 "modality": job.family.modality,
                 "architecture": job.family.architecture,
                 "seed": job.family.seed,
-                "training_tokens": run.step * settings.batch_sequences * settings.context,
+                "training_tokens": job.tokens_before + run.step * settings.batch_sequences * settings.context,
                 "train_seconds": None if math.isnan(seconds) else round(seconds, 1),
                 **measured,
                 "losses": run.losses,

@@ -125,7 +125,11 @@ AUDIT = TableSchema(
         cosine("chance", "largest that unrelated matrices reach"),
         cosine("reordered", "of the strongest neurons with their best partners, in any order"),
         cosine("reordered_chance", "to be exceeded before networks count as reordered"),
-        text("verdict", "independent, shared embeddings, same start, shared weights or identical"),
+        text(
+            "verdict",
+            "independent, descended (the study trains one of them further), shared embeddings, same start, shared "
+            "weights or identical",
+        ),
     ),
 )
 OF_STUDY = by_name((MODELS, TRAINING))
