@@ -1,6 +1,7 @@
 # From matches to Rosetta neurons, tables, fits and claims; and the theory that fits are confronted with.
 from rosetta_scaling.schemas.names import FIT_TABLES, POINT_TABLES, STUDY_TABLES
 from rosetta_scaling.stages.claims import claim_inputs
+from rosetta_scaling.stages.continued import continued_inputs
 from rosetta_scaling.stages.fits import fit_inputs
 from rosetta_scaling.stages.points import point_inputs
 from rosetta_scaling.stages.tables import table_inputs
@@ -59,6 +60,35 @@ rule tables:
         "Tables"
     script:
         "../scripts/tables.py"
+
+
+if layout.continued:
+
+    rule continued:
+        input:
+            declared(continued_inputs),
+        output:
+            layout.tables("continued.csv"),
+        log:
+            f"{layout.results}/logs/continued.log",
+        benchmark:
+            f"{layout.results}/benchmarks/continued/continued.tsv"
+        group:
+            "tables"
+        conda:
+            "../../envs/cpu.yaml"
+        resources:
+            mem_mb=needs.memory(to_follow),
+            runtime=needs.runtime(to_follow),
+        params:
+            criterion=study.deciding()["matching"]["criteria"][0],
+            polarization=study.polarization.model_dump(),
+            seed=study.nulls.seed,
+            version=versions.TABLES,
+        message:
+            "What becomes of neurons when networks are trained further"
+        script:
+            "../scripts/continued.py"
 
 
 rule simulate_theory:

@@ -74,6 +74,13 @@ def to_compare(wildcards):
     return needs.comparing(plan, wildcards.curve)
 
 
+def to_follow(wildcards):
+    return max(
+        (needs.comparing(plan, curve) for curve in study.curves),
+        key=lambda need: need.memory_mb,
+    )
+
+
 def to_view(wildcards):
     return needs.viewing(plan)
 

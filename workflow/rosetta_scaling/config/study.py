@@ -74,6 +74,11 @@ class Study(Section):
         return [*self.judged, f"{self.judged[0]}_fdr05"]
 
     @property
+    def trains_further(self) -> bool:
+        """Whether networks of a family go on from those of another one."""
+        return any(family.source == "continued" for family in self.families.values())
+
+    @property
     def modality(self) -> Literal["text", "image"]:
         """What all networks of the study read."""
         return next(iter(self.families.values())).modality

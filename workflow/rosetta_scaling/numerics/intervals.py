@@ -30,6 +30,20 @@ def of_share(successes: int, n: int, confidence: float) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
+def of_weighted_share(share: float, effective: float, confidence: float) -> Estimate:
+    """A share with Wilson's interval, of weighted members that are as precise as `effective` equal ones."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(share * effective, effective, 1 - confidence, "wilson")
+    return Estimate(float(share), float(low), float(high))
+
+
+def of_difference(a: Estimate, b: Estimate) -> Estimate:
+    """The difference of two independent shares, from their Wilson intervals (Newcombe 1998, method 10)."""
+    below, above = np.hypot(a.value - a.low, b.high - b.value), np.hypot(a.high - a.value, b.value - b.low)
+    return Estimate(a.value - b.value, a.value - b.value - below, a.value - b.value + above)
+
+
 def of_mean(values: np.ndarray, confidence: float) -> tuple[float, float]:
     """Student's interval of the mean of two values or more."""
     half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))

@@ -36,6 +36,7 @@ from rosetta_scaling.report.tables import table_cells
 from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.schemas.names import COMPANION_TITLES, FIT_TABLES
 from rosetta_scaling.schemas.nulls import CENTRAL, NULLS, chance_nulls
+from rosetta_scaling.schemas.tables.continued import CONTINUED
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
@@ -59,6 +60,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     claims = read_claims(judged)
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
+    tables["continued"] = read_continued(results, provenance)
     shared = {
         "provenance": provenance,
         "figures": {name: figure_parts(results / "figures", name) for name in FIGURES},
@@ -106,6 +108,14 @@ def write_page(template: str, path: Path, content: Mapping) -> None:
     )
     with atomic(path) as part:
         part.write_text(environment.get_template(template).render(content), encoding="utf-8")
+
+
+def read_continued(results: Path, provenance: dict) -> pd.DataFrame:
+    """What became of neurons under further training; no rows where no network was trained further."""
+    families = provenance["configuration"]["families"].values()
+    if all(family["source"] != "continued" for family in families):
+        return CONTINUED.empty()
+    return read_table(results / "tables" / "continued.csv")
 
 
 def viewer_path(results: Path, folder: Path, provenance: dict) -> str:

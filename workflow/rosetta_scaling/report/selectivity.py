@@ -58,6 +58,26 @@ def mean_cells(rows: pd.DataFrame, key: str, form: Callable) -> dict:
     return cells(rows, columns)
 
 
+def continued_cells(continued: pd.DataFrame) -> dict:
+    columns = {
+        "curve": "curve",
+        "point": "point",
+        "trained further": "model",
+        "on": "text",
+        "bits per byte before, after": lambda r: f"{fixed(r['bits_before'], 3)}, {fixed(r['bits_after'], 3)}",
+        "set": "set",
+        "fate": "fate",
+        "Rosetta": lambda r: number(r["rosetta"]),
+        "Rosetta neurons": lambda r: interval(r, "share", "low", "high", form=percent),
+        "other neurons": lambda r: percent(r["share_others"]),
+        "placebo": lambda r: interval(r, "placebo", "placebo_low", "placebo_high", form=percent),
+        "less others that are alike": lambda r: interval(r, "difference", "difference_low", "difference_high"),
+        "alike": lambda r: "yes" if r["balanced"] else "no",
+        "strongest null": lambda r: percent(r["null"]),
+    }
+    return cells(continued, columns)
+
+
 def diagonal_cells(diagonal: pd.DataFrame) -> dict:
     columns = {
         "curve": "curve",

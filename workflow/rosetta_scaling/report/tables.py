@@ -18,6 +18,7 @@ from rosetta_scaling.report.counts import (
 )
 from rosetta_scaling.report.figures.data import anchor_rows
 from rosetta_scaling.report.selectivity import (
+    continued_cells,
     diagonal_cells,
     judge_cells,
     mean_cells,
@@ -61,6 +62,7 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         "families": mean_cells(anchor_rows(tables["families"]), "family", percent),
         "diagonal": diagonal_cells(tables["diagonal"]),
         "judge": judge_cells(tables["judge"]),
+        "continued": continued_cells(tables["continued"]),
         "models": models_cells(tables["models"]),
         "audit": audit_cells(tables["audit"]),
         **provenance_cells(provenance),

@@ -21,6 +21,7 @@ def claim_inputs(plan: StudyPlan) -> Inputs:
     layout = plan.layout
     return {
         "tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES],
+        "continued": [layout.tables("continued.csv")] if plan.study.trains_further else [],
         "fits": [*(layout.tables(f"{name}.csv") for name in FIT_TABLES), layout.tables("fits.json")],
     }
 
@@ -34,6 +35,7 @@ def write_claims(study: Study, folder: Path) -> None:
 
 def judge(study: Study, folder: Path) -> tuple[dict, pd.DataFrame]:
     """What the tables in `folder` say: the content of claims.json, and of power.csv."""
+    from rosetta_scaling.claims.continued import judge_continued
     from rosetta_scaling.claims.counts import judge_counts
     from rosetta_scaling.claims.decisions import control_errors
     from rosetta_scaling.claims.fits import judge_fits
@@ -43,6 +45,8 @@ def judge(study: Study, folder: Path) -> tuple[dict, pd.DataFrame]:
     tables = {name: read_table(folder / f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)}
     claims = judge_counts(tables, study.judged) + judge_fits(tables, study.judged)
     claims += judge_selectivity(tables, study.judged_sets)
+    if study.trains_further:
+        claims += judge_continued(read_table(folder / "continued.csv"), study.judged[0])
     counts = tables["counts"]
     power = characteristics(study, counts.loc[counts.criterion == study.judged[0], SIZES])
     entries = [claim.as_json() for claim in with_power(control_errors(claims), power)]

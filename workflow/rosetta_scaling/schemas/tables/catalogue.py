@@ -1,6 +1,7 @@
 """All tables that a study and its companions write."""
 
 from rosetta_scaling.schemas.tables import (
+    continued,
     depth,
     filtering,
     fits,
@@ -25,7 +26,7 @@ COMPANIONS: dict[str, dict[str, TableSchema]] = {
     "filtering": filtering.TABLES_OF_STUDY,
 }
 CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
-    "What people read": (*STUDY.values(), sources.AUDIT),
+    "What people read": (*STUDY.values(), continued.CONTINUED, sources.AUDIT),
     "Documents, units and contexts": (sources.DOCUMENTS, sources.UNITS, sources.TOKENS, selectivity.CONTEXTS),
     "The same where networks see": tuple(images.OF_IMAGES.values()),
     "Matches": matching.TABLES,
