@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from schema_rows import rows_of
 from scipy import stats
 
 from rosetta_scaling import WORKFLOW
@@ -36,6 +37,7 @@ from rosetta_scaling.report.figures.selectivity import draw_families, draw_polar
 from rosetta_scaling.report.pages import write_report
 from rosetta_scaling.schemas.names import FIT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS, drawn_nulls
+from rosetta_scaling.schemas.tables.continued import CONTINUED
 from rosetta_scaling.selectivity.polarization.confounds import adjust
 from rosetta_scaling.selectivity.polarization.effects import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.stages.fits import write_fits
@@ -810,6 +812,23 @@ def test_the_power_of_the_lists_stands_beside_them(page, tables):
 def test_recurrence_stands_beside_independence_and_decoys(page):
     row = ("31 (33.5; 24.2)", "9 (4.5; 2.75)", "45.0% [30.0%, 60.0%]", "20.0%", "25.0%")
     assert len(rows_with(page, *row)) == 1
+
+
+def test_what_becomes_of_neurons_is_told_where_a_family_goes_on(page, results, tmp_path):
+    assert "when training goes on" not in text_of(page)
+    shutil.copytree(results, tmp_path / "results")
+    about = provenance()
+    about["configuration"]["families"]["further"] = {"source": "continued", "of": "neox", "domain": "code"}
+    about["configuration"]["families"]["further"] |= {"tokens": 50_000, "modality": "text"}
+    write_json(tmp_path / "results/tables/provenance.json", about)
+    row = {"model": "further-r1", "fate": "stays", "rosetta": 40, "share": 0.9, "low": 0.8, "high": 0.95, "null": 0.03}
+    row |= {"difference": 0.2, "difference_low": 0.1, "difference_high": 0.3, "bits_before": 2.5, "bits_after": 2.125}
+    write_table(tmp_path / "results/tables/continued.csv", rows_of(CONTINUED, 1, **row))
+    write_report(tmp_path / "results", tmp_path / "results/report", {})
+    told = Page((tmp_path / "results/report/index.html").read_text())
+    cells = ("further-r1", "2.500, 2.125", "stays", "40", "90.0% [80.0%, 95.0%]", "0.20 [0.10, 0.30]", "3.0%")
+    assert len(rows_with(told, *cells)) == 1
+    assert "further (neox, trained further on 50,000 tokens of code)" in text_of(told)
 
 
 def test_every_figure_is_on_its_page_with_caption_and_data(page, fits_page, results):

@@ -41,7 +41,17 @@ def test_a_dry_run_of_the_default_study_plans_everything(tmp_path):
         assert jobs[rule] == 1, rule
 
 
-TRAINED_HERE = ("", "bench", "companions-large", "depth-ladder", "filtering", "smoke", "vision", "vision-smoke")
+TRAINED_HERE = (
+    "",
+    "bench",
+    "companions-large",
+    "depth-ladder",
+    "filtering",
+    "filtering-codesearch",
+    "smoke",
+    "vision",
+    "vision-smoke",
+)
 
 
 @pytest.fixture
