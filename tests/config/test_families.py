@@ -36,12 +36,15 @@ def layout_of(values: dict) -> Layout:
         ({"of": "mine"}, "families.further.of is 'mine'; expected one of ['neox', 'bloom', 'llama']"),
         ({"of": "further"}, "families.further.of is 'further'; expected one of ['neox', 'bloom', 'llama']"),
         ({"of": "bloom"}, "families.further goes on from bloom, which is the first family of no curve"),
+        ({"rungs": ["r3"]}, "which is the first family of no curve at its rungs ['r3']"),
         ({"domain": "poems"}, "families.further.domain is 'poems', but the corpus has the domains ['docs', "),
         ({"seed": 1}, "families.further.seed is 1, that of neox: its networks would read the same windows"),
         ({"modality": "image"}, "networks that see are not trained further"),
     ],
 )
 def test_what_no_network_can_go_on_from_is_one_sentence(values, changed, sentence):
+    for name in ("bloom", "llama"):
+        values["families"][name]["rungs"] = ["r1", "r2"]  # neox is compared at two sizes, and trained at three
     config.parse(values)
     values["families"]["mine"] = {"source": "local", "models": {"r1": "x"}}
     values["families"]["further"] |= changed
@@ -60,7 +63,9 @@ def test_a_network_that_is_trained_further_is_no_original_of_an_untrained_one(va
 def test_a_curve_compares_no_network_with_what_became_of_it(values, members):
     values["families"]["again"] = CONTINUED | {"seed": 10}
     values["curves"]["related"] = members
-    with pytest.raises(StudyError, match=r"curves\.related names .*'further'.*trained independently"):
+    with pytest.raises(
+        StudyError, match=r"curves\.related names .*'further'.*a start in common.*trained independently"
+    ):
         config.parse(values)
 
 

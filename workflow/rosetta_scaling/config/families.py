@@ -83,20 +83,13 @@ def check_origins(families: Mapping[str, Family]) -> None:
             )
 
 
-def check_curves_of_continued(families: Mapping[str, Family], curves: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a curve that compares a network with its own continuation, and a continuation of no anchor."""
+def check_independence(families: Mapping[str, Family], curves: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a curve that compares networks with what became of them under further training."""
     for curve, members in curves.items():
         roots = [root_of(families, name) for name in members]
         if related := [name for name, root in zip(members, roots, strict=True) if roots.count(root) > 1]:
             raise ValueError(
-                f"curves.{curve} names {related}, of which one goes on from the other or all from the same networks; a "
-                "curve compares networks that were trained independently: leave all but one out (what becomes of the "
-                "neurons of a family that is trained further is in tables/continued.csv, without a curve)"
-            )
-    anchors = [members[0] for members in curves.values()]
-    for name, family in families.items():
-        if family.source == "continued" and family.of not in anchors:
-            raise ValueError(
-                f"families.{name} goes on from {family.of}, which is the first family of no curve, so that nobody says "
-                f"which of its neurons are Rosetta neurons: add a curve that begins with {family.of}"
+                f"curves.{curve} names {related}, whose networks have a start in common; a curve compares networks "
+                "that were trained independently: leave all but one out (tables/continued.csv says what becomes of the "
+                "neurons of a family that is trained further, without a curve)"
             )

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.config.companions.section import Companions
 from rosetta_scaling.config.corpus import Corpus
-from rosetta_scaling.config.families import Family, check_curves_of_continued, check_origins
+from rosetta_scaling.config.families import Family, check_independence, check_origins
 from rosetta_scaling.config.fits import Fits
 from rosetta_scaling.config.images import Images
 from rosetta_scaling.config.judge import Judge
@@ -199,7 +199,24 @@ class Study(Section):
             if not self.points_of(curve):
                 rungs = {name: self.rungs_of(name) for name in families}
                 raise ValueError(f"curves.{curve} has no points: its families share no rung {rungs}; rename rungs")
-        check_curves_of_continued(self.families, self.curves)
+        check_independence(self.families, self.curves)
+        return self
+
+    @model_validator(mode="after")
+    def _continued_networks_are_anchors(self) -> Self:
+        for name, family in self.families.items():
+            anchors = {
+                rung
+                for curve, members in self.curves.items()
+                for rung in self.points_of(curve)
+                if members[0] == family.of
+            }
+            if family.source == "continued" and not anchors & set(self.rungs_of(name)):
+                raise ValueError(
+                    f"families.{name} goes on from {family.of}, which is the first family of no curve at its rungs "
+                    f"{self.rungs_of(name)}, so that nobody says which of its neurons are Rosetta neurons: add a curve "
+                    f"that begins with {family.of}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -107,10 +107,9 @@ def training(plan: StudyPlan, model: str) -> Need:
     batch = settings.batch_sequences * settings.context
     activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
     memory_mb = (TRAINING_BYTES * size.parameters + activations) / 1e6
-    tokens = settings.tokens
-    if plan.layout.source(model) == "continued":
-        text = texts(plan)
-        tokens, memory_mb = plan.study.families[plan.layout.family(model)].tokens or 0, memory_mb + text.memory_mb
+    family, tokens = plan.study.families[plan.layout.family(model)], settings.tokens
+    if family.source == "continued" and family.tokens:  # it reads the documents itself
+        memory_mb, tokens = memory_mb + texts(plan).memory_mb, family.tokens
     # At the rate of a core also where there is a GPU: the steps of small networks are too short for one.
     return Need(memory_mb, 6 * size.parameters * tokens / CORE_RATE / 60, gpus(plan))
 

@@ -120,12 +120,14 @@ def origin(layout: Layout, model: str, manifest: dict) -> str:
 def training_table(layout: Layout) -> pd.DataFrame:
     """Training curves: model, family, rung, step, tokens, loss (nats per token)."""
     per_step = layout.study.ladder.batch_sequences * layout.study.ladder.context
-    rows = [
-        (model, layout.family(model), layout.rung(model), step, step * per_step, loss)
-        for model in layout.models
-        if layout.is_trained_here(model)
-        for step, loss in read_json(layout.checkpoint_manifest(model))["losses"]
-    ]
+    rows = []
+    for model in filter(layout.is_trained_here, layout.models):
+        manifest = read_json(layout.checkpoint_manifest(model))
+        before = manifest.get("tokens_before", 0)  # where training goes on
+        rows += [
+            (model, layout.family(model), layout.rung(model), step, before + step * per_step, loss)
+            for step, loss in manifest["losses"]
+        ]
     return pd.DataFrame(rows, columns=STUDY["training"].names)
 
 

@@ -165,6 +165,7 @@ def _publish(job: TrainingJob, run: Training, seconds: float) -> None:
                 "modality": job.family.modality,
                 "architecture": job.family.architecture,
                 "seed": job.family.seed,
+                "tokens_before": job.tokens_before,
                 "training_tokens": job.tokens_before + run.step * settings.batch_sequences * settings.context,
                 "train_seconds": None if math.isnan(seconds) else round(seconds, 1),
                 **measured,
