@@ -226,3 +226,13 @@ def test_too_few_points_and_zeros_are_refused():
         fit_power_law([1, 2], [1, 2])
     with pytest.raises(StudyError, match="not positive"):
         fit_power_law([1, 2, 3], [1, 0, 2])
+
+
+def test_the_tables_declare_the_summary_of_every_network_also_of_those_without_a_curve(plan):
+    values = plan.study.model_dump(mode="json")
+    values["families"]["further"] = {"source": "continued", "of": "neox", "tokens": 5_000, "seed": 9}
+    layout = Layout(parse(values), corpus_key="k")
+    declared = tables.table_inputs(StudyPlan(layout))
+    files = {file for files in declared.values() for file in files}
+    assert len(layout.models) == 12
+    assert {layout.summary(tables.scope_of_model(layout, model), model) for model in layout.models} <= files

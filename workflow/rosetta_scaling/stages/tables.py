@@ -26,6 +26,7 @@ def table_inputs(plan: StudyPlan) -> Inputs:
         "rosetta": [layout.rosetta(*point) for point in layout.points],
         "matches": [layout.matches(*pair) for pair in layout.pairs.values()],
         "summaries": summaries(layout, layout.points),
+        "continued": [layout.summary(scope_of_model(layout, model), model) for model in layout.continued],
         "points": [layout.point_table(name, *point) for name in POINT_TABLES for point in layout.points],
         "polarization": [layout.polarization(curve, name) for name in POLARIZATION_TABLES for curve in curves],
         "manifests": [layout.checkpoint_manifest(model) for model in layout.models],
