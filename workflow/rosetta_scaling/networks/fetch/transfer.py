@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import httpx2
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
@@ -92,7 +92,8 @@ def _append(url: str, path: Path, report: Callable[[int], None]) -> None:
     headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # ranges of compressed bytes would be others
     with open(path, "ab") as out:
         bar = SimpleNamespace(update=lambda count: report(out.tell() + count))  # told of bytes before they are written
-        http_get(url, out, resume_size=out.tell(), headers=headers, tqdm_class=lambda **_: nullcontext(bar))
+        make_bar = cast(type, lambda **_: nullcontext(bar))
+        http_get(url, out, resume_size=out.tell(), headers=headers, tqdm_class=make_bar)
 
 
 def take_cached(repository: str, commit: str, file: File, path: Path) -> None:
