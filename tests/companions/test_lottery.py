@@ -108,7 +108,23 @@ def test_the_gradient_is_that_of_autograd(activation, inputs):
         torch.testing.assert_close(gradient.values[seed], row.grad)
 
 
-def test_training_is_that_of_torchs_adam(protocol):
+def test_steps_are_those_of_the_paper_of_adam(protocol):
+    """Algorithm 1 of Kingma and Ba 2015, written out for all parameters of all seeds."""
+    x = torch.linspace(-2, 2, 16, dtype=torch.float64)[:, None]
+    x, y = torch.cat([x, torch.ones_like(x)], 1), x[:, 0] ** 2
+    values = initial_values(protocol, 4, 1, 3).double()
+    networks, gradient = Networks(values.clone(), 4, "silu"), Networks(torch.zeros_like(values), 4, "silu")
+    train(networks, itertools.repeat((x, y)), np.array([0.01, 0.02, 0.005]))
+    mean, square = torch.zeros_like(values), torch.zeros_like(values)
+    for step, rate in enumerate((0.01, 0.02, 0.005), 1):
+        Networks(values, 4, "silu").gradient(x, y, gradient)
+        mean = 0.9 * mean + 0.1 * gradient.values
+        square = 0.999 * square + 0.001 * gradient.values**2
+        values = values - rate * (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+    torch.testing.assert_close(networks.values, values, rtol=1e-12, atol=1e-14)
+
+
+def test_training_is_that_of_each_network_alone(protocol):
     x, y = torch.linspace(-2, 2, 16)[:, None], torch.linspace(-2, 2, 16) ** 2
     start, rates = initial_values(protocol, 4, 1, 2), learning_rates(protocol, 40)
     networks = Networks(start.clone().double(), 4, "silu")

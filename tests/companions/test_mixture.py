@@ -331,6 +331,23 @@ def test_gradients_of_relu_networks_are_slopes_of_the_loss(shape, width, seed):
     torch.testing.assert_close((loss_at(1e-5) - loss_at(-1e-5)) / 2e-5, slope, atol=1e-4, rtol=1e-4)
 
 
+def test_relu_networks_are_trained_by_the_steps_of_the_paper_of_adam():
+    """Algorithm 1 of Kingma and Ba 2015, written out; the rate is constant in the first half of the steps."""
+    _, targets, networks = random_relu((2, 2), 3, 6, 1)
+    found = mixture_relu.train(networks, targets, Relu(steps=3, learning_rate=0.03))
+    weights = [networks.encoder, networks.decoder]
+    means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    for step, rate in enumerate((0.03, 0.03, 0.03 * (1 + np.cos(np.pi / 3)) / 2), 1):
+        _, *gradients = mixture_relu.loss_and_gradient(mixture_linear.Networks(*weights), targets)
+        for i, gradient in enumerate(gradients):
+            means[i] = 0.9 * means[i] + 0.1 * gradient
+            squares[i] = 0.999 * squares[i] + 0.001 * gradient**2
+            corrected = means[i] / (1 - 0.9**step), (squares[i] / (1 - 0.999**step)).sqrt()
+            weights[i] = weights[i] - rate * corrected[0] / (corrected[1] + 1e-8)
+    for one, expected in zip((found.encoder, found.decoder), weights, strict=True):
+        torch.testing.assert_close(one, expected, rtol=1e-11, atol=1e-13)
+
+
 def test_the_loss_of_relu_networks_is_that_of_drawn_examples():
     mixture, targets, networks = random_relu((2, 2), 5, 6, 3, count=1)
     x = torch.randn(500_000, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -109,7 +109,8 @@ def test_plain_weights_are_read_as_they_are_whatever_method_is_named(network, me
 
 def test_ternary_weights_are_no_weights_of_other_shapes(network):
     configure(network, quantization_config={"quant_method": "bitnet"})
-    assert "it is quantised with bitnet, which needs what is not here" in sentence(load, network)
+    told = sentence(load, network)  # the second by older versions of transformers
+    assert "it is quantised with bitnet, which needs what is not here" in told or "lacks 14 weights" in told
 
 
 DOWN = "model.layers.0.mlp.down_proj"

@@ -39,6 +39,7 @@ class Trouble:
     reset: bool = False  # it ends with a reset instead of in order
     stall: bool = False  # it does not end, but falls silent
     corrupt: bool = False  # one bit of the body is another
+    wait: int | None = None  # seconds after which the server wants to be asked again
 
 
 @dataclass
@@ -151,9 +152,10 @@ def _server(mirror: Mirror, on_cdn: bool) -> ThreadingHTTPServer:
             return self.answer(206, raw[first:], {"Content-Range": f"bytes {first}-{len(raw) - 1}/{len(raw)}"} | about)
 
         def refuse(self, status: int, code: str | None = None):
-            self.answer(
-                status, json.dumps({"error": code or "trouble"}).encode(), {"X-Error-Code": code} if code else {}
-            )
+            headers = {"X-Error-Code": code} if code else {}
+            if self.trouble.wait:
+                headers["Retry-After"] = str(self.trouble.wait)
+            self.answer(status, json.dumps({"error": code or "trouble"}).encode(), headers)
 
         def answer(self, status: int, body: bytes, headers: dict | None = None):
             self.send_response(status)

@@ -1,6 +1,7 @@
 """Models from a hub on loopback, with real networks in every format that repositories hold them in."""
 
 import errno
+import logging
 import os
 import pickle
 import re
@@ -11,11 +12,13 @@ import threading
 import time
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hub_mirror import TOKEN, Mirror, Trouble
-from huggingface_hub import constants, hf_hub_download
+from huggingface_hub import constants, file_download, hf_hub_download
+from huggingface_hub.utils import _http
 from safetensors import SafetensorError
 from tiny_networks import tiny_model
 from tokenizers import Tokenizer
@@ -112,8 +115,18 @@ def mirror(monkeypatch, tmp_path):
     monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
     monkeypatch.setattr(hub_transfer, "FIRST_WAIT", 0.01)
     monkeypatch.setattr(hub_transfer, "ATTEMPTS", 4)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)  # what has arrived is written in pieces of this size
     yield mirror
     mirror.close()
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that huggingface_hub waits between its own attempts, without the waiting."""
+    waits: list[float] = []
+    for module in (file_download, _http):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waits.append, time=time.time))
+    return waits
 
 
 @pytest.fixture
@@ -297,7 +310,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(mirror, saved, get, tmp_path)
 
 @pytest.mark.parametrize("name", ["tokenizer.json", WEIGHTS])
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_broken_download_continues_where_it_broke_off(mirror, saved, get, name, reset):
+def test_a_broken_download_continues_where_it_broke_off(mirror, saved, get, waits, name, reset):
     mirror.add("org/net", saved / "single")
     mirror.trouble[name] = [Trouble(after=1000, reset=reset), Trouble(after=1500, reset=reset)]
     get()
@@ -308,12 +321,13 @@ def test_a_broken_download_continues_where_it_broke_off(mirror, saved, get, name
     assert (get.folder / name).read_bytes() == (saved / "single" / name).read_bytes()
 
 
-def test_what_has_arrived_is_kept_for_the_next_run(mirror, saved, get):
+def test_what_has_arrived_is_kept_for_the_next_run(mirror, saved, get, waits):
     mirror.add("org/net", saved / "sharded")
     second = sorted(path.name for path in (saved / "sharded").glob("model-*"))[1]
-    mirror.trouble[second] = [Trouble(after=1000)] + [Trouble(after=0)] * 4
+    mirror.trouble[second] = [Trouble(after=1000)] + [Trouble(after=0)] * 100
     assert_refused(get, rf"{second} of org/net cannot be fetched from {mirror.endpoint} \(.*, attempt 4\); run again")
     before = len(mirror.requests)
+    mirror.trouble.clear()
     get()
     assert_same(get.folder, network())
     asked = {request.name: request.range for request in mirror.requests[before:] if request.name != "api"}
@@ -322,14 +336,26 @@ def test_what_has_arrived_is_kept_for_the_next_run(mirror, saved, get):
     assert "config.json" not in asked
 
 
-def test_a_connection_that_breaks_often_but_brings_bytes_is_not_given_up(mirror, saved, get):
+def test_a_connection_that_breaks_often_but_brings_bytes_is_not_given_up(mirror, saved, get, waits):
+    """huggingface_hub itself takes up a connection that ends, but not one whose server fails."""
     mirror.add("org/net", saved / "single")
-    mirror.trouble[WEIGHTS] = [Trouble(after=20_000)] * 10
+    mirror.trouble[WEIGHTS] = [Trouble(after=10_000), Trouble(after=10_000), Trouble(503), Trouble(503)] * 4
     get()
-    assert len(mirror.asked(WEIGHTS)) == 11
+    assert len(mirror.asked(WEIGHTS)) == 17
+    assert_same(get.folder, network())
 
 
-def test_a_server_without_ranges_sends_all_of_it_again(mirror, saved, get):
+def test_progress_is_told_of_all_files_together(mirror, saved, get, waits, caplog):
+    caplog.set_level(logging.INFO)
+    mirror.add("org/net", saved / "sharded")
+    mirror.trouble[min(path.name for path in (saved / "sharded").glob("model-*"))] = [Trouble(after=100_000)]
+    manifest = get()
+    lines = [line for line in caplog.messages if line.startswith("org/net: ") and "%" in line]
+    size = f"{sum(file['bytes'] for file in manifest['files'].values()):,}"
+    assert lines[-1].startswith(f"org/net: 100% ({size} of {size}), 0 s left")
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(mirror, saved, get, waits):
     mirror.add("org/net", saved / "single")
     mirror.obeys_ranges = False
     mirror.trouble[WEIGHTS] = [Trouble(after=100_000)]
@@ -340,21 +366,38 @@ def test_a_server_without_ranges_sends_all_of_it_again(mirror, saved, get):
 
 @pytest.mark.parametrize("name", ["api", "config.json", WEIGHTS])
 @pytest.mark.parametrize(
-    "trouble", [Trouble(503), Trouble(429), Trouble(after=0, stall=True)], ids=[503, 429, "silent"]
+    ("trouble", "of_the_library"),
+    [(Trouble(503), []), (Trouble(429), [1, 2, 4]), (Trouble(after=0, stall=True), [1, 1, 1])],
+    ids=[503, 429, "silent"],
 )
-def test_a_busy_or_silent_server_is_asked_again_later(mirror, saved, get, monkeypatch, name, trouble):
+def test_a_busy_or_silent_server_is_asked_again_later(
+    mirror, saved, get, waits, monkeypatch, name, trouble, of_the_library
+):
+    """By huggingface_hub where it does so, which is within a file and unless the server itself fails; else by us."""
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
-    waits = []
-    monkeypatch.setattr(hub_transfer.time, "sleep", waits.append)
+    ours = []
+    monkeypatch.setattr(hub_transfer, "time", SimpleNamespace(sleep=ours.append))
     mirror.add("org/net", saved / "single")
     mirror.trouble[name] = [trouble] * 3
     get()
-    assert waits == [0.01, 0.02, 0.04]
     assert_same(get.folder, network())
-    mirror.trouble[name] = [trouble] * 4
+    if name == "api" or not of_the_library:
+        assert (ours, waits) == ([0.01, 0.02, 0.04], [])
+    else:
+        assert (ours, waits) == ([], of_the_library)
+    monkeypatch.setattr(hub_transfer, "ATTEMPTS", 2)
+    mirror.trouble[name] = [trouble] * 100
     shutil.rmtree(get.folder)
     reason = f"HTTP {trouble.status}" if trouble.status else "timed out"
-    assert_refused(get, rf"cannot be fetched from {mirror.endpoint} \({reason}, attempt 4\)")
+    assert_refused(get, rf"cannot be fetched from {mirror.endpoint} \({reason}, attempt 2\)")
+
+
+def test_a_server_that_tells_how_long_to_wait_is_obeyed(mirror, saved, get, waits):
+    mirror.add("org/net", saved / "single")
+    mirror.trouble[WEIGHTS] = [Trouble(429, wait=30)]
+    get()
+    assert waits == [31]  # huggingface_hub adds a second
+    assert_same(get.folder, network())
 
 
 def test_a_hub_that_is_not_there_is_named(mirror, get):
@@ -386,9 +429,9 @@ def test_a_damaged_part_of_an_earlier_run_is_replaced(mirror, saved, get):
     assert_same(get.folder, network())
 
 
-def test_a_branch_that_moves_between_two_runs_is_not_mixed(mirror, saved, get):
+def test_a_branch_that_moves_between_two_runs_is_not_mixed(mirror, saved, get, waits):
     mirror.add("org/net", saved / "both")
-    mirror.trouble[WEIGHTS] = [Trouble(after=1000)] + [Trouble(after=0)] * 4
+    mirror.trouble[WEIGHTS] = [Trouble(after=1000)] + [Trouble(after=0)] * 100
     assert_refused(get, "cannot be fetched")
     commit = mirror.add("org/net", saved / "step1000")
     (get.files / "merges.txt").write_text("of the commit before")
@@ -586,7 +629,13 @@ def test_two_processes_download_once(mirror, saved, get):
 
 # -- as the workflow runs it: a process of its own, told by its environment ------------------------------------------
 
-CODE = "import sys; from rosetta_scaling.networks.fetch import hub; print(hub.download(*sys.argv[1:])['commit'])"
+CODE = """
+import sys
+from huggingface_hub import constants
+from rosetta_scaling.networks.fetch import hub
+constants.DOWNLOAD_CHUNK_SIZE = 500
+print(hub.download(*sys.argv[1:])["commit"])
+"""
 
 
 def start(mirror, get, **environment):

@@ -4,8 +4,7 @@ Feature j of task k is the function g(w_kj . x) = (relu(w_kj . x) - mean) / devi
 orthonormal w_kj that are the same for all networks and are not along axes, which Adam would favour. The network has
 neurons relu(u_i . x), one linear output per feature and the best constant for each, which is why only covariances
 matter. The covariance of two neurons at an angle theta is |u| |v| (sin theta + (pi - theta) cos theta - 1) / (2 pi)
-(Cho and Saul 2009), so the population loss and its gradient are exact and no data are drawn. Adam is written out: its
-epsilon is not bias-corrected, as torch.optim.Adam would do, so using that would change every result.
+(Cho and Saul 2009), so the population loss and its gradient are exact and no data are drawn.
 """
 
 import logging
@@ -22,7 +21,6 @@ from rosetta_scaling.store.progress import Reporter
 log = logging.getLogger(__name__)
 
 VARIANCE = 0.5 - 0.5 / math.pi  # of relu of a standard normal
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam
 
 
 def covariance(u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -88,19 +86,15 @@ def loss_and_gradient(networks: Networks, targets: Targets) -> tuple[torch.Tenso
 def train(networks: Networks, targets: Targets, settings: Relu) -> Networks:
     """The networks after Adam on the population loss; the rate is constant at first, then falls to zero."""
     weights = [networks.encoder.clone(), networks.decoder.clone()]
-    first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    adam = torch.optim.Adam(weights, fused=True)
     report = Reporter(log, f"width {weights[0].shape[1]}", settings.steps)
     for step in range(settings.steps):
-        _, *gradients = loss_and_gradient(Networks(*weights), targets)
         falling = max(0.0, 2 * step / settings.steps - 1)
-        rate = settings.learning_rate * (1 + math.cos(math.pi * falling)) / 2
-        rate *= math.sqrt(1 - BETAS[1] ** (step + 1)) / (1 - BETAS[0] ** (step + 1))
-        for weight, mean, square, gradient in zip(weights, first, second, gradients, strict=True):
-            mean.lerp_(gradient, 1 - BETAS[0])
-            square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-            weight.addcdiv_(mean, square.sqrt().add_(EPSILON), value=-rate)
+        adam.param_groups[0]["lr"] = settings.learning_rate * (1 + math.cos(math.pi * falling)) / 2
+        _, weights[0].grad, weights[1].grad = loss_and_gradient(Networks(*weights), targets)
+        adam.step()
         report(step + 1)
-    return Networks(*weights)
+    return Networks(*(weight.detach() for weight in weights))
 
 
 def ablation(networks: Networks, targets: Targets) -> torch.Tensor:

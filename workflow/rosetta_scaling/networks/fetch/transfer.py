@@ -1,7 +1,8 @@
-"""Bytes from the hub: continued where they broke off, asked for again, compared with what the hub says they are.
+"""Bytes from the hub, by huggingface_hub: continued where they broke off, compared with what the hub says they are.
 
-The library huggingface_hub brings addresses, tokens, proxies and its cache. But it begins a file anew in every process,
-gives up when a connection is reset or the hub answers 5xx within a file, and compares sizes, not digests (2.4).
+Requests, ranges, limits of rate and the cache are the library's. Ours is what its hf_hub_download (2.4) does not do: it
+begins a file anew in every process, over Xet as over HTTP, gives up when a connection is reset or the hub answers 5xx
+within a file, and compares sizes, not digests. So its http_get writes here to a file that outlives the process.
 """
 
 import logging
@@ -9,14 +10,17 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import TypeVar, cast
 
 import httpx2
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub.file_download import http_get
+from huggingface_hub.utils import build_hf_headers
 from huggingface_hub.utils.sha import git_hash
 
 from rosetta_scaling.networks.fetch.hub_files import File
@@ -84,16 +88,12 @@ def fetch(repository: str, commit: str, file: File, path: Path, *, report: Calla
 
 
 def _append(url: str, path: Path, report: Callable[[int], None]) -> None:
-    """One request for what comes after the bytes that `path` holds."""
+    """Add to `path` the bytes that come after those it holds. Their number is not compared here: the digest decides."""
     headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # ranges of compressed bytes would be others
-    if begun := size(path):
-        headers["Range"] = f"bytes={begun}-"
-    with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
-        hf_raise_for_status(response)
-        with open(path, "ab" if response.status_code == 206 else "wb") as out:  # some servers send all of it again
-            for chunk in response.iter_bytes():
-                out.write(chunk)
-                report(out.tell())
+    with open(path, "ab") as out:
+        bar = SimpleNamespace(update=lambda count: report(out.tell() + count))  # told of bytes before they are written
+        make_bar = cast(type, lambda **_: nullcontext(bar))
+        http_get(url, out, resume_size=out.tell(), headers=headers, tqdm_class=make_bar)
 
 
 def take_cached(repository: str, commit: str, file: File, path: Path) -> None:
