@@ -156,18 +156,6 @@ def test_every_package_has_what_a_plan_needs():
         assert download_bytes(layout, "a-r0", 0) == sum(package["bytes"] for package in entry["packages"])
 
 
-@pytest.mark.slow(0.7)
-@pytest.mark.parametrize("path", sorted((WORKFLOW / "studies").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_study_can_be_planned_without_a_network(path, tmp_path):
-    """A closed port for a hub, and a cache that is empty."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW.parent / "Snakefile"), "--dry-run"]
-    command += ["--quiet", "rules", "--directory", str(tmp_path), "--configfile", str(path)]
-    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "match_pair" in done.stdout + done.stderr
-
-
 def test_the_rules_are_read_without_a_network(tmp_path):
     """A network of unknown size, a closed port for a hub, and a cache that is empty."""
     families = {"a": hub("owner/unknown@main"), "b": hub("facebook/opt-125m@main")}

@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -23,7 +24,7 @@ from rosetta_scaling.networks.model_sizes import folder_size
 from rosetta_scaling.store import tables as store
 from rosetta_scaling.store.digests import require_unchanged
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.foreign import explaining, is_foreign
+from rosetta_scaling.store.foreign import explained, explaining, is_foreign
 from rosetta_scaling.units.tokenizers import load_tokenizer
 
 CPU = torch.device("cpu")
@@ -384,6 +385,12 @@ def test_lack_of_disk_goes_on_as_it_is():
     full = OSError(28, "No space left on device")
     with pytest.raises(OSError, match="No space left"), explaining(lambda found: "never said"):
         raise full
+
+
+def test_a_full_disk_is_told_as_such_where_numpy_writes_to_it():
+    with pytest.raises(OSError, match="requested and") as error:
+        np.zeros(10**6).tofile("/dev/full")
+    assert explained(error.value).startswith("the disk is full; make room")
 
 
 def test_a_panic_of_a_library_in_rust_is_explained():

@@ -16,24 +16,13 @@ import pytest
 import yaml
 from study_runs import checkout, mounted, one_sentence, run, small_study, start, tables
 
-from rosetta_scaling.store.tables import read_json
+from rosetta_scaling.store.digests import file_sha256
+from rosetta_scaling.store.tables import read_json, read_table
 
-pytestmark = [pytest.mark.study(12), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.study(8), pytest.mark.timeout(1500)]
 
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
-    """A checkout in which the small study ran to its end."""
-    folder = checkout(tmp_path_factory.mktemp("undisturbed"))
-    code, printed = run(folder, small_study(folder))
-    assert code == 0, printed
-    return folder
-
-
-@pytest.fixture
-def finished(undisturbed, tmp_path) -> Path:
-    """A copy of it, to be damaged; times of files are kept."""
-    return shutil.copytree(undisturbed, tmp_path / "copy")
+AUDIT = "results/small/tables/audit.csv"  # what all networks are trained for, and nothing more
+POINT = "rosetta/neox-bloom/r1.counts.csv"
 
 
 def assert_same_tables(folder: Path, undisturbed: Path) -> None:
@@ -42,6 +31,16 @@ def assert_same_tables(folder: Path, undisturbed: Path) -> None:
         of["models"] = of["models"].drop(columns="checkpoint")  # where the cache is, is no result
     for name, table in expected.items():
         pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
+
+
+def assert_same_networks(folder: Path, undisturbed: Path, cache: str | Path = "results/cache") -> None:
+    """The networks that a run in this folder trained, or found in this cache, are those of an undisturbed run."""
+    found, expected = (
+        sorted(file_sha256(path) for path in of.glob("checkpoints/*/model.safetensors"))
+        for of in (folder / cache, undisturbed / "results/cache")
+    )
+    assert len(expected) == 2
+    assert found == expected
 
 
 def assert_completes(folder: Path, undisturbed: Path, *arguments: str) -> str:
@@ -72,10 +71,10 @@ def cut_short(path: Path) -> None:
     ],
     ids=["bit of a shard", "truncated table"],
 )
-def test_damaged_files_are_named_and_made_again(finished, undisturbed, harm, file, reader):
-    results = finished / "results/small"
+def test_damaged_files_are_named_and_made_again(copied, undisturbed, harm, file, reader):
+    results = copied / "results/small"
     harm(results / file)
-    code, printed = run(finished, "small", "--forcerun", reader)
+    code, printed = run(copied, "small", "--forcerun", reader)
     assert code != 0
     one_sentence(printed, "error in", file, "damaged or truncated", "delete it and run the study again")
     if reader == "match_pair":
@@ -83,7 +82,7 @@ def test_damaged_files_are_named_and_made_again(finished, undisturbed, harm, fil
         assert not pair.exists(), "the failed job leaves nothing that looks whole"
     folder = results / file.split("/layers")[0]  # activations are made as a whole, and the sentence says so
     shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
-    assert_completes(finished, undisturbed)
+    assert_completes(copied, undisturbed)
 
 
 # -- disks ---
@@ -92,23 +91,30 @@ def test_damaged_files_are_named_and_made_again(finished, undisturbed, harm, fil
 def test_a_full_disk(undisturbed, tmp_path):
     folder = checkout(tmp_path)
     small_study(folder)
-    with mounted(folder / "results", "-t", "tmpfs", "-o", "size=2m", "tmpfs"):
+    with mounted(folder / "results", "-t", "tmpfs", "-o", "size=400k", "tmpfs"):  # for the corpus, not for its tokens
         code, printed = run(folder, "small")
         assert code != 0
         one_sentence(printed, "error in", "the disk is full; make room", "run the same command again")
+        assert not list((folder / "results").rglob("*.part")), "nothing half written takes up the room"
         subprocess.run(["mount", "-o", "remount,size=500m", folder / "results"], check=True)
-        assert_completes(folder, undisturbed)
+        code, printed = run(folder, "small", AUDIT)
+        assert code == 0, printed
+        assert_same_networks(folder, undisturbed)
 
 
 def test_a_cache_that_can_only_be_read(undisturbed, tmp_path):
-    """What it has is used; what it lacks is named."""
+    """What it has is used, by all that read networks and texts; what it lacks is named."""
     folder, cache = checkout(tmp_path / "mine"), tmp_path / "theirs"
     shutil.copytree(undisturbed / "results/cache", cache)
     small_study(folder, cache_dir=str(cache))
+    read = ["selectivity/study/neox-r1.parquet", "activations/study/bloom-r1.untrained0/summary.json"]
     with mounted(cache, "-o", "bind", str(cache)):
         subprocess.run(["mount", "-o", "remount,bind,ro", cache], check=True)
-        printed = assert_completes(folder, undisturbed)
+        code, printed = run(folder, "small", *[f"results/small/{file}" for file in read])
+        assert code == 0, printed
         assert "rule train_model" not in printed
+        found, expected = (read_table(of / "results/small" / read[0]) for of in (folder, undisturbed))
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
         small_study(folder, cache_dir=str(cache), ladder={"tokens": 11_000})
         code, printed = run(folder, "small", "--until", "train_model")
         assert code != 0
@@ -178,12 +184,12 @@ def test_killed_and_resumed_equals_uninterrupted(undisturbed, tmp_path):
     assert not list((folder / "results").rglob("work/*")), "nothing kept for a kill is left behind"
 
 
-def test_the_order_of_families_and_the_number_of_workers_do_not_matter(finished, undisturbed):
-    families = yaml.safe_load((finished / "workflow/studies/small.yaml").read_text())["families"]
-    name = small_study(finished, study="backwards", families=dict(reversed(families.items())))
-    code, printed = run(finished, name, "--cores", "1", f"results/{name}/tables/counts.csv")
+def test_the_order_of_families_and_the_number_of_workers_do_not_matter(copied, undisturbed):
+    families = yaml.safe_load((copied / "workflow/studies/small.yaml").read_text())["families"]
+    name = small_study(copied, study="backwards", families=dict(reversed(families.items())))
+    code, printed = run(copied, name, "--cores", "1", f"results/{name}/{POINT}")
     assert code == 0, printed
-    found, expected = (tables(*of, ["counts"])["counts"] for of in ((finished, name), (undisturbed, "small")))
+    found, expected = (read_table(of / POINT) for of in (copied / f"results/{name}", undisturbed / "results/small"))
     pd.testing.assert_frame_equal(found, expected)
 
 
@@ -193,11 +199,10 @@ def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
     workflows = []
     for folder in folders:
         small_study(folder, cache_dir=str(tmp_path / "cache"))
-        workflows.append(start(folder, "small", "results/small/tables/counts.csv"))
-    expected = tables(undisturbed, "small", ["counts"])["counts"]
+        workflows.append(start(folder, "small", AUDIT))
     for folder, workflow in zip(folders, workflows, strict=True):
         assert workflow.wait() == 0, (folder / "printed").read_text()
-        pd.testing.assert_frame_equal(tables(folder, "small", ["counts"])["counts"], expected, check_exact=True)
+    assert_same_networks(tmp_path, undisturbed, "cache")
     logs = [path.read_text() for folder in folders for path in (folder / "results").rglob("train_model/*.log")]
     assert len(logs) >= 2
     assert sum("already finished by another process" not in log for log in logs) == 2
@@ -207,38 +212,36 @@ def test_two_studies_at_once_on_one_cache(undisturbed, tmp_path):
 # -- time and other people ---
 
 
-def test_clocks_that_disagree_make_no_long_job_run_again(finished, undisturbed):
+def test_clocks_that_disagree_make_no_long_job_run_again(copied, undisturbed):
     """As where nodes whose clocks are minutes apart write files: Snakemake looks at the content of small ones.
 
     What reads large ones may be made again, to the same end.
     """
     dice = random.Random(0)
-    for path in sorted((finished / "results").rglob("*")):
+    for path in sorted((copied / "results").rglob("*")):
         moved = path.stat().st_mtime - dice.uniform(0, 1200)  # Snakemake refuses to work from the future
         os.utime(path, (moved, moved))
-    printed = assert_completes(finished, undisturbed)
+    printed = assert_completes(copied, undisturbed)
     long = "train_model|extract_activations|extract_untrained|match_pair|nulls|stability"
     assert not re.search(rf"(?m)^({long}) +\d+$", printed)
 
 
-def test_a_model_folder_that_vanishes_while_the_study_runs(finished, undisturbed, tmp_path):
+def test_a_model_folder_that_vanishes_while_the_study_runs(copied, undisturbed, tmp_path):
     models = {}
     for row in tables(undisturbed, "small")["models"].itertuples():
         models.setdefault(row.family, {})[row.rung] = str(tmp_path / row.model)
         shutil.copytree(undisturbed / row.checkpoint, tmp_path / row.model)
     families = {family: {"source": "local", "models": folders} for family, folders in models.items()}
-    small_study(finished, study="local", families=families)
+    small_study(copied, study="local", families=families)
     lost = tmp_path / "bloom-r1"
-    workflow = start(finished, "local")
-    while not processes(finished, "register_model"):
-        assert workflow.poll() is None, (finished / "printed").read_text()
+    workflow = start(copied, "local", "results/local/tables/audit.csv")
+    while not processes(copied, "register_model"):
+        assert workflow.poll() is None, (copied / "printed").read_text()
         time.sleep(0.05)
     lost.rename(tmp_path / "elsewhere")
     assert workflow.wait() != 0
-    assert str(lost) in (finished / "printed").read_text()
+    assert str(lost) in (copied / "printed").read_text()
     (tmp_path / "elsewhere").rename(lost)
-    code, printed = run(finished, "local", "results/local/tables/counts.csv")
+    code, printed = run(copied, "local", "results/local/tables/audit.csv")
     assert code == 0, printed
-    expected, found = (tables(*of, ["counts"])["counts"] for of in ((undisturbed, "small"), (finished, "local")))
-    unknown = "training_flops"  # of networks that were not trained here
-    pd.testing.assert_frame_equal(found.drop(columns=unknown), expected.drop(columns=unknown))
+    assert set(read_table(copied / "results/local/tables/audit.csv").verdict) == {"independent"}

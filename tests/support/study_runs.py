@@ -85,11 +85,20 @@ def small_study(folder: Path, rungs: int = 1, **changes) -> str:
         "curves": {"neox-bloom": ["neox", "bloom"]},
         "corpus": {"domains": ["docs", "translations"], "bytes_per_domain": 100_000},
         "ladder": {"tokens": 10_000},
-        "matching": {"criteria": [{"k": 1}, {"k": 1, "min_r": 0.5}]},
+        "matching": {"criteria": [{"k": 1}, {"k": 1, "min_r": 0.5}, {"k": 5}]},
         "selectivity": {"detection_neurons": 10},
         "theory": {"betas": [2.0], "sizes": [64, 128, 256], "runs": 1},
     }
     return study(folder, **about | changes)
+
+
+def local_families(folder: Path, name: str) -> dict:
+    """The networks that a study in this folder trained, as families of a study that takes them from their folders."""
+    families: dict[str, dict] = {}
+    for row in tables(folder, name, ["models"])["models"].itertuples():
+        family = families.setdefault(row.family, {"source": "local", "models": {}})
+        family["models"][row.rung] = str(folder / row.checkpoint)
+    return families
 
 
 @contextmanager

@@ -15,14 +15,15 @@ def align_inputs(plan: StudyPlan, scope: str) -> Inputs:
 
 def align_units(layout: Layout, scope: str, out: str) -> None:
     """Write the unit table of a scope."""
-    from rosetta_scaling.networks.towers import grid_of
-    from rosetta_scaling.units.images import align_patches
-    from rosetta_scaling.units.text import align
-
     if layout.study.modality == "image":
+        from rosetta_scaling.networks.towers import grid_of
+        from rosetta_scaling.units.images import align_patches
+
         grids = {model: grid_of(layout.checkpoint(model)) for model in layout.models_of_scope(scope)}
         align_patches(layout.documents, grids, layout.study.images, out)
     else:
+        from rosetta_scaling.units.text import align  # no network is needed, and so no torch
+
         align(layout.documents, layout.tokenizer_files(scope), layout.study.units, out)
 
 

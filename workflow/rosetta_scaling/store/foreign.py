@@ -44,6 +44,8 @@ def explained(error: BaseException) -> str | None:
     code = getattr(error, "errno", None)
     if code is None and (found := re.search(r"os error (\d+)", text)):  # safetensors tells it in its text only
         code = int(found[1])
+    if code is None and re.fullmatch(r"\d+ requested and \d+ written", text):  # numpy does not tell why
+        code = errno.ENOSPC
     return f"{DISK[code]} ({getattr(error, 'filename', None) or text})" if code in DISK else None
 
 
