@@ -702,6 +702,7 @@ def test_tests_are_modules_but_no_code(tmp_path):
         files.append((name, tmp_path / name))
     assert dict(corpus_packages.python_code(files)) == {"a/b.py": b"x = 1\n"}
     assert set(dict(corpus_packages.modules(files))) == {"a/b.py", "a/tests/test_b.py"}
+    assert dict(corpus_packages.tests(files)) == {"a/tests/test_b.py": b"x = 1\n"}
 
 
 def test_modules_are_read_only_where_they_are_asked_for():
