@@ -43,6 +43,18 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
     return Work(forward, real + own + draws * products, read)
 
 
+def training_operations(plan: StudyPlan, model: str) -> float:
+    """Floating-point operations that training a network takes: 6 per parameter and token; none where it is not trained.
+
+    Embeddings count as their products with the vocabulary do.
+    """
+    if not plan.layout.is_trained_here(model):
+        return 0.0
+    size = plan.size(model)
+    further = plan.study.families[plan.layout.family(model)].tokens  # of a network that is trained further
+    return 6.0 * size.parameters * (further or plan.study.ladder.tokens_of(size.non_embedding_parameters))
+
+
 def probe_tokens(study: Study) -> float:
     """About how many tokens of text every network reads: one for three bytes; of images, how many patches."""
     if study.modality == "image":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rosetta_scaling.activations.chunks import CHUNK_UNITS, SLOTS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.planning.costs import pair_work, probe_tokens
+from rosetta_scaling.planning.costs import pair_work, probe_tokens, training_operations
 from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
@@ -107,11 +107,10 @@ def training(plan: StudyPlan, model: str) -> Need:
     batch = settings.batch_sequences * settings.context
     activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
     memory_mb = (TRAINING_BYTES * size.parameters + activations) / 1e6
-    family, tokens = plan.study.families[plan.layout.family(model)], settings.tokens
-    if family.source == "continued" and family.tokens:  # it reads the documents itself
-        memory_mb, tokens = memory_mb + texts(plan).memory_mb, family.tokens
+    if plan.layout.source(model) == "continued":  # it reads the documents itself
+        memory_mb += texts(plan).memory_mb
     # At the rate of a core also where there is a GPU: the steps of small networks are too short for one.
-    return Need(memory_mb, 6 * size.parameters * tokens / CORE_RATE / 60, gpus(plan))
+    return Need(memory_mb, training_operations(plan, model) / CORE_RATE / 60, gpus(plan))
 
 
 def reading(plan: StudyPlan, model: str, passes: int = 1) -> Need:
@@ -271,7 +270,8 @@ def training_further(plan: StudyPlan, model: str) -> Need:
     """A network for every arm, learning rate and seed, on the tokens that were chosen: at least two bytes each."""
     settings, whole = plan.study.companions.filtering, training(plan, model)
     tokens = settings.epochs * settings.pool_bytes * settings.target_share / 2 + settings.test_bytes
-    return Need(whole.memory_mb, settings.networks * tokens / plan.study.ladder.tokens * whole.minutes, whole.gpus)
+    share = tokens / plan.study.ladder.tokens_of(plan.size(model).non_embedding_parameters)
+    return Need(whole.memory_mb, settings.networks * share * whole.minutes, whole.gpus)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------

@@ -70,6 +70,9 @@ class ImageTask:
             )
         return self._pictures("train")
 
+    def epochs(self, data: Pictures, steps: int) -> float:
+        return steps * self.settings.batch_sequences / len(data.label)
+
     def loss(self, model: torch.nn.Module, data: Pictures, step: int, device: torch.device) -> torch.Tensor:
         rng = np.random.default_rng([self.family.seed, step])
         chosen = torch.from_numpy(rng.integers(0, len(data.label), self.settings.batch_sequences))

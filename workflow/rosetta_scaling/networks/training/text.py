@@ -67,6 +67,9 @@ class TextTask:
             )
         return tokens
 
+    def epochs(self, tokens: np.ndarray, steps: int) -> float:
+        return steps * self.settings.batch_sequences * self.settings.context / len(tokens)
+
     def loss(self, model: torch.nn.Module, tokens: np.ndarray, step: int, device: torch.device) -> torch.Tensor:
         settings = self.settings
         sizes = {"sequences": settings.batch_sequences, "context": settings.context}

@@ -16,6 +16,7 @@ import torch
 
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Ladder, Size
+from rosetta_scaling.networks.model_sizes import trained_size
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import file_sha256
@@ -33,6 +34,9 @@ class Task(Protocol):
 
     def open(self) -> Any:
         """What it is trained on."""
+
+    def epochs(self, data: Any, steps: int) -> float:
+        """How often so many steps read what it is trained on, on average."""
 
     def loss(self, model: torch.nn.Module, data: Any, step: int, device: torch.device) -> torch.Tensor:
         """The loss on the batch of a step, which depends on the seed of the family and the step alone."""
@@ -112,7 +116,9 @@ class TrainingJob:
 
     @property
     def steps(self) -> int:
-        return math.ceil(self.settings.tokens / (self.settings.batch_sequences * self.settings.context))
+        parameters = trained_size(self.family, self.size).non_embedding_parameters
+        sequence = self.settings.batch_sequences * self.settings.context
+        return math.ceil(self.settings.tokens_of(parameters) / sequence)
 
 
 def train(job: TrainingJob, device: torch.device) -> None:
@@ -125,18 +131,18 @@ def train(job: TrainingJob, device: torch.device) -> None:
         if all((job.out_dir / file).exists() for file in ("manifest.json", "model.safetensors", "config.json")):
             log.info("%s: already finished by another process", job.name)
             return
-        run = Training(job.task, job.size, job.settings, device)
+        run, data = Training(job.task, job.size, job.settings, device), job.task.open()
         saved = job.work_dir / "training.safetensors"
         if saved.exists():
             run.restore(saved)
             log.info("%s: continues at step %d", job.name, run.step)
-        seconds = _train_to_the_end(job, run, saved)
-        _publish(job, run, seconds)
+        seconds = _train_to_the_end(job, run, data, saved)
+        _publish(job, run, seconds, job.task.epochs(data, run.step))
 
 
-def _train_to_the_end(job: TrainingJob, run: Training, saved: Path) -> float:
+def _train_to_the_end(job: TrainingJob, run: Training, data: Any, saved: Path) -> float:
     """Train and save on the way; the seconds that it took, NaN for a run that was resumed."""
-    settings, data = job.settings, job.task.open()
+    settings = job.settings
     first, began, last_saved = run.step, time.monotonic(), time.monotonic()
     report = progress.Reporter(log, job.name, job.steps, first)
     while run.step < job.steps:
@@ -152,7 +158,7 @@ def _train_to_the_end(job: TrainingJob, run: Training, saved: Path) -> float:
     return time.monotonic() - began if first == 0 else float("nan")
 
 
-def _publish(job: TrainingJob, run: Training, seconds: float) -> None:
+def _publish(job: TrainingJob, run: Training, seconds: float, epochs: float) -> None:
     settings, measured = job.settings, job.task.measure(run.model, run.device)
     with atomic(job.out_dir) as folder:
         run.model.save_pretrained(folder)
@@ -167,6 +173,7 @@ def _publish(job: TrainingJob, run: Training, seconds: float) -> None:
                 "seed": job.family.seed,
                 "tokens_before": job.tokens_before,
                 "training_tokens": job.tokens_before + run.step * settings.batch_sequences * settings.context,
+                "epochs": epochs,
                 "train_seconds": None if math.isnan(seconds) else round(seconds, 1),
                 **measured,
                 "losses": run.losses,
