@@ -38,8 +38,11 @@ class Task(Protocol):
     def epochs(self, data: Any, steps: int) -> float:
         """How often so many steps read what it is trained on, on average."""
 
-    def loss(self, model: torch.nn.Module, data: Any, step: int, device: torch.device) -> torch.Tensor:
-        """The loss on the batch of a step, which depends on the seed of the family and the step alone."""
+    def batch(self, data: Any, step: int) -> tuple[torch.Tensor, ...]:
+        """What a step is trained on, in main memory: it depends on the seed of the family and the step alone."""
+
+    def loss(self, model: torch.nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+        """The loss on a batch, which lies where the network is."""
 
     def measure(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         """How well it does on what it was not trained on: validation_loss, and more."""
@@ -92,7 +95,8 @@ class Training:
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loss = self.task.loss(self.model, data, self.step, self.device)
+        batch = self.task.batch(data, self.step)
+        loss = self.task.loss(self.model, *(part.to(self.device) for part in batch))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
         self.optimiser.step()
