@@ -48,6 +48,8 @@ TRAINED_HERE = (
     "depth-ladder",
     "filtering",
     "filtering-codesearch",
+    "ladder-large",
+    "ladder-medium",
     "smoke",
     "vision",
     "vision-smoke",
