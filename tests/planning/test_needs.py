@@ -53,6 +53,15 @@ def test_training_asks_for_weights_gradients_and_moments():
     assert resources.training(smoke, "neox-r3").minutes > resources.training(smoke, "neox-r1").minutes
 
 
+def test_a_gpu_trains_faster_than_a_core_and_keeps_half_as_many_bytes():
+    card, core = planned("ladder-large"), planned("ladder-large", device="cpu")
+    for model in card.layout.models:
+        fast, slow = resources.training(card, model), resources.training(core, model)
+        assert fast.minutes < slow.minutes / 100
+        assert 0.45 * slow.memory_mb < fast.memory_mb < 0.75 * slow.memory_mb
+    assert resources.training(card, "bloom-r7").memory_mb > 1.3 * resources.training(card, "neox-r7").memory_mb
+
+
 def test_the_jobs_of_a_pair_ask_for_the_budget_of_the_study_and_for_the_time_of_its_products():
     small, paper = planned("language-small"), planned("language-paper")
     pair = "opt-s350m--gpt2-s350m"

@@ -54,3 +54,7 @@ class Ladder(Section):
     def tokens_of(self, parameters: int) -> int:
         """Training tokens of a network with so many parameters without embeddings."""
         return self.tokens if self.tokens_per_parameter is None else math.ceil(self.tokens_per_parameter * parameters)
+
+    def steps_of(self, parameters: int) -> int:
+        """Optimiser steps of a network with so many parameters without embeddings."""
+        return math.ceil(self.tokens_of(parameters) / (self.batch_sequences * self.context))

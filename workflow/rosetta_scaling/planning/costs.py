@@ -43,16 +43,22 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
     return Work(forward, real + own + draws * products, read)
 
 
-def training_operations(plan: StudyPlan, model: str) -> float:
-    """Floating-point operations that training a network takes: 6 per parameter and token; none where it is not trained.
+class TrainingWork(NamedTuple):
+    """What training a network takes; nothing where it is not trained by the study."""
 
-    Embeddings count as their products with the vocabulary do.
-    """
+    operations: float = 0.0  # floating-point operations
+    steps: int = 0
+
+
+def training_work(plan: StudyPlan, model: str) -> TrainingWork:
+    """6 operations per parameter and token, as if the embedding of the input were a product, too."""
     if not plan.layout.is_trained_here(model):
-        return 0.0
-    size = plan.size(model)
-    further = plan.study.families[plan.layout.family(model)].tokens  # of a network that is trained further
-    return 6.0 * size.parameters * (further or plan.study.ladder.tokens_of(size.non_embedding_parameters))
+        return TrainingWork()
+    size, ladder = plan.size(model), plan.study.ladder
+    if further := plan.study.families[plan.layout.family(model)].tokens:  # of a network that is trained further
+        ladder = ladder.model_copy(update={"tokens": further, "tokens_per_parameter": None})
+    tokens, steps = (of(size.non_embedding_parameters) for of in (ladder.tokens_of, ladder.steps_of))
+    return TrainingWork(6.0 * size.parameters * tokens, steps)
 
 
 def probe_tokens(study: Study) -> float:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from rosetta_scaling.activations.chunks import CHUNK_UNITS, SLOTS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.planning.costs import pair_work, probe_tokens, training_operations
+from rosetta_scaling.planning.costs import pair_work, probe_tokens, training_work
+from rosetta_scaling.planning.rates import H100
 from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
@@ -102,15 +103,19 @@ def minutes(plan: StudyPlan, models: Iterable[str], networks: float = 0.0, produ
 
 
 def training(plan: StudyPlan, model: str) -> Need:
-    """6 operations per parameter and token; activations and logits of a batch in float32, thrice for gradients."""
+    """Activations and logits of a batch, thrice for gradients; BLOOM keeps how every token attends to all others."""
     size, settings = plan.size(model), plan.study.ladder
     batch = settings.batch_sequences * settings.context
-    activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
+    is_bloom = plan.study.families[plan.layout.family(plan.layout.root(model))].architecture == "bloom"
+    attention = 2 * settings.context * settings.rungs[plan.layout.rung(model)].heads if is_bloom else 0
+    each = 4 if plan.study.device == "cpu" else 2  # bytes: a GPU works in bfloat16
+    activations = 3 * each * batch * (size.layers * (6 * size.width + 16 * size.hidden + attention) + size.vocabulary)
     memory_mb = (TRAINING_BYTES * size.parameters + activations) / 1e6
     if plan.layout.source(model) == "continued":  # it reads the documents itself
         memory_mb += texts(plan).memory_mb
-    # At the rate of a core also where there is a GPU: the steps of small networks are too short for one.
-    return Need(memory_mb, training_operations(plan, model) / CORE_RATE / 60, gpus(plan))
+    work = training_work(plan, model)
+    seconds = work.operations / CORE_RATE if plan.study.device == "cpu" else H100.training_seconds(work)
+    return Need(memory_mb, seconds / 60, gpus(plan))
 
 
 def reading(plan: StudyPlan, model: str, passes: int = 1) -> Need:

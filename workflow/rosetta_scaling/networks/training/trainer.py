@@ -109,9 +109,7 @@ class TrainingJob:
 
     @property
     def steps(self) -> int:
-        parameters = trained_size(self.family, self.size).non_embedding_parameters
-        sequence = self.settings.batch_sequences * self.settings.context
-        return math.ceil(self.settings.tokens_of(parameters) / sequence)
+        return self.settings.steps_of(trained_size(self.family, self.size).non_embedding_parameters)
 
 
 def train(job: TrainingJob, device: torch.device) -> None:
