@@ -20,6 +20,7 @@ from rosetta_scaling.schemas.nulls import NULLS
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200
+GPU_BASE_MB = 600  # of a GPU: what CUDA and its libraries take in every process; not measured
 TABLES_MB = 2000
 TRAINING_BYTES = 16  # per parameter in float32: weight, gradient, two moments
 STATISTICS_BYTES = 20_000  # per neuron: sums and metrics of all its texts, domains and contexts
@@ -68,6 +69,14 @@ def runtime(need: Callable | Need) -> Callable:
 def gpu(need: Callable) -> Callable:
     """The resource `gpu` of a rule: the number of GPUs."""
     return _resource(need, lambda found: found.gpus, grows=False)
+
+
+def gpu_memory(need: Callable) -> Callable:
+    """The resource `gpu_mb` of a rule: what a job takes of a GPU, at most what it takes of main memory without one.
+
+    A local profile limits it, so that several small jobs share a GPU (see workflow/profiles/gpu); a cluster ignores it.
+    """
+    return _resource(need, lambda found: GPU_BASE_MB + found.memory_mb if found.gpus else 0, grows=False)
 
 
 def minutes_asked(need: Need) -> float:
