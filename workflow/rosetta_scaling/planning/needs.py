@@ -36,9 +36,7 @@ LONGEST_MINUTES = 2 * 1440  # few clusters grant more; unfinished work continues
 # Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
 # GPU, networks are expected to reach half of what products do from a hidden size of 4,000 on, and less when smaller.
 CORE_RATE, PRODUCT_RATE, HALF_RATE_HIDDEN = 1e10, 4e14, 4000
-SMALL_NETWORKS_RATE = 1e12  # of many small ones side by side on a GPU: bound by its memory; not measured
 NEURON_SECONDS = 0.01  # to judge the selectivity of one: measured, with room
-CHOICE_SECONDS = 4e-6  # to choose from a byte of text, by one arm, once: measured, with room
 READ_RATE = 1e8  # bytes per second from a shared file system
 GPU_WEIGHTS_GB = 40  # weights on one GPU: half of it, when the study does not say (networks.memory_gb)
 QUICK_MINUTES = 60  # jobs of a model or of a pair that take less in all share one job of the cluster
@@ -257,35 +255,6 @@ def _gpus_of_pair(plan: StudyPlan, pair: str) -> int:
     """Both networks are at work in the job when activations are not stored, else one of them, for a null."""
     models = plan.layout.pairs[pair]
     return max(gpus(plan, [model]) for model in models) if plan.stores_activations else gpus(plan, models)
-
-
-# -- companion studies -------------------------------------------------------------------------------------------------
-
-
-def companion(plan: StudyPlan, name: str, job: str) -> Need:
-    """Many small networks side by side; of the default ones, jobs took a half to all of this on a core."""
-    rate = CORE_RATE if plan.study.device == "cpu" else SMALL_NETWORKS_RATE
-    return Need(TABLES_MB, plan.layout.settings_of_trained(name).operations(job) / rate / 60, gpus(plan))
-
-
-def filtering(plan: StudyPlan, model: str) -> Need:
-    """The documents of every target are read by a network, one target after the other, and all arms choose."""
-    settings = plan.study.companions.filtering
-    passes = math.ceil(
-        settings.most_bytes / (plan.study.corpus.probe_bytes_per_domain * plan.study.corpus.most_domains)
-    )
-    read = reading(plan, model, passes)
-    counted = settings.most_bytes * settings.choices * CHOICE_SECONDS / 60
-    features = 8 * settings.most_bytes / settings.document_bytes * 4 * plan.size(model).neurons
-    return Need(TABLES_MB + read.memory_mb + features / 1e6, len(settings.tasks) * (read.minutes + counted), read.gpus)
-
-
-def training_further(plan: StudyPlan, model: str) -> Need:
-    """A network for every arm, learning rate and seed, on the tokens that were chosen: at least two bytes each."""
-    settings, whole = plan.study.companions.filtering, training(plan, model)
-    tokens = settings.epochs * settings.pool_bytes * settings.target_share / 2 + settings.test_bytes
-    share = tokens / plan.study.ladder.tokens_of(plan.size(model).non_embedding_parameters)
-    return Need(whole.memory_mb, settings.networks * share * whole.minutes, whole.gpus)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
