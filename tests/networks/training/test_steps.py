@@ -44,7 +44,7 @@ def test_a_step_in_bfloat16_learns_what_one_in_float32_learns(architecture):
     ours, theirs = losses(card, 40), losses(exact, 40)
     assert theirs[-1] < theirs[0] - 0.5
     np.testing.assert_allclose(ours, theirs, atol=0.05)
-    assert ours != theirs, "products are rounded"
+    assert ours[0] != theirs[0], "products are rounded, from the first one on"
     assert all(p.dtype == torch.float32 for p in card.steps.parameters.values())
     assert all(
         value.dtype == torch.float32 for state in card.steps.optimiser.state.values() for value in state.values()
