@@ -6,6 +6,7 @@ dit      predicts which way leads from an image to noise (flow matching, Lipman 
          generator. It is told the noise level by constant channels beside red, green and blue, see preprocessing.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,8 +172,9 @@ def _flow(model: torch.nn.Module, pixels: torch.Tensor, label: torch.Tensor, *dr
 
 
 TRAINED_AS = {"vit": "ViTForImageClassification", "vit_mae": "ViTMAEForPreTraining", "dit": "ViTForMaskedImageModeling"}
-DRAWS = {"vit": _nothing, "vit_mae": _order, "dit": _noise}  # what is random in a batch beside the choice of images
-LOSSES = {"vit": _classify, "vit_mae": _fill_in, "dit": _flow}
+# What is random in a batch beside the choice of images.
+DRAWS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {"vit": _nothing, "vit_mae": _order, "dit": _noise}
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {"vit": _classify, "vit_mae": _fill_in, "dit": _flow}
 
 
 # -- generators ------------------------------------------------------------------------------------------------------

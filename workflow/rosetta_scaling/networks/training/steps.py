@@ -145,4 +145,4 @@ def _repeat_exactly() -> None:
     """Let this process take kernels that give the same result every time, so that a resumed run ends as any other."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

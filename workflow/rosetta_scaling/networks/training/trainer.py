@@ -141,12 +141,16 @@ def _train_to_the_end(job: TrainingJob, run: Training, data: Any, saved: Path) -
         loss = run.advance(data, learning_rate(step, job.steps, job.size.learning_rate, settings.warmup))
         if run.step % max(1, job.steps // 50) == 0:
             run.losses.append([run.step, loss.item()])
-        report(run.step, lambda loss=loss: f"loss {loss.item():.3f}")
+        report(run.step, partial(_words, loss))
         if time.monotonic() - last_saved > settings.checkpoint_seconds:
             run.save(saved)
             last_saved = time.monotonic()
     run.save(saved)
     return time.monotonic() - began if first == 0 else float("nan")
+
+
+def _words(loss: torch.Tensor) -> str:
+    return f"loss {loss.item():.3f}"
 
 
 def _publish(job: TrainingJob, run: Training, seconds: float, epochs: float) -> None:
