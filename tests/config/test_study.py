@@ -280,6 +280,7 @@ def paths(values: dict) -> dict[str, str]:
         ("ladder.rungs.r2.layers", 9, set()),
         ("ladder.rungs.r3.layers", 9, {"model"}),
         ("ladder.tokens", 5000, {"model"}),
+        ("ladder.tokens_per_parameter", 20.0, {"model"}),
         ("families.neox.seed", 9, {"tokenizer", "model"}),
         ("families.neox.vocabulary", 600, {"tokenizer", "model"}),
         ("corpus.near_duplicate_threshold", 0.7, {"corpus", "tokenizer", "model"}),

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import sys
+import tomllib
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.corpora import documents as corpus
 from rosetta_scaling.corpora import embedded as corpus_packages
 from rosetta_scaling.corpora import readers as corpus_sources
@@ -702,11 +704,20 @@ def test_tests_are_modules_but_no_code(tmp_path):
         files.append((name, tmp_path / name))
     assert dict(corpus_packages.python_code(files)) == {"a/b.py": b"x = 1\n"}
     assert set(dict(corpus_packages.modules(files))) == {"a/b.py", "a/tests/test_b.py"}
+    assert dict(corpus_packages.tests(files)) == {"a/tests/test_b.py": b"x = 1\n"}
 
 
 def test_modules_are_read_only_where_they_are_asked_for():
     assert corpus_packages.packages_of(None) == list(corpus_packages.EMBEDDED)
     assert {package.domain for package in corpus_packages.packages_of(["code", "modules"])} == {"code", "modules"}
+
+
+def test_the_extra_of_large_studies_pins_what_they_read_to_the_versions_that_are_installed():
+    project = tomllib.loads((WORKFLOW.parent / "pyproject.toml").read_text())["project"]
+    pinned = dict(line.split("==") for line in project["optional-dependencies"]["large"])
+    assert set(pinned) == set(corpus_packages.SCIENTIFIC)
+    installed = (WORKFLOW.parent / "envs/constraints.txt").read_text().splitlines()
+    assert {f"{name}=={version}" for name, version in pinned.items()} <= set(installed)
 
 
 @pytest.mark.slow(0.7)

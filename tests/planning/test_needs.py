@@ -1,5 +1,6 @@
 """What jobs ask of a cluster: enough for the networks, more at every attempt, and no GPU where there is none."""
 
+import re
 import subprocess
 import sys
 
@@ -51,6 +52,37 @@ def test_training_asks_for_weights_gradients_and_moments():
     size = smoke.size("neox-r3")
     assert resources.training(smoke, "neox-r3").memory_mb * 1e6 > 16 * size.parameters
     assert resources.training(smoke, "neox-r3").minutes > resources.training(smoke, "neox-r1").minutes
+
+
+def test_a_gpu_trains_faster_than_a_core_and_keeps_half_as_many_bytes():
+    card, core = planned("ladder-large"), planned("ladder-large", device="cpu")
+    for model in card.layout.models:
+        fast, slow = resources.training(card, model), resources.training(core, model)
+        assert fast.minutes < slow.minutes / 100
+        assert 0.45 * slow.memory_mb < fast.memory_mb < 0.75 * slow.memory_mb
+    assert resources.training(card, "bloom-r7").memory_mb > 1.3 * resources.training(card, "neox-r7").memory_mb
+
+
+def test_small_jobs_share_a_gpu_and_large_ones_have_it_for_themselves():
+    large = planned("ladder-large")
+    most = yaml.safe_load((WORKFLOW / "profiles/gpu/config.yaml").read_text())["resources"][0]
+    assert re.fullmatch(r"gpu_mb=\d+", most)
+    most = int(most.removeprefix("gpu_mb="))
+
+    def taken(need):
+        return resources.gpu_memory(lambda wildcards: need)(None, attempt=2)
+
+    assert 20 * taken(resources.training(large, "neox-r1")) < most
+    assert most / 2 < taken(resources.training(large, "bloom-r7")) < most
+    assert taken(resources.matching(large, "neox-r7--bloom-r7")) < most
+    assert taken(resources.training(planned("smoke", device="cpu"), "neox-r1")) == 0
+
+
+def test_every_rule_that_works_on_a_gpu_says_how_much_of_it_it_takes():
+    rules = "".join(path.read_text() for path in sorted((WORKFLOW / "rules").glob("*.smk")))
+    whole = re.findall(r"\bgpu=needs\.gpu\((\w+)\),\n", rules)
+    assert len(whole) > 10
+    assert whole == re.findall(r"\bgpu=needs\.gpu\((\w+)\),\n +gpu_mb=needs\.gpu_memory\(\1\),\n", rules)
 
 
 def test_the_jobs_of_a_pair_ask_for_the_budget_of_the_study_and_for_the_time_of_its_products():

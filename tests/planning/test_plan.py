@@ -26,10 +26,11 @@ from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import folder_size, trained_size, transformer_size
 from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
+from rosetta_scaling.planning.costs import training_work
 from rosetta_scaling.planning.plan import make_plan
 from rosetta_scaling.planning.rates import H100, Rates, rates_of_card
 from rosetta_scaling.planning.study_plan import StudyPlan
-from rosetta_scaling.planning.tables import pair_plans, plan_table
+from rosetta_scaling.planning.tables import model_plans, pair_plans, plan_table
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import write_json
 
@@ -182,6 +183,18 @@ def test_the_plan_as_text_names_every_pair_and_its_work():
     assert "61.4 MB" in text
 
 
+def test_training_counts_in_the_plan_of_networks_that_are_trained_here():
+    smoke = planned(load(WORKFLOW / "studies/smoke.yaml"))
+    size, work = smoke.size("neox-r3"), training_work(smoke, "neox-r3")
+    assert work == (6 * size.parameters * 30_000, 59)  # of 8 sequences of 64 tokens
+    slow = Rates("here", 1e18, 1e18, training=1e9, step=2.0)
+    assert slow.training_seconds(work) == pytest.approx(work.operations / 1e9 + 118)
+    assert model_plans(smoke).training_flops.min() > 0
+    hours = sum(slow.training_seconds(training_work(smoke, model)) for model in smoke.layout.models) / 3600
+    assert f"In all {hours:.2f} hours of one job here" in plan_table(smoke, slow, slow)
+    assert training_work(planned(load(WORKFLOW / "studies/pretrained.yaml")), "mpnet-base") == (0, 0)
+
+
 def test_rates_are_those_of_the_card_that_was_measured_last(tmp_path):
     assert rates_of_card(tmp_path) == H100
     figures = {
@@ -195,7 +208,9 @@ def test_rates_are_those_of_the_card_that_was_measured_last(tmp_path):
     write_json(tmp_path / "of-a-processor.json", found | {"device": "cpu"})
     write_json(tmp_path / "bench.json", {"exact_share": 0.9})
     write_json(tmp_path / "halted.json", found | {"figures": {"match_tile": {"tflops": 1.0}}})
-    assert rates_of_card(tmp_path) == Rates("A card, measured on 2027-01-01", 3e14, 2e14, reading=1e7, passes=2)
+    assert rates_of_card(tmp_path) == H100._replace(
+        device="A card, measured on 2027-01-01", products=3e14, forward=2e14, reading=1e7
+    )
 
 
 def _claim(folder, queue, done):

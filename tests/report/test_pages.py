@@ -312,7 +312,12 @@ def model_rows() -> tuple[pd.DataFrame, pd.DataFrame]:
         row = {"model": f"{family}-{rung}", "family": family, "rung": rung, "architecture": f"{family} decoder"}
         row |= {"source": "ladder", "modality": "text", "parameters": 90 * n + 40_000, "neurons": n, "layers": LAYERS}
         row |= {"non_embedding_parameters": 90 * n, "hidden_size": n // LAYERS // 4, "vocabulary": 4096, "seed": seed}
-        row |= {"training_tokens": 10_000_000, "validation_loss": loss, "validation_bits_per_byte": loss / 2.6}
+        row |= {
+            "training_tokens": 10_000_000,
+            "epochs": 2.5,
+            "validation_loss": loss,
+            "validation_bits_per_byte": loss / 2.6,
+        }
         row |= {
             "train_seconds": 3.7 * n,
             "origin": "ladder",

@@ -42,6 +42,8 @@ TRAINED_HERE = (
     "depth-ladder",
     "filtering",
     "filtering-codesearch",
+    "ladder-large",
+    "ladder-medium",
     "smoke",
     "vision",
     "vision-smoke",

@@ -24,6 +24,7 @@ rule extract_activations:
         mem_mb=needs.memory(to_read),
         runtime=needs.runtime(to_read),
         gpu=needs.gpu(to_read),
+        gpu_mb=needs.gpu_memory(to_read),
     params:
         folder=lambda wildcards: layout.checkpoint(wildcards.model),
         dtype=study.activations.dtype,
@@ -64,6 +65,7 @@ rule extract_untrained:
         mem_mb=needs.memory(to_read_untrained),
         runtime=needs.runtime(to_read_untrained),
         gpu=needs.gpu(to_read_untrained),
+        gpu_mb=needs.gpu_memory(to_read_untrained),
     params:
         folder=lambda wildcards: layout.checkpoint(wildcards.model),
         dtype=study.activations.dtype,

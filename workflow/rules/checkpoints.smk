@@ -62,6 +62,7 @@ rule train_model:
         mem_mb=needs.memory(to_train),
         runtime=needs.runtime(to_train),
         gpu=needs.gpu(to_train),
+        gpu_mb=needs.gpu_memory(to_train),
     script:
         "../scripts/train_model.py"
 

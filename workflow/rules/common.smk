@@ -14,7 +14,7 @@ from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.jobs.finished import remove_unfinished
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.config.literal_paths import require_literal
-from rosetta_scaling.planning import needs
+from rosetta_scaling.planning import companion_needs, needs
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import READ_FIRST
 from rosetta_scaling.schemas.nulls import NULLS

@@ -23,6 +23,7 @@ rule companion_job:
         mem_mb=needs.memory(to_do_companion_job),
         runtime=needs.runtime(to_do_companion_job),
         gpu=needs.gpu(to_do_companion_job),
+        gpu_mb=needs.gpu_memory(to_do_companion_job),
     message:
         "Companion study {wildcards.companion}: {wildcards.job}"
     script:
@@ -73,6 +74,7 @@ rule layer_angles:
         mem_mb=needs.memory(to_read),
         runtime=needs.runtime(to_read),
         gpu=needs.gpu(to_read),
+        gpu_mb=needs.gpu_memory(to_read),
     params:
         sequences=study.companions.depth.language_sequences,
         seed=study.companions.depth.seed,

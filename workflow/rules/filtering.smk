@@ -53,6 +53,7 @@ rule filtering_text:
         mem_mb=needs.memory(to_filter_text),
         runtime=needs.runtime(to_filter_text),
         gpu=needs.gpu(to_filter_text),
+        gpu_mb=needs.gpu_memory(to_filter_text),
     params:
         settings=choosing,
         embedding=study.selectivity.embedding,
@@ -84,6 +85,7 @@ rule filtering_neurons:
         mem_mb=needs.memory(to_filter),
         runtime=needs.runtime(to_filter),
         gpu=needs.gpu(to_filter),
+        gpu_mb=needs.gpu_memory(to_filter),
     params:
         settings=[filtering.choosing(task) for task in filtering.tasks],
         units=study.units.model_dump(),
@@ -111,6 +113,7 @@ rule filtering_training:
         mem_mb=needs.memory(to_train_further),
         runtime=needs.runtime(to_train_further),
         gpu=needs.gpu(to_train_further),
+        gpu_mb=needs.gpu_memory(to_train_further),
     params:
         settings=filtering.model_dump(mode="json", include={*filtering.further, "seed"}),
         version=versions.FILTERING,

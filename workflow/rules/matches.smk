@@ -28,6 +28,7 @@ rule match_tile:
         mem_mb=needs.memory(to_tile),
         runtime=needs.runtime(to_tile),
         gpu=needs.gpu(to_tile),
+        gpu_mb=needs.gpu_memory(to_tile),
     params:
         # Where the tile of a job is: another plan numbers them otherwise.
         tiles=lambda wildcards: str(plan.matching.tiles[wildcards.pair]),
@@ -58,6 +59,7 @@ rule sketch:
         mem_mb=needs.memory(to_sketch),
         runtime=needs.runtime(to_sketch),
         gpu=needs.gpu(to_sketch),
+        gpu_mb=needs.gpu_memory(to_sketch),
     params:
         slots=study.matching.sketch_slots,
         dtype=study.activations.dtype,
@@ -84,6 +86,7 @@ rule candidates:
         mem_mb=needs.memory(to_propose),
         runtime=needs.runtime(to_propose),
         gpu=needs.gpu(to_propose),
+        gpu_mb=needs.gpu_memory(to_propose),
     params:
         k=study.matching.k,
         dtype=study.activations.dtype,
@@ -110,6 +113,7 @@ rule rescore:
         mem_mb=needs.memory(to_rescore),
         runtime=needs.runtime(to_rescore),
         gpu=needs.gpu(to_rescore),
+        gpu_mb=needs.gpu_memory(to_rescore),
     params:
         k=study.matching.k,
         dtype=study.activations.dtype,
@@ -138,6 +142,7 @@ rule nulls:
         mem_mb=needs.memory(to_match),
         runtime=needs.runtime(to_match),
         gpu=needs.gpu(to_match),
+        gpu_mb=needs.gpu_memory(to_match),
     params:
         k=study.matching.k,
         nulls=study.deciding()["nulls"],
@@ -170,6 +175,7 @@ rule match_pair:
         mem_mb=needs.memory(to_match),
         runtime=needs.runtime(to_match),
         gpu=needs.gpu(to_match),
+        gpu_mb=needs.gpu_memory(to_match),
     params:
         k=study.matching.k,
         snapshots=study.stability.snapshots,
@@ -200,6 +206,7 @@ rule match_without_nulls:
         mem_mb=needs.memory(to_match),
         runtime=needs.runtime(to_match),
         gpu=needs.gpu(to_match),
+        gpu_mb=needs.gpu_memory(to_match),
     params:
         k=study.matching.k,
         dtype=study.activations.dtype,
@@ -246,6 +253,7 @@ rule stability:
         mem_mb=needs.memory(to_match),
         runtime=needs.runtime(to_match),
         gpu=needs.gpu(to_match),
+        gpu_mb=needs.gpu_memory(to_match),
     params:
         k=study.matching.k,
         bootstrap=study.stability.bootstrap,

@@ -106,6 +106,7 @@ rule viewer:
         mem_mb=needs.memory(to_view),
         runtime=needs.runtime(to_view),
         gpu=needs.gpu(to_view),
+        gpu_mb=needs.gpu_memory(to_view),
     params:
         top_contexts=study.activations.top_contexts,
         seed=study.nulls.seed,

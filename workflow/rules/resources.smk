@@ -92,16 +92,16 @@ def choosing(wildcards):
 
 def to_filter(wildcards):
     model = layout.points[wildcards.curve, wildcards.rung][0]
-    return needs.filtering(plan, model)
+    return companion_needs.filtering(plan, model)
 
 
 def to_filter_text(wildcards):
-    return needs.filtering(plan, trained_further(plan))
+    return companion_needs.filtering(plan, trained_further(plan))
 
 
 def to_train_further(wildcards):
-    return needs.training_further(plan, trained_further(plan))
+    return companion_needs.training_further(plan, trained_further(plan))
 
 
 def to_do_companion_job(wildcards):
-    return needs.companion(plan, wildcards.companion, wildcards.job)
+    return companion_needs.companion(plan, wildcards.companion, wildcards.job)

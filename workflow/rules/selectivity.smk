@@ -22,6 +22,7 @@ rule selectivity:
         mem_mb=needs.memory(to_measure_selectivity),
         runtime=needs.runtime(to_measure_selectivity),
         gpu=needs.gpu(to_measure_selectivity),
+        gpu_mb=needs.gpu_memory(to_measure_selectivity),
     params:
         folder=lambda wildcards: layout.checkpoint(wildcards.model),
         settings=study.deciding()["selectivity"],

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Ladder, Size
+from rosetta_scaling.networks.model_sizes import trained_size
 from rosetta_scaling.networks.training import text as text_task
 from rosetta_scaling.networks.training import trainer as ladder
 from rosetta_scaling.networks.training.tokenizers import END, SPLITS, prepare_text, train_tokenizer
@@ -89,6 +90,16 @@ def test_the_loss_falls_and_is_what_transformers_computes(prepared):
     text = tokenizer.decode(held_out.tolist(), skip_special_tokens=True)
     nats = manifest["validation_loss"] * len(held_out)
     assert manifest["validation_bits_per_byte"] == pytest.approx(nats / np.log(2) / len(text.encode()), rel=1e-6)
+
+
+def test_tokens_are_equal_or_in_proportion_to_size_and_the_record_says_how_often_they_were_read(prepared):
+    family, folder = prepared
+    settings = Ladder(tokens=1_000, tokens_per_parameter=2.5, context=16, batch_sequences=4)
+    parameters = trained_size(family, SIZE).non_embedding_parameters
+    manifest = read_json(train(family, folder, settings=settings) / "manifest.json")
+    assert 0 <= manifest["training_tokens"] - 2.5 * parameters < 64, "rounded up to whole steps"
+    assert manifest["epochs"] == manifest["training_tokens"] / len(np.load(folder / "text/tokens.npy"))
+    assert settings.model_copy(update={"tokens_per_parameter": None}).tokens_of(parameters) == 1_000
 
 
 def test_seed_and_order_decide_the_weights(prepared):

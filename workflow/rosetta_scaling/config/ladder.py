@@ -1,5 +1,6 @@
 """The section `ladder`: sizes and training of the networks that the study trains from scratch."""
 
+import math
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -36,6 +37,8 @@ class Ladder(Section):
     """Sizes by name, smallest first."""
     tokens: int = Field(800_000, ge=1_000)
     """Training tokens, the same for every network."""
+    tokens_per_parameter: float | None = Field(None, gt=0)
+    """Training tokens in proportion to the parameters without embeddings, in place of `tokens`; null: equally many."""
     context: int = Field(128, ge=8)
     """Tokens per training sequence."""
     batch_sequences: int = Field(8, ge=1)
@@ -47,3 +50,11 @@ class Ladder(Section):
     """Weight decay of AdamW for matrices; vectors are not decayed."""
     checkpoint_seconds: float = Field(20, ge=0)
     """Seconds between training checkpoints: the most work that a killed job loses."""
+
+    def tokens_of(self, parameters: int) -> int:
+        """Training tokens of a network with so many parameters without embeddings."""
+        return self.tokens if self.tokens_per_parameter is None else math.ceil(self.tokens_per_parameter * parameters)
+
+    def steps_of(self, parameters: int) -> int:
+        """Optimiser steps of a network with so many parameters without embeddings."""
+        return math.ceil(self.tokens_of(parameters) / (self.batch_sequences * self.context))

@@ -42,10 +42,21 @@ EMBEDDED = (
     Package("translations", "Django", "BSD-3-Clause", "translations"),
 )
 EMBEDDED_DOMAINS = sorted({package.domain for package in EMBEDDED})
+SCIENTIFIC = {  # package: licence
+    "matplotlib": "Matplotlib licence, based on the PSF's",
+    "numpy": "BSD-3-Clause",
+    "pandas": "BSD-3-Clause",
+    "scikit-learn": "BSD-3-Clause",
+    "scipy": "BSD-3-Clause",
+    "statsmodels": "BSD-3-Clause",
+}
 ON_REQUEST = (  # read only where corpus.domains names them
     Package("modules", "mpmath", "BSD-3-Clause", "modules"),
     Package("modules", "networkx", "BSD-3-Clause", "modules"),
     Package("modules", "sympy", "BSD-3-Clause", "modules"),
+    *(Package("science", name, licence, "docstrings") for name, licence in SCIENTIFIC.items()),
+    *(Package("library", name, licence, "python_code") for name, licence in SCIENTIFIC.items()),
+    *(Package("tests", name, licence, "tests") for name, licence in SCIENTIFIC.items()),
 )
 
 
@@ -115,6 +126,11 @@ def modules(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
     return _without_docstrings(_modules(files, tests=True))
 
 
+def tests(files: list[tuple[str, Path]]) -> Iterator[tuple[str, bytes]]:
+    """The tests alone, without their docstrings."""
+    return _without_docstrings(module for module in _modules(files, tests=True) if _is_test(module[0]))
+
+
 def _without_docstrings(found: Iterable[tuple[str, Path, ast.Module]]) -> Iterator[tuple[str, bytes]]:
     """Docstrings are another domain, and text to measure on must not be trained on."""
     for name, path, tree in found:
@@ -137,8 +153,7 @@ def docstrings(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
 
 def _modules(files: list[tuple[str, Path]], tests: bool = False) -> Iterator[tuple[str, Path, ast.Module]]:
     for name, path in files:
-        is_test = not {"test", "tests"}.isdisjoint(PurePosixPath(name).parts)
-        if not name.endswith(".py") or (is_test and not tests):
+        if not name.endswith(".py") or (_is_test(name) and not tests):
             continue
         try:
             with warnings.catch_warnings(action="ignore"):  # of other people's backslashes
@@ -146,6 +161,10 @@ def _modules(files: list[tuple[str, Path]], tests: bool = False) -> Iterator[tup
         except (SyntaxError, ValueError):  # templates and other code that this interpreter cannot parse
             continue
         yield name, path, tree
+
+
+def _is_test(name: str) -> bool:
+    return not {"test", "tests"}.isdisjoint(PurePosixPath(name).parts)
 
 
 def _documented(tree: ast.Module) -> list[Documented]:
@@ -198,5 +217,6 @@ def translations(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
 
 
 READERS = {
-    f.__name__: f for f in (python_code, modules, docstrings, help_topics, licences, bible_chapters, translations)
+    f.__name__: f
+    for f in (python_code, modules, tests, docstrings, help_topics, licences, bible_chapters, translations)
 }

@@ -63,8 +63,10 @@ class Keys(Names):
                 **self.study.families[self.family(model)].model_dump(include=further),
                 "version": versions.TRAINING,
             }
-        settings = self.study.ladder.model_dump(exclude={"rungs", "checkpoint_seconds"})
-        settings["size"] = self.study.ladder.rungs[self.rung(model)].model_dump()
+        ladder = self.study.ladder
+        unused = "tokens_per_parameter" if ladder.tokens_per_parameter is None else "tokens"
+        settings = ladder.model_dump(exclude={"rungs", "checkpoint_seconds", unused})
+        settings["size"] = ladder.rungs[self.rung(model)].model_dump()
         if self.study.modality == "image":
             family = self.study.families[self.family(model)].model_dump(include={"architecture", "seed"})
             images = self.study.images.model_dump(include={"size", "patch", "masked", "noise_level"})

@@ -43,6 +43,24 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
     return Work(forward, real + own + draws * products, read)
 
 
+class TrainingWork(NamedTuple):
+    """What training a network takes; nothing where it is not trained by the study."""
+
+    operations: float = 0.0  # floating-point operations
+    steps: int = 0
+
+
+def training_work(plan: StudyPlan, model: str) -> TrainingWork:
+    """6 operations per parameter and token, as if the embedding of the input were a product, too."""
+    if not plan.layout.is_trained_here(model):
+        return TrainingWork()
+    size, ladder = plan.size(model), plan.study.ladder
+    if further := plan.study.families[plan.layout.family(model)].tokens:  # of a network that is trained further
+        ladder = ladder.model_copy(update={"tokens": further, "tokens_per_parameter": None})
+    tokens, steps = (of(size.non_embedding_parameters) for of in (ladder.tokens_of, ladder.steps_of))
+    return TrainingWork(6.0 * size.parameters * tokens, steps)
+
+
 def probe_tokens(study: Study) -> float:
     """About how many tokens of text every network reads: one for three bytes; of images, how many patches."""
     if study.modality == "image":

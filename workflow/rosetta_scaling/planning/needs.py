@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from rosetta_scaling.activations.chunks import CHUNK_UNITS, SLOTS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.planning.costs import pair_work, probe_tokens
+from rosetta_scaling.planning.costs import pair_work, probe_tokens, training_work
+from rosetta_scaling.planning.rates import H100
 from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.nulls import NULLS
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200
+GPU_BASE_MB = 600  # of a GPU: what CUDA and its libraries take in every process; not measured
 TABLES_MB = 2000
 TRAINING_BYTES = 16  # per parameter in float32: weight, gradient, two moments
 STATISTICS_BYTES = 20_000  # per neuron: sums and metrics of all its texts, domains and contexts
@@ -34,9 +36,7 @@ LONGEST_MINUTES = 2 * 1440  # few clusters grant more; unfinished work continues
 # Operations per second. A core reached 1e10 on the smallest networks and 3e10 on the largest of the default study; on a
 # GPU, networks are expected to reach half of what products do from a hidden size of 4,000 on, and less when smaller.
 CORE_RATE, PRODUCT_RATE, HALF_RATE_HIDDEN = 1e10, 4e14, 4000
-SMALL_NETWORKS_RATE = 1e12  # of many small ones side by side on a GPU: bound by its memory; not measured
 NEURON_SECONDS = 0.01  # to judge the selectivity of one: measured, with room
-CHOICE_SECONDS = 4e-6  # to choose from a byte of text, by one arm, once: measured, with room
 READ_RATE = 1e8  # bytes per second from a shared file system
 GPU_WEIGHTS_GB = 40  # weights on one GPU: half of it, when the study does not say (networks.memory_gb)
 QUICK_MINUTES = 60  # jobs of a model or of a pair that take less in all share one job of the cluster
@@ -67,6 +67,14 @@ def runtime(need: Callable | Need) -> Callable:
 def gpu(need: Callable) -> Callable:
     """The resource `gpu` of a rule: the number of GPUs."""
     return _resource(need, lambda found: found.gpus, grows=False)
+
+
+def gpu_memory(need: Callable) -> Callable:
+    """The resource `gpu_mb` of a rule: what a job takes of a GPU, at most what it takes of main memory without one.
+
+    A local profile limits it, so that several small jobs share a GPU (see workflow/profiles/gpu); a cluster ignores it.
+    """
+    return _resource(need, lambda found: GPU_BASE_MB + found.memory_mb if found.gpus else 0, grows=False)
 
 
 def minutes_asked(need: Need) -> float:
@@ -102,16 +110,19 @@ def minutes(plan: StudyPlan, models: Iterable[str], networks: float = 0.0, produ
 
 
 def training(plan: StudyPlan, model: str) -> Need:
-    """6 operations per parameter and token; activations and logits of a batch in float32, thrice for gradients."""
+    """Activations and logits of a batch, thrice for gradients; BLOOM keeps how every token attends to all others."""
     size, settings = plan.size(model), plan.study.ladder
     batch = settings.batch_sequences * settings.context
-    activations = 3 * 4 * batch * (size.layers * (6 * size.width + 16 * size.hidden) + size.vocabulary)
+    is_bloom = plan.study.families[plan.layout.family(plan.layout.root(model))].architecture == "bloom"
+    attention = 2 * settings.context * settings.rungs[plan.layout.rung(model)].heads if is_bloom else 0
+    each = 4 if plan.study.device == "cpu" else 2  # bytes: a GPU works in bfloat16
+    activations = 3 * each * batch * (size.layers * (6 * size.width + 16 * size.hidden + attention) + size.vocabulary)
     memory_mb = (TRAINING_BYTES * size.parameters + activations) / 1e6
-    family, tokens = plan.study.families[plan.layout.family(model)], settings.tokens
-    if family.source == "continued" and family.tokens:  # it reads the documents itself
-        memory_mb, tokens = memory_mb + texts(plan).memory_mb, family.tokens
-    # At the rate of a core also where there is a GPU: the steps of small networks are too short for one.
-    return Need(memory_mb, 6 * size.parameters * tokens / CORE_RATE / 60, gpus(plan))
+    if plan.layout.source(model) == "continued":  # it reads the documents itself
+        memory_mb += texts(plan).memory_mb
+    work = training_work(plan, model)
+    seconds = work.operations / CORE_RATE if plan.study.device == "cpu" else H100.training_seconds(work)
+    return Need(memory_mb, seconds / 60, gpus(plan))
 
 
 def reading(plan: StudyPlan, model: str, passes: int = 1) -> Need:
@@ -244,34 +255,6 @@ def _gpus_of_pair(plan: StudyPlan, pair: str) -> int:
     """Both networks are at work in the job when activations are not stored, else one of them, for a null."""
     models = plan.layout.pairs[pair]
     return max(gpus(plan, [model]) for model in models) if plan.stores_activations else gpus(plan, models)
-
-
-# -- companion studies -------------------------------------------------------------------------------------------------
-
-
-def companion(plan: StudyPlan, name: str, job: str) -> Need:
-    """Many small networks side by side; of the default ones, jobs took a half to all of this on a core."""
-    rate = CORE_RATE if plan.study.device == "cpu" else SMALL_NETWORKS_RATE
-    return Need(TABLES_MB, plan.layout.settings_of_trained(name).operations(job) / rate / 60, gpus(plan))
-
-
-def filtering(plan: StudyPlan, model: str) -> Need:
-    """The documents of every target are read by a network, one target after the other, and all arms choose."""
-    settings = plan.study.companions.filtering
-    passes = math.ceil(
-        settings.most_bytes / (plan.study.corpus.probe_bytes_per_domain * plan.study.corpus.most_domains)
-    )
-    read = reading(plan, model, passes)
-    counted = settings.most_bytes * settings.choices * CHOICE_SECONDS / 60
-    features = 8 * settings.most_bytes / settings.document_bytes * 4 * plan.size(model).neurons
-    return Need(TABLES_MB + read.memory_mb + features / 1e6, len(settings.tasks) * (read.minutes + counted), read.gpus)
-
-
-def training_further(plan: StudyPlan, model: str) -> Need:
-    """A network for every arm, learning rate and seed, on the tokens that were chosen: at least two bytes each."""
-    settings, whole = plan.study.companions.filtering, training(plan, model)
-    tokens = settings.epochs * settings.pool_bytes * settings.target_share / 2 + settings.test_bytes
-    return Need(whole.memory_mb, settings.networks * tokens / plan.study.ladder.tokens * whole.minutes, whole.gpus)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from rosetta_scaling.planning.costs import Work
+from rosetta_scaling.planning.costs import TrainingWork, Work
 from rosetta_scaling.store.tables import read_json
 
 
@@ -15,6 +15,8 @@ class Rates(NamedTuple):
     forward: float  # in forward passes, hooks and pooling included
     reading: float = float("inf")  # bytes of stored activations; a disk may be slower than the page cache
     passes: int = 1  # over activations: a GPU settles in a second one what rounding leaves open
+    training: float = 3e10  # floating-point operations in training: of a core, in the largest default networks
+    step: float = 0.0  # seconds to start the kernels of a training step
 
     def parts(self, work: Work) -> dict[str, float]:
         """Seconds of every kind of work, by its name for people."""
@@ -29,6 +31,9 @@ class Rates(NamedTuple):
         parts = self.parts(work)
         return parts["forward pass"] + max(parts["products"], parts["disk"])
 
+    def training_seconds(self, work: TrainingWork) -> float:
+        return work.operations / self.training + work.steps * self.step
+
     def bound(self, work: Work) -> str:
         """What takes most of the time."""
         parts = self.parts(work)
@@ -37,7 +42,9 @@ class Rates(NamedTuple):
 
 # The means of two runs with torch 2.11.0+cu130 (see docs/performance.md): match_tile of 65,536 neurons, a network of
 # 1.4 billion parameters, activations in the page cache.
-H100 = Rates("NVIDIA H100 80GB HBM3, measured on 2026-11-26", 5.44e14, 4.95e14, 9.9e9, passes=2)
+# Training is not measured: of networks with a few hundred channels, a twentieth of the peak is expected.
+TRAINING, STEP = 5e13, 0.005
+H100 = Rates("NVIDIA H100 80GB HBM3, measured on 2026-11-26", 5.44e14, 4.95e14, 9.9e9, 2, TRAINING, STEP)
 
 
 def rates_of_card(folder: Path) -> Rates:
@@ -63,4 +70,6 @@ def _measured(found: dict) -> Rates:
         forward=2 * passes["parameters"] * passes["pooled_tokens_per_s"],
         reading=read / files["seconds"],
         passes=2,
+        training=TRAINING,
+        step=STEP,
     )

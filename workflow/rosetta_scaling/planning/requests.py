@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from rosetta_scaling.planning import needs
+from rosetta_scaling.planning import companion_needs, needs
 from rosetta_scaling.planning.study_plan import StudyPlan
 
 
@@ -23,15 +23,15 @@ def requests(plan: StudyPlan) -> pd.DataFrame:
         "match, nulls, stability": [needs.matching(plan, pair) for pair in plan.layout.pairs],
         "compare": [needs.comparing(plan, curve) for curve in plan.study.curves],
         "train companions": [
-            needs.companion(plan, name, job)
+            companion_needs.companion(plan, name, job)
             for name in plan.layout.companion_keys
             for job in plan.layout.settings_of_trained(name).jobs
         ],
     }
     if "filtering" in plan.study.companions.studies:
         tasks, further = plan.study.companions.filtering.tasks, plan.layout.points[plan.layout.trained_further][0]
-        kinds["choose text"] = [needs.filtering(plan, point[0]) for point in plan.layout.points.values()]
-        kinds["train further"] = [needs.training_further(plan, further) for _ in tasks]
+        kinds["choose text"] = [companion_needs.filtering(plan, point[0]) for point in plan.layout.points.values()]
+        kinds["train further"] = [companion_needs.training_further(plan, further) for _ in tasks]
     rows = []
     for kind, asked in kinds.items():
         if asked:

@@ -5,7 +5,7 @@ import pandas as pd
 from rosetta_scaling.formatting import data_size
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.model_sizes import published
-from rosetta_scaling.planning.costs import pair_work, probe_tokens
+from rosetta_scaling.planning.costs import pair_work, probe_tokens, training_work
 from rosetta_scaling.planning.rates import Rates
 from rosetta_scaling.planning.sizes import configuration, is_here, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -45,7 +45,7 @@ def model_plans(plan: StudyPlan) -> pd.DataFrame:
 
     Columns: model, network (what the study calls it), neurons, parameters, download (bytes, 0 when it is here; of the
     hub at 16 bits per parameter), memory (bytes of weights, as they are loaded), pass_flops (one forward pass over the
-    probe text).
+    probe text), training_flops (0 for those that are not trained here).
     """
     layout, rows = plan.layout, []
     tokens = probe_tokens(plan.study)
@@ -63,6 +63,7 @@ def model_plans(plan: StudyPlan) -> pd.DataFrame:
                 "download": fetched,
                 "memory": weight_bytes(plan.study) * parameters,
                 "pass_flops": 2.0 * parameters * tokens,
+                "training_flops": training_work(plan, model).operations,
             }
         )
     return pd.DataFrame(rows)
@@ -93,6 +94,11 @@ def download_bytes(layout: Layout, model: str, parameters: int) -> int:
     return sum(package["bytes"] for package in known["packages"]) if known else 0
 
 
+def training_hours(plan: StudyPlan, rates: Rates) -> float:
+    """Of all networks that are trained here, one after the other."""
+    return sum(rates.training_seconds(training_work(plan, model)) for model in plan.layout.models) / 3600
+
+
 def hours_text(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2f}"
 
@@ -103,18 +109,21 @@ def plan_table(plan: StudyPlan, here: Rates, card: Rates) -> str:
     table, models = pair_plans(plan, here, card), model_plans(plan)
     passes = (1 + study.nulls.untrained_draws) * models.pass_flops.sum()
     here_in_all, card_in_all = (
-        hours_text(hours.sum() + passes / rates.forward / 3600)
+        hours_text(hours.sum() + passes / rates.forward / 3600 + training_hours(plan, rates))
         for hours, rates in ((table.hours_here, here), (table.hours_card, card))
     )
     forms = {
         **dict.fromkeys(("neurons", "neurons_a", "neurons_b", "parameters"), "{:,}".format),
         **dict.fromkeys(("download", "memory", "tile_bytes", "read_bytes"), data_size),
-        **dict.fromkeys(("pass_flops", "forward_flops", "product_flops"), "{:.1e}".format),
+        **dict.fromkeys(("pass_flops", "training_flops", "forward_flops", "product_flops"), "{:.1e}".format),
         **dict.fromkeys(("hours_here", "hours_card"), hours_text),
     }
+    trained_here, trained_on_card = (hours_text(training_hours(plan, rates)) for rates in (here, card))
     return (
         f"Networks of study {study.study}\n{models.to_string(index=False, formatters=forms)}\n"
-        f"To download: {data_size(models.download.sum())}.\n\n"
+        f"To download: {data_size(models.download.sum())}.\n"
+        f"Training: {models.training_flops.sum():.1e} operations, {trained_here} hours of one job here, about "
+        f"{trained_on_card} of the GPU.\n\n"
         f"Matching of study {study.study}: {matching.engine} engine, activations {matching.placement}, "
         f"at most {matching.units:,} units\n{table.to_string(index=False, formatters=forms)}\n"
         f"hours_card, bound: on one {card.device}.\n"

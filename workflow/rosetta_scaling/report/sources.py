@@ -35,6 +35,7 @@ def models_cells(models: pd.DataFrame) -> dict:
         "vocabulary": lambda r: number(r["vocabulary"]),
         "seed": lambda r: number(r["seed"]),
         "training tokens": lambda r: number(r["training_tokens"]),
+        "times read": lambda r: fixed(r["epochs"]),
         "training time": lambda r: duration(r["train_seconds"]),
         "sha256": "hash",
     }

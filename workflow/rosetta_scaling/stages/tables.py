@@ -17,7 +17,7 @@ from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_json, read_table
 
 Point = tuple[str, str]  # curve and rung
-TRAINING = ("seed", "training_tokens", "validation_loss", "validation_bits_per_byte", "train_seconds")
+TRAINING = ("seed", "training_tokens", "epochs", "validation_loss", "validation_bits_per_byte", "train_seconds")
 
 
 def table_inputs(plan: StudyPlan) -> Inputs:

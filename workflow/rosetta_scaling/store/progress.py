@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 
 class Reporter:
@@ -11,7 +12,8 @@ class Reporter:
         self.log, self.name, self.total, self.first, self.every = log, name, total, done, every
         self.began = self.last = time.monotonic()
 
-    def __call__(self, done: int, note: str = "") -> None:
+    def __call__(self, done: int, note: str | Callable[[], str] = "") -> None:
+        """note: says more; a function is only called when a line is logged."""
         now = time.monotonic()
         if now - self.last < self.every and done < self.total:
             return
@@ -26,5 +28,5 @@ class Reporter:
             f"{self.total:,}",
             left,
             rate,
-            f", {note}" if note else "",
+            f", {note() if callable(note) else note}" if note else "",
         )

@@ -66,7 +66,7 @@ class Further:
         """
         start, ladder = self.start, self.start.ladder
         family = start.family.model_copy(update={"seed": seed})  # by which windows of the text are drawn
-        run = Training(TextTask(family, start.size, ladder, start.folder), start.size, ladder, self.device)
+        run = Training(TextTask(family, start.size, ladder, start.folder), ladder, self.device)
         run.model.load_state_dict(self.weights)
         if texts:
             tokens, peak = token_stream(start.tokenizer, texts), share * start.size.learning_rate

@@ -41,3 +41,17 @@ def new_model(config: Any, seed: int) -> Any:
 
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def attend_without_looking(model: Any) -> None:
+    """Let a network attend as ever, without first reading from the device whether a window holds several texts.
+
+    transformers reads that to choose a mask, but only of the kinds of attention that it has masks for. Windows of the
+    ladder hold one stream and no padding, for which the fused attention needs no mask.
+    """
+    from transformers import AttentionInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    if model.config._attn_implementation == "sdpa":
+        AttentionInterface.register("whole_windows", sdpa_attention_forward)
+        model.set_attn_implementation("whole_windows")

@@ -6,6 +6,7 @@ dit      predicts which way leads from an image to noise (flow matching, Lipman 
          generator. It is told the noise level by constant channels beside red, green and blue, see preprocessing.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,11 +71,19 @@ class ImageTask:
             )
         return self._pictures("train")
 
-    def loss(self, model: torch.nn.Module, data: Pictures, step: int, device: torch.device) -> torch.Tensor:
+    def epochs(self, data: Pictures, steps: int) -> float:
+        return steps * self.settings.batch_sequences / len(data.label)
+
+    def batch(self, data: Pictures, step: int) -> tuple[torch.Tensor, ...]:
         rng = np.random.default_rng([self.family.seed, step])
         chosen = torch.from_numpy(rng.integers(0, len(data.label), self.settings.batch_sequences))
-        own = Pictures(data.pixels[chosen].to(device), data.label[chosen].to(device))
-        return LOSSES[str(self.family.architecture)](model, own, _generator(self.family.seed, step))
+        return self._with_draws(Pictures(data.pixels[chosen], data.label[chosen]), _generator(self.family.seed, step))
+
+    def _with_draws(self, own: Pictures, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        return *own, *DRAWS[str(self.family.architecture)](own, self.images, generator)
+
+    def loss(self, model: torch.nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+        return LOSSES[str(self.family.architecture)](model, *batch)
 
     @torch.no_grad()
     def measure(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
@@ -82,11 +91,12 @@ class ImageTask:
         probe, total, right = self._pictures("probe"), 0.0, 0
         model.eval()
         for start in range(0, len(probe.label), BATCH):
-            own = Pictures(*(part[start : start + BATCH].to(device) for part in probe))
-            loss = LOSSES[str(self.family.architecture)](model, own, _generator(start))
-            total += loss.item() * len(own.label)
+            own = Pictures(*(part[start : start + BATCH] for part in probe))
+            batch = [part.to(device) for part in self._with_draws(own, _generator(start))]
+            total += self.loss(model, *batch).item() * len(own.label)
             if self.family.architecture == "vit":
-                right += int((model(own.pixels).logits.argmax(1) == own.label).sum())
+                pixels, label = batch
+                right += int((model(pixels).logits.argmax(1) == label).sum())
         measured = {"validation_loss": total / len(probe.label)}
         return measured | ({"accuracy": right / len(probe.label)} if self.family.architecture == "vit" else {})
 
@@ -131,28 +141,40 @@ def _generator(*seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.default_rng(list(seed)).integers(2**62)))
 
 
-def _classify(model: torch.nn.Module, own: Pictures, generator: torch.Generator) -> torch.Tensor:
+def _nothing(own: Pictures, images: Images, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    return ()
+
+
+def _order(own: Pictures, images: Images, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    """Numbers (images, patches) in whose order patches are masked."""
+    return (torch.rand(len(own.label), (images.size // images.patch) ** 2, generator=generator),)
+
+
+def _noise(own: Pictures, images: Images, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    """Noise of the shape of the pixels, and its levels (images,)."""
+    return torch.randn(own.pixels.shape, generator=generator), torch.rand(len(own.label), generator=generator)
+
+
+def _classify(model: torch.nn.Module, pixels: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """Cross-entropy in nats."""
-    return torch.nn.functional.cross_entropy(model(own.pixels).logits, own.label)
+    return torch.nn.functional.cross_entropy(model(pixels).logits, label)
 
 
-def _fill_in(model: torch.nn.Module, own: Pictures, generator: torch.Generator) -> torch.Tensor:
+def _fill_in(model: torch.nn.Module, pixels: torch.Tensor, label: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """Mean square error of the standardised pixels of patches that were masked."""
-    config: Any = model.config
-    patches = (config.image_size // config.patch_size) ** 2
-    order = torch.rand(len(own.label), patches, generator=generator).to(own.pixels.device)
-    return model(own.pixels, noise=order).loss
+    return model(pixels, noise=order).loss
 
 
-def _flow(model: torch.nn.Module, own: Pictures, generator: torch.Generator) -> torch.Tensor:
+def _flow(model: torch.nn.Module, pixels: torch.Tensor, label: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
     """Mean square error of the velocity from image to noise, at random noise levels."""
-    noise = torch.randn(own.pixels.shape, generator=generator).to(own.pixels.device)
-    level = torch.rand(len(own.label), generator=generator).to(own.pixels.device)
-    return (velocity(model, mixed(own.pixels, noise, level), level) - (noise - own.pixels)).square().mean()
+    noise, level = drawn
+    return (velocity(model, mixed(pixels, noise, level), level) - (noise - pixels)).square().mean()
 
 
 TRAINED_AS = {"vit": "ViTForImageClassification", "vit_mae": "ViTMAEForPreTraining", "dit": "ViTForMaskedImageModeling"}
-LOSSES = {"vit": _classify, "vit_mae": _fill_in, "dit": _flow}
+# What is random in a batch beside the choice of images.
+DRAWS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {"vit": _nothing, "vit_mae": _order, "dit": _noise}
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {"vit": _classify, "vit_mae": _fill_in, "dit": _flow}
 
 
 # -- generators ------------------------------------------------------------------------------------------------------

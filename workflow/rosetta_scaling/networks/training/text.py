@@ -67,10 +67,15 @@ class TextTask:
             )
         return tokens
 
-    def loss(self, model: torch.nn.Module, tokens: np.ndarray, step: int, device: torch.device) -> torch.Tensor:
-        settings = self.settings
-        sizes = {"sequences": settings.batch_sequences, "context": settings.context}
-        return loss_on(model, batch(tokens, step, self.family.seed, **sizes).to(device))
+    def epochs(self, tokens: np.ndarray, steps: int) -> float:
+        return steps * self.settings.batch_sequences * self.settings.context / len(tokens)
+
+    def batch(self, tokens: np.ndarray, step: int) -> tuple[torch.Tensor, ...]:
+        sizes = {"sequences": self.settings.batch_sequences, "context": self.settings.context}
+        return (batch(tokens, step, self.family.seed, **sizes),)
+
+    def loss(self, model: torch.nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+        return loss_on(model, *batch)
 
     def measure(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         held_out, tokenizer = np.load(self.text_dir / "held_out.npy"), self._tokenizer()

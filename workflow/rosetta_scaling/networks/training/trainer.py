@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ import torch
 
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Ladder, Size
+from rosetta_scaling.networks.model_sizes import trained_size
+from rosetta_scaling.networks.training.steps import new_steps
 from rosetta_scaling.store import progress
 from rosetta_scaling.store.atomic import atomic, folder_lock
 from rosetta_scaling.store.digests import file_sha256
@@ -34,8 +37,14 @@ class Task(Protocol):
     def open(self) -> Any:
         """What it is trained on."""
 
-    def loss(self, model: torch.nn.Module, data: Any, step: int, device: torch.device) -> torch.Tensor:
-        """The loss on the batch of a step, which depends on the seed of the family and the step alone."""
+    def epochs(self, data: Any, steps: int) -> float:
+        """How often so many steps read what it is trained on, on average."""
+
+    def batch(self, data: Any, step: int) -> tuple[torch.Tensor, ...]:
+        """What a step is trained on, in main memory: it depends on the seed of the family and the step alone."""
+
+    def loss(self, model: torch.nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+        """The loss on a batch, which lies where the network is."""
 
     def measure(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         """How well it does on what it was not trained on: validation_loss, and more."""
@@ -55,46 +64,34 @@ def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
 class Training:
     """Model, optimiser and step of one run; saved and restored exactly."""
 
-    def __init__(self, task: Task, size: Size, settings: Ladder, device: torch.device):
+    def __init__(self, task: Task, settings: Ladder, device: torch.device):
         self.task, self.device, self.model = task, device, task.new_model().to(device)
-        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        self.parameters: dict[str, torch.nn.Parameter] = trained
-        matrices = [p for p in trained.values() if p.ndim >= 2]
-        vectors = [p for p in trained.values() if p.ndim < 2]
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=size.learning_rate, betas=(0.9, 0.95), fused=True)
+        self.steps = new_steps(self.model, partial(task.loss, self.model), settings, device)
         self.step = 0
         self.losses: list[list[float]] = []  # [step, loss], for the training curve
 
     def save(self, path: Path) -> None:
-        tensors = {f"model.{name}": p.detach() for name, p in self.parameters.items()}
-        for name, p in self.parameters.items():
-            for key, value in self.optimiser.state[p].items():
+        tensors = {f"model.{name}": p.detach() for name, p in self.steps.parameters.items()}
+        for name, p in self.steps.parameters.items():
+            for key, value in self.steps.optimiser.state[p].items():
                 tensors[f"{key}.{name}"] = value
         write_tensors(path, tensors, {"step": str(self.step), "losses": json.dumps(self.losses)})
 
     def restore(self, path: Path) -> None:
         with open_tensors(path) as file, torch.no_grad():
-            for name, p in self.parameters.items():
+            for name, p in self.steps.parameters.items():
                 p.copy_(file.get_tensor(f"model.{name}"))
-                self.optimiser.state[p] = {
+                self.steps.optimiser.state[p] = {
                     key: file.get_tensor(f"{key}.{name}").to(p.device) for key in ("step", "exp_avg", "exp_avg_sq")
                 }
             self.step = int(file.metadata()["step"])
             self.losses = json.loads(file.metadata()["losses"])
 
-    def advance(self, data: Any, rate: float) -> float:
-        """One optimiser step; returns the loss before it."""
-        self.model.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        loss = self.task.loss(self.model, data, self.step, self.device)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+    def advance(self, data: Any, rate: float) -> torch.Tensor:
+        """One optimiser step; returns the loss before it, on the device: reading it waits for a GPU."""
+        loss = self.steps(self.task.batch(data, self.step), rate)
         self.step += 1
-        return loss.item()
+        return loss
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ class TrainingJob:
 
     @property
     def steps(self) -> int:
-        return math.ceil(self.settings.tokens / (self.settings.batch_sequences * self.settings.context))
+        return self.settings.steps_of(trained_size(self.family, self.size).non_embedding_parameters)
 
 
 def train(job: TrainingJob, device: torch.device) -> None:
@@ -125,26 +122,26 @@ def train(job: TrainingJob, device: torch.device) -> None:
         if all((job.out_dir / file).exists() for file in ("manifest.json", "model.safetensors", "config.json")):
             log.info("%s: already finished by another process", job.name)
             return
-        run = Training(job.task, job.size, job.settings, device)
+        run, data = Training(job.task, job.settings, device), job.task.open()
         saved = job.work_dir / "training.safetensors"
         if saved.exists():
             run.restore(saved)
             log.info("%s: continues at step %d", job.name, run.step)
-        seconds = _train_to_the_end(job, run, saved)
-        _publish(job, run, seconds)
+        seconds = _train_to_the_end(job, run, data, saved)
+        _publish(job, run, seconds, job.task.epochs(data, run.step))
 
 
-def _train_to_the_end(job: TrainingJob, run: Training, saved: Path) -> float:
+def _train_to_the_end(job: TrainingJob, run: Training, data: Any, saved: Path) -> float:
     """Train and save on the way; the seconds that it took, NaN for a run that was resumed."""
-    settings, data = job.settings, job.task.open()
+    settings = job.settings
     first, began, last_saved = run.step, time.monotonic(), time.monotonic()
     report = progress.Reporter(log, job.name, job.steps, first)
     while run.step < job.steps:
         step = run.step
         loss = run.advance(data, learning_rate(step, job.steps, job.size.learning_rate, settings.warmup))
         if run.step % max(1, job.steps // 50) == 0:
-            run.losses.append([run.step, loss])
-        report(run.step, f"loss {loss:.3f}")
+            run.losses.append([run.step, loss.item()])
+        report(run.step, partial(_words, loss))
         if time.monotonic() - last_saved > settings.checkpoint_seconds:
             run.save(saved)
             last_saved = time.monotonic()
@@ -152,7 +149,11 @@ def _train_to_the_end(job: TrainingJob, run: Training, saved: Path) -> float:
     return time.monotonic() - began if first == 0 else float("nan")
 
 
-def _publish(job: TrainingJob, run: Training, seconds: float) -> None:
+def _words(loss: torch.Tensor) -> str:
+    return f"loss {loss.item():.3f}"
+
+
+def _publish(job: TrainingJob, run: Training, seconds: float, epochs: float) -> None:
     settings, measured = job.settings, job.task.measure(run.model, run.device)
     with atomic(job.out_dir) as folder:
         run.model.save_pretrained(folder)
@@ -167,6 +168,8 @@ def _publish(job: TrainingJob, run: Training, seconds: float) -> None:
                 "seed": job.family.seed,
                 "tokens_before": job.tokens_before,
                 "training_tokens": job.tokens_before + run.step * settings.batch_sequences * settings.context,
+                "epochs": epochs,
+                "arithmetic": run.steps.arithmetic,
                 "train_seconds": None if math.isnan(seconds) else round(seconds, 1),
                 **measured,
                 "losses": run.losses,

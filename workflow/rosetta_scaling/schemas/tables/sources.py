@@ -74,6 +74,7 @@ MODELS = TableSchema(
         whole("vocabulary", "tokens of the vocabulary", "tokens", missing=True),
         whole("seed", "what initial weights were drawn from", missing=True),
         whole("training_tokens", "tokens that it was trained on", "tokens", missing=True),
+        number("epochs", "how often it read its training text or images, on average"),
         number(
             "validation_loss",
             "loss on held-out text, or on held-out images by the family's objective",
