@@ -67,7 +67,7 @@ def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(copied):
     small_study(copied, nulls={"rows": 10**6})
     code, printed = run(copied, "small", str(point.relative_to(copied)))
     assert code == 0, printed
-    assert "rule nulls" in printed
+    assert "Nulls of neox-r1--bloom-r1" in printed
     names = ["mutual_top1", "mutual_top5"]  # not the others, which a sample cannot tell
     expected, found = (table[table.criterion.isin(names)] for table in (expected, read_table(point)))
     assert len(expected) == len(names)
