@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from running_statistics import state_of
 from scipy import stats
@@ -153,13 +153,15 @@ def test_the_last_digit_of_a_float_is_no_variance():
 
 @settings(max_examples=8, deadline=None)
 @given(cuts=st.lists(st.integers(1, UNITS), max_size=6))
+@example(cuts=[48])
 def test_chunks_do_not_matter(values, found, cuts):
     other = metrics(values, cuts)
     assert other.unigram_text[found.unigram_r2 > 1e-3].equals(found.unigram_text[found.unigram_r2 > 1e-3])
     loose = ["activation_kurtosis", "variance", "skewness"]
     for column in found.columns.drop(["unigram_text", "domain_p"]):
         tolerance = {"rtol": 2e-3} if column in loose else {"rtol": 1e-4}
-        np.testing.assert_allclose(other[column], found[column], atol=2e-4, **tolerance, err_msg=column)
+        add = 3 if column == "activation_kurtosis" else 0  # rounding is relative to the moment, not to its excess
+        np.testing.assert_allclose(other[column] + add, found[column] + add, atol=2e-4, **tolerance, err_msg=column)
 
 
 # -- how few units a neuron responds to ------------------------------------------------------------------------------
