@@ -4,8 +4,9 @@ DEVICE ?=
 PROFILE ?= default
 PYTHON ?= python3
 BIN = .venv/bin
-# Two files of tests at a time; in a file one after another, since tests share what takes long to make.
-TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Two files of tests at a time; in a file one after another, since tests share what takes long to make. One thread each:
+# with as many as there are cores, the two would wait for each other.
+TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: study matches companions plan status power verify bench style check test networks slurm-test slurm docs lint clean
 
