@@ -141,7 +141,7 @@ rule filtering_tables:
         runtime=needs.runtime(needs.SMALL),
     params:
         settings=filtering.model_dump(mode="json"),
-        version=versions.FILTERING,
+        version=versions.COMPANION_TABLES,
     message:
         "Tables and claims of data filtering"
     script:
