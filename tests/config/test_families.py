@@ -120,3 +120,9 @@ def test_its_key_does_not_name_other_families(values):
     values["families"]["llama"]["seed"] = 8
     values["ladder"]["rungs"]["r2"]["layers"] = 3
     assert layout_of(values).checkpoint("further-r1") == before
+
+
+def test_further_training_has_its_own_tokens_where_the_ladder_trains_in_proportion_to_size():
+    ladder = config.load("config.yaml").ladder.model_copy(update={"tokens_per_parameter": 20.0})
+    assert ladder.tokens_of(10**6) == 20 * 10**6
+    assert ladder.of_tokens(500).tokens_of(10**6) == 500

@@ -55,6 +55,10 @@ class Ladder(Section):
         """Training tokens of a network with so many parameters without embeddings."""
         return self.tokens if self.tokens_per_parameter is None else math.ceil(self.tokens_per_parameter * parameters)
 
+    def of_tokens(self, tokens: int | None) -> "Ladder":
+        """The same settings for so many training tokens, whatever the size of a network."""
+        return self.model_copy(update={"tokens": tokens, "tokens_per_parameter": None})
+
     def steps_of(self, parameters: int) -> int:
         """Optimiser steps of a network with so many parameters without embeddings."""
         return math.ceil(self.tokens_of(parameters) / (self.batch_sequences * self.context))

@@ -56,7 +56,7 @@ def training_work(plan: StudyPlan, model: str) -> TrainingWork:
         return TrainingWork()
     size, ladder = plan.size(model), plan.study.ladder
     if further := plan.study.families[plan.layout.family(model)].tokens:  # of a network that is trained further
-        ladder = ladder.model_copy(update={"tokens": further, "tokens_per_parameter": None})
+        ladder = ladder.of_tokens(further)
     tokens, steps = (of(size.non_embedding_parameters) for of in (ladder.tokens_of, ladder.steps_of))
     return TrainingWork(6.0 * size.parameters * tokens, steps)
 

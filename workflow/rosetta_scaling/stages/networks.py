@@ -116,7 +116,7 @@ def _further_job(layout: Layout, key: str, manifest: str) -> "TrainingJob":
     family = study.families[layout.family(origin)].model_copy(update={"source": "continued", "seed": further.seed})
     size = study.ladder.rungs[layout.rung(model)]
     size = size.model_copy(update={"learning_rate": further.learning_rate * size.learning_rate})
-    ladder = study.ladder.model_copy(update={"tokens": further.tokens, "tokens_per_parameter": None})
+    ladder = study.ladder.of_tokens(further.tokens)
     task = FurtherTask(
         family,
         size,
