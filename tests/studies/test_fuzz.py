@@ -40,7 +40,7 @@ def everything_planned(plan: StudyPlan) -> str:
     layout = plan.layout
     plan.study.deciding()
     texts = [plan_table(plan, H100, H100), requests_text(plan), str(needs.is_quick(plan))]
-    asked = [needs.texts(plan), needs.auditing(plan)]
+    asked = [needs.texts(plan), *(needs.auditing(plan, rung) for rung in layout.pairs_of_rungs)]
     asked += [need(plan, model) for model in layout.models for need in (needs.copying, needs.sketching)]
     for pair in layout.pairs:
         asked += [need(plan, pair) for need in (needs.tiling, needs.proposing)]

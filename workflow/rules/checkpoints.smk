@@ -2,7 +2,7 @@
 # Only the rules that download use the network; they are local, so that a cluster's login node runs them.
 from rosetta_scaling import versions
 from rosetta_scaling.networks.folders import NEEDED
-from rosetta_scaling.stages.audit import audit_inputs
+from rosetta_scaling.stages.audit import audit_inputs, audit_table_inputs
 from rosetta_scaling.stages.networks import (
     initialise_inputs,
     register_inputs,
@@ -168,24 +168,46 @@ rule register_model:
         "../scripts/register_model.py"
 
 
-rule audit:
+rule audit_rung:
     input:
-        declared(audit_inputs),
+        declared(audit_inputs, "rung"),
     output:
-        layout.audit,
+        layout.audit("{rung}"),
     log:
-        f"{layout.results}/logs/audit.log",
+        f"{layout.results}/logs/audit_rung/{{rung}}.log",
     benchmark:
-        f"{layout.results}/benchmarks/audit/audit.tsv"
+        f"{layout.results}/benchmarks/audit_rung/{{rung}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
         mem_mb=needs.memory(to_audit),
         runtime=needs.runtime(to_audit),
     params:
-        pairs=list(layout.pairs.values()),
+        pairs=lambda wildcards: [
+            layout.pairs[name] for name in layout.pairs_of_rungs[wildcards.rung]
+        ],
         version=versions.AUDIT,
     message:
-        "Compare the weights of networks that are taken for independent"
+        "Compare the weights of networks of size {wildcards.rung} that are taken for independent"
+    script:
+        "../scripts/audit_rung.py"
+
+
+rule audit:
+    input:
+        declared(audit_table_inputs),
+    output:
+        layout.audit_table,
+    log:
+        f"{layout.results}/logs/audit.log",
+    group:
+        "tables"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
+    message:
+        "Put the audits of all sizes into one table"
     script:
         "../scripts/audit.py"

@@ -27,7 +27,7 @@ def training_priority(wildcards):
 
 
 def to_audit(wildcards):
-    return needs.auditing(plan)
+    return needs.auditing(plan, wildcards.rung)
 
 
 def to_read(wildcards):

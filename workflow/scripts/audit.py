@@ -1,6 +1,6 @@
 from rosetta_scaling.jobs.job import job
 
 with job(snakemake) as this:
-    from rosetta_scaling.stages.audit import write_audit
+    from rosetta_scaling.stages.audit import write_audit_table
 
-    write_audit(this.layout, snakemake.output[0])
+    write_audit_table(this.plan, snakemake.output[0])

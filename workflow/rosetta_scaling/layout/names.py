@@ -133,12 +133,17 @@ class Names:
         return [f"{null}{draw}" for draw in range(self.study.nulls.draws(null))]
 
     @cached_property
+    def pairs_of_rungs(self) -> dict[str, list[str]]:
+        """Rung -> its pairs. Networks of two rungs are never matched."""
+        found: dict[str, list[str]] = {}
+        for name, (a, _) in self.pairs.items():
+            found.setdefault(self.rung(a), []).append(name)
+        return found
+
+    @cached_property
     def groups(self) -> dict[str, list[str]]:
         """Pairs that are re-scored in one pass over all their models: those of a rung, when they share their units."""
-        groups: dict[str, list[str]] = {}
-        for name, (a, _) in self.pairs.items():
-            groups.setdefault(self.rung(a) if self.study.units.scope == "study" else name, []).append(name)
-        return groups
+        return self.pairs_of_rungs if self.study.units.scope == "study" else {name: [name] for name in self.pairs}
 
     def group_of(self, pair: str) -> str:
         return next(group for group, pairs in self.groups.items() if pair in pairs)

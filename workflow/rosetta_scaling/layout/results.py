@@ -19,9 +19,18 @@ class ResultPaths(CachePaths):
             return f"{self.checkpoint(model)}/manifest.json"
         return f"{self.results}/checkpoints/{model}.json"
 
+    def audit(self, rung: str) -> str:
+        """What the weights of every two networks of a rung that are matched have in common."""
+        return f"{self.results}/audit/{rung}.csv"
+
     @property
-    def audit(self) -> str:
-        """What the weights of every two networks that are matched have in common."""
+    def audits(self) -> list[str]:
+        """Those of all rungs."""
+        return [self.audit(rung) for rung in self.pairs_of_rungs]
+
+    @property
+    def audit_table(self) -> str:
+        """The same in one table."""
         return self.tables("audit.csv")
 
     def units(self, scope: str) -> str:

@@ -143,9 +143,10 @@ def selectivity(plan: StudyPlan, model: str) -> Need:
     return Need(memory_mb, work, gpus(plan))
 
 
-def auditing(plan: StudyPlan) -> Need:
-    """Every file of weights is read; the two largest networks are in memory at once."""
-    weights = sorted(4 * plan.size(model).parameters for model in plan.layout.models)
+def auditing(plan: StudyPlan, rung: str) -> Need:
+    """Every file of weights of a rung is read; its two largest networks are in memory at once."""
+    models = [model for model in plan.layout.models if plan.layout.rung(model) == rung]
+    weights = sorted(4 * plan.size(model).parameters for model in models)
     return Need(sum(weights[-2:]) / 1e6, sum(weights) / READ_RATE / 60)
 
 

@@ -61,6 +61,7 @@ class PairFacts:
     """What the jobs of a pair have to know."""
 
     name: str
+    rung: str
     models: tuple[str, str]
     sizes: tuple[ModelSize, ModelSize]
     units: str  # path of the unit table on which they are compared
@@ -90,6 +91,7 @@ def pair_facts(plan: StudyPlan, pair: str) -> PairFacts:
     scope = layout.scope(a, b)
     return PairFacts(
         name=pair,
+        rung=layout.rung(a),
         models=(a, b),
         sizes=(plan.size(a), plan.size(b)),
         units=layout.units(scope),
@@ -119,7 +121,7 @@ def variant_inputs(plan: StudyPlan, pair: str, variant: str) -> Inputs:
     files = facts.sources_of(variant)
     return {
         "sources": [file for source in files for file in source.inputs],
-        "audit": [plan.layout.audit for _ in files],  # of either network
+        "audit": [plan.layout.audit(facts.rung)],
         "units": [facts.units] if kind_and_draw(variant)[0] in (*displaced_nulls(), "half") else [],
     }
 
@@ -133,4 +135,9 @@ def variants_inputs(plan: StudyPlan, pair: str, variants: Iterable[str], tiled: 
             tiles |= set(files)
         else:
             sources |= {file for source in facts.sources_of(variant) for file in source.inputs}
-    return {"sources": sorted(sources), "tiles": sorted(tiles), "audit": [plan.layout.audit], "units": [facts.units]}
+    return {
+        "sources": sorted(sources),
+        "tiles": sorted(tiles),
+        "audit": [plan.layout.audit(facts.rung)],
+        "units": [facts.units],
+    }

@@ -38,7 +38,7 @@ def request_inputs(plan: StudyPlan, curve: str, rung: str) -> Inputs:
         "contexts": [layout.contexts(scope, model)],
         "units": [layout.units(scope)],
         "source": source_files(plan, scope, model).inputs,
-        "audit": [layout.audit],
+        "audit": [layout.audit(rung)],
     }
 
 

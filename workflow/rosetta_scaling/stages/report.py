@@ -44,7 +44,7 @@ def report_inputs(plan: StudyPlan) -> Inputs:
     return {
         "figures": [layout.figures],
         "tables": [*tables["tables"], *tables["fits"], *tables["claims"], layout.tables("power.csv"), *continued],
-        "audit": [layout.audit],
+        "audit": [layout.audit_table],
         "corpus": [layout.corpus_manifest],
         "units": layout.units_tables,
         "companions": [folder for name in plan.study.companions.studies for folder in companion_tables(plan, name)],

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def sketch_inputs(plan: StudyPlan, scope: str, model: str) -> Inputs:
-    return {"source": source_files(plan, scope, model).inputs, "audit": [plan.layout.audit]}
+    return {"source": source_files(plan, scope, model).inputs, "audit": [plan.layout.audit(plan.layout.rung(model))]}
 
 
 def sketch_model(plan: StudyPlan, scope: str, model: str, device: "torch.device", *, out: Path) -> None:
@@ -70,7 +70,7 @@ def group_inputs(plan: StudyPlan, group: str) -> Inputs:
         "candidates": [layout.candidates(pair) for pair in pairs],
         "sketches": sorted({layout.sketch(scope, model) for scope, model in members}),
         "sources": sorted({file for member in members for file in source_files(plan, *member).inputs}),
-        "audit": [layout.audit],
+        "audit": sorted({layout.audit(layout.rung(model)) for _, model in members}),
     }
 
 

@@ -93,7 +93,7 @@ def viewer_inputs(plan: StudyPlan) -> Inputs:
         "halves": [layout.replicate("half", *pair) for pair in pairs],
         "rosetta": [layout.rosetta(*point) for point in layout.points],
         "judged": [str(Path(summary).with_suffix(".parquet")) for summary in layout.judgements],
-        "audit": [layout.audit],
+        "audit": layout.audits,
     }
 
 
