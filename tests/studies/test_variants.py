@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from hub_mirror import Mirror
 from judge_server import Judge
 from study_runs import local_families, run, small_study
@@ -105,4 +106,18 @@ def test_the_same_networks_from_a_folder_and_from_a_hub_by_units_of_their_own(co
     weights = {model: file_sha256(Path(layout.checkpoint(model)) / "model.safetensors") for model in layout.models}
     assert weights["neox-r1"] == hub.expected("small/neox-r1", "model.safetensors")
     assert len(set(weights.values())) == 3, "the fresh one is no copy of what it is built like"
-    assert read_table(layout.audit).verdict.tolist() == ["independent"] * 2
+    assert read_table(layout.audit("r1")).verdict.tolist() == ["independent"] * 2
+
+
+def test_a_network_that_is_added_while_a_setting_changes(copied):
+    """The old point follows the new setting at once, though it waits for an audit that is made again."""
+    families = yaml.safe_load((copied / "workflow/studies/small.yaml").read_text())["families"]
+    families["fresh"] = {"source": "untrained", "of": "neox", "seed": 5}
+    curves = {"neox-bloom": ["neox", "bloom"], "neox-fresh": ["neox", "fresh"]}
+    small_study(copied, families=families, curves=curves, polarization={"confidence": 0.8})
+    point, audited = (f"results/small/{path}" for path in ("rosetta/neox-bloom/r1.counts.csv", "tables/audit.csv"))
+    before = file_sha256(copied / audited), (copied / point).stat().st_mtime_ns
+    code, printed = run(copied, "small", point, audited)
+    assert code == 0, printed
+    assert before[0] != file_sha256(copied / audited)
+    assert before[1] < (copied / point).stat().st_mtime_ns

@@ -66,12 +66,13 @@ def main() -> int:
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=False, stderr=subprocess.DEVNULL)
             sweep("results")
         _mark(lock, json.dumps({"command": command, "began": time.time()}))
-        # Where the audit was cut short, Snakemake may make just that again and end; the second pass does the rest.
-        for _ in range(2 if continued else 1):
+        audits = _when_audited()
+        for _ in range(2):
             # Snakemake inherits the open lock, so it is free only when both are gone.
             with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
                 code, interrupts = _wait_out(snakemake)
-            if code or interrupts:
+            again = continued or any(audits[path] != time for path, time in _when_audited().items() if path in audits)
+            if code or interrupts or not again:
                 break
         if not interrupts:  # Ctrl-C may cut short how Snakemake tidies up, so the next run does that
             _mark(lock, "")
@@ -94,6 +95,15 @@ def unwritable(*folders: Path) -> str | None:
                 "else: make it writable, then run the same command again"
             )
     return None
+
+
+def _when_audited() -> dict[Path, int]:
+    """When each audit was made.
+
+    Snakemake does not ask what else has changed for jobs that wait for an audit which it makes again, since their
+    networks are those of before. So it may make the audit and end; a second pass does the rest.
+    """
+    return {path: path.stat().st_mtime_ns for path in Path("results").glob("*/audit/*.csv")}
 
 
 def _wait_out(process: subprocess.Popen) -> tuple[int, int]:
