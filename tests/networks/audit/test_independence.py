@@ -11,11 +11,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tiny_networks import tiny_model
+from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
 from rosetta_scaling.networks.audit import fingerprints
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.audit.independence import audit, refusals, require_independent
 from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
+from rosetta_scaling.networks.towers import with_positions
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_table
 
@@ -100,6 +102,24 @@ def test_fingerprints_hold_what_they_say(saved):
     for name in table.index:
         assert table.norm[name] == pytest.approx(weights[name].float().norm().item(), rel=1e-6)
     assert (table.strong.map(len) > 0).tolist() == (table.role == "mlp").tolist()
+
+
+def test_positions_by_formula_are_nothing_in_common(saved):
+    """Masked autoencoders of a width have the same sines and cosines; learned positions are another matter."""
+
+    def autoencoder(seed: int) -> ViTMAEForPreTraining:
+        torch.manual_seed(seed)
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+        decoder = {"decoder_hidden_size": 16, "decoder_num_attention_heads": 2, "decoder_num_hidden_layers": 1}
+        return with_positions(ViTMAEForPreTraining(ViTMAEConfig(image_size=16, patch_size=4, **sizes, **decoder)))
+
+    first, second = autoencoder(0), autoencoder(1)
+    row = compare(saved(first, "a"), saved(second, "b"))
+    assert (row.verdict, row.identical_tensors) == ("independent", 0)
+    for model in (first, second):
+        model.vit.embeddings.position_embeddings.data += torch.randn(17, 16, generator=torch.Generator().manual_seed(3))
+    row = compare(saved(first, "c"), saved(second, "d"))
+    assert (row.verdict, row.identical_tensors) == ("shared weights", 1)
 
 
 def test_the_sample_estimates_the_cosine_of_the_whole(saved):

@@ -12,7 +12,7 @@ from rosetta_scaling.config.images import Images
 from rosetta_scaling.config.ladder import Ladder, Size
 from rosetta_scaling.corpora.images import build_image_corpus
 from rosetta_scaling.corpora.pixels import decode
-from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.networks.mlps import find_down_projections
 from rosetta_scaling.networks.sizes import size_of_model
 from rosetta_scaling.networks.training.images import ImageTask, Pictures, generate, mixed, velocity
@@ -57,6 +57,16 @@ def test_a_network_learns_and_is_read_as_any_other(documents, tmp_path, architec
     assert model.preprocessing == task.preprocessing
     (down,) = find_down_projections(model)
     assert any(torch.equal(down.weight, tensor) for tensor in read_tensors(folder / "model.safetensors").values())
+
+
+@pytest.mark.parametrize("architecture", OF_IMAGES)
+def test_every_place_of_an_image_is_told_from_every_other(documents, tmp_path, architecture):
+    task, folder, _ = trained(documents, tmp_path, architecture)
+    for model in (task.new_model(), untrained_model(folder, 0, CPU, modality="image")):
+        positions = [p[0] for name, p in model.named_parameters() if "pos" in name]
+        assert positions
+        for rows in positions:
+            assert len(rows.unique(dim=0)) == len(rows) == 1 + (IMAGES.size // IMAGES.patch) ** 2
 
 
 def test_the_accuracy_is_that_of_the_probe(documents, tmp_path):

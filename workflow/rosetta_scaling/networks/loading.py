@@ -16,7 +16,7 @@ from rosetta_scaling.networks.folders import NEEDED, model_files
 from rosetta_scaling.networks.mlps import shape_of
 from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.networks.self_check import check_neurons
-from rosetta_scaling.networks.towers import config_to_read, model_class
+from rosetta_scaling.networks.towers import config_to_read, model_class, with_positions
 from rosetta_scaling.numerics.seeds import torch_seed
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
@@ -180,10 +180,10 @@ def untrained_model(
     torch.manual_seed(torch_seed(seed))
     # Always drawn in float32, since another precision would draw other weights.
     model = model_class(config).from_config(config, dtype=torch.float32)
-    model = model.to(device, getattr(torch, dtype)).eval()
     if modality == "image":
+        model = with_positions(model)
         model.preprocessing = read_preprocessing(folder)
-    return model
+    return model.to(device, getattr(torch, dtype)).eval()
 
 
 def write_untrained(original: str | Path, seed: int, folder: str | Path, modality: str = "text") -> None:

@@ -53,6 +53,23 @@ def model_class(config: Any) -> Any:
     return chosen
 
 
+def with_positions(model: Any) -> Any:
+    """A new network, with the position embeddings that it is not to learn.
+
+    transformers (5.23) leaves those of a masked autoencoder at zero: of its encoder, since the projection before them
+    counts as initialised already, and of its decoder. Such a network could not tell which place it fills in.
+    """
+    from transformers.models.vit_mae.modeling_vit_mae import ViTMAEDecoder, ViTMAEEmbeddings
+
+    for module in model.modules():
+        if isinstance(module, ViTMAEEmbeddings):
+            module.patch_embeddings.projection._is_hf_initialized = False
+            module.initialize_weights()
+        elif isinstance(module, ViTMAEDecoder):
+            module.initialize_weights(module.decoder_pos_embed.shape[1] - 1)  # the first place is the class token's
+    return model
+
+
 def _config(model: torch.nn.Module) -> Any:
     """The configuration of a whole network of transformers."""
     return model.config

@@ -51,7 +51,7 @@ def fingerprint(folder: str | Path) -> pd.DataFrame:
     shape     list
     dtype     name
     sha256    of the bytes
-    constant  all entries are equal
+    constant  all entries are equal, or sines and cosines of places: no network has learned them
     norm      of all entries
     sample    list of float32
     strong    list of float32, empty unless the role is mlp
@@ -137,7 +137,7 @@ def _row(weight: _Weight) -> dict:
         "shape": weight.shape,
         "dtype": str(weight.dtype).removeprefix("torch."),
         "sha256": sha256.hexdigest(),
-        "constant": least == most,
+        "constant": least == most or _is_sinusoidal(weight),
         "norm": row_square.sum().sqrt().item(),
         "sample": sample.float().numpy(),
         "strong": _strong(weight, row_square, column_mean, deviation) if role == "mlp" else np.empty(0, np.float32),
@@ -154,6 +154,18 @@ def _role(weight: _Weight) -> str:
     if re.search(r"(^|\.)\d+\.", weight.name):
         return "other" if "att" in weight.name.lower() else "mlp"
     return "embedding" if re.search("emb|wte|wpe|lm_head", weight.name) else "other"
+
+
+def _is_sinusoidal(weight: _Weight) -> bool:
+    """Whether these are positions by formula, the same in all networks of a width.
+
+    sin^2 + cos^2 is 1, so every place has the same norm, but for that of a class token, which may be zero.
+    """
+    if "pos" not in weight.name or len(weight.shape) < 2:
+        return False
+    squares = weight.read(0, weight.rows).float().view(-1, weight.shape[-1]).square().sum(1)
+    of_places = squares[squares > 0]
+    return torch.allclose(of_places, torch.full_like(of_places, weight.shape[-1] / 2), rtol=1e-2)
 
 
 def _places(shape: list[int], entries: int, wanted: int) -> torch.Tensor:

@@ -20,6 +20,7 @@ from rosetta_scaling.config.images import Images
 from rosetta_scaling.config.ladder import Ladder, Size
 from rosetta_scaling.corpora.pixels import decode, encode, resized
 from rosetta_scaling.networks.preprocessing import Preprocessing, mixed, with_time
+from rosetta_scaling.networks.towers import with_positions
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 
@@ -58,7 +59,7 @@ class ImageTask:
 
         config = image_config(self.family, self.size, self.images, len(self._classes()))
         torch.manual_seed(self.family.seed)
-        return getattr(transformers, TRAINED_AS[str(self.family.architecture)])(config)
+        return with_positions(getattr(transformers, TRAINED_AS[str(self.family.architecture)])(config))
 
     def open(self) -> Pictures:
         """The training images. Raises StudyError when a class has none."""
