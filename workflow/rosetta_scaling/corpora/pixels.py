@@ -1,5 +1,6 @@
 """Encoded images and what they show: pixels, always RGB of 8 bits in a square, the right way up."""
 
+import base64
 import io
 from typing import Any
 
@@ -75,3 +76,8 @@ def resized(pixels: np.ndarray, side: int, resample: int) -> np.ndarray:
     if len(pixels) == side:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling(resample)))
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file as the address of an image: the page that shows it needs no file beside it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
