@@ -30,13 +30,6 @@ if TYPE_CHECKING:
     from rosetta_scaling.viewer.shards import Details
 
 log = logging.getLogger(__name__)
-PAGE = (
-    "viewer/index.html",
-    "viewer/viewer.css",
-    "viewer/images.js",
-    "viewer/viewer.js",
-    "report/style.css",
-)  # in workflow/
 
 
 class View(NamedTuple):
@@ -147,8 +140,8 @@ def write_page(
     from rosetta_scaling.viewer.scripts import text_script
 
     folder.mkdir(parents=True)
-    for name in PAGE:
-        shutil.copy(WORKFLOW / name, folder)
+    for path in (*(WORKFLOW / "viewer").iterdir(), WORKFLOW / "report/style.css"):
+        shutil.copy(path, folder)
     for scope, table in units.items():
         write_text(folder / f"data/{scope}/text.js", text_script(f"{scope}/text", in_words(table)))
     for scope, files in images:
