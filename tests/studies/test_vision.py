@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from made_viewer import decoded
+from scipy import stats
 from study_runs import checkout, run, tables
 
 from rosetta_scaling.activations.sources import StoredActivations
@@ -17,7 +19,7 @@ from rosetta_scaling.stages import gallery
 from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.store.tables import read_json, read_table
 from rosetta_scaling.units.groups import displacements
-from rosetta_scaling.viewer.page import OF_IMAGES
+from rosetta_scaling.viewer.examples import EXAMPLES, NONE, codes
 
 pytestmark = [pytest.mark.study(2), pytest.mark.timeout(1500)]
 
@@ -91,14 +93,24 @@ def test_rows_of_images_show_the_neurons_that_match(finished, monkeypatch, tmp_p
     assert len(rows) == shown
 
 
-def test_the_viewer_tells_patches_by_words_and_says_what_it_does_not_show(finished):
+def test_the_viewer_shows_what_both_networks_do_on_all_patches_of_images(finished):
     viewer = finished / "results/vision-smoke/viewer"
-    assert OF_IMAGES in (viewer / "data/study.js").read_text()
     neurons = read_table(viewer / "data/study/vit-r1/neurons.parquet")
     assert len(neurons) == 2 * 4 * 16
     assert neurons["r.dit-r1"].notna().mean() > 0.8
     assert "factor" in neurons
     assert "unigram_text" not in neurons
+    _, about, _ = decoded((viewer / "data/study/images/0.js").read_text())
+    assert about["images"][0].startswith("data:image/png;base64,")
+    _, _, arrays = decoded((viewer / "data/study/vit-r1/neurons/0.js").read_text())
+    examples = arrays["examples"].reshape(-1, EXAMPLES)
+    partner = neurons["partner.dit-r1"]
+    for model, own, shown in (("vit-r1", neurons.index, "codes0"), ("dit-r1", partner, "codes1")):
+        z = stats.zscore(activations(finished, model), axis=1).reshape(len(neurons), -1, 16)
+        for neuron, maps in enumerate(arrays[shown].reshape(-1, EXAMPLES, 16)):
+            known = examples[neuron][examples[neuron] >= 0]
+            wanted = codes(z[own[neuron], known // 16]) if own[neuron] >= 0 else np.int8(NONE)
+            np.testing.assert_allclose(maps[examples[neuron] >= 0], wanted, atol=1)
 
 
 def test_pairs_are_planted_and_matches_marked(finished):

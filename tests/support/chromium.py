@@ -91,13 +91,15 @@ class Page:
         path.write_bytes(base64.b64decode(answer["data"]))
 
     def downloaded(self, name: str) -> str:
-        """The text of a file that the page has saved."""
+        """The text of a file that the page has saved; the name is free again after it."""
         end = time.monotonic() + PATIENCE
         while not (path := self.downloads / name).exists():
             assert time.monotonic() < end, f"{name} was not saved; there are {os.listdir(self.downloads)}"
             self.run("1")
             time.sleep(0.02)
-        return path.read_text()
+        text = path.read_text()
+        path.unlink()
+        return text
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """Made-up networks for the viewer: small ones that fire on words, and large ones of which only the size is real."""
 
+import base64
+import gzip
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rosetta_scaling.corpora.pixels import encode
 from rosetta_scaling.matching.neighbours import best_in_rows, partner_table
 from rosetta_scaling.schemas.nulls import NULLS
 from rosetta_scaling.schemas.tables.selectivity import KINDS, OF_IMAGES, OF_TEXT, columns_of_neurons
@@ -47,11 +51,28 @@ WORDS = [
 NAMES = ("red-r1", "blue-r1")
 
 
+IMAGES, SIDE = 50, 4  # made-up images, and patches along a side of them
+
+
 def units_table(units: int, rng: np.random.Generator) -> pd.DataFrame:
     """Random words in passages of 20 and documents of 40."""
     text, number = rng.choice(WORDS, units), np.arange(units)
     columns = {"unit": number, "passage": number // 20, "start": 0, "end": 1, "text": text, "doc": number // 40}
     return pd.DataFrame(columns).assign(domain=np.where(number // 40 % 2, "prose", "code"))
+
+
+def patches_table(rng: np.random.Generator) -> pd.DataFrame:
+    """The same words, as if they had been drawn in the patches of images."""
+    table, number = units_table(IMAGES * SIDE**2, rng), np.arange(IMAGES * SIDE**2)
+    places = {"passage": number // SIDE**2, "row": number // SIDE % SIDE, "column": number % SIDE}
+    return table.assign(**places, doc=places["passage"])
+
+
+def made_images() -> pd.Series:
+    """The files of small images and, every third, of large ones."""
+    rng = np.random.default_rng(6)
+    sides = [8 if i % 3 else 200 for i in range(IMAGES)]
+    return pd.Series([encode(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)) for side in sides])
 
 
 def selectivity_table(mean: np.ndarray, variance: np.ndarray, layers: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -119,7 +140,8 @@ def small_networks(units: pd.DataFrame, rng: np.random.Generator) -> list[Networ
         scales = [Scale.of(one) for one in about]
         sampled = sample_units(in_chunks(values[own]), scales[own], len(units), [own])
         contexts = strongest(values[own], units.doc.to_numpy() // 2 % 2)
-        windows = Windows(examples := example_units(contexts, sampled), units.passage.to_numpy())
+        patches = SIDE**2 if "row" in units else None
+        windows = Windows(examples := example_units(contexts, sampled), units.passage.to_numpy(), patches)
         partner = table[f"partner.{NAMES[other]}"].to_numpy()
         codes = [
             windows.read(in_chunks(values[own]), scales[own], np.arange(len(table))),
@@ -185,14 +207,26 @@ def large_networks(neurons: int, units: pd.DataFrame, rng: np.random.Generator) 
 
 
 def write_small(folder: Path, of_images: bool = False) -> list[Network]:
-    """Write the viewer of the small networks; `of_images` as if words had been drawn in patches of images."""
+    """Write the viewer of the small networks; `of_images`: as if words had been drawn in patches of images."""
     rng = np.random.default_rng(5)
-    units = units_table(800, rng)
-    networks = small_networks(units, rng)
+    units = patches_table(rng) if of_images else units_table(800, rng)
+    networks, images = small_networks(units, rng), []
     if of_images:
+        images = [("study", made_images())]
         units = units.rename(columns={"text": "content"})
         of_text = [*(name for name in OF_TEXT if name in networks[0].table)]
         details = [replace(one.details, table=one.table.drop(columns=of_text)) for one in networks]
         networks = [replace(one, details=own) for one, own in zip(networks, details, strict=True)]
-    write_page(folder, "made-up", {"study": units}, networks)
+    write_page(folder, "made-up", {"study": units}, networks, images=images)
     return networks
+
+
+def decoded(text: str) -> tuple[str, dict, dict[str, np.ndarray]]:
+    """Key, what is said, and arrays of a script, read as viewer.js reads them."""
+    key, about, data = json.loads("[" + text.removeprefix("rosetta(").removesuffix(")\n") + "]")
+    raw, at, arrays = gzip.decompress(base64.b64decode(data)), 0, {}
+    for name, kind, length in about["arrays"]:
+        arrays[name] = np.frombuffer(raw, f"<{kind}", length, at)
+        at += -(-arrays[name].nbytes // 4) * 4
+    assert at == len(raw)
+    return key, about, arrays

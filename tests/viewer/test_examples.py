@@ -66,6 +66,22 @@ def test_windows_hold_what_the_partner_does_on_the_same_units_of_the_passage(chu
                 assert found[n, e, w] == (codes(np.array(z)) if is_shown else NONE), (n, e, w)
 
 
+@pytest.mark.parametrize("chunk", [1, 10, 1000])
+def test_of_an_image_all_patches_are_shown(chunk):
+    values, scale = made()
+    patches, rng = 20, np.random.default_rng(2)
+    examples = np.concatenate([rng.integers(0, UNITS, (NEURONS, 3)), np.full((NEURONS, 1), -1)], 1)
+    neurons = np.array([6, 3, -1, 0, 2, 2, 5])
+    windows = Windows(examples, np.arange(UNITS) // patches, patches)
+    found = windows.read(MemorySource(values, chunk).chunks(), scale, neurons)
+    assert found.shape == (NEURONS, 4, patches)
+    z = codes(scale.z(values.numpy()))
+    for n, e in np.ndindex(NEURONS, 3):
+        image = slice(examples[n, e] // patches * patches, (examples[n, e] // patches + 1) * patches)
+        np.testing.assert_array_equal(found[n, e], NONE if neurons[n] < 0 else z[neurons[n], image])
+    assert (found[:, 3] == NONE).all()
+
+
 def test_a_sample_gives_units_near_the_threshold_and_a_histogram_of_all(monkeypatch):
     values, scale = made()
     found = sample_units(MemorySource(values, 64).chunks(), scale, UNITS, [0])

@@ -1,5 +1,6 @@
 """The page itself, opened from file:// in Chromium without a window and driven as a reader drives it."""
 
+import base64
 import csv
 import io
 import json
@@ -9,9 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import Page, chromium
-from made_viewer import write_small
+from made_viewer import SIDE, made_images, write_small
 
+from rosetta_scaling.corpora.pixels import decode
 from rosetta_scaling.report.cells import rosetta_address
+from rosetta_scaling.viewer.examples import SETS
+from rosetta_scaling.viewer.images import LARGEST
 from rosetta_scaling.viewer.page import Network
 
 pytestmark = pytest.mark.slow(1)
@@ -289,19 +293,98 @@ def test_nothing_reaches_beyond_the_page(page, width, dark):
         page.size(1200, 900)
 
 
-def test_of_images_the_words_are_shown_and_a_sentence_says_what_is_not(browser, tmp_path):
-    networks = write_small(tmp_path / "viewer", of_images=True)
-    assert "unigram_text" not in networks[0].table
+@pytest.fixture(scope="module")
+def of_images(tmp_path_factory) -> tuple[str, list[Network]]:
+    """Address of the page of the small networks as networks that see, and these."""
+    folder: Path = tmp_path_factory.mktemp("images") / "viewer"
+    networks = write_small(folder, of_images=True)
+    return f"file://{folder}/index.html", networks
+
+
+@pytest.fixture
+def pictures(browser: Page, of_images):
+    """The page of images, with the neuron L1/6, the 20th, of the first network."""
     browser.open("about:blank")
     browser.complaints.clear()
-    browser.open(f"file://{tmp_path}/viewer/index.html")
+    browser.open(f"{of_images[0]}#i=20")
     settled(browser)
-    assert browser.run("$('notice').hidden") is False
-    assert "the images themselves are not shown" in browser.run("$('notice').textContent")
-    find(browser, "L1/6")
-    assert "Łódź" in browser.run("$('contexts').textContent")
+    yield browser
     assert browser.complaints == []
+    assert browser.fetched == []
 
 
-def test_of_text_there_is_no_notice(page):
-    assert page.run("$('notice').hidden") is True
+def shown_images(network: Network, neuron: int) -> list[list[int]]:
+    """The numbers of the examples that are in one picture, in the order of the pictures."""
+    units, found, sets = network.details.examples[neuron], {}, np.repeat(np.arange(len(SETS)), list(SETS.values()))
+    for number in np.flatnonzero(units >= 0):
+        found.setdefault((sets[number], units[number] // SIDE**2), []).append(int(number))
+    return list(found.values())
+
+
+def test_every_image_is_shown_once_in_a_set_and_its_examples_are_framed(pictures, of_images):
+    network = of_images[1][0]
+    wanted = shown_images(network, 20)
+    assert any(len(same) > 1 for same in wanted)
+    files = made_images()
+    hrefs = pictures.run(
+        "[...document.querySelectorAll('.pictures')].map(one => one.querySelector('image').href.baseVal)"
+    )
+    assert len(hrefs) == len(wanted)
+    sizes = pictures.run("""Promise.all([...document.querySelectorAll('.pictures image')].map(async one => {
+        const image = new Image();
+        image.src = one.href.baseVal;
+        await image.decode();
+        return image.naturalWidth; }))""")
+    assert set(sizes) == {8, LARGEST}
+    for href, same in zip(hrefs, wanted, strict=True):
+        number = network.details.examples[20, same[0]] // SIDE**2
+        kind, file = href.split(";base64,")
+        pixels, original = decode(base64.b64decode(file), "shown"), decode(files[number], "made")
+        if number % 3:
+            np.testing.assert_array_equal(pixels, original)
+        else:
+            assert (kind, pixels.shape) == ("data:image/jpeg", (LARGEST, LARGEST, 3))
+    frames = pictures.run("""[...document.querySelectorAll('.pictures')].map(one => [...one.querySelectorAll(
+        'figure:first-child [stroke="#fff"]')].map(frame => frame.x.baseVal.value + 4 * frame.y.baseVal.value))""")
+    assert frames == [[int(network.details.examples[20, number]) % SIDE**2 for number in same] for same in wanted]
+
+
+def test_heat_maps_are_the_z_of_all_patches_in_both_networks(pictures, of_images):
+    network = of_images[1][0]
+    told = pictures.run("""[...document.querySelectorAll('.pictures')].map(one => [...one.querySelectorAll('svg')].map(
+        svg => [...svg.querySelectorAll('.patch')].map(patch => [patch.getAttribute('fill'),
+        Number(patch.getAttribute('fill-opacity')), patch.x.baseVal.value + 4 * patch.y.baseVal.value])))""")
+    for (plain, *maps), same in zip(told, shown_images(network, 20), strict=True):
+        assert plain == []
+        for patches, codes in zip(maps, network.details.codes, strict=True):
+            code = codes[20, same[0]].astype(float)
+            assert [place for *_, place in patches] == list(range(SIDE**2))
+            assert [fill for fill, *_ in patches] == ["#de8f05" if one > 0 else "#0173b2" for one in code]
+            z = (code / 127) ** 2 * 100
+            strength = 0.85 * np.minimum(1, np.sqrt(z / 10))
+            np.testing.assert_allclose([opacity for _, opacity, _ in patches], strength, atol=0.006)
+    strongest = network.details.codes[0][20, :6]
+    assert {(code > 0).any() for code in strongest} == {(code < 0).any() for code in strongest} == {True}
+
+
+def test_of_images_words_are_searched_and_pictures_are_saved(pictures):
+    click(pictures, "#svg")
+    drawn = pictures.downloaded("red-r1_L1_6.svg")
+    images = pictures.run(f"""(found => ['parsererror', 'image'].map(name => found.querySelectorAll(name).length))(
+        new DOMParser().parseFromString({json.dumps(drawn)}, 'image/svg+xml'))""")
+    assert images[0] == 0
+    assert images[1] % 3 == 0 < images[1]  # alone, and under the heat of two networks
+    click(pictures, "#json")
+    told = json.loads(pictures.downloaded("red-r1_L1_6.json"))
+    assert all(len(example["spans"]) == SIDE**2 and "image" not in example for example in told["examples"])
+    find(pictures, "sea")
+    assert "fire on it" in pictures.run("$('count').textContent")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(400, False), (1200, True)])
+def test_pictures_stay_within_the_page(pictures, width, dark):
+    pictures.size(width, 800, dark)
+    try:
+        assert pictures.run("document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        pictures.size(1200, 900)

@@ -1,28 +1,14 @@
 """What scripts hand over equals what they were made from."""
 
-import base64
-import gzip
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
+from made_viewer import decoded
 
 from rosetta_scaling.schemas.tables.selectivity import TOKENS_OF_NEURONS
 from rosetta_scaling.viewer.scripts import TYPES, column_arrays, quantiles, rounded, script, text_script
 from rosetta_scaling.viewer.shards import TOKENS, Tokens
 from rosetta_scaling.viewer.words import index_words, word_scripts
-
-
-def decoded(text: str) -> tuple[str, dict, dict[str, np.ndarray]]:
-    """Key, what is said, and arrays of a script, read as viewer.js reads them."""
-    key, about, data = json.loads("[" + text.removeprefix("rosetta(").removesuffix(")\n") + "]")
-    raw, at, arrays = gzip.decompress(base64.b64decode(data)), 0, {}
-    for name, kind, length in about["arrays"]:
-        arrays[name] = np.frombuffer(raw, f"<{kind}", length, at)
-        at += -(-arrays[name].nbytes // 4) * 4
-    assert at == len(raw)
-    return key, about, arrays
 
 
 def test_arrays_of_all_types_and_lengths_come_back():

@@ -369,19 +369,23 @@ function drawPlot(at) {
 
 async function single(net, i) { // all that is known of a neuron
   const [part, text, {texts}, ...words] = await Promise.all([
-    load(`${net.key}/neurons/${Math.floor(i / STUDY.shard)}`), wholeText(net), load(`${net.key}/tokens`),
+    load(`${net.key}/neurons/${Math.floor(i / net.shard)}`), wholeText(net), load(`${net.key}/tokens`),
     ...["kind", "domain", "label", "unigram_text"].map(name => net.numberOf.has(name) ? column(net, name) : {text: () => ""})]);
-  const row = i % STUDY.shard, rows = Math.min(STUDY.shard, net.neurons - i + row);
-  const per = STUDY.window[0] + 1 + STUDY.window[1], examples = STUDY.sets.reduce((sum, set) => sum + set.size, 0);
-  const of = (array, size) => array.subarray(row * size, (row + 1) * size);
-  const codes = [part.codes0, ...net.others.map((_, k) => part[`codes${k + 1}`])].map(array => of(array, examples * per));
+  const row = i % net.shard, rows = Math.min(net.shard, net.neurons - i + row);
+  const of = (array, size = array.length / rows) => array.subarray(row * size, (row + 1) * size);
+  const codes = [part.codes0, ...net.others.map((_, k) => part[`codes${k + 1}`])].map(array => of(array));
   const numbers = Object.fromEntries(net.numbers.map((name, k) => [name, part.numbers[k * rows + row]]));
-  const [kind, domain, label, word] = words.map(one => one.text(i)), token = of(part.tokens, 2 * STUDY.tokens);
-  const cosine = of(part.cosines, 2 * STUDY.tokens), sides = {promoted: [], suppressed: []};
+  const [kind, domain, label, word] = words.map(one => one.text(i)), token = of(part.tokens);
+  const cosine = of(part.cosines), sides = {promoted: [], suppressed: []};
   token.forEach((code, k) => code >= 0 && sides[k < STUDY.tokens ? "promoted" : "suppressed"].push(
     {token: texts[code], cosine: cosine[k] / 127}));
-  return {net, i, name: nameOf(net, i), numbers, kind, domain, label, word, ...sides, histogram: of(part.histogram, STUDY.bins),
-    examples: examplesOf(of(part.examples, examples), codes, text)};
+  const examples = examplesOf(of(part.examples), codes, text);
+  if (text.side) await Promise.all(examples.map(async example => {
+    const {images} = await load(`${net.scope}/images/${Math.floor(example.passage / STUDY.images)}`);
+    example.image = images[example.passage % STUDY.images];
+  }));
+  return {net, i, name: nameOf(net, i), numbers, kind, domain, label, word, ...sides, histogram: of(part.histogram), examples,
+    side: text.side};
 }
 
 const zOf = code => Math.sign(code) * (code / STUDY.scale.steps) ** 2 * STUDY.scale.strongest;
@@ -396,19 +400,18 @@ async function wholeText(net) { // with the place of every unit in it
 }
 
 function examplesOf(units, codes, text) { // by example: where it is, and the units around it with z in every network
-  const [before, after] = STUDY.window, per = before + 1 + after, found = [];
-  const sets = STUDY.sets.flatMap(set => Array(set.size).fill(set));
+  const sets = STUDY.sets.flatMap(set => Array(set.size).fill(set)), per = codes[0].length / units.length, found = [];
   units.forEach((unit, e) => {
     if (unit < 0) return;
-    const passage = text.opens.findLastIndex(open => open <= unit);
-    const spans = [];
+    const passage = text.opens.findLastIndex(open => open <= unit), spans = [];
+    const first = text.side ? text.opens[passage] : unit - STUDY.before; // of an image all patches are shown
     for (let w = 0; w < per; w++) {
-      const here = unit - before + w, code = codes[0][e * per + w];
-      if (code === STUDY.scale.none) continue;
-      spans.push({text: text.all.slice(text.starts[here], text.starts[here + 1]), isCentre: w === before,
+      const here = first + w;
+      if (codes[0][e * per + w] === STUDY.scale.none) continue;
+      spans.push({text: text.all.slice(text.starts[here], text.starts[here + 1]), isCentre: here === unit,
         z: codes.map(one => one[e * per + w] === STUDY.scale.none ? NaN : zOf(one[e * per + w]))});
     }
-    found.push({set: sets[e], unit, domain: text.domains[text.domain[passage]], document: text.document[passage], spans});
+    found.push({set: sets[e], unit, passage, domain: text.domains[text.domain[passage]], document: text.document[passage], spans});
   });
   return found;
 }
@@ -454,28 +457,27 @@ function partnerName(one, model) {
   return number < 0 ? "none" : of ? nameOf(of, number) : `neuron ${number}`;
 }
 
-function shade(z) { // orange: above the mean; blue: below it
-  if (!z) return "";
-  const strength = Math.min(1, Math.sqrt(Math.abs(z) / SATURATED));
-  return `background: rgba(var(--${z > 0 ? "more" : "less"}), ${(0.85 * strength).toFixed(2)})`;
-}
+const opacity = z => (0.85 * Math.min(1, Math.sqrt(Math.abs(z || 0) / SATURATED))).toFixed(2);
+const shade = z => z ? `background: rgba(var(--${z > 0 ? "more" : "less"}), ${opacity(z)})` : ""; // orange: above the mean; blue: below it
+const colour = z => `fill="${z > 0 ? "#de8f05" : "#0173b2"}" fill-opacity="${opacity(z)}"`; // the same in an svg
 
-function contexts(seen, names) { // rows: examples; columns: networks
-  const box = names.map(name => element("div", {class: "head"}, name));
+function contexts(seen, names) { // of text: rows are examples, columns networks; of images: one after the other
+  const box = seen.side ? [] : names.map(name => element("div", {class: "head"}, name));
   let set = null;
-  for (const example of seen.examples) {
+  for (const example of seen.side ? byImage(seen.examples) : seen.examples) {
     if (example.set !== set) box.push(element("div", {class: "set"}, (set = example.set).words));
-    names.forEach((name, k) => {
-      const centre = example.spans.find(span => span.isCentre).z[k];
-      const text = element("p", {}, ...example.spans.map(({text, z, isCentre}) => element("span",
-        {style: shade(z[k]), class: isCentre && "centre", title: Number.isNaN(z[k]) ? null : `z = ${shown(z[k], 2)}`},
-        text.replaceAll("\n", "⏎"))));
-      box.push(element("div", {class: `context ${k ? "" : "first"}`, "data-network": name.split(" ")[0],
-        title: `${example.domain}, document ${example.document}, unit ${example.unit}`},
-      text, element("span", {class: "z"}, shown(centre, 2))));
-    });
+    box.push(...(seen.side ? [pictures(example, names)] : names.map((name, k) => context(example, name, k))));
   }
   return box;
+}
+
+function context({spans, domain, document, unit}, name, k) { // a text, coloured by the kth network
+  const text = element("p", {}, ...spans.map(({text, z, isCentre}) => element("span",
+    {style: shade(z[k]), class: isCentre && "centre", title: Number.isNaN(z[k]) ? null : `z = ${shown(z[k], 2)}`},
+    text.replaceAll("\n", "⏎"))));
+  return element("div", {class: `context ${k ? "" : "first"}`, "data-network": name.split(" ")[0],
+    title: `${domain}, document ${document}, unit ${unit}`},
+  text, element("span", {class: "z"}, shown(spans.find(span => span.isCentre).z[k], 2)));
 }
 
 function histogram(one) { // as the text of an svg: units by z, and where the examples are
@@ -529,69 +531,12 @@ async function showNeuron(net, i, at) {
   $("not-mutual").hidden = seen === one || heads.includes(label);
   $("not-mutual").textContent = `${heads[0]} has another best partner in ${net.model}, which stands beside it here.`;
   $("evidence").replaceChildren(...net.others.map(other => evidence(one, other)));
-  $("contexts").style.setProperty("--networks", heads.length);
+  $("contexts").style.setProperty("--networks", seen.side ? 0 : heads.length);
   $("contexts").replaceChildren(...contexts(seen, heads));
   $("histogram").innerHTML = histogram(one); // made of numbers and names of sets only
   for (const side of ["promoted", "suppressed"]) $(side).replaceChildren(...chips(one[side]));
   $("metrics").replaceChildren(metrics(one));
   document.body.dataset.milliseconds = (performance.now() - began).toFixed(1);
-}
-
-// ---- what is taken away ---------------------------------------------------------------------------------------------
-
-function save(name, text) {
-  const link = element("a", {download: name.replaceAll(/[\\/ ]/g, "_"), href: URL.createObjectURL(new Blob([text]))});
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-async function asCsv(net) {
-  const quoted = text => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  const names = columnsOf(net, state()), columns = await Promise.all(names.map(name => column(net, name)));
-  const number = value => Number.isNaN(value) ? "" : Number(value.toPrecision(6));
-  const cell = ({values, texts}, i) => texts ? quoted(texts[values[i]] ?? "") : number(values[i]);
-  const line = i => [layerOf(net, i), i - net.starts[layerOf(net, i)], ...columns.map(one => cell(one, i))].join(",");
-  return [["layer", "channel", ...names].join(","), ...Array.from(listed, line)].join("\n") + "\n";
-}
-
-function asJson({net, i, name, histogram, examples, ...rest}) {
-  const known = Object.fromEntries(Object.entries(rest.numbers).map(([key, value]) => [key, Number.isNaN(value) ? null : value]));
-  const told = examples.map(({spans, set, ...where}) => ({set: set.name, ...where, text: spans.map(one => one.text).join(""), spans}));
-  return JSON.stringify({study: STUDY.study, network: net.model, neuron: i, name, ...rest, numbers: known,
-    networks: [net.model, ...net.others.map(({model}) => model)], examples: told}, null, 1);
-}
-
-function asSvg(seen, heads) { // strongest contexts side by side, as text that an editor of figures can change
-  const escaped = text => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(/\s/g, " ");
-  const rows = seen.examples.filter(({set}) => set.name.startsWith("half")), letter = 6.02, wide = 470, parts = [];
-  const text = (x, y, words, more = "") => `<text x="${x}" y="${y}" xml:space="preserve" ${more}>${escaped(words)}</text>`;
-  heads.forEach((head, k) => {
-    parts.push(text(10 + k * wide, 18, head, 'font-weight="bold"'));
-    rows.forEach(({spans}, row) => {
-      const centre = spans.findIndex(span => span.isCentre);
-      let x = 10 + k * wide + 300 - spans.slice(0, centre).reduce((sum, span) => sum + span.text.length, 0) * letter;
-      for (const span of spans) {
-        const long = span.text.length * letter, z = span.z[k], strength = 0.85 * Math.min(1, Math.sqrt(Math.abs(z || 0) / SATURATED));
-        if (x >= 8 + k * wide && x + long < 4 + (k + 1) * wide) {
-          if (z) parts.push(`<rect x="${x.toFixed(1)}" y="${27 + row * 18}" width="${long.toFixed(1)}" height="15" ` +
-            `fill="${z > 0 ? "#de8f05" : "#0173b2"}" fill-opacity="${strength.toFixed(2)}"/>`);
-          parts.push(text(x.toFixed(1), 38 + row * 18, span.text, span.isCentre ? 'text-decoration="underline"' : ""));
-        }
-        x += long;
-      }
-    });
-  });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${heads.length * wide + 10}" height="${rows.length * 18 + 36}" ` +
-    `font-family="DejaVu Sans Mono, monospace" font-size="10"><rect width="100%" height="100%" fill="#fff"/>${parts.join("")}</svg>\n`;
-}
-
-function copyLink() {
-  const field = element("textarea", {}, location.href);
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy"); // works from file:// everywhere, unlike navigator.clipboard
-  field.remove();
-  this.textContent = "Copied";
 }
 
 // ---- the page -------------------------------------------------------------------------------------------------------
@@ -662,8 +607,6 @@ async function show() {
 
 function start() {
   $("study").textContent = STUDY.study;
-  $("notice").textContent = STUDY.notice;
-  $("notice").hidden = !STUDY.notice;
   fill($("network"), STUDY.networks.map(({key, model, scope, neurons}) =>
     [key, `${scope === "study" ? model : key} (${shown(neurons)})`]), here().key);
   $("network").onchange = event => go({n: event.target.value, i: "", v: "", r: "", s: "", d: "", c: "", b: "", x: "", y: "", f: ""});

@@ -1,7 +1,8 @@
 """Encoded images and what they show: pixels, always RGB of 8 bits in a square, the right way up."""
 
+import base64
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -59,12 +60,12 @@ def middle_square(pixels: np.ndarray) -> np.ndarray:
     return pixels[top : top + side, left : left + side]
 
 
-def encode(pixels: np.ndarray) -> bytes:
-    """Pixels (height, width, 3), uint8, as a PNG file: nothing is lost."""
+def encode(pixels: np.ndarray, kind: Literal["png", "jpeg"] = "png") -> bytes:
+    """Pixels (height, width, 3), uint8, as a file: of a PNG file nothing is lost, and one of JPEG is smaller."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", optimize=False)
+    Image.fromarray(pixels).save(file, kind, optimize=False)
     return file.getvalue()
 
 
@@ -75,3 +76,8 @@ def resized(pixels: np.ndarray, side: int, resample: int) -> np.ndarray:
     if len(pixels) == side:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling(resample)))
+
+
+def data_uri(file: bytes, kind: Literal["png", "jpeg"] = "png") -> str:
+    """The file of an image as its address: the page that shows it needs no file beside it."""
+    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"

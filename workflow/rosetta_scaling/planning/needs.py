@@ -26,6 +26,7 @@ TRAINING_BYTES = 16  # per parameter in float32: weight, gradient, two moments
 STATISTICS_BYTES = 20_000  # per neuron: sums and metrics of all its texts, domains and contexts
 COMPARED_BYTES = 5_000  # per neuron: its metrics and those of its placebos
 VIEWED_BYTES = 10_000  # per neuron and network beside it: its tables, and its examples in this and in other networks
+VIEWED_PATCH_BYTES = 40  # in addition, per patch of an image: all patches of the 20 examples are shown, one byte each
 VIEWED_SECONDS = 0.005  # to write the examples of one: measured, with room
 PARTNER_BYTES = 100  # per row of a table of partners: one neuron of either model and a null or a draw
 
@@ -179,7 +180,9 @@ def viewing(plan: StudyPlan) -> Need:
     for pair in layout.pairs.values():
         reads = {model: count + (model in pair) for model, count in reads.items()}
     most = max(reads.values()) - 1
-    memory_mb = max(VIEWED_BYTES * most * plan.size(model).neurons for model in reads) / 1e6
+    patches = plan.study.units.max_tokens if plan.study.modality == "image" else 0
+    of_neuron = (VIEWED_BYTES + VIEWED_PATCH_BYTES * patches) * most
+    memory_mb = max(of_neuron * plan.size(model).neurons for model in reads) / 1e6
     work = sum(plan.size(model).neurons for model in reads) * VIEWED_SECONDS / 60
     if not plan.stores_activations:
         memory_mb += max(reading_bytes(plan.study, plan.size(model)) for model in reads) / 1e6

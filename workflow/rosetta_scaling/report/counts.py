@@ -1,6 +1,6 @@
 """The tables of counts, of what they consist of, and of their exponents, as formatted cells."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import pandas as pd
 
@@ -37,6 +37,21 @@ def points_of_curves(counts: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
         address = rosetta_address(row["anchor"], row["curve"], row["criterion"])
         points.setdefault(row["curve"], []).append((row["point"], address))
     return points
+
+
+def points_behind(counts: pd.DataFrame, sets: Collection[str], claim: Mapping) -> dict[str, list[tuple[str, str]]]:
+    """As points_of_curves, for the parts of a claim: sorted by its metric, if any.
+
+    A claim whose words end with one of the `sets` in brackets is about this set of Rosetta neurons, others about the
+    first criterion of the counts.
+    """
+    first, named = counts["criterion"].iloc[0], claim["words"].split()[-1].strip("()")
+    rows = counts[counts["criterion"] == first].assign(criterion=named if named in sets else first)
+    order = f"&s={claim['metric']}&d=1" if claim["metric"] else ""
+    return {
+        curve: [(point, address + order) for point, address in points]
+        for curve, points in points_of_curves(rows).items()
+    }
 
 
 def stability_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:

@@ -1,12 +1,11 @@
 """Matched neurons as rows of images: what excites one neuron, with the heat maps of every network of the point."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rosetta_scaling.corpora.pixels import encode, resized
+from rosetta_scaling.corpora.pixels import data_uri, encode, resized
 
 SHOWN = 96  # pixels along a side of an image on the page
 NEAREST, BILINEAR = 0, 2  # Pillow's numbers of filters
@@ -61,7 +60,3 @@ def heated(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     grey = np.repeat((255 * heat).astype(np.uint8)[..., None], 3, 2)
     veil = VEIL * resized(grey, SHOWN, BILINEAR)[..., :1] / 255
     return ((1 - veil) * picture + veil * HOT).round().astype(np.uint8)
-
-
-def data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

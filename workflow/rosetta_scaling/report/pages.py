@@ -6,6 +6,7 @@ tables.py and fits.py format the tables; the templates of the pages are in workf
 import base64
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -16,7 +17,6 @@ from rosetta_scaling.claims.verdicts import FIT, METRIC, VERDICTS
 from rosetta_scaling.fits.checklist import Fits, read_checked
 from rosetta_scaling.formatting import MINUS, data_size, number
 from rosetta_scaling.report.answer import answer
-from rosetta_scaling.report.cells import rosetta_address
 from rosetta_scaling.report.claims import (
     claim_table,
     claims_of,
@@ -27,6 +27,7 @@ from rosetta_scaling.report.claims import (
     shown_first,
     verdict_words,
 )
+from rosetta_scaling.report.counts import points_behind
 from rosetta_scaling.report.figures.catalogue import FIGURES
 from rosetta_scaling.report.figures.entry import FigureEntry
 from rosetta_scaling.report.fits import fit_cells
@@ -42,7 +43,6 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
 
 PAGE = WORKFLOW / "report"  # template, style sheet and captions
-BEHIND = ["anchor", "curve", "criterion"]  # what says which neurons are counted
 TABLES: tuple[str, ...] = ("models", "audit", "counts", "lists", "decomposition", "recurrence", "seeds", *FIT_TABLES)
 TABLES += ("polarization", "specialisation", "families", "trends", "diagonal", "judge")
 
@@ -73,7 +73,9 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "figures_path": os.path.relpath(results / "figures", folder),
         "tables_path": os.path.relpath(results / "tables", folder),
         "viewer_path": viewer_path(results, folder, provenance),
-        "neurons_of_claims": rosetta_address(*tables["counts"].nlargest(1, "neurons")[BEHIND].iloc[0]),
+        "points_behind": partial(
+            points_behind, tables["counts"], {*tables["counts"]["criterion"], *tables["polarization"]["set"]}
+        ),
         "minus": MINUS,
         "verdict_names": VERDICTS,
     }

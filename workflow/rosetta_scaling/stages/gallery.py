@@ -53,7 +53,8 @@ def gallery_inputs(plan: StudyPlan) -> Inputs:
 
 def write_gallery(plan: StudyPlan, out: str) -> None:
     """Write the page of images."""
-    from rosetta_scaling.report.gallery import data_uri, match_rows
+    from rosetta_scaling.corpora.pixels import data_uri
+    from rosetta_scaling.report.gallery import match_rows
     from rosetta_scaling.report.pages import write_page
 
     curves = []

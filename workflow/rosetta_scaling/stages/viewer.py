@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rosetta_scaling.viewer.shards import Details
 
 log = logging.getLogger(__name__)
-PAGE = ("viewer/index.html", "viewer/viewer.css", "viewer/viewer.js", "report/style.css")  # in workflow/
 
 
 class View(NamedTuple):
@@ -87,6 +86,7 @@ def viewer_inputs(plan: StudyPlan) -> Inputs:
         "sources": sorted(sources),
         "neurons": sorted(neurons),
         "tokens": [promoted_tokens(layout, view) for view in shown],
+        "images": sorted(images_of_scopes(plan, shown).values()),
         "contexts": [layout.contexts(view.scope, view.model) for view in shown],
         "matches": [layout.matches(*pair) for pair in pairs],
         "nulls": [layout.null(null, *pair) for pair in pairs for null in NULLS],
@@ -95,6 +95,12 @@ def viewer_inputs(plan: StudyPlan) -> Inputs:
         "judged": [str(Path(summary).with_suffix(".parquet")) for summary in layout.judgements],
         "audit": layout.audits,
     }
+
+
+def images_of_scopes(plan: StudyPlan, shown: list[View]) -> dict[str, str]:
+    """The images that networks read, by scope; none in a study of text."""
+    is_of_images = plan.study.modality == "image"
+    return {view.scope: plan.layout.tokens(view.scope, view.model) for view in shown if is_of_images}
 
 
 def promoted_tokens(layout: Layout, view: View) -> str:
@@ -112,35 +118,40 @@ def write_viewer(plan: StudyPlan, device: "torch.device", out: str) -> None:
             report(number + 1)
 
     units = {scope: read_table(layout.units(scope)) for scope in dict.fromkeys(view.scope for view in shown)}
+    images = ((scope, read_table(path).image) for scope, path in images_of_scopes(plan, shown).items())
     with atomic(out) as folder:
-        write_page(folder, layout.study.study, units, networks())
+        write_page(folder, layout.study.study, units, networks(), images=images)
 
 
-def write_page(folder: Path, study: str, units: Mapping[str, pd.DataFrame], networks: Iterable["Network"]) -> None:
-    """Write the page of a study to a new folder; `units` by scope, of `networks` one at a time is held."""
-    from rosetta_scaling.viewer.page import (
-        OF_IMAGES,
-        about_network,
-        about_study,
-        in_words,
-        network_scripts,
-        study_script,
-    )
+def write_page(
+    folder: Path,
+    study: str,
+    units: Mapping[str, pd.DataFrame],
+    networks: Iterable["Network"],
+    *,
+    images: Iterable[tuple[str, pd.Series]] = (),
+) -> None:
+    """Write the page of a study to a new folder.
+
+    `units` by scope; of `networks`, and of `images` (each a scope and its image files), one at a time is held.
+    """
+    from rosetta_scaling.viewer.images import image_scripts
+    from rosetta_scaling.viewer.page import about_network, about_study, in_words, network_scripts, study_script
     from rosetta_scaling.viewer.scripts import text_script
 
     folder.mkdir(parents=True)
-    for name in PAGE:
-        shutil.copy(WORKFLOW / name, folder)
+    for path in (*(WORKFLOW / "viewer").iterdir(), WORKFLOW / "report/style.css"):
+        shutil.copy(path, folder)
     for scope, table in units.items():
         write_text(folder / f"data/{scope}/text.js", text_script(f"{scope}/text", in_words(table)))
+    for scope, files in images:
+        write_scripts(folder, image_scripts(f"{scope}/images", files))
     about = []
     for network in networks:
         write_checked_table(folder / f"data/{network.key}/neurons.parquet", network.table, VIEWED)
-        for key, text in network_scripts(network):
-            write_text(folder / f"data/{key}.js", text)
+        write_scripts(folder, network_scripts(network))
         about.append(about_network(network))
-    notice = "" if all("text" in table for table in units.values()) else OF_IMAGES
-    write_text(folder / "data/study.js", study_script(about_study(study, about, notice)))
+    write_text(folder / "data/study.js", study_script(about_study(study, about)))
 
 
 def read_network(plan: StudyPlan, view: View, keys: set[str], device: "torch.device") -> "Network":
@@ -212,12 +223,18 @@ def read_details(plan: StudyPlan, view: View, table: pd.DataFrame, device: "torc
     seed = [study.nulls.seed, seed_from([view.scope, view.model, "viewer"])]
     sampled = sample_units(chunks(view.model), own, len(units), seed)
     examples = example_units(read_table(layout.contexts(view.scope, view.model)), sampled)
-    windows = Windows(examples, units.passage.to_numpy())
+    patches = (units.row.max() + 1) ** 2 if "row" in units else None
+    windows = Windows(examples, units.passage.to_numpy(), patches)
     codes = [windows.read(chunks(view.model), own, np.arange(len(table)))]
     for other in view.others:
         codes.append(windows.read(chunks(other), scale(other), table[f"partner.{other}"].to_numpy()))
     tokens = Tokens.of(read_table(promoted_tokens(layout, view)), len(table))
     return Details(table, examples, codes, sampled.histogram, tokens)
+
+
+def write_scripts(folder: Path, scripts: Iterable[tuple[str, str]]) -> None:
+    for key, text in scripts:
+        write_text(folder / f"data/{key}.js", text)
 
 
 def write_text(path: Path, text: str) -> None:

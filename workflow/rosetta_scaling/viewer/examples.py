@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SETS = {"half 0": 6, "half 1": 6, "random": 4, "near the threshold": 4}  # examples of every neuron
 EXAMPLES = sum(SETS.values())
-BEFORE, AFTER = 11, 4  # units shown around an example, within its passage
+BEFORE, AFTER = 11, 4  # units of text shown around an example, within its passage; of an image, all patches are
 WINDOW = BEFORE + 1 + AFTER
 THRESHOLD = 2.0  # z about which a response begins to be strong
 SAMPLE = 4096  # units, the same for all neurons, from which the last two sets and the histogram are taken
@@ -95,11 +95,15 @@ def example_units(contexts: pd.DataFrame, sampled: Sampled) -> np.ndarray:
 
 
 class Windows:
-    """The units around examples (neurons, examples): WINDOW of them, of which those in other passages are left out."""
+    """The units around examples (neurons, examples): WINDOW of them, of which those in other passages are left out.
 
-    def __init__(self, examples: np.ndarray, passage: np.ndarray):
-        self.shape = (*examples.shape, WINDOW)
-        self.first = (examples - BEFORE).ravel()
+    Where a passage is an image, these are all of its `patches`.
+    """
+
+    def __init__(self, examples: np.ndarray, passage: np.ndarray, patches: int | None = None):
+        self.width = patches or WINDOW
+        self.shape = (*examples.shape, self.width)
+        self.first = (examples // patches * patches if patches else examples - BEFORE).ravel()
         opens = np.flatnonzero(begins_run(passage))
         own = np.searchsorted(opens, examples.ravel(), side="right") - 1
         low, high = opens[own], np.append(opens[1:], len(passage))[own]
@@ -107,17 +111,17 @@ class Windows:
         self.order = np.argsort(self.first, kind="stable")
 
     def read(self, chunks: Iterable["torch.Tensor"], scale: Scale, neurons: np.ndarray) -> np.ndarray:
-        """Codes (neurons, examples, WINDOW) of a network's `neurons`, one for each row of the examples; -1 is nobody.
+        """Codes (neurons, examples, width) of a network's `neurons`, one for each row of the examples; -1 is nobody.
 
         The network may be another one than that of the examples: its best partners then are looked at.
         """
         import torch
 
-        out = np.full((len(self.first), WINDOW), NONE, np.int8)
+        out = np.full((len(self.first), self.width), NONE, np.int8)
         for first, values, rows in self._of_chunks(chunks):
             neuron = neurons[rows // self.shape[1]]
             rows, neuron = rows[neuron >= 0], neuron[neuron >= 0]
-            unit = self.first[rows][:, None] + np.arange(WINDOW)
+            unit = self.first[rows][:, None] + np.arange(self.width)
             shown = (unit >= np.maximum(self.low[rows], first)[:, None]) & (
                 unit < np.minimum(self.high[rows], first + values.shape[1])[:, None]
             )
@@ -132,6 +136,6 @@ class Windows:
         first, sorted_first = 0, self.first[self.order]
         for values in chunks:
             stop = first + values.shape[1]
-            begin, end = np.searchsorted(sorted_first, [first - WINDOW + 1, stop])
+            begin, end = np.searchsorted(sorted_first, [first - self.width + 1, stop])
             yield first, values, self.order[begin:end]
             first = stop

@@ -9,15 +9,11 @@ import pandas as pd
 from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
 from rosetta_scaling.schemas.tables.viewer import meaning_of
-from rosetta_scaling.viewer import examples, shards
+from rosetta_scaling.viewer import examples, images, shards
 from rosetta_scaling.viewer.neurons import LEVEL
 from rosetta_scaling.viewer.scripts import column_arrays, quantiles, script
 from rosetta_scaling.viewer.words import Index, word_scripts
 
-OF_IMAGES = (
-    "A unit is a patch of an image, row by row, told by the words of what was drawn in it; the images themselves are "
-    "not shown here: report/images.html has some."
-)
 LOOKS = (  # of the sets of examples, in their order
     {"words": "Strongest in one half of the documents", "colour": "#de8f05"},
     {"words": "Strongest in the other half", "colour": "#d55e00"},
@@ -73,6 +69,7 @@ def about_network(network: Network) -> dict:
             {"name": name, "meaning": meaning_of(name), "kind": "number" if name in numbers else "text"}
             for name in table
         ],
+        "shard": network.details.shard,
         "numbers": shards.number_columns(table),  # in the scripts of single neurons
         "quantiles": quantiles(table, [name for name in METRICS if name in table]),
     }
@@ -83,11 +80,10 @@ def in_words(units: pd.DataFrame) -> pd.DataFrame:
     return units if "text" in units else units.assign(text=units.content + " ")
 
 
-def about_study(study: str, networks: list[dict], notice: str = "") -> dict:
-    """All that the page knows from the beginning; `notice` is a sentence that it shows above everything."""
+def about_study(study: str, networks: list[dict]) -> dict:
+    """All that the page knows from the beginning."""
     return {
         "study": study,
-        "notice": notice,
         "networks": networks,
         "metrics": list(METRICS),
         "nulls": [{"name": null.name, "label": null.label, "meaning": null.meaning} for null in NULLS.values()],
@@ -97,10 +93,10 @@ def about_study(study: str, networks: list[dict], notice: str = "") -> dict:
             {"name": name, "size": size} | looks
             for (name, size), looks in zip(examples.SETS.items(), LOOKS, strict=True)
         ],
-        "window": [examples.BEFORE, examples.AFTER],
+        "before": examples.BEFORE,
         "scale": {"strongest": examples.STRONGEST, "steps": examples.STEPS, "none": examples.NONE},
         "bins": examples.BINS,
-        "shard": shards.SHARD,
+        "images": images.PART,
         "tokens": shards.TOKENS,
     }
 

@@ -57,7 +57,7 @@ def column_arrays(column: pd.Series) -> tuple[dict, dict[str, np.ndarray]]:
 
 def text_script(key: str, units: pd.DataFrame) -> str:
     """The text of all units once, with the length of each (in UTF-16 code units, as browsers count) and the first unit
-    of every passage, its domain and its document.
+    of every passage, its domain and its document. Of images it says how many patches stand along a side.
     """
     lengths = np.array([len(text.encode("utf-16-le")) // 2 for text in units.text], np.uint16)
     opens = np.flatnonzero(begins_run(units.passage.to_numpy()))
@@ -71,7 +71,8 @@ def text_script(key: str, units: pd.DataFrame) -> str:
         "domain": domain.astype(np.uint8),
         "document": first.doc.to_numpy(np.int32),
     }
-    return script(key, {"domains": list(domains)}, arrays)
+    side = int(units.row.max()) + 1 if "row" in units else 0
+    return script(key, {"domains": list(domains), "side": side}, arrays)
 
 
 def quantiles(table: pd.DataFrame, names: Sequence[str]) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""What the page loads when a neuron is opened: a script for SHARD neurons."""
+"""What the page loads when a neuron is opened: a script for it and some others."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.viewer.scripts import column_arrays, script
 
-SHARD = 256
+SHARD_BYTES = 100_000  # about as many of examples are in one script
 LEVEL = ("mean", "variance", "maximum", "fraction_active", "mutual", "matched")  # beside the metrics
 TOKENS = 8  # promoted ones, and as many suppressed ones
 
@@ -20,9 +20,16 @@ class Details:
 
     table: pd.DataFrame  # of viewer/neurons.py
     examples: np.ndarray  # (neurons, examples) units
-    codes: list[np.ndarray]  # (neurons, examples, WINDOW) each: the network itself, then its best partners elsewhere
+    codes: list[
+        np.ndarray
+    ]  # (neurons, examples, units around each): the network itself, then its best partners elsewhere
     histogram: np.ndarray  # (neurons, BINS)
     tokens: "Tokens"
+
+    @property
+    def shard(self) -> int:
+        """Neurons in one script."""
+        return max(1, SHARD_BYTES // (len(self.codes) * self.codes[0][0].size))
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,8 @@ def number_columns(table: pd.DataFrame) -> list[str]:
 def shard_scripts(key: str, details: Details) -> Iterator[tuple[str, str]]:
     """Key and text of every script: KEY/0, KEY/1, ..."""
     names = number_columns(details.table)
-    for part, start in enumerate(range(0, len(details.table), SHARD)):
-        rows = slice(start, start + SHARD)
+    for part, start in enumerate(range(0, len(details.table), details.shard)):
+        rows = slice(start, start + details.shard)
         numbers = [column_arrays(details.table[name].iloc[rows])[1]["values"] for name in names]
         arrays = {
             "numbers": np.stack([column.astype(np.float32) for column in numbers]),  # (columns, neurons)
