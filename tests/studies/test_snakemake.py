@@ -2,6 +2,7 @@
 own, and for the matched pairs alone."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -178,6 +179,15 @@ use rule * from rosetta
     assert list(read_json(manifest)["domains"]) == ["docs", "translations"]
     planned = snakemake(tmp_path, "--dry-run").stdout
     assert "Write the report" in planned
+
+
+def test_jobs_start_without_a_limit(tmp_path):
+    """Under one, Snakemake looks at everything that waits ever more often (see workflow/Snakefile)."""
+    name = small_study(checkout(tmp_path))
+    study = ["--configfile", f"workflow/studies/{name}.yaml"]
+    done = snakemake(tmp_path, "--cores", "1", "--until", "corpus", "--verbose", *study)
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"'_job_count': (\d+)", done.stderr)) == {str(sys.maxsize)}
 
 
 def test_the_folder_that_the_catalog_tests_plans_the_smoke_study():
