@@ -2,7 +2,6 @@
 
 import collections
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,12 +20,13 @@ from rosetta_scaling.companions.filtering.neuron_arms import alike, equally_many
 from rosetta_scaling.companions.filtering.pools import build_pool, is_target, known_rows
 from rosetta_scaling.companions.filtering.reading import read_documents
 from rosetta_scaling.companions.filtering.selection import arms_that_look, budget_of, quality, run_arms, select
-from rosetta_scaling.companions.filtering.training import Further, Start, train_on_choices
+from rosetta_scaling.companions.filtering.training import Further, train_on_choices
 from rosetta_scaling.config.companions.filtering import FilteringSettings, Task
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Ladder, Size
 from rosetta_scaling.config.units import Units
 from rosetta_scaling.networks.mlps import find_mlps
+from rosetta_scaling.networks.training.further import FurtherTask
 from rosetta_scaling.networks.training.tokenizers import train_tokenizer
 from rosetta_scaling.schemas.tables.filtering import CHOSEN, POOL, RUNS, SCORES, TABLES_OF_STUDY
 from rosetta_scaling.store.errors import StudyError
@@ -407,7 +407,8 @@ def test_what_is_chosen_decides_what_is_learnt(pool, tokenizer, tmp_path):
     )
     tiny_model("gpt_neox", layers=1).save_pretrained(tmp_path)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    start = Start(Path(tmp_path), family, size, Ladder(context=32, batch_sequences=4), tokenizer)
+    ladder = Ladder(context=32, batch_sequences=4)
+    start = FurtherTask(family, size, ladder, tmp_path, origin=tmp_path, texts=[], probes={})
     further = Further(start, pool, SETTINGS.model_copy(update={"learning_rates": (0.5, 1.0)}), CPU)
     rows = pool[pool.role == "pool"]
     chosen = pd.DataFrame(

@@ -54,12 +54,47 @@ def test_training_asks_for_weights_gradients_and_moments():
     assert resources.training(smoke, "neox-r3").minutes > resources.training(smoke, "neox-r1").minutes
 
 
-def test_a_gpu_trains_faster_than_a_core_and_keeps_half_as_many_bytes():
+MEASURE = """
+import sys
+from pathlib import Path
+import numpy as np, torch
+from rosetta_scaling.config.parsing import load
+from rosetta_scaling.networks.training.text import TextTask, validate
+from rosetta_scaling.networks.training.trainer import Training
+
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+
+torch.set_num_threads(1)
+study, device = load(Path(sys.argv[1])), torch.device("cpu")
+tokens = np.zeros(100_000, np.uint16)
+
+def train(family, size, ladder):
+    run = Training(TextTask(study.families[family], size, ladder, None), ladder, device)
+    for _ in range(3):
+        run.advance(tokens, 1e-3)
+    validate(run.model, tokens[: 40 * ladder.context], ladder.context, device)
+    return peak()
+
+size, small = study.ladder.rungs["r3"], {"hidden_size": 4, "heads": 1, "layers": 1}
+libraries = train("bloom", size.model_copy(update=small), study.ladder.model_copy(update={"context": 8}))
+print(train("bloom", size, study.ladder) - libraries)
+"""
+
+
+def test_training_takes_what_was_planned_and_not_much_less():
+    study = WORKFLOW.parent / "config.yaml"
+    plan = StudyPlan(Layout(load(study).model_copy(update={"device": "cpu"}), "corpus"))
+    measured = subprocess.run([sys.executable, "-c", MEASURE, str(study)], capture_output=True, text=True, check=True)
+    taken, asked = float(measured.stdout), resources.training(plan, "bloom-r3").memory_mb
+    assert asked / 2.5 < taken < asked
+
+
+def test_a_gpu_trains_faster_than_a_core():
     card, core = planned("ladder-large"), planned("ladder-large", device="cpu")
     for model in card.layout.models:
         fast, slow = resources.training(card, model), resources.training(core, model)
         assert fast.minutes < slow.minutes / 100
-        assert 0.45 * slow.memory_mb < fast.memory_mb < 0.75 * slow.memory_mb
     assert resources.training(card, "bloom-r7").memory_mb > 1.3 * resources.training(card, "neox-r7").memory_mb
 
 

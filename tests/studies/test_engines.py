@@ -41,55 +41,61 @@ def wide(tmp_path_factory) -> Path:
 PAIR = "neox-r3--llama-r3"
 
 
-def matches(folder: Path, name: str, *options: str) -> tuple[dict[str, pd.DataFrame], str]:
-    """Matches and nulls of the largest pair, and what was printed."""
-    files = [f"matches/{PAIR}/matches.parquet", *(f"nulls/{PAIR}/{null}.parquet" for null in NULLS)]
-    files += [f"stability/{PAIR}/{kind}.parquet" for kind in ("half", "subset")]
-    targets = [f"results/{name}/{file}" for file in files]
-    code, printed = run(folder, name, *options, *targets)
+def files(name: str) -> dict[str, str]:
+    """What is asked for of the largest pair. Of the recomputed one no nulls: a job for every draw and tile."""
+    found = {kind: f"stability/{PAIR}/{kind}.parquet" for kind in ("half", "subset")}
+    if name == "recomputed":
+        return found | {"matches": f"matches_without_nulls/{PAIR}/matches.parquet"}
+    nulls = {null: f"nulls/{PAIR}/{null}.parquet" for null in NULLS}
+    return found | nulls | {"matches": f"matches/{PAIR}/matches.parquet"}
+
+
+def tables(folder: Path, name: str, *options: str) -> tuple[dict[str, pd.DataFrame], str]:
+    """The tables that were asked for, and what was printed."""
+    targets = {kind: f"results/{name}/{file}" for kind, file in files(name).items()}
+    code, printed = run(folder, name, *options, *targets.values())
     assert code == 0, printed
-    return {file: read_table(folder / target) for file, target in zip(files, targets, strict=True)}, printed
+    return {kind: read_table(folder / target) for kind, target in targets.items()}, printed
 
 
-@pytest.mark.parametrize("name", [name for name in ENGINES if name != "whole"])
-def test_engines_placements_and_tiles_find_the_same(wide, name):
-    expected, _ = matches(wide, "whole")
-    found, printed = matches(wide, name)
-    for file, table in expected.items():
+@pytest.fixture(scope="module")
+def expected(wide) -> dict[str, pd.DataFrame]:
+    return tables(wide, "whole")[0]
+
+
+def find_the_same(wide: Path, name: str, expected: dict[str, pd.DataFrame], *options: str) -> str:
+    """Ask for the tables of a study, and compare them; what was printed."""
+    found, printed = tables(wide, name, *options)
+    for kind, table in found.items():
+        whole = expected[kind][table.columns] if name == "recomputed" else expected[kind]
         keys = ["draw"] * ("draw" in table) + ["neuron_a", "neuron_b"]
-        pd.testing.assert_frame_equal(
-            found[file].sort_values(keys, ignore_index=True),
-            table.sort_values(keys, ignore_index=True),
-            atol=1e-5,
-            obj=f"{name} {file}",
-        )
+        ordered = (one.sort_values(keys, ignore_index=True) for one in (table, whole))
+        pd.testing.assert_frame_equal(*ordered, atol=1e-5, obj=f"{name} {kind}")
     assert ("rule match_tile" in printed or "tile 00001" in printed) == (name in ("tiled", "recomputed"))
     stored = list((wide / f"results/{name}/activations").rglob("shard-*.safetensors"))
     assert bool(stored) == (name in ("tiled", "sketched"))
-    summary = read_json(wide / f"results/{name}/matches/{PAIR}/summary.json")
+    summary = read_json((wide / f"results/{name}" / files(name)["matches"]).with_name("summary.json"))
     assert summary["engine"] == ("sketch" if name.startswith("sketch") else "exact")
     assert ("certified_a" in summary) == (summary["engine"] == "sketch")
     of_a_gpu = [summary.get(f"rescored_{side}") for side in "ab"]
     assert of_a_gpu == ([None, None] if summary["engine"] == "sketch" else [0, 0])
+    return printed
 
 
-def test_finished_tiles_are_kept(wide):
+@pytest.mark.parametrize("name", [name for name in ENGINES if name not in ("whole", "tiled")])
+def test_engines_and_placements_find_the_same(wide, expected, name):
+    find_the_same(wide, name, expected)
+
+
+def test_tiles_find_the_same_and_finished_ones_are_kept(wide, expected):
     """What a kill leaves of the tiles of a pair is used: only the missing ones are matched."""
-    expected, _ = matches(wide, "whole")
-    name = "again"
-    path = wide / "workflow/studies/tiled.yaml"
-    (path.with_stem(name)).write_text(path.read_text().replace("study: tiled", f"study: {name}"))
-    first = f"results/{name}/tiles/{PAIR}/real/00000.safetensors"
-    assert run(wide, name, "--notemp", first)[0] == 0
+    first = f"results/tiled/tiles/{PAIR}/real/00000.safetensors"
+    assert run(wide, "tiled", "--notemp", first)[0] == 0
     before = (wide / first).stat().st_mtime_ns
-    file = f"matches_without_nulls/{PAIR}/matches.parquet"
-    code, printed = run(wide, name, "--notemp", f"results/{name}/{file}")
-    assert code == 0, printed
+    printed = find_the_same(wide, "tiled", expected, "--notemp")
     assert (wide / first).stat().st_mtime_ns == before
     assert f"{PAIR} (real), tile 00001" in printed
     assert f"{PAIR} (real), tile 00000" not in printed
-    found, whole = read_table(wide / f"results/{name}/{file}"), expected[f"matches/{PAIR}/matches.parquet"]
-    pd.testing.assert_frame_equal(found, whole[found.columns], atol=1e-5)
 
 
 def test_the_plan_is_printed_before_anything_runs(wide):

@@ -75,9 +75,13 @@ def test_real_networks_from_packages(tmp_path):
     ready["families"] = {name: {"source": "package", "models": {"base": f"minilm-{name}"}} for name in ("l6", "l3")}
     ready |= {
         "curves": {"l6-l3": ["l6", "l3"]},
-        "corpus": {"domains": ["docs", "scripture"], "probe_bytes_per_domain": 4000},
+        "corpus": {"domains": ["docs", "scripture"], "probe_bytes_per_domain": 2000},
+        "stability": {"bootstrap": 10, "subset_draws": 2, "planted": 10, "snapshots": [0.5]},
+        "selectivity": {"detection_neurons": 10, "shuffles": 20},
+        "polarization": {"draws": 100},
+        "fits": {"coverage_draws": 50, "power_draws": 4},
+        "theory": {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]},
     }
-    ready["theory"] = {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]}
     ready["nulls"] |= {"rows": 200, "rotate_pre_draws": 2}
     (folder / "workflow/studies/real.yaml").write_text(yaml.safe_dump(ready | {"study": "real"}))
     code, printed = run(folder, "real")

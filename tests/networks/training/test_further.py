@@ -1,5 +1,7 @@
 """A network that is trained further starts as another one, and learns the text that it is given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,12 +9,12 @@ import torch
 
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Ladder, Size
-from rosetta_scaling.networks.training.further import FurtherTask
+from rosetta_scaling.networks.training.further import FurtherTask, texts_of_domain
 from rosetta_scaling.networks.training.text import TextTask
-from rosetta_scaling.networks.training.tokenizers import prepare_text
+from rosetta_scaling.networks.training.tokenizers import prepare_text, shuffled
 from rosetta_scaling.networks.training.trainer import TrainingJob, train
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_json, write_table
+from rosetta_scaling.store.tables import read_json, read_table, write_table
 from rosetta_scaling.store.tensors import read_tensors
 
 CPU = torch.device("cpu")
@@ -47,8 +49,9 @@ def further(folder, domain="up", rate=1e-2, tokens=8_000, seed=9):
     size, ladder = (
         one.model_copy(update=new) for one, new in ((SIZE, {"learning_rate": rate}), (LADDER, {"tokens": tokens}))
     )
-    text, documents = folder / "text", folder / "documents.parquet"
-    return FurtherTask(family, size, ladder, text, origin=folder / "origin", documents=documents, domain=domain)
+    texts = texts_of_domain(read_table(folder / "documents.parquet"), domain)
+    train, probes = shuffled(texts["train"], seed), {"domain": texts["probe"]}
+    return FurtherTask(family, size, ladder, folder / "text", origin=folder / "origin", texts=train, probes=probes)
 
 
 def test_it_learns_its_domain_at_the_cost_of_the_other(folder):
@@ -83,8 +86,7 @@ def test_it_reads_its_domain_and_nothing_else(folder):
 
 def test_text_that_is_not_there_or_too_short_is_one_sentence(folder):
     with pytest.raises(StudyError, match=r"domain 'left', but the corpus has \['down', 'up'\]"):
-        further(folder, "left").open()
-    long = further(folder)
-    long = FurtherTask(**{**vars(long), "settings": LADDER.model_copy(update={"context": 100_000})})
-    with pytest.raises(StudyError, match=r"the domain 'up' of the corpus gives .* fewer than one sequence"):
+        further(folder, "left")
+    long = replace(further(folder), settings=LADDER.model_copy(update={"context": 100_000}))
+    with pytest.raises(StudyError, match=r"the text gives .* tokens to train further on, fewer than one sequence"):
         long.open()

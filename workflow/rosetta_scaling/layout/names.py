@@ -5,6 +5,7 @@ A model is FAMILY-RUNG (`gpt2-r3`), a pair is A--B, a scope is the set of tokeni
 """
 
 import itertools
+from collections.abc import Iterable
 from functools import cached_property
 
 from rosetta_scaling.config.families import root_of
@@ -21,8 +22,16 @@ class Names:
 
     @cached_property
     def models(self) -> list[str]:
-        """Every model that some curve needs, in the order of families and rungs."""
-        needed = {model for point in self.points.values() for model in point} | set(self.continued)
+        """Every model that some curve needs, and what it becomes when it is trained further."""
+        return self.in_order([*self.models_of_points(self.points), *self.continued])
+
+    def models_of_points(self, points: Iterable[tuple[str, str]]) -> list[str]:
+        """The models of some points, each a curve and a rung."""
+        return self.in_order(model for point in points for model in self.points[point])
+
+    def in_order(self, models: Iterable[str]) -> list[str]:
+        """These models, each once, in the order of families and rungs."""
+        needed = set(models)
         return [m for f in self.study.families for r in self.study.rungs_of(f) if (m := f"{f}-{r}") in needed]
 
     @cached_property

@@ -136,5 +136,10 @@ class ResultPaths(CachePaths):
         asked = self.points if self.study.judge.neurons else {}
         return [f"{self.judge(curve, rung)}/judgement.csv" for curve, rung in asked]
 
+    @property
+    def continued_tables(self) -> list[str]:
+        """What becomes of neurons when networks are trained further; none where no network is."""
+        return [self.tables("continued.csv")] if self.study.trains_further else []
+
     def tables(self, name: str) -> str:
         return f"{self.results}/tables/{name}"

@@ -23,6 +23,11 @@ class Candidates(NamedTuple):
     r: np.ndarray  # (1 + draws, neurons); NaN: a constant neuron, or one that was not looked at
     counts: np.ndarray  # (1 + draws, neurons), whether it is a match, such as that of mutual nearest neighbours
 
+    @property
+    def contested(self) -> np.ndarray:
+        """Whether there is a competition for a neuron (neurons,): it was looked at in every draw."""
+        return np.isfinite(self.r).all(0) & (len(self.r) > 1)
+
 
 class Competition(NamedTuple):
     """The winners of a competition."""
@@ -103,13 +108,12 @@ def without(among: Candidates, left_out: np.ndarray) -> Candidates:
 
 def compete(among: Candidates) -> Competition:
     """What wins every neuron: the strongest candidate, if it counts."""
-    draws, neurons = len(among.r) - 1, np.arange(among.r.shape[1])
-    looked_at = np.isfinite(among.r).all(0) & (draws > 0)
-    r = np.where(looked_at, among.r, 0)
+    draws, neurons, contested = len(among.r) - 1, np.arange(among.r.shape[1]), among.contested
+    r = np.where(contested, among.r, 0)
     strongest = r.argmax(0)
-    winner = np.where(looked_at & among.counts[strongest, neurons], strongest, -1)
+    winner = np.where(contested & among.counts[strongest, neurons], strongest, -1)
     others = (r.sum(0) - r.max(0)) / max(1, draws)
-    return Competition(winner, np.where(looked_at, r.max(0) - others, np.nan), draws)
+    return Competition(winner, np.where(contested, r.max(0) - others, np.nan), draws)
 
 
 def q_values(strength: np.ndarray, winner: np.ndarray, luck: float) -> np.ndarray:

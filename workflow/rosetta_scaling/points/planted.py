@@ -60,7 +60,7 @@ def planted_excess(point: Point, among: Candidates) -> pd.DataFrame:
     """
     tables = planted_tables(point)
     strength = planted_strength(point, tables)
-    strength = strength[np.isfinite(compete(among).excess[strength.index])]
+    strength = strength[among.contested[strength.index]]
     met = tables.rosetta_neurons(point.rules[0], ["r"])
     met = pd.crosstab(met.neuron_a, met.r).reindex(index=strength.index, columns=strength.columns, fill_value=0) > 0
     decoys, excess = Candidates(among.r[1:, strength.index], among.counts[1:, strength.index]), {}

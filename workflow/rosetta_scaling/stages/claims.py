@@ -21,7 +21,7 @@ def claim_inputs(plan: StudyPlan) -> Inputs:
     layout = plan.layout
     return {
         "tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES],
-        "continued": [layout.tables("continued.csv")] if plan.study.trains_further else [],
+        "continued": layout.continued_tables,
         "fits": [*(layout.tables(f"{name}.csv") for name in FIT_TABLES), layout.tables("fits.json")],
     }
 

@@ -162,18 +162,20 @@ def further_inputs(plan: StudyPlan, task: str) -> Inputs:
 
 def train_further(plan: StudyPlan, task: str, device: "torch.device", out: str) -> None:
     """Train copies of the network on what every arm has chosen; write their losses."""
-    from rosetta_scaling.companions.filtering.training import Further, Start, train_on_choices
-    from rosetta_scaling.units.tokenizers import load_tokenizer
+    from rosetta_scaling.companions.filtering.training import Further, train_on_choices
+    from rosetta_scaling.networks.training.further import FurtherTask
 
     layout, study, model = plan.layout, plan.study, trained_further(plan)
     files = further_inputs(plan, task)
     pool, chosen = read_table(files["pool"][0]), pd.concat([read_table(file) for file in files["chosen"]])
-    start = Start(
-        folder=Path(layout.checkpoint(model)),
-        family=study.families[layout.family(model)],
-        size=study.ladder.rungs[layout.rung(model)],
-        ladder=study.ladder,
-        tokenizer=load_tokenizer(layout.tokenizer_file(model)),
+    start = FurtherTask(
+        study.families[layout.family(model)],
+        study.ladder.rungs[layout.rung(model)],
+        study.ladder,
+        Path(layout.tokenizer_file(model)).parent,
+        origin=Path(layout.checkpoint(model)),
+        texts=[],
+        probes={},
     )
     further = Further(start, pool, study.companions.filtering, device)
     write_checked_table(out, train_on_choices(further, pool, chosen), RUNS)

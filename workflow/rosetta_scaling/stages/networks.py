@@ -9,7 +9,7 @@ from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_json
+from rosetta_scaling.store.tables import read_json, read_table
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +108,8 @@ def train_network(layout: Layout, key: str, device: "torch.device", manifest: st
 
 def _further_job(layout: Layout, key: str, manifest: str) -> "TrainingJob":
     """Training that goes on from the network of another family, with the tokens and the rate of this one."""
-    from rosetta_scaling.networks.training.further import FurtherTask
+    from rosetta_scaling.networks.training.further import FurtherTask, texts_of_domain
+    from rosetta_scaling.networks.training.tokenizers import shuffled
     from rosetta_scaling.networks.training.trainer import TrainingJob
 
     model, study = layout.model_keys[key], layout.study
@@ -117,14 +118,15 @@ def _further_job(layout: Layout, key: str, manifest: str) -> "TrainingJob":
     size = study.ladder.rungs[layout.rung(model)]
     size = size.model_copy(update={"learning_rate": further.learning_rate * size.learning_rate})
     ladder = study.ladder.of_tokens(further.tokens)
+    texts = texts_of_domain(read_table(layout.documents), further.domain)
     task = FurtherTask(
         family,
         size,
         ladder,
         Path(layout.tokenizer_dir(layout.family(origin))),
         origin=Path(layout.checkpoint(origin)),
-        documents=Path(layout.documents),
-        domain=further.domain,
+        texts=shuffled(texts["train"], family.seed),
+        probes={"domain": texts["probe"]},
     )
     return TrainingJob(
         model,

@@ -40,10 +40,10 @@ def draw_figures(layout: Layout, folder: str) -> None:
 
 def report_inputs(plan: StudyPlan) -> Inputs:
     layout, tables = plan.layout, figure_inputs(plan)
-    continued = [layout.tables("continued.csv")] if plan.study.trains_further else []
+    written = [*tables["tables"], *tables["fits"], *tables["claims"]]
     return {
         "figures": [layout.figures],
-        "tables": [*tables["tables"], *tables["fits"], *tables["claims"], layout.tables("power.csv"), *continued],
+        "tables": [*written, layout.tables("power.csv"), *layout.continued_tables],
         "audit": [layout.audit_table],
         "corpus": [layout.corpus_manifest],
         "units": layout.units_tables,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.inputs import Inputs
-from rosetta_scaling.stages.tables import Point, counts_table, models_of, models_table, summaries
+from rosetta_scaling.stages.tables import Point, counts_table, models_table, summaries
 
 
 def points_so_far(plan: StudyPlan, rung: str) -> list[Point]:
@@ -20,7 +20,7 @@ def so_far_inputs(plan: StudyPlan, rung: str) -> Inputs:
     return {
         "points": [layout.point_table(name, *point) for name in ("counts", "planted") for point in points],
         "summaries": summaries(layout, points),
-        "manifests": [layout.checkpoint_manifest(model) for model in models_of(layout, points)],
+        "manifests": [layout.checkpoint_manifest(model) for model in layout.models_of_points(points)],
     }
 
 
@@ -36,7 +36,7 @@ def write_page_so_far(plan: StudyPlan, rung: str) -> None:
         page,
         study=plan.study.study,
         counts=counts_table(layout, points),
-        models=models_table(layout, models_of(layout, points)),
+        models=models_table(layout, layout.models_of_points(points)),
         of=len(layout.points),
         links=links | {"The report": os.path.relpath(layout.report, page.parent)},
     )

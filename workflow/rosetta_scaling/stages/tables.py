@@ -34,17 +34,11 @@ def table_inputs(plan: StudyPlan) -> Inputs:
     }
 
 
-def models_of(layout: Layout, points: Iterable[Point]) -> list[str]:
-    """The networks of some points, in the order of the study."""
-    needed = {model for point in points for model in layout.points[point]}
-    return [model for model in layout.models if model in needed]
-
-
 def summaries(layout: Layout, points: Iterable[Point]) -> list[str]:
     """What is known of the networks of some points as they were read, and of the first pair of every point."""
     points = list(points)
     of_points = [path for point in points for path in layout.summaries(*point)]
-    of_models = [layout.summary(scope_of_model(layout, model), model) for model in models_of(layout, points)]
+    of_models = [layout.summary(scope_of_model(layout, model), model) for model in layout.models_of_points(points)]
     of_pairs = [layout.match_summary(*layout.points[point][:2]) for point in points]
     return sorted({*of_points, *of_models, *of_pairs})
 

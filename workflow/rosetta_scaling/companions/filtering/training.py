@@ -1,79 +1,44 @@
 """Networks of the ladder that are trained further on what an arm chose."""
 
-import math
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import torch
-from tokenizers import Tokenizer
 
 from rosetta_scaling.companions.filtering.arms import ALL_DATA, START
 from rosetta_scaling.companions.filtering.pools import POOL, TEST
 from rosetta_scaling.companions.filtering.selection import budget_of
 from rosetta_scaling.config.companions.filtering import FilteringSettings
-from rosetta_scaling.config.families import Family
-from rosetta_scaling.config.ladder import Ladder, Size
-from rosetta_scaling.networks.loading import load_model
-from rosetta_scaling.networks.training.text import TextTask, validate
-from rosetta_scaling.networks.training.tokenizers import token_stream
+from rosetta_scaling.networks.training.further import FurtherTask
 from rosetta_scaling.networks.training.trainer import Training, learning_rate
 from rosetta_scaling.schemas.tables.filtering import RUNS
-
-
-@dataclass(frozen=True)
-class Start:
-    """The network from which training goes on."""
-
-    folder: Path
-    family: Family
-    size: Size
-    ladder: Ladder
-    tokenizer: Tokenizer
-
-
-@dataclass(frozen=True)
-class TestText:
-    """Text on which a loss is measured: its tokens, and its length in bytes."""
-
-    tokens: np.ndarray
-    size: int
-
-    def bits(self, model: torch.nn.Module, context: int, device: torch.device) -> float:
-        """Loss in bits per byte."""
-        return validate(model, self.tokens, context, device) * len(self.tokens) / self.size / math.log(2)
 
 
 class Further:
     """Trains copies of one network further, and measures their loss on text of the target and on other text."""
 
-    def __init__(self, start: Start, documents: pd.DataFrame, settings: FilteringSettings, device: torch.device):
-        self.start, self.settings, self.device = start, settings, device
-        self.weights = load_model(start.folder, torch.device("cpu")).state_dict()
-        self.tests = [self._test(documents[(documents.role == TEST) & (documents.target == side)]) for side in (1, 0)]
-        sequence = start.ladder.batch_sequences * start.ladder.context
+    def __init__(self, start: FurtherTask, documents: pd.DataFrame, settings: FilteringSettings, device: torch.device):
+        """`start` says from which network training goes on, and how; documents as in pools.py, with their tokens."""
+        tests = documents[documents.role == TEST]
+        probes = {name: tests.text[tests.target == side].tolist() for name, side in (("target", 1), ("other", 0))}
+        self.start, self.settings, self.device = replace(start, probes=probes), settings, device
+        sequence = start.settings.batch_sequences * start.settings.context
         self.steps = max(1, round(settings.epochs * budget_of(documents) / sequence))
-
-    def _test(self, documents: pd.DataFrame) -> TestText:
-        tokens = token_stream(self.start.tokenizer, documents.text.tolist())
-        return TestText(tokens, int(documents.bytes.sum()))
 
     def losses(self, texts: list[str], share: float, seed: int) -> tuple[float, float]:
         """Bits per byte on the target and on other text, after training on the texts at a share of the peak rate.
 
         Without texts, those of the network as it is.
         """
-        start, ladder = self.start, self.start.ladder
-        family = start.family.model_copy(update={"seed": seed})  # by which windows of the text are drawn
-        run = Training(TextTask(family, start.size, ladder, start.folder), ladder, self.device)
-        run.model.load_state_dict(self.weights)
+        family = self.start.family.model_copy(update={"seed": seed})  # by which windows of the text are drawn
+        task = replace(self.start, family=family, texts=texts)
+        run = Training(task, task.settings, self.device)
         if texts:
-            tokens, peak = token_stream(start.tokenizer, texts), share * start.size.learning_rate
+            tokens, peak = task.open(), share * task.size.learning_rate
             while run.step < self.steps:
-                run.advance(tokens, learning_rate(run.step, self.steps, peak, ladder.warmup))
-        target, other = (test.bits(run.model, ladder.context, self.device) for test in self.tests)
-        return target, other
+                run.advance(tokens, learning_rate(run.step, self.steps, peak, task.settings.warmup))
+        bits = task.bits(run.model, self.device)
+        return bits["target"], bits["other"]
 
 
 def train_on_choices(further: Further, documents: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:

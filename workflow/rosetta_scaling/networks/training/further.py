@@ -1,8 +1,6 @@
-"""Further training on text: the next token of one domain, from the weights of a trained network."""
+"""Further training on text: the next token of some text, from the weights of a trained network."""
 
-import math
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +9,22 @@ import pandas as pd
 import torch
 
 from rosetta_scaling.networks.loading import load_model
-from rosetta_scaling.networks.training.text import TextTask, validate
+from rosetta_scaling.networks.training.text import TextTask, bits_per_byte, validate
 from rosetta_scaling.networks.training.tokenizers import token_stream
 from rosetta_scaling.store.errors import StudyError
-from rosetta_scaling.store.tables import read_table
 
 
 @dataclass(frozen=True)
 class FurtherTask(TextTask):
     """Go on from a trained network; see trainer.Task.
 
-    `family` is that of the origin with another seed, which decides the order of the text and its windows. Where more
-    tokens are asked for than the text has, it is read more than once.
+    `family` is that of the origin with another seed, which decides the windows of the text. Where more tokens are asked
+    for than the text has, it is read more than once.
     """
 
     origin: Path  # folder of the trained network
-    documents: Path  # table of the corpus
-    domain: str | None  # None: all text
+    texts: list[str]  # to train on, in this order
+    probes: dict[str, list[str]]  # texts on which the loss is measured, by name
 
     def new_model(self) -> Any:
         model = super().new_model()
@@ -36,42 +33,37 @@ class FurtherTask(TextTask):
 
     def open(self) -> np.ndarray:
         """The stream of tokens to train on. Raises StudyError when it is shorter than one sequence."""
-        texts = self._texts("train").tolist()
-        order = np.random.default_rng([self.family.seed, 1]).permutation(len(texts))
-        tokens = token_stream(self._tokenizer(), [texts[i] for i in order]) if texts else np.empty(0)
+        tokens = token_stream(self._tokenizer(), self.texts) if self.texts else np.empty(0)
         if len(tokens) <= self.settings.context:
             raise StudyError(
-                f"{self._where} gives {len(tokens):,} tokens to train further on, fewer than one sequence of "
+                f"the text gives {len(tokens):,} tokens to train further on, fewer than one sequence of "
                 f"ladder.context = {self.settings.context}: add text"
             )
         return tokens
 
     def measure(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
-        """Also the loss on held-out text of the domain: of the origin, and after training."""
-        before, after = (self._bits(one.to(device), device) for one in (self.new_model(), model))
-        return super().measure(model, device) | {"domain_bits_before": before, "domain_bits_after": after}
+        """Also the loss on every probe: of the origin, and after training."""
+        networks = {"before": self.new_model(), "after": model}
+        bits = {when: self.bits(network.to(device), device) for when, network in networks.items()}
+        of_probes = {f"{name}_bits_{when}": of[name] for when, of in bits.items() for name in of}
+        return super().measure(model, device) | of_probes
 
-    def _bits(self, model: torch.nn.Module, device: torch.device) -> float:
-        """Loss in bits per byte on the probe text of the domain."""
-        texts = self._texts("probe")
-        tokens = token_stream(self._tokenizer(), texts.tolist())
-        size = sum(len(text.encode()) for text in texts)
-        return validate(model, tokens, self.settings.context, device) * len(tokens) / size / math.log(2)
+    def bits(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+        """Loss in bits per byte on every probe."""
+        found, tokenizer = {}, self._tokenizer()
+        for name, texts in self.probes.items():
+            tokens = token_stream(tokenizer, texts)
+            nats = validate(model, tokens, self.settings.context, device)
+            found[name] = bits_per_byte(nats, len(tokens), sum(len(text.encode()) for text in texts))
+        return found
 
-    def _texts(self, split: str) -> pd.Series:
-        """Texts of the domain. Raises StudyError where the corpus has no such domain."""
-        of_domain = self._table if self.domain is None else self._table[self._table.domain == self.domain]
-        if of_domain.empty:
-            raise StudyError(
-                f"a family is to be trained further on the domain '{self.domain}', but the corpus has "
-                f"{sorted(self._table.domain.unique())}: correct families.*.domain"
-            )
-        return of_domain.text[of_domain.split == split]
 
-    @cached_property
-    def _table(self) -> pd.DataFrame:
-        return read_table(self.documents)
-
-    @property
-    def _where(self) -> str:
-        return "the corpus" if self.domain is None else f"the domain '{self.domain}' of the corpus"
+def texts_of_domain(documents: pd.DataFrame, domain: str | None) -> dict[str, list[str]]:
+    """Texts of a corpus by split, of one domain or of all. Raises StudyError where the corpus has no such domain."""
+    of_domain = documents if domain is None else documents[documents.domain == domain]
+    if of_domain.empty:
+        raise StudyError(
+            f"a family is to be trained further on the domain '{domain}', but the corpus has "
+            f"{sorted(documents.domain.unique())}: correct families.*.domain"
+        )
+    return {split: of_domain.text[of_domain.split == split].tolist() for split in ("train", "probe")}

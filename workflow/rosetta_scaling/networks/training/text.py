@@ -45,6 +45,11 @@ def validate(model: torch.nn.Module, tokens: np.ndarray, context: int, device: t
     return total / count
 
 
+def bits_per_byte(nats: float, tokens: int, size: int) -> float:
+    """A loss in nats per token, of so many tokens that stand for `size` bytes of text."""
+    return nats * tokens / size / math.log(2)
+
+
 @dataclass(frozen=True)
 class TextTask:
     """Learn to predict the next token; see trainer.Task."""
@@ -83,7 +88,7 @@ class TextTask:
         held_out_bytes = len(tokenizer.decode(held_out.tolist(), skip_special_tokens=True).encode())
         return {
             "validation_loss": loss,
-            "validation_bits_per_byte": loss * len(held_out) / held_out_bytes / math.log(2),
+            "validation_bits_per_byte": bits_per_byte(loss, len(held_out), held_out_bytes),
         }
 
     def save_beside(self, model: torch.nn.Module, folder: Path) -> None:

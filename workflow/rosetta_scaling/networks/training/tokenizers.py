@@ -62,13 +62,17 @@ def prepare_text(documents_path: str, family: Family, out_dir: Path) -> None:
         )
     texts = {split: list(rows.text) for split, rows in documents.groupby("split")}
     tokenizer = train_tokenizer(texts["train"], family)
-    order = np.random.default_rng([family.seed, 1]).permutation(len(texts["train"]))
-    streams = {"tokens": [texts["train"][i] for i in order], "held_out": texts["probe"]}
+    streams = {"tokens": shuffled(texts["train"], family.seed), "held_out": texts["probe"]}
     for name, stream in streams.items():
         with atomic(out_dir / f"{name}.npy") as part, open(part, "wb") as f:
             np.save(f, token_stream(tokenizer, stream))
     with atomic(out_dir / "tokenizer.json") as part:
         tokenizer.save(str(part))
+
+
+def shuffled(texts: list[str], seed: int) -> list[str]:
+    """Texts in the order in which networks with this seed are trained on them."""
+    return [texts[i] for i in np.random.default_rng([seed, 1]).permutation(len(texts))]
 
 
 def token_stream(tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:

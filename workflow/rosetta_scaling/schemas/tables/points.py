@@ -166,6 +166,7 @@ ABOVE_R = of_point(
 )
 LEVEL = number("q", "false-discovery rate of the list; 1: every neuron that its real partner wins, without a threshold")
 CORRECTED = bounds("corrected", "corrected_low", "corrected_high", "neurons")
+CORRECTED_SE = number("corrected_se", "standard error of corrected", "neurons")
 PLANTED = of_point(
     "planted",
     "a false-discovery rate and an r of planted pairs",
@@ -183,7 +184,7 @@ PLANTED = of_point(
         "neurons",
     ),
     *CORRECTED,
-    number("corrected_se", "standard error of corrected", "neurons"),
+    CORRECTED_SE,
 )
 LISTS = of_point(
     "lists",
@@ -245,7 +246,7 @@ AT_COMMON_R = (
     ),
     number("corrected", "shared neurons with an r of at least common_r (see planted)", "neurons"),
     *CORRECTED,
-    number("corrected_se", "standard error of corrected", "neurons"),
+    CORRECTED_SE,
 )
 
 
