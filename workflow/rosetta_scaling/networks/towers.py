@@ -63,7 +63,8 @@ def with_positions(model: Any) -> Any:
 
     for module in model.modules():
         if isinstance(module, ViTMAEEmbeddings):
-            module.patch_embeddings.projection._is_hf_initialized = False
+            projection: Any = module.patch_embeddings.projection
+            projection._is_hf_initialized = False
             module.initialize_weights()
         elif isinstance(module, ViTMAEDecoder):
             module.initialize_weights(module.decoder_pos_embed.shape[1] - 1)  # the first place is the class token's
