@@ -9,6 +9,7 @@ import numpy as np
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, reason_of
 
+Kind = Literal["png", "jpeg"]  # of files of images
 WIDE = ("I;16", "I;16B", "I;16L", "I")  # modes of grey values of 16 bits
 
 
@@ -60,7 +61,7 @@ def middle_square(pixels: np.ndarray) -> np.ndarray:
     return pixels[top : top + side, left : left + side]
 
 
-def encode(pixels: np.ndarray, kind: Literal["png", "jpeg"] = "png") -> bytes:
+def encode(pixels: np.ndarray, kind: Kind = "png") -> bytes:
     """Pixels (height, width, 3), uint8, as a file: of a PNG file nothing is lost, and one of JPEG is smaller."""
     from PIL import Image
 
@@ -78,6 +79,6 @@ def resized(pixels: np.ndarray, side: int, resample: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling(resample)))
 
 
-def data_uri(file: bytes, kind: Literal["png", "jpeg"] = "png") -> str:
+def data_uri(file: bytes, kind: Kind = "png") -> str:
     """The file of an image as its address: the page that shows it needs no file beside it."""
     return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"

@@ -1,11 +1,10 @@
 """The images of a study of networks that see: once for all neurons, as small as they are looked at."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 import pandas as pd
 
-from rosetta_scaling.corpora.pixels import data_uri, decode, encode, resized
+from rosetta_scaling.corpora.pixels import Kind, data_uri, decode, encode, resized
 from rosetta_scaling.viewer.scripts import script
 
 PART = 16  # images in one script
@@ -25,5 +24,5 @@ def small_image(file: bytes, source: str) -> str:
     """The square that networks read of an image, as a data URI. Raises StudyError where `file` is no image."""
     pixels = decode(file, source)
     small = resized(pixels, min(len(pixels), LARGEST), BICUBIC)
-    kind: Literal["png", "jpeg"] = "png" if len(small) <= EXACT else "jpeg"
+    kind: Kind = "png" if len(small) <= EXACT else "jpeg"
     return data_uri(encode(small, kind), kind)
