@@ -29,6 +29,9 @@ class Names:
         """The models of some points, each a curve and a rung."""
         return self.in_order(model for point in points for model in self.points[point])
 
+    def models_of_rung(self, rung: str) -> list[str]:
+        return [model for model in self.models if self.rung(model) == rung]
+
     def in_order(self, models: Iterable[str]) -> list[str]:
         """These models, each once, in the order of families and rungs."""
         needed = set(models)

@@ -155,8 +155,7 @@ def selectivity(plan: StudyPlan, model: str) -> Need:
 
 def auditing(plan: StudyPlan, rung: str) -> Need:
     """Every file of weights of a rung is read; its two largest networks are in memory at once."""
-    models = [model for model in plan.layout.models if plan.layout.rung(model) == rung]
-    weights = sorted(4 * plan.size(model).parameters for model in models)
+    weights = sorted(4 * plan.size(model).parameters for model in plan.layout.models_of_rung(rung))
     return Need(sum(weights[-2:]) / 1e6, sum(weights) / READ_RATE / 60)
 
 

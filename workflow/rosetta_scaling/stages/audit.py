@@ -13,8 +13,7 @@ from rosetta_scaling.store.tables import read_json, read_table
 
 def audit_inputs(plan: StudyPlan, rung: str) -> Inputs:
     """The networks of a rung: a study that gets another size later audits none of the others again."""
-    layout = plan.layout
-    return {"manifests": [layout.checkpoint_manifest(model) for model in layout.models if layout.rung(model) == rung]}
+    return {"manifests": [plan.layout.checkpoint_manifest(model) for model in plan.layout.models_of_rung(rung)]}
 
 
 def write_audit(layout: Layout, rung: str, out: str) -> None:
@@ -23,7 +22,7 @@ def write_audit(layout: Layout, rung: str, out: str) -> None:
     from rosetta_scaling.networks.audit.independence import audit, require_independent
 
     pairs = [layout.pairs[name] for name in layout.pairs_of_rungs[rung]]
-    models = [model for model in layout.models if layout.rung(model) == rung]
+    models = layout.models_of_rung(rung)
     for model in models:
         written = read_json(layout.checkpoint_manifest(model))["sha256"]
         require_unchanged(layout.checkpoint(model), written, users_own=layout.source(model) == "local")

@@ -20,9 +20,7 @@ class Details:
 
     table: pd.DataFrame  # of viewer/neurons.py
     examples: np.ndarray  # (neurons, examples) units
-    codes: list[
-        np.ndarray
-    ]  # (neurons, examples, units around each): the network itself, then its best partners elsewhere
+    codes: list[np.ndarray]  # (neurons, examples, units around each): the network, then its best partners elsewhere
     histogram: np.ndarray  # (neurons, BINS)
     tokens: "Tokens"
 
