@@ -71,7 +71,7 @@ def main() -> int:
             # Snakemake inherits the open lock, so it is free only when both are gone.
             with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
                 code, interrupts = _wait_out(snakemake)
-            again = continued or any(audits[path] != time for path, time in _when_audited().items() if path in audits)
+            again = continued or not audits.items() <= _when_audited().items()
             if code or interrupts or not again:
                 break
         if not interrupts:  # Ctrl-C may cut short how Snakemake tidies up, so the next run does that
