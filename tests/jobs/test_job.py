@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rosetta_scaling.jobs.job import LOG_BYTES
+from rosetta_scaling.jobs.logs import LOG_BYTES
 from rosetta_scaling.store.tables import write_table
 
 JOB = """
@@ -58,7 +58,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rosetta_scaling.jobs.job import LOG_BYTES
+from rosetta_scaling.jobs.logs import LOG_BYTES
 from rosetta_scaling.store.tables import write_table
 from types import SimpleNamespace
 from rosetta_scaling.jobs import job as jobs

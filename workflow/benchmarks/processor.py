@@ -33,7 +33,7 @@ from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import parsing
 from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.config.matching import Matching
-from rosetta_scaling.jobs import job as jobs  # noqa: F401  (jobs keeps transformers quiet)
+from rosetta_scaling.jobs import job  # noqa: F401  (which keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.candidates import Search, find_candidates
 from rosetta_scaling.matching.correlation import match_tile, merge_tiles

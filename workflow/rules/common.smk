@@ -10,8 +10,9 @@ import sys
 sys.path.insert(0, str(project / "workflow"))
 
 from rosetta_scaling.config import parsing
-from rosetta_scaling.jobs import job as jobs
+from rosetta_scaling.jobs.context import CORPUS_KEY
 from rosetta_scaling.jobs.finished import remove_unfinished
+from rosetta_scaling.jobs.job import share_library
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.planning import companion_needs, needs
@@ -23,17 +24,17 @@ from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.stages.networks import check_models, check_paths
 from rosetta_scaling.store.errors import StudyError
 
-jobs.share_library()
+share_library()
 
 try:
     study = parsing.parse(
-        {key: value for key, value in config.items() if key != jobs.CORPUS_KEY}
+        {key: value for key, value in config.items() if key != CORPUS_KEY}
     )
     layout = Layout(study, corpus_key(study))
     require_literal("the folder of the project", str(project), "{}")
     check_paths(layout)
     check_models(layout)
-    config[jobs.CORPUS_KEY] = layout.corpus_key
+    config[CORPUS_KEY] = layout.corpus_key
 except StudyError as error:
     raise WorkflowError(str(error))
 

@@ -9,21 +9,13 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.config.parsing import parse
-from rosetta_scaling.config.study import Study
+from rosetta_scaling.jobs.context import Job
+from rosetta_scaling.jobs.logs import open_log, traceback_file
 from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
-from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.planning.study_plan import StudyPlan
-from rosetta_scaling.store.digests import digest, file_states
-from rosetta_scaling.store.foreign import TRACEBACKS, explained, keep_traceback
-
-if TYPE_CHECKING:
-    import torch
+from rosetta_scaling.store.foreign import explained, keep_traceback
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -32,8 +24,6 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 DOWNLOADS = ("corpus", "download_model", "download_package", "judge_answers")  # the only rules that may use the network
-LOG_BYTES = 20 * 10**6
-CORPUS_KEY = "_corpus_key"  # how the workflow tells its jobs which corpus there is (see layout/keys.py)
 
 
 def share_library() -> None:
@@ -43,7 +33,7 @@ def share_library() -> None:
 
 
 @contextlib.contextmanager
-def job(snakemake) -> Iterator["Job"]:
+def job(snakemake) -> Iterator[Job]:
     """Give what a script needs to know; log to the rule's log file and to the terminal.
 
     End with one sentence instead of a traceback when one helps.
@@ -54,7 +44,8 @@ def job(snakemake) -> Iterator["Job"]:
     rule = snakemake.rule
     if rule not in DOWNLOADS:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    log = _open_log(Path(snakemake.log[0]), _traceback_file(snakemake))
+    tracebacks = traceback_file(Path(snakemake.log[0]))
+    log = open_log(Path(snakemake.log[0]), tracebacks)
     signal.signal(signal.SIGTERM, _end)
     began = time.monotonic()
     in_slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
@@ -62,7 +53,7 @@ def job(snakemake) -> Iterator["Job"]:
     logging.info("%s began at %s on %s, process %d%s", rule, when, host, os.getpid(), in_slurm)
     this = Job(snakemake)
     if WATCH in os.environ:
-        declared = [*snakemake.input, *snakemake.output, *snakemake.log, str(_traceback_file(snakemake))]
+        declared = [*snakemake.input, *snakemake.output, *snakemake.log, str(tracebacks)]
         watch_opened_files(rule, this.layout, declared)
     try:
         yield this
@@ -76,47 +67,12 @@ def job(snakemake) -> Iterator["Job"]:
         if sentence := explained(error):
             if error.__cause__:
                 keep_traceback(error)
-                logging.info("the traceback is in %s", _traceback_file(snakemake))
+                logging.info("the traceback is in %s", tracebacks)
             log.error("error in %s: %s", rule, sentence)
             sys.exit(1)
         logging.exception("%s failed", rule)
         raise
     logging.info("%s took %.1f s, peak memory %s", rule, time.monotonic() - began, _peak_memory())
-
-
-def _traceback_file(snakemake) -> Path:
-    """A file beside the log: of a job that fails the whole log is shown, and a traceback would hide the sentence."""
-    return Path(snakemake.log[0]).with_suffix(".traceback")
-
-
-def _open_log(path: Path, tracebacks: Path) -> logging.Logger:
-    """Everything goes to the file, at most LOG_BYTES of it; what this library says goes to the terminal too.
-
-    Tracebacks of errors that have a sentence go to a file of their own, which is only there when there are any.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tracebacks.unlink(missing_ok=True)
-    TRACEBACKS.handlers = [_BoundedLog(tracebacks, mode="w", delay=True)]
-    terminal = logging.StreamHandler(sys.stderr)
-    handlers: list[logging.Handler] = [_BoundedLog(path, mode="w"), terminal]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
-    logging.captureWarnings(True)
-    terminal.addFilter(lambda record: record.name.startswith("rosetta_scaling"))
-    return logging.getLogger("rosetta_scaling")
-
-
-class _BoundedLog(logging.FileHandler):
-    """A log that cannot fill a disk: beyond LOG_BYTES only errors, and the first and last lines of a job."""
-
-    full = False
-
-    def emit(self, record):
-        if self.full and record.levelno < logging.ERROR and record.name != "root":
-            return
-        super().emit(record)
-        if self.stream and not self.full and self.stream.tell() > LOG_BYTES:
-            self.full = True
-            self.stream.write(f"[more than {LOG_BYTES:,} bytes: only errors from here on]\n")
 
 
 def _peak_memory() -> str:
@@ -131,50 +87,3 @@ def _end(number, frame):
     """End as by sys.exit, once: SLURM sends the signal several times, and tidying up shall not be interrupted."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)
-
-
-class Job:
-    """What a script needs to know beside its files: the study that the job belongs to, and the device."""
-
-    def __init__(self, snakemake):
-        self._snakemake = snakemake
-
-    @cached_property
-    def plan(self) -> StudyPlan:
-        """The study with its names and paths, and what is planned for it."""
-        config = self._snakemake.config
-        study = parse({key: value for key, value in config.items() if key != CORPUS_KEY})
-        return StudyPlan(Layout(study, config[CORPUS_KEY]))
-
-    @property
-    def layout(self) -> Layout:
-        return self.plan.layout
-
-    @property
-    def study(self) -> Study:
-        return self.plan.study
-
-    @cached_property
-    def device(self) -> "torch.device":
-        """The device of this job, with its number of threads set; a warning tells of a GPU that is not used."""
-        from rosetta_scaling.numerics.devices import prepare
-
-        found, granted = prepare(self.study.device, self._snakemake.threads), os.environ.get("CUDA_VISIBLE_DEVICES")
-        log = logging.getLogger("rosetta_scaling")
-        if granted and found.type == "cpu":
-            log.warning("computing on %s, though this job was given the GPU %s: torch finds none", found, granted)
-        else:
-            log.info("computing on %s", found)
-        return found
-
-    def work_folder(self, *names: str, content: bool = False) -> Path:
-        """Folder in results/STUDY/work that only this job uses. It is not an output of the rule, so Snakemake does not
-        delete it before a rerun.
-
-        With `content`, its name encodes the inputs and params of the job, so that nothing older is found in it.
-        """
-        folder = Path(self.layout.work(*names))
-        if not content:
-            return folder
-        params, inputs = self._snakemake.params, self._snakemake.input
-        return folder / digest([dict(params.items()), file_states(inputs)])
