@@ -23,7 +23,7 @@ from types import SimpleNamespace
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.store.atomic import atomic
 
-with jobs.job(SimpleNamespace(rule="rule_of_a_test", log=[sys.argv[1]])), atomic(sys.argv[2]) as part:
+with jobs.job(SimpleNamespace(rule="rule_of_a_test", log=[sys.argv[1]], output=[])), atomic(sys.argv[2]) as part:
     part.mkdir()
     (part / "half").write_text("written")
     try:
@@ -49,7 +49,7 @@ def test_sigterm_ends_a_job_in_good_order(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["log"], "nothing half written is left"
 
 
-def run_job(log: Path, body: str) -> subprocess.CompletedProcess:
+def run_job(log: Path, body: str, output: tuple = ()) -> subprocess.CompletedProcess:
     """A job of the rule `measure` that does what `body` says."""
     code = f"""
 import errno, logging, os, sys
@@ -63,7 +63,7 @@ from rosetta_scaling.store.tables import write_table
 from types import SimpleNamespace
 from rosetta_scaling.jobs import job as jobs
 from rosetta_scaling.store.tables import read_table, write_json
-with jobs.job(SimpleNamespace(rule="measure", log=[{str(log)!r}])):
+with jobs.job(SimpleNamespace(rule="measure", log=[{str(log)!r}], output={output})):
 {textwrap.indent(textwrap.dedent(body), "    ")}
 """
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -84,6 +84,28 @@ def test_a_log_does_not_fill_a_disk(tmp_path):
     assert lines[-3] == "[more than 20,000,000 bytes: only errors from here on]"
     assert lines[-2] == "something to be known"
     assert "measure took" in lines[-1]
+
+
+@pytest.mark.parametrize("log", ["logs/measure/r1.log", "logs/measure.log"])
+def test_a_job_writes_what_it_took(tmp_path, log):
+    """Half a second of work after half a second of waiting, and 100 MB."""
+    body = """
+        import time
+        time.sleep(0.5)
+        before = time.process_time()
+        held = bytes(range(100)) * 10**6
+        while time.process_time() < before + 0.5:
+            pass
+    """
+    ended = run_job(tmp_path / log, body, output=("a table",))
+    assert ended.returncode == 0, ended.stderr
+    file = tmp_path / "benchmarks/measure" / ("r1.tsv" if "r1" in log else "measure.tsv")
+    took = pd.read_csv(file, sep="\t").iloc[0]
+    assert took.s >= 1
+    assert took.cpu_time >= 0.5
+    assert took.max_rss > 100
+    seconds = float(re.search(r"measure took ([\d.]+) s", (tmp_path / log).read_text())[1])
+    assert took.s == pytest.approx(seconds, abs=0.1)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")

@@ -29,7 +29,7 @@ def start(path, end: str) -> subprocess.Popen:
         from rosetta_scaling.jobs import job as jobs
         from rosetta_scaling.store.errors import StudyError
         log = logging.getLogger("rosetta_scaling.measure")
-        with jobs.job(SimpleNamespace(rule="measure", log=[{str(path)!r}])):
+        with jobs.job(SimpleNamespace(rule="measure", log=[{str(path)!r}], output=[])):
             {ENDS[end]}
     """
     return subprocess.Popen(

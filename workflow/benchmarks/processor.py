@@ -25,6 +25,7 @@ import torch
 from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
+import rosetta_scaling.jobs.job  # noqa: F401  (which keeps transformers quiet)
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.extract import Extraction, extract
 from rosetta_scaling.activations.forward import ForwardPass, Reading
@@ -33,7 +34,6 @@ from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.config import parsing
 from rosetta_scaling.config.activations import Activations
 from rosetta_scaling.config.matching import Matching
-from rosetta_scaling.jobs import job  # noqa: F401  (which keeps transformers quiet)
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.candidates import Search, find_candidates
 from rosetta_scaling.matching.correlation import match_tile, merge_tiles

@@ -14,8 +14,6 @@ rule extract_activations:
         summary=f"{layout.results}/activations/{{scope}}/{{model}}/summary.json",
     log:
         f"{layout.results}/logs/extract_activations/{{scope}}/{{model}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/extract_activations/{{scope}}/{{model}}.tsv"
     group:
         slurm_group("model")
     conda:
@@ -55,8 +53,6 @@ rule extract_untrained:
         ],
     log:
         f"{layout.results}/logs/extract_untrained/{{scope}}/{{model}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/extract_untrained/{{scope}}/{{model}}.tsv"
     group:
         slurm_group("model")
     conda:

@@ -18,8 +18,6 @@ rule rosetta_neurons:
         ],
     log:
         f"{layout.results}/logs/rosetta_neurons/{{curve}}/{{rung}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/rosetta_neurons/{{curve}}/{{rung}}.tsv"
     group:
         "curve"
     conda:
@@ -44,8 +42,6 @@ rule tables:
         *[study_table(name) for name in STUDY_TABLES],
     log:
         f"{layout.results}/logs/tables.log",
-    benchmark:
-        f"{layout.results}/benchmarks/tables/tables.tsv"
     group:
         "tables"
     conda:
@@ -71,8 +67,6 @@ if layout.continued:
             layout.tables("continued.csv"),
         log:
             f"{layout.results}/logs/continued.log",
-        benchmark:
-            f"{layout.results}/benchmarks/continued/continued.tsv"
         group:
             "tables"
         conda:
@@ -96,8 +90,6 @@ rule simulate_theory:
         cached(f"{layout.cache}/theory/{layout.theory_key}/beta_{{beta}}.csv"),
     log:
         f"{layout.results}/logs/simulate_theory/{{beta}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/simulate_theory/{{beta}}.tsv"
     group:
         "theory"
     conda:
@@ -119,8 +111,6 @@ rule fits:
         layout.tables("fits.json"),
     log:
         f"{layout.results}/logs/fits.log",
-    benchmark:
-        f"{layout.results}/benchmarks/fits/fits.tsv"
     group:
         "tables"
     conda:
@@ -145,8 +135,6 @@ rule claims:
         layout.tables("power.csv"),
     log:
         f"{layout.results}/logs/claims.log",
-    benchmark:
-        f"{layout.results}/benchmarks/claims/claims.tsv"
     group:
         "tables"
     conda:

@@ -25,8 +25,6 @@ rule prepare_text:
         held_out=cached(f"{layout.cache}/tokenizers/{{key}}/held_out.npy"),
     log:
         f"{layout.results}/logs/prepare_text/{{key}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/prepare_text/{{key}}.tsv"
     priority: 10**9
     group:
         slurm_group("text")
@@ -50,8 +48,6 @@ rule train_model:
         config=cached(f"{layout.cache}/checkpoints/{{key}}/config.json"),
     log:
         f"{layout.results}/logs/train_model/{{key}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/train_model/{{key}}.tsv"
     priority: training_priority
     group:
         slurm_group("model")
@@ -78,8 +74,6 @@ rule download_model:
         ),
     log:
         f"{layout.results}/logs/download_model/{{hub_key}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/download_model/{{hub_key}}.tsv"
     retries: 2
     conda:
         "../../envs/torch.yaml"
@@ -103,8 +97,6 @@ rule download_package:
         ),
     log:
         f"{layout.results}/logs/download_package/{{package_key}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/download_package/{{package_key}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -129,8 +121,6 @@ rule initialise_model:
         ),
     log:
         f"{layout.results}/logs/initialise_model/{{untrained_key}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/initialise_model/{{untrained_key}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -149,8 +139,6 @@ rule register_model:
         f"{layout.results}/checkpoints/{{model}}.json",
     log:
         f"{layout.results}/logs/register_model/{{model}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/register_model/{{model}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -175,8 +163,6 @@ rule audit_rung:
         layout.audit("{rung}"),
     log:
         f"{layout.results}/logs/audit_rung/{{rung}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/audit_rung/{{rung}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:

@@ -15,8 +15,6 @@ rule companion_job:
         ),
     log:
         f"{layout.results}/logs/companion_job/{{companion}}/{{companion_key}}/{{job}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/companion_job/{{companion}}/{{companion_key}}/{{job}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -37,8 +35,6 @@ rule companion_tables:
         directory(f"{layout.results}/companions/{{companion}}/tables"),
     log:
         f"{layout.results}/logs/companion_tables/{{companion}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/companion_tables/{{companion}}.tsv"
     wildcard_constraints:
         companion=any_of(layout.companion_keys),
     group:
@@ -64,8 +60,6 @@ rule layer_angles:
         f"{layout.results}/companions/depth/angles/{{model}}.parquet",
     log:
         f"{layout.results}/logs/layer_angles/{{model}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/layer_angles/{{model}}.tsv"
     group:
         slurm_group("model")
     conda:
@@ -92,8 +86,6 @@ rule depth_ladder:
         directory(f"{layout.results}/companions/depth/language"),
     log:
         f"{layout.results}/logs/depth_ladder.log",
-    benchmark:
-        f"{layout.results}/benchmarks/depth_ladder/depth_ladder.tsv"
     group:
         "tables"
     conda:
@@ -119,8 +111,6 @@ rule companion_report:
         page=f"{layout.results}/report/{{companion}}.html",
     log:
         f"{layout.results}/logs/companion_report/{{companion}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/companion_report/{{companion}}.tsv"
     group:
         "tables"
     conda:

@@ -12,8 +12,6 @@ rule corpus:
         manifest=cached(f"{layout.cache}/corpora/{{key}}/manifest.json"),
     log:
         f"{layout.results}/logs/corpus/{{key}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/corpus/{{key}}.tsv"
     priority: 10**9
     conda:
         "../../envs/corpus.yaml"

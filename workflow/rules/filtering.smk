@@ -18,8 +18,6 @@ rule filtering_pool:
         layout.filtering_job("{task}", "pool.parquet"),
     log:
         f"{layout.results}/logs/filtering_pool/{{task}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/filtering_pool/{{task}}.tsv"
     group:
         slurm_group("text")
     conda:
@@ -45,8 +43,6 @@ rule filtering_text:
         chosen=layout.filtering_job("{task}", "text", "chosen.parquet"),
     log:
         f"{layout.results}/logs/filtering_text/{{task}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/filtering_text/{{task}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -77,8 +73,6 @@ rule filtering_neurons:
         ],
     log:
         f"{layout.results}/logs/filtering_neurons/{{curve}}/{{rung}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/filtering_neurons/{{curve}}/{{rung}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -105,8 +99,6 @@ rule filtering_training:
         layout.filtering_job("{task}", "runs.parquet"),
     log:
         f"{layout.results}/logs/filtering_training/{{task}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/filtering_training/{{task}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -130,8 +122,6 @@ rule filtering_tables:
         directory(f"{layout.results}/companions/filtering/tables"),
     log:
         f"{layout.results}/logs/filtering_tables.log",
-    benchmark:
-        f"{layout.results}/benchmarks/filtering_tables/filtering_tables.tsv"
     group:
         "tables"
     conda:

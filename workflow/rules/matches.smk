@@ -20,8 +20,6 @@ rule match_tile:
         temp(f"{layout.results}/tiles/{{pair}}/{{variant}}/{{tile}}.safetensors"),
     log:
         f"{layout.results}/logs/match_tile/{{pair}}/{{variant}}/{{tile}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/match_tile/{{pair}}/{{variant}}/{{tile}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -51,8 +49,6 @@ rule sketch:
         directory(f"{layout.results}/sketches/{{scope}}/{{model}}"),
     log:
         f"{layout.results}/logs/sketch/{{scope}}/{{model}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/sketch/{{scope}}/{{model}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -78,8 +74,6 @@ rule candidates:
         f"{layout.results}/candidates/{{pair}}.safetensors",
     log:
         f"{layout.results}/logs/candidates/{{pair}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/candidates/{{pair}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -105,8 +99,6 @@ rule rescore:
         directory(f"{layout.results}/rescored/{{group}}"),
     log:
         f"{layout.results}/logs/rescore/{{group}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/rescore/{{group}}.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -132,8 +124,6 @@ rule nulls:
         [f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in (*NULLS, "own")],
     log:
         f"{layout.results}/logs/nulls/{{pair}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/nulls/{{pair}}.tsv"
     group:
         slurm_group("pair")
     conda:
@@ -165,8 +155,6 @@ rule match_pair:
         summary=f"{layout.results}/matches/{{pair}}/summary.json",
     log:
         f"{layout.results}/logs/match_pair/{{pair}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/match_pair/{{pair}}.tsv"
     group:
         slurm_group("pair")
     conda:
@@ -196,8 +184,6 @@ rule match_without_nulls:
         summary=f"{layout.results}/matches_without_nulls/{{pair}}/summary.json",
     log:
         f"{layout.results}/logs/match_without_nulls/{{pair}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/match_without_nulls/{{pair}}.tsv"
     group:
         slurm_group("pair")
     conda:
@@ -243,8 +229,6 @@ rule stability:
         ],
     log:
         f"{layout.results}/logs/stability/{{pair}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/stability/{{pair}}.tsv"
     group:
         slurm_group("pair")
     conda:

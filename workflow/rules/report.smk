@@ -22,8 +22,6 @@ rule figures:
         ),
     log:
         f"{layout.results}/logs/figures.log",
-    benchmark:
-        f"{layout.results}/benchmarks/figures/figures.tsv"
     group:
         "tables"
     conda:
@@ -98,8 +96,6 @@ rule viewer:
         directory(layout.viewer),
     log:
         f"{layout.results}/logs/viewer.log",
-    benchmark:
-        f"{layout.results}/benchmarks/viewer/viewer.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -126,8 +122,6 @@ if layout.gallery:
             layout.gallery,
         log:
             f"{layout.results}/logs/gallery.log",
-        benchmark:
-            f"{layout.results}/benchmarks/gallery/gallery.tsv"
         group:
             "tables"
         conda:

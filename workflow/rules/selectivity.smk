@@ -12,8 +12,6 @@ rule selectivity:
         tokens=f"{layout.results}/selectivity/{{scope}}/{{model}}.tokens.parquet",
     log:
         f"{layout.results}/logs/selectivity/{{scope}}/{{model}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/selectivity/{{scope}}/{{model}}.tsv"
     group:
         slurm_group("model")
     conda:
@@ -46,8 +44,6 @@ rule polarization:
         ],
     log:
         f"{layout.results}/logs/polarization/{{curve}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/polarization/{{curve}}.tsv"
     group:
         "curve"
     conda:

@@ -9,8 +9,6 @@ rule align_units:
         f"{layout.results}/units/{{scope}}/units.parquet",
     log:
         f"{layout.results}/logs/align_units/{{scope}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/align_units/{{scope}}.tsv"
     priority: 10**8
     group:
         slurm_group("text")
@@ -36,8 +34,6 @@ rule index_tokens:
         f"{layout.results}/units/{{scope}}/tokens-{{tokenizer}}.parquet",
     log:
         f"{layout.results}/logs/index_tokens/{{scope}}/{{tokenizer}}.log",
-    benchmark:
-        f"{layout.results}/benchmarks/index_tokens/{{scope}}/{{tokenizer}}.tsv"
     priority: 10**8
     group:
         slurm_group("text")

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -15,6 +14,7 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.jobs.context import Job
 from rosetta_scaling.jobs.logs import open_log, traceback_file
 from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
+from rosetta_scaling.jobs.usage import Usage, usage_file
 from rosetta_scaling.store.foreign import explained, keep_traceback
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -44,10 +44,10 @@ def job(snakemake) -> Iterator[Job]:
     rule = snakemake.rule
     if rule not in DOWNLOADS:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    tracebacks = traceback_file(Path(snakemake.log[0]))
-    log = open_log(Path(snakemake.log[0]), tracebacks)
+    path, usage = Path(snakemake.log[0]), Usage()
+    tracebacks = traceback_file(path)
+    log = open_log(path, tracebacks)
     signal.signal(signal.SIGTERM, _end)
-    began = time.monotonic()
     in_slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
     when, host = time.strftime("%Y-%m-%d %H:%M:%S"), socket.gethostname()
     logging.info("%s began at %s on %s, process %d%s", rule, when, host, os.getpid(), in_slurm)
@@ -57,11 +57,13 @@ def job(snakemake) -> Iterator[Job]:
         watch_opened_files(rule, this.layout, declared)
     try:
         yield this
+        if snakemake.output:  # the rule `plan` only prints
+            usage.write(usage_file(path))
     except SystemExit:
-        log.error("%s was told to end (SIGTERM) after %.1f s", rule, time.monotonic() - began)
+        log.error("%s was told to end (SIGTERM) after %.1f s", rule, usage.seconds)
         raise
     except KeyboardInterrupt:
-        log.error("%s was interrupted (Ctrl-C) after %.1f s", rule, time.monotonic() - began)
+        log.error("%s was interrupted (Ctrl-C) after %.1f s", rule, usage.seconds)
         sys.exit(128 + signal.SIGINT)
     except BaseException as error:
         if sentence := explained(error):
@@ -72,15 +74,7 @@ def job(snakemake) -> Iterator[Job]:
             sys.exit(1)
         logging.exception("%s failed", rule)
         raise
-    logging.info("%s took %.1f s, peak memory %s", rule, time.monotonic() - began, _peak_memory())
-
-
-def _peak_memory() -> str:
-    memory = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6:,.0f} MB"  # Linux counts in KiB
-    torch = sys.modules.get("torch")  # if the job has needed it
-    if torch and torch.cuda.is_available() and torch.cuda.is_initialized():
-        memory += f", {torch.cuda.max_memory_allocated() / 1e6:,.0f} MB of {torch.cuda.get_device_name()}"
-    return memory
+    logging.info("%s took %.1f s, peak memory %s", rule, usage.seconds, usage.memory())
 
 
 def _end(number, frame):

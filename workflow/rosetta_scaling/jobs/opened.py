@@ -48,7 +48,7 @@ class DeclaredFiles:
 
 def undeclarable(layout: Layout) -> list[str]:
     """Files that no rule makes, so none can declare them: what jobs save on the way, what the workflow remembers, and
-    what Snakemake measures.
+    what jobs took.
     """
     models = [model for source in ("hub", "package", "local") for model in layout.keys_of(source).values()]
     return [

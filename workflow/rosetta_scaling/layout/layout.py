@@ -13,7 +13,7 @@ class Layout(ResultPaths):
 
     @property
     def benchmarks(self) -> str:
-        """Folder in which Snakemake writes the time and memory of every job."""
+        """Folder with the time and memory of every job; see jobs/usage.py."""
         return f"{self.results}/benchmarks"
 
     @property

@@ -66,7 +66,7 @@ def _processor() -> str:
 
 
 def first_start(benchmarks: Path) -> str | None:
-    """When the first job began: the time of a benchmark file, which is written when a job ends, less its duration."""
+    """When the first job began: a job writes its file when it ends, so its seconds are taken from the file's time."""
     starts = [file.stat().st_mtime - pd.read_csv(file, sep="\t").s[0] for file in benchmarks.rglob("*.tsv")]
     if not starts:
         return None
@@ -74,7 +74,7 @@ def first_start(benchmarks: Path) -> str | None:
 
 
 def steps_of_rules(benchmarks: Path) -> list[dict]:
-    """Jobs, seconds and largest memory of every rule, from Snakemake's benchmark files (RULE/ANYTHING.tsv)."""
+    """Jobs, seconds and largest memory of every rule, from the files that jobs write (RULE/ANYTHING.tsv)."""
     rows = []
     for file in sorted(benchmarks.rglob("*.tsv")):
         measured = pd.read_csv(file, sep="\t", na_values="-").iloc[0]
