@@ -9,13 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rosetta_scaling import WORKFLOW
-from rosetta_scaling.jobs.context import Job
+from rosetta_scaling.jobs.forks import run_in_fork
 from rosetta_scaling.jobs.logs import open_log, traceback_file
-from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
 from rosetta_scaling.jobs.usage import Usage, usage_file
 from rosetta_scaling.store.foreign import explained, keep_traceback
+
+if TYPE_CHECKING:
+    from rosetta_scaling.jobs.context import Job
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -33,7 +36,7 @@ def share_library() -> None:
 
 
 @contextlib.contextmanager
-def job(snakemake) -> Iterator[Job]:
+def job(snakemake) -> Iterator["Job"]:
     """Give what a script needs to know; log to the rule's log file and to the terminal.
 
     End with one sentence instead of a traceback when one helps.
@@ -44,6 +47,12 @@ def job(snakemake) -> Iterator[Job]:
     rule = snakemake.rule
     if rule not in DOWNLOADS:
         os.environ["HF_HUB_OFFLINE"] = "1"
+        if (code := run_in_fork()) is not None:
+            sys.exit(code)
+    # Here, since a script that runs in a fork needs none of it.
+    from rosetta_scaling.jobs.context import Job
+    from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
+
     path, usage = Path(snakemake.log[0]), Usage()
     tracebacks = traceback_file(path)
     log = open_log(path, tracebacks)

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from rosetta_scaling import WORKFLOW
+from rosetta_scaling.jobs.forks import fork_server
 from rosetta_scaling.jobs.orphans import end_orphans
 from rosetta_scaling.store.atomic import NO_LOCKS, sweep
 
@@ -69,7 +70,7 @@ def main() -> int:
         audits = _when_audited()
         for _ in range(2):
             # Snakemake inherits the open lock, so it is free only when both are gone.
-            with subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
+            with fork_server(), subprocess.Popen(command, pass_fds=[lock.fileno()]) as snakemake:
                 code, interrupts = _wait_out(snakemake)
             again = continued or not audits.items() <= _when_audited().items()
             if code or interrupts or not again:
