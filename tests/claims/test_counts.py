@@ -44,11 +44,12 @@ def counts_of(alpha=0.6, beyond=0.6, part=1.0, criterion=TOP1, **columns) -> pd.
     return table.assign(excess=table["count"] - table[[null.column for null in NULLS.values()]].max(axis=1))
 
 
-def judged(counts: pd.DataFrame, bits=(3.0, 2.0, 2.5)) -> dict[str, Claim]:
+def judged(counts: pd.DataFrame, bits=(3.0, 2.0, 2.5), modality="text") -> dict[str, Claim]:
     models = pd.DataFrame(
         {
             "family": "f",
             "source": "ladder",
+            "modality": modality,
             "neurons": [1, 2, 3],
             "validation_loss": bits,
             "validation_bits_per_byte": bits,
@@ -171,6 +172,7 @@ def test_how_well_networks_predict_is_judged_once_and_only_where_it_was_measured
     for bits, expected in (((3.0, 2.0, 1.0), SUPPORTED), ((3.0, 2.0, 2.0), NOT_SUPPORTED)):
         assert judged(counts_of(), bits)[TRAINED].verdict == expected
     assert TRAINED not in judged(counts_of(), (np.nan,) * 3)
+    assert judged(counts_of(), modality="image")["Larger networks of a family have a lower loss on held-out images"]
 
 
 @pytest.mark.filterwarnings("error")

@@ -27,7 +27,7 @@ from rosetta_scaling.fits.theory.model import isolation_of_correlation, rank_slo
 from rosetta_scaling.fits.theory.simulation import simulate as simulate_theory
 from rosetta_scaling.formatting import MINUS, number
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.report.answer import at_the_largest_size, power_of_list
+from rosetta_scaling.report.answer import at_the_largest_size, power_of_list, what_was_compared
 from rosetta_scaling.report.figures.answer import draw_answer, draw_main_claims
 from rosetta_scaling.report.figures.catalogue import FIGURES, make_figures, read_tables
 from rosetta_scaling.report.figures.counts import draw_counts, draw_criteria, draw_decomposition, draw_fraction
@@ -799,6 +799,15 @@ def test_the_answer_gives_what_is_beyond_decoys_where_it_was_measured():
     assert "wins 17 times and that of one draw 6.5 times: 10.5 [2, 19] neurons are beyond" in second
     unknown = top | dict.fromkeys(("beyond_decoys", "excess"), np.nan)
     assert len(at_the_largest_size(pd.DataFrame([unknown]))) == 1
+
+
+def test_networks_that_were_never_trained_do_not_count_as_trained(tables):
+    models = tables["models"].assign(source="ladder")
+    assert f"{len(models)} networks of " in what_was_compared(models, provenance())
+    assert "families, trained independently of each other, with" in what_was_compared(models, provenance())
+    models.loc[models.index[:2], "source"] = "untrained"
+    expected = f"families, {len(models) - 2} trained independently of each other and 2 never trained, with"
+    assert expected in what_was_compared(models, provenance())
 
 
 def test_the_power_of_the_lists_stands_beside_them(page, tables):

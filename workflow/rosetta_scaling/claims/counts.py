@@ -74,9 +74,12 @@ def _well_trained(models: pd.DataFrame) -> Claim:
     models = models.assign(loss=models.validation_bits_per_byte.fillna(models.validation_loss))  # images have no bytes
     for family, part in models.dropna(subset=["loss"]).groupby("family", sort=False):
         falls[family] = bool((part.sort_values("neurons").loss.diff().dropna() < 0).all())
+    what = (
+        "have a lower loss on held-out images" if set(models.modality) == {"image"} else "predict held-out text better"
+    )
     cells = [f"{family}: {'falls' if ok else 'does not fall'} at every step" for family, ok in falls.items()]
     return Claim(
-        words="Larger networks of a family predict held-out text better",
+        words=f"Larger networks of a family {what}",
         source="precondition of this study",
         verdict=SUPPORTED if all(falls.values()) else NOT_SUPPORTED,
         statistic=", ".join(cells),

@@ -12,17 +12,26 @@ from rosetta_scaling.schemas.nulls import NULLS
 
 def answer(tables: dict[str, pd.DataFrame], claims: list[Claim], provenance: dict) -> list[str]:
     """What was compared, what is matched at the largest size beside the strongest null, and what the claims come to."""
-    models = tables["models"]
-    models = models[models["source"] != "continued"]
-    sizes = models["parameters"]
     return [
-        f"{len(models)} networks of {models['family'].nunique()} families, trained independently of each other, with "
-        f"{number(sizes.min())} to {number(sizes.max())} parameters, were compared neuron by neuron on "
-        f"{number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}.",
+        what_was_compared(tables["models"], provenance),
         *at_the_largest_size(primary(tables["counts"])),
         *power_of_list(tables["lists"], largest_point(primary(tables["counts"]))),
         of_the_claims(claims),
     ]
+
+
+def what_was_compared(models: pd.DataFrame, provenance: dict) -> str:
+    """How many networks of which sizes, whether they were trained, and on what they were compared."""
+    models = models[models["source"] != "continued"]
+    sizes, never = models["parameters"], (models["source"] == "untrained").sum()
+    trained = "trained independently of each other"
+    if never:
+        trained = f"{len(models) - never} {trained} and {never} never trained"
+    return (
+        f"{len(models)} networks of {models['family'].nunique()} families, {trained}, with {number(sizes.min())} to "
+        f"{number(sizes.max())} parameters, were compared neuron by neuron on "
+        f"{number(provenance['units']['count'])} units of the corpus {provenance['corpus']['name']}."
+    )
 
 
 def at_the_largest_size(counts: pd.DataFrame) -> list[str]:
