@@ -13,7 +13,7 @@ import time
 HEAVY = ("torch", "transformers", "sklearn", "statsmodels", "scipy", "matplotlib", "pandas", "huggingface_hub")
 
 inner = builtins.__import__
-depth, spent, process = 0, 0.0, os.getpid()
+depth, spent = 0, 0.0
 
 
 def timed(*arguments, **options):
@@ -27,9 +27,13 @@ def timed(*arguments, **options):
             spent += time.process_time() - began
 
 
+def start_again() -> None:
+    """In a fork: what was imported before is counted where it was imported."""
+    global spent
+    spent = 0.0
+
+
 def tell() -> None:
-    if os.getpid() != process:
-        return  # a copy of the process: its imports are counted where they were made
     loaded = " ".join(name for name in HEAVY if name in sys.modules)
     with open(os.environ["IMPORT_CLOCK"], "a") as file:
         file.write(f"{sys.argv[0]}\t{spent:.3f}\t{time.process_time():.3f}\t{loaded}\n")
@@ -37,4 +41,5 @@ def tell() -> None:
 
 if "IMPORT_CLOCK" in os.environ:
     builtins.__import__ = timed
+    os.register_at_fork(after_in_child=start_again)
     atexit.register(tell)
