@@ -100,6 +100,17 @@ def test_a_fork_has_the_folder_the_environment_and_the_exit_of_the_script(start,
     assert f"process {pid}" in (tmp_path / "logs/measure.log").read_text()
 
 
+def test_libraries_are_imported_as_quiet_and_offline_as_a_script_imports_them(start):
+    libraries = """
+        import transformers
+        from huggingface_hub import constants
+        print(transformers.logging.get_verbosity(), constants.HF_HUB_OFFLINE, constants.HF_HUB_DISABLE_PROGRESS_BARS)
+    """
+    told = [printed_by(start(libraries, **more)) for more in ({}, {FOLDER: "/nowhere"})]
+    assert told[0] == told[1]
+    assert "40 True True" in told[0]
+
+
 @pytest.mark.parametrize(
     "differs",
     [{"OMP_NUM_THREADS": "2"}, {"SLURM_JOB_ID": "7"}, {"rule": "corpus"}, {FOLDER: "/nowhere"}],

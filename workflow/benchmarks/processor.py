@@ -25,7 +25,7 @@ import torch
 from bench_figure import draw
 from paper_scale import H100, Rates, costs
 
-import rosetta_scaling.jobs.job  # noqa: F401  (which keeps transformers quiet)
+import rosetta_scaling.jobs  # noqa: F401  (which keeps transformers quiet)
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.extract import Extraction, extract
 from rosetta_scaling.activations.forward import ForwardPass, Reading

@@ -20,12 +20,6 @@ from rosetta_scaling.store.foreign import explained, keep_traceback
 if TYPE_CHECKING:
     from rosetta_scaling.jobs.context import Job
 
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("TQDM_DISABLE", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-
 DOWNLOADS = ("corpus", "download_model", "download_package", "judge_answers")  # the only rules that may use the network
 
 
