@@ -218,4 +218,5 @@ def save_figure(figure: Figure, data: pd.DataFrame, stem: str | Path) -> None:
         for suffix, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 150})):
             with atomic(stem.with_name(f"{stem.name}.{suffix}")) as part:
                 figure.savefig(part, format=suffix, **options)
+            figure.set_layout_engine("none")  # the picture has the layout of the drawing, which is not worked out again
     write_table(stem.with_name(f"{stem.name}.csv"), data)
