@@ -139,7 +139,7 @@ def draw_coverage(data: pd.DataFrame) -> Figure:
         columns = ("place", "coverage", "coverage_low", "coverage_high")
         style.draw_with_range(ax, group.assign(place=range(len(names))), columns, shift=shift, label=curve, **look)
     ax.axhline(data["nominal"].iloc[0], color="0.2", ls=":", lw=1)
-    ax.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
+    ax.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names])
     ax.set(ylabel="coverage", xlim=(-0.5, len(names) - 0.5), ylim=(min(0.8, data["coverage_low"].min() - 0.02), 1.01))
     figure.legend(loc="outside lower center", ncols=3)
     return figure
