@@ -549,6 +549,7 @@ def test_a_copy_on_the_disk_of_the_node_is_read_instead(tmp_path, monkeypatch):
     assert torch.cat(list(StoredActivations(copy).chunks()), 1).equal(values)
 
 
+@pytest.mark.slow(0.1)
 def test_copies_go_with_their_process(tmp_path):
     write_stored(tmp_path / "stored", torch.randn(6, 150), chunk=64)
     (tmp_path / "node").mkdir()

@@ -69,6 +69,7 @@ with jobs.job(SimpleNamespace(rule="measure", log=[{str(log)!r}], output={output
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
+@pytest.mark.slow(0.1)
 def test_a_log_does_not_fill_a_disk(tmp_path):
     body = """
         log = logging.getLogger("somebody.else")

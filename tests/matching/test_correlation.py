@@ -413,6 +413,7 @@ memory = lambda name: 1024 * int(re.search(name + r":\\s+(\\d+)", open("/proc/se
 
 @linux
 @pytest.mark.parametrize(("allowed", "ends"), [(66, True), (10, False)])
+@pytest.mark.slow(0.2)
 def test_a_process_that_runs_out_of_memory(allowed, ends):
     """A tile that takes 90 MB where `allowed` MB are left; a quarter takes 44."""
     script = """

@@ -429,6 +429,7 @@ PARAMETERS = {
 PIXIO = {"vitb16": 85.9, "vitl16": 303.4, "vith16": 631.0, "vit1b16": 1361.5, "vit5b16": 5440.9}  # its repositories
 
 
+@pytest.mark.slow(0.1)
 def test_published_networks_have_the_sizes_that_are_known():
     found = {
         name: size_of_config(transformers.AutoConfig.for_model(**entry["config"]), entry.get("modality", "text"))

@@ -3,12 +3,15 @@ that can be found; between networks that share nothing it finds nothing."""
 
 import numpy as np
 import pandas as pd
+import pytest
 from planted_images import planted_images
 from planted_truth import decoy_draws, partners
 
 from rosetta_scaling.nulls.calibration import candidates, compete
 from rosetta_scaling.selectivity.planted import factor_of, factor_shares
 from rosetta_scaling.units.labels import label_units
+
+pytestmark = pytest.mark.slow(0.2)
 
 DRAWS = 8
 

@@ -38,6 +38,7 @@ def beyond(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> dict[str, 
 
 
 @pytest.mark.parametrize("other", [0, 1], ids=["the same stream", "another network"])
+@pytest.mark.slow(0.1)
 def test_rotated_coordinates_of_a_residual_stream_share_no_neuron(other):
     a, b, rng = stream(0), stream(other), np.random.default_rng(1)
     found = [beyond(a, orthogonal(rng, WIDTH) @ b, rng) for _ in range(ROTATIONS)]

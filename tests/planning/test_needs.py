@@ -82,6 +82,7 @@ print(train("bloom", size, study.ladder) - libraries)
 """
 
 
+@pytest.mark.slow(0.2)
 def test_training_takes_what_was_planned_and_not_much_less():
     study = WORKFLOW.parent / "config.yaml"
     plan = StudyPlan(Layout(load(study).model_copy(update={"device": "cpu"}), "corpus"))

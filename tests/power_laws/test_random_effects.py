@@ -162,6 +162,7 @@ def test_a_pool_is_the_mixed_model_where_that_converges(points, number):
 
 
 @pytest.mark.parametrize("between", [0, 0.1, 0.3])
+@pytest.mark.slow(0.1)
 def test_a_pool_recovers_the_mean_and_the_spread_of_exponents(between):
     found = [pool(curves(seed, between=between), 0.95) for seed in range(200)]
     assert np.mean([one["alpha"] for one in found]) == pytest.approx(0.75, abs=0.02)
@@ -191,6 +192,7 @@ def test_shrunken_exponents_are_nearer_to_the_truth():
     assert np.mean(shrunken) < 0.7 * np.mean(own)
 
 
+@pytest.mark.slow(0.1)
 def test_curves_of_common_variance_have_intervals_that_hold():
     rng, hits, planted = np.random.default_rng(0), [], np.array([0.5, 0.75, 1.0])
     for _ in range(300):

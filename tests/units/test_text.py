@@ -236,6 +236,7 @@ def test_units_of_normalising_tokenizers_hold_what_their_tokens_stand_for(name, 
     name=st.sampled_from(list(NORMALIZERS)),
     text=st.text(st.sampled_from(sorted(set("".join(SCRIPTS.values())))), min_size=1, max_size=30),
 )
+@pytest.mark.slow(0.1)
 def test_any_mixture_of_scripts_too(name, text):
     assert_units_hold_what_their_tokens_stand_for(name, text)
 

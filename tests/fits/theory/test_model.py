@@ -322,6 +322,7 @@ def test_matches_are_what_the_model_predicts(beta):
 
 
 @pytest.mark.parametrize("beta", [1.5, 2, 2.5])
+@pytest.mark.slow(0.3)
 def test_where_no_input_is_shared_matches_are_half_of_all_and_weak(beta):
     table = simulated(beta)
     n = table.represented

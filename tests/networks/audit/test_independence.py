@@ -305,6 +305,7 @@ def test_folders_without_weights_are_refused(tmp_path, saved):
         fingerprint(tmp_path / "b")
 
 
+@pytest.mark.slow(0.1)
 def test_weights_are_never_in_memory_as_a_whole(tmp_path):
     save_file({f"h.{i}.mlp.weight": torch.randn(8000, 2000) for i in range(6)}, tmp_path / "model.safetensors")
     code = (

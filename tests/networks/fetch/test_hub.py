@@ -370,6 +370,7 @@ def test_a_server_without_ranges_sends_all_of_it_again(mirror, saved, get, waits
     [(Trouble(503), []), (Trouble(429), [1, 2, 4]), (Trouble(after=0, stall=True), [1, 1, 1])],
     ids=[503, 429, "silent"],
 )
+@pytest.mark.slow(0.3)
 def test_a_busy_or_silent_server_is_asked_again_later(
     mirror, saved, get, waits, monkeypatch, name, trouble, of_the_library
 ):
@@ -645,6 +646,7 @@ def start(mirror, get, **environment):
     return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
+@pytest.mark.slow(0.1)
 def test_the_environment_tells_endpoint_token_cache_and_offline(mirror, saved, get, tmp_path):
     commit = mirror.add("org/net", saved / "single", gated=True)
     home = {"HF_HOME": str(tmp_path / "home")}
@@ -663,6 +665,7 @@ def test_the_environment_tells_endpoint_token_cache_and_offline(mirror, saved, g
     assert mirror.requests == []
 
 
+@pytest.mark.slow(0.1)
 def test_a_killed_download_counts_for_nothing_and_continues(mirror, saved, get, tmp_path):
     mirror.add("org/net", saved / "single")
     mirror.trouble[WEIGHTS] = [Trouble(after=300_000, stall=True)]

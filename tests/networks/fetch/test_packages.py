@@ -432,6 +432,7 @@ def read_sentences(folder: Path) -> tuple[AutoModel, dict, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", ["minilm-l6", "minilm-l3"])
+@pytest.mark.slow(0.1)
 def test_real_networks_tell_paraphrases(real, name):
     _, inputs, states = read_sentences(real[name])
     mask = inputs["attention_mask"][..., None]
