@@ -21,7 +21,7 @@ STUDIES = ("", *sorted(path.stem for path in (ROOT / "workflow/studies").glob("*
 
 
 def planned_jobs(folder: Path, study: str) -> list[dict]:
-    """Rule, inputs, outputs and params of every job of a full run of a study in a checkout, in a fixed order."""
+    """Rule, inputs, outputs, params and priority of every job of a full run of a study in a checkout."""
     configured = [folder / f"workflow/studies/{study}.yaml"] if study else []
     quiet = OutputSettings(quiet={Quietness.ALL})
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
@@ -31,17 +31,20 @@ def planned_jobs(folder: Path, study: str) -> list[dict]:
             snakefile=folder / "Snakefile",
         )
         workflow.dag(DAGSettings(forceall=True)).printrulegraph()  # builds the DAG without running anything
-        jobs = [described(job) for job in workflow._workflow.dag.jobs]
+        dag = workflow._workflow.dag
+        dag.update_priority()
+        jobs = [described(job) for job in dag.jobs]
     return sorted(jobs, key=lambda job: json.dumps(job, sort_keys=True))
 
 
 def described(job) -> dict:
-    """What decides whether a job runs and what it makes."""
+    """What decides whether and when a job runs, and what it makes."""
     return {
         "rule": job.rule.name,
         "input": sorted(map(str, job.input)),
         "output": sorted(map(str, job.output)),
         "params": {name: value for name, value in job.params.items() if not callable(value)},
+        "priority": job.priority,
     }
 
 

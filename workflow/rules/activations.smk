@@ -14,6 +14,7 @@ rule extract_activations:
         summary=f"{layout.results}/activations/{{scope}}/{{model}}/summary.json",
     log:
         f"{layout.results}/logs/extract_activations/{{scope}}/{{model}}.log",
+    priority: reading_priority
     group:
         slurm_group("model")
     conda:
@@ -53,6 +54,7 @@ rule extract_untrained:
         ],
     log:
         f"{layout.results}/logs/extract_untrained/{{scope}}/{{model}}.log",
+    priority: reading_priority
     group:
         slurm_group("model")
     conda:

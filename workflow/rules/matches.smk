@@ -124,6 +124,7 @@ rule nulls:
         [f"{layout.results}/nulls/{{pair}}/{null}.parquet" for null in (*NULLS, "own")],
     log:
         f"{layout.results}/logs/nulls/{{pair}}.log",
+    priority: null_priority
     group:
         slurm_group("pair")
     conda:

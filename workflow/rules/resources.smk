@@ -20,10 +20,22 @@ def to_train(wildcards):
     return needs.training(plan, layout.model_keys[wildcards.key])
 
 
+def size_priority(model):
+    """Largest networks first, so that small jobs fill the end of the run; those that are not trained here come last."""
+    size = study.ladder.rungs.get(layout.rung(model))
+    return size.layers * size.hidden_size**2 if size else 0
+
+
 def training_priority(wildcards):
-    """Largest networks first, so that small jobs fill the end of the run."""
-    size = study.ladder.rungs[layout.rung(layout.model_keys[wildcards.key])]
-    return size.layers * size.hidden_size**2
+    return size_priority(layout.model_keys[wildcards.key])
+
+
+def reading_priority(wildcards):
+    return size_priority(wildcards.model)
+
+
+def null_priority(wildcards):
+    return size_priority(layout.pairs[wildcards.pair][0])
 
 
 def to_audit(wildcards):
