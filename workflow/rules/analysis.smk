@@ -1,6 +1,6 @@
 # From matches to Rosetta neurons, tables, fits and claims; and the theory that fits are confronted with.
 from rosetta_scaling.schemas.names import FIT_TABLES, POINT_TABLES, STUDY_TABLES
-from rosetta_scaling.stages.claims import claim_inputs
+from rosetta_scaling.stages.claims import claim_inputs, power_inputs
 from rosetta_scaling.stages.continued import continued_inputs
 from rosetta_scaling.stages.fits import fit_inputs
 from rosetta_scaling.stages.points import point_inputs
@@ -127,12 +127,34 @@ rule fits:
         "../scripts/fits.py"
 
 
+rule claim_power:
+    input:
+        declared(power_inputs),
+    output:
+        layout.tables("power.csv"),
+    log:
+        f"{layout.results}/logs/claim_power.log",
+    group:
+        "tables"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
+    params:
+        study=study.deciding(),
+        version=versions.CLAIMS,
+    message:
+        "How often each main claim would get each verdict"
+    script:
+        "../scripts/claim_power.py"
+
+
 rule claims:
     input:
         declared(claim_inputs),
     output:
         layout.tables("claims.json"),
-        layout.tables("power.csv"),
     log:
         f"{layout.results}/logs/claims.log",
     group:

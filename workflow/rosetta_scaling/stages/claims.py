@@ -23,23 +23,22 @@ def claim_inputs(plan: StudyPlan) -> Inputs:
         "tables": [layout.tables(f"{name}.csv") for name in STUDY_TABLES],
         "continued": layout.continued_tables,
         "fits": [*(layout.tables(f"{name}.csv") for name in FIT_TABLES), layout.tables("fits.json")],
+        "power": [layout.tables("power.csv")],
     }
 
 
 def write_claims(study: Study, folder: Path) -> None:
-    """Judge the tables in `folder`: claims.json, and the operating characteristics of the main claims in power.csv."""
-    claims, power = judge(study, folder)
-    write_json(folder / "claims.json", claims)
-    write_checked_table(folder / "power.csv", power, POWER)
+    """Judge the tables in `folder`, and write claims.json there."""
+    write_json(folder / "claims.json", judge(study, folder))
 
 
-def judge(study: Study, folder: Path) -> tuple[dict, pd.DataFrame]:
-    """What the tables in `folder` say: the content of claims.json, and of power.csv."""
+def judge(study: Study, folder: Path) -> dict:
+    """What the tables in `folder` say: the content of claims.json."""
     from rosetta_scaling.claims.continued import judge_continued
     from rosetta_scaling.claims.counts import judge_counts
     from rosetta_scaling.claims.decisions import control_errors
     from rosetta_scaling.claims.fits import judge_fits
-    from rosetta_scaling.claims.power import SIZES, with_power
+    from rosetta_scaling.claims.power import with_power
     from rosetta_scaling.claims.selectivity import judge_selectivity, undecidable
 
     tables = {name: read_table(folder / f"{name}.csv") for name in (*STUDY_TABLES, *FIT_TABLES)}
@@ -47,10 +46,22 @@ def judge(study: Study, folder: Path) -> tuple[dict, pd.DataFrame]:
     claims += judge_selectivity(tables, study.judged_sets)
     if study.trains_further:
         claims += judge_continued(read_table(folder / "continued.csv"), study.judged[0])
-    counts = tables["counts"]
-    power = characteristics(study, counts.loc[counts.criterion == study.judged[0], SIZES])
+    power = read_table(folder / "power.csv")
     entries = [claim.as_json() for claim in with_power(control_errors(claims), power)]
-    return {"claims": entries, "undecidable": undecidable()}, power
+    return {"claims": entries, "undecidable": undecidable()}
+
+
+def power_inputs(plan: StudyPlan) -> Inputs:
+    return {"counts": [plan.layout.tables("counts.csv")]}
+
+
+def write_power(study: Study, counts: str, power: str) -> None:
+    """Write the operating characteristics of the main claims at the sizes of the points of a table of counts."""
+    from rosetta_scaling.claims.power import SIZES
+
+    table = read_table(counts)
+    sizes = table.loc[table.criterion == study.judged[0], SIZES]
+    write_checked_table(power, characteristics(study, sizes), POWER)
 
 
 def characteristics(study: Study, sizes: pd.DataFrame) -> pd.DataFrame:

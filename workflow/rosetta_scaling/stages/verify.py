@@ -25,7 +25,7 @@ def changed_files(provenance: dict) -> Iterator[str]:
 def changed_verdicts(study: Study, tables: Path) -> Iterator[str]:
     """A line for every claim that the tables judge differently from claims.json, which lies beside them."""
     written = {claim["claim"]: claim for claim in read_json(tables / "claims.json")["claims"]}
-    derived = {claim["claim"]: claim for claim in judge(study, tables)[0]["claims"]}
+    derived = {claim["claim"]: claim for claim in judge(study, tables)["claims"]}
     for words in dict.fromkeys([*written, *derived]):
         before, now = (claims.get(words, {"verdict": "no claim"}) for claims in (written, derived))
         if before["verdict"] != now["verdict"]:
