@@ -158,6 +158,7 @@ def test_a_script_whose_fork_is_killed_says_so(start):
     process = start(SLOW)
     os.kill(at_work(process), signal.SIGKILL)
     assert process.wait(10) == 128 + signal.SIGKILL
+    assert "killed, as the kernel does when memory is short" in process.stdout.read()
 
 
 LAUNCHER = f"""

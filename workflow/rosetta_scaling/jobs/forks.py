@@ -73,7 +73,10 @@ def run_in_fork() -> int | None:
         answer = server.recv(1)
     except ConnectionError:
         answer = b""
-    return answer[0] if answer else 128 + signal.SIGKILL  # the kernel ends processes when memory is short
+    if not answer:
+        print("The process of this job was killed, as the kernel does when memory is short.", file=sys.stderr)
+        return 128 + signal.SIGKILL
+    return answer[0]
 
 
 def _address(folder: str) -> str:
