@@ -6,7 +6,11 @@ from pathlib import Path
 import as_on_a_card  # noqa: F401  # first: it asks for Triton's interpreter
 import pytest
 import torch
+from hypothesis import settings
 from tiny_networks import ARCHITECTURES
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("untimed")
 
 
 def minutes(item: pytest.Item) -> float:

@@ -259,6 +259,7 @@ def reference(tmp_path_factory):
     ends=st.tuples(st.integers(0, 63), st.integers(0, 63)),
     first=st.integers(0, 30),
 )
+@pytest.mark.slow(0.1)
 def test_forward_passes_and_files_give_the_same_chunks(reference, chunk, batch, displacement, ends, first):
     model, values, folder = reference
     start, stop = min(ends), max(ends) + 1

@@ -282,6 +282,7 @@ def test_the_simulation_gives_what_it_was_made_with(alphas, verdict):
     assert few.sentence.endswith("within one pair of networks could not be read.")
 
 
+@pytest.mark.slow(0.2)
 def test_claims_are_judged_on_tables_as_they_are_written(tables):
     found = {one.words: one for one in judge_fits(tables, [TOP1, HALF])}
     assert len(found) == 2 * 6 + 1

@@ -64,6 +64,7 @@ def test_every_main_claim_is_supported_where_its_effect_is_there_or_says_that_it
     assert f"supports the paper's effect with probability {said.power:.2f}" in said.sentence
 
 
+@pytest.mark.slow(0.1)
 def test_the_same_seed_gives_the_same_table_and_fewer_sizes_less_power():
     once = operating_characteristics(sizes(), **NAMES, draws=2, seed=1)
     pd.testing.assert_frame_equal(once, operating_characteristics(sizes(), **NAMES, draws=2, seed=1))

@@ -110,6 +110,7 @@ def test_what_is_simulated_or_resampled_for_counts_is_not_passed_off_as_that_of_
     assert isinstance(excess["uncertainty"]["nulls_sd"], float)
 
 
+@pytest.mark.slow(0.1)
 def test_equal_counts_are_fitted_and_reported(tmp_path):
     table = pd.concat([counts_of([3, 3, 3]), counts_of([3, 6, 12], criterion=HALF)])
     tables = fitted(tmp_path, a_study(curves={"neox-bloom": ["neox", "bloom"]}), table)

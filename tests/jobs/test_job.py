@@ -140,6 +140,7 @@ def test_files_of_others_that_may_not_be_read_are_named(tmp_path):
     ],
     ids=["quota", "safetensors", "memory", "another error"],
 )
+@pytest.mark.slow(0.1)
 def test_errors_that_a_user_can_mend_are_sentences(tmp_path, body, sentence):
     ended = run_job(tmp_path / "log", body)
     assert ended.returncode == 1

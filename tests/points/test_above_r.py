@@ -44,6 +44,7 @@ def the_point(criterion: dict | None = None) -> Point:
     )
 
 
+@pytest.mark.slow(0.1)
 def test_every_row_is_the_count_with_that_least_correlation():
     point = the_point()
     table = point_above_r(point)

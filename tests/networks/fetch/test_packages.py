@@ -143,6 +143,7 @@ def test_a_damaged_wheel_is_refused(tmp_path, index, register, damage):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow(0.1)
 def test_a_package_that_is_gone_is_tried_again_and_then_reported(tmp_path, index, register, monkeypatch):
     about = make_wheel(index, "net", {"a": b"pinned"})
     (index / "net-1.0-py3-none-any.whl").unlink()
