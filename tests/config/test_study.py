@@ -336,6 +336,7 @@ def imported_by(modules: list[str], packages: list[str]) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.slow(0.1)
 def test_jobs_on_tables_need_no_torch():
     """Their environment (envs/cpu.yaml) has none."""
     modules = (

@@ -67,6 +67,7 @@ def estimates(a: Sketch, b: Sketch, dtype: torch.dtype = torch.float32) -> np.nd
 @pytest.mark.parametrize(
     ("chunk_units", "slots", "units"), [(256, 512, UNITS), (256, 1536, UNITS), (256, 8192, UNITS), (2048, 4096, 60_000)]
 )
+@pytest.mark.slow(0.1)
 def test_estimates_are_unbiased_with_the_stated_variance(tmp_path, monkeypatch, chunk_units, slots, units):
     """Over 22,500 pairs; over the 450 of one family, where r is large, the error of the mean is some 0.1."""
     monkeypatch.setattr(sketch, "CHUNK_UNITS", chunk_units)

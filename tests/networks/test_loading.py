@@ -111,6 +111,7 @@ def test_sizes_are_known_before_anything_is_downloaded():
     assert neurons == {"pythia-r0": 524_288, "seed-r0": 36_864, "opt-r0": 1_376_256, "minilm-r0": 9_216}
 
 
+@pytest.mark.slow(0.1)
 def test_the_hub_is_asked_for_a_size_that_nobody_knows_and_only_once(tmp_path, monkeypatch, mirror):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()

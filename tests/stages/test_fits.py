@@ -15,6 +15,7 @@ def tables(fitted_folder) -> dict[str, pd.DataFrame]:
     return fitted_tables(fitted_folder)
 
 
+@pytest.mark.slow(0.1)
 def test_all_tables_of_fits_are_written(tables):
     counts = tables["counts"]
     expected = fit_counts(counts, 0.95)

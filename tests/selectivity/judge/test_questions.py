@@ -151,6 +151,7 @@ def test_the_prompts_show_what_they_should_and_nothing_else():
         assert "positive" not in json.dumps(request)
 
 
+@pytest.mark.slow(0.1)
 def test_the_order_gives_the_key_away_to_nobody():
     """Positives are uniform over the ten places, orders differ between neurons and seeds, and repeat for one."""
     neurons = range(400)
@@ -224,6 +225,7 @@ def test_a_file_gives_the_same_as_the_endpoint(judge, tmp_path):
         (503, {"Retry-After": "soon"}, 0.03),
     ],
 )
+@pytest.mark.slow(0.1)
 def test_a_busy_judge_is_asked_again_later(judge, tmp_path, status, headers, least):
     """Two failures, then success; in between it waits as told, or twice as long every time."""
     if "{date}" in headers.values():

@@ -543,6 +543,7 @@ def test_every_set_of_every_model_draws_its_own_placebo(study, monkeypatch):
     assert len(set(drawn)) == len(drawn) == 3 * 2 * 3
 
 
+@pytest.mark.slow(0.1)
 def test_rows_of_the_tables_are_those_of_their_sets(study):
     tables, confidence = written(study), study.study.polarization.confidence
     for one in neuron_sets(study, CURVE):
