@@ -251,7 +251,7 @@ def reference(tmp_path_factory):
     return model, whole(forward_pass(model, chunk=1000)), folder
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     chunk=st.sampled_from(LENGTHS),
     batch=st.integers(1, 30),

@@ -61,7 +61,7 @@ def assert_strongest(state: dict, x: torch.Tensor, labels=LABELS) -> None:
 CUTS = st.lists(st.integers(1, UNITS), max_size=8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=CUTS)
 def test_sums_are_those_over_all_units_at_once(cuts):
     x = population()
@@ -89,7 +89,7 @@ def test_sums_are_those_over_all_units_at_once(cuts):
         assert rows[KINDS[name][-1]].stop == len(state[name])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=CUTS)
 def test_every_eighth_unit_is_in_the_histogram_wherever_chunks_end(cuts):
     x = population(1)
@@ -141,7 +141,7 @@ def test_values_of_the_caller_are_left_alone():
 # -- pieces ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cuts=CUTS, saved_at=st.sets(st.integers(0, 8)))
 def test_saved_and_resumed_anywhere_the_state_ends_with_the_same_bytes(cuts, saved_at):
     x = population(3)
@@ -160,7 +160,7 @@ def test_looking_at_the_state_on_the_way_changes_nothing():
 # -- the strongest units ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=CUTS, saved_at=st.sets(st.integers(0, 8)), seed=st.integers(0, 3))
 def test_the_strongest_units_of_either_half_are_those_of_a_full_sort(cuts, saved_at, seed):
     x = population(seed)
@@ -181,7 +181,7 @@ def test_rising_and_falling_neurons(order):
         assert_strongest(state_of(x, cuts), x)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(units=st.integers(1, 40), cuts=st.lists(st.integers(1, 40), max_size=5), top=st.integers(1, 30))
 def test_fewer_units_than_are_asked_for(units, cuts, top):
     x = population(6)[:units]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from small_companions import DEPTH as TINY
@@ -279,7 +279,6 @@ def test_a_diagonal_matrix_has_a_kappa_of_one_and_a_flat_one_of_zero():
     assert kappa(MatchedLayers(np.array([0, 1, 2]), 3, np.array([2, 0, 1]), 3)).kappa < 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_kappa_is_cohens_and_does_not_care_which_side_comes_first(pairs):
     a, b = np.array(pairs).T

@@ -226,7 +226,7 @@ def test_a_network_without_neurons_has_the_variance():
 
 
 @given(st.integers(0, 1000), st.integers(3, 7), st.integers(1, 7))
-@trials(max_examples=40, deadline=None)
+@trials(max_examples=40)
 def test_ensembles_lose_their_variance_and_keep_their_bias(seed, networks, k):
     """The mean over all sets of k different networks is bias^2 + variance / k, exactly."""
     k = min(k, networks)
@@ -339,7 +339,7 @@ def test_modes_are_found_whatever_their_order_and_place():
 
 
 @given(st.floats(0.1, 10))
-@trials(max_examples=20, deadline=None)
+@trials(max_examples=20)
 def test_relu_neurons_are_compared_whatever_their_scale(scale):
     rng = np.random.default_rng(2)
     hidden, out = rng.normal(size=(3, 4, 2)), rng.normal(size=(3, 4))
@@ -425,7 +425,7 @@ def test_dealing_parameters_anew_keeps_their_distribution_only(protocol):
 
 
 @given(st.integers(2, 6), st.integers(0, 100))
-@trials(max_examples=30, deadline=None)
+@trials(max_examples=30)
 def test_means_over_pairs_count_every_pair_of_different_seeds(seeds, draw):
     rng = np.random.default_rng(draw)
     values = rng.random((seeds, seeds))

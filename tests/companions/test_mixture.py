@@ -85,7 +85,7 @@ def random_relu(shape: tuple[int, int], width: int, inputs: int, seed: int, coun
 
 
 @given(SHAPES, SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_optimum_is_the_best_of_all_subsets_of_features(shape, seed):
     mixture = random_mixture(shape, seed)
     utilities = mixture.utilities.ravel()
@@ -99,7 +99,7 @@ def test_the_optimum_is_the_best_of_all_subsets_of_features(shape, seed):
 
 
 @given(SHAPES, SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_optimum_is_what_eigenvalues_of_the_mixed_covariance_leave(shape, seed):
     """Also where features are not along axes: no encoder of this width can do better (Eckart and Young)."""
     mixture, targets, _ = random_linear(shape, 1, shape[0] * shape[1] + 2, seed)
@@ -111,7 +111,7 @@ def test_the_optimum_is_what_eigenvalues_of_the_mixed_covariance_leave(shape, se
 
 
 @given(SHAPES, SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_critical_widths_are_where_the_loss_of_a_task_begins_to_fall_and_ends(shape, seed):
     mixture = random_mixture(shape, seed)
     first, whole = mixture.critical_widths()
@@ -129,7 +129,7 @@ def test_critical_widths_are_where_the_loss_of_a_task_begins_to_fall_and_ends(sh
 
 
 @given(SHAPES, SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_order_of_tasks_does_not_matter(shape, seed):
     mixture = random_mixture(shape, seed)
     order = np.random.default_rng(seed).permutation(shape[0])
@@ -186,7 +186,7 @@ def test_the_optimum_of_an_endless_mixture_is_that_of_a_large_one(a, b):
 
 
 @given(st.floats(0.2, 1), st.floats(0.2, 1), st.floats(1, 1e4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_compute_optimal_loss_is_a_minimum(alpha, beta, size):
     loss = compute_optimal_excess(np.array([size]), alpha, beta)[0]
     data = (loss - size**-alpha) ** (-1 / beta)
@@ -205,7 +205,7 @@ def test_the_compute_optimal_loss_is_a_minimum(alpha, beta, size):
 
 
 @given(SHAPES, st.integers(1, 5), SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_gradients_over_endless_data_are_those_of_the_loss(shape, width, seed):
     mixture, targets, networks = random_linear(shape, width, shape[0] * shape[1] + 1, seed)
     weights = targets.weights(mixture.frequencies)
@@ -229,7 +229,7 @@ def task_gradient(encoder: torch.Tensor, targets: mixture_linear.Targets, task: 
 
 
 @given(SHAPES, st.integers(1, 4), SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_task_moves_the_encoder_by_what_is_left_of_its_covariance(shape, width, seed):
     """Theorem 4 against automatic derivatives through the best decoder, found by least squares."""
     _, targets, networks = random_linear(shape, width, shape[0] * shape[1] + 4, seed)
@@ -248,7 +248,7 @@ def test_a_task_moves_the_encoder_by_what_is_left_of_its_covariance(shape, width
 
 
 @given(SHAPES, SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_task_inside_the_span_moves_nothing(shape, seed):
     mixture, targets, _ = random_linear(shape, 1, shape[0] * shape[1] + 3, seed)
     generator = torch.Generator().manual_seed(seed)
@@ -316,7 +316,7 @@ def test_covariances_are_those_of_drawn_activations():
 
 
 @given(SHAPES, st.integers(1, 4), SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_gradients_of_relu_networks_are_slopes_of_the_loss(shape, width, seed):
     _, targets, networks = random_relu(shape, width, shape[0] * shape[1] + 1, seed)
     generator = torch.Generator().manual_seed(seed + 1)
@@ -361,7 +361,7 @@ def test_the_loss_of_relu_networks_is_that_of_drawn_examples():
 
 
 @given(SHAPES, st.integers(1, 4), SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_ablation_is_the_loss_without_a_neuron(shape, width, seed):
     _, targets, networks = random_relu(shape, width, shape[0] * shape[1] + 1, seed)
     found = mixture_relu.ablation(networks, targets)

@@ -152,7 +152,7 @@ def test_hygiene_changes_nothing_else(tmp_path):
     assert prose("x") + corpus.clean(dirty) in set(table["text"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.sampled_from("ab \n\né世😀"), max_size=300), st.integers(4, 60))
 def test_pieces_join_to_the_text(text, limit):
     pieces = list(corpus.cut(text, limit))
@@ -504,7 +504,7 @@ def test_a_package_with_a_damaged_file_is_named(tmp_path, monkeypatch):
         list(corpus_packages.embedded_originals(["scripture"]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     content=st.one_of(
         st.binary(max_size=300),

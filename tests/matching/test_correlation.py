@@ -52,7 +52,7 @@ def pairs(table) -> set:
 # -- what is found ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(2, 24),
@@ -172,7 +172,7 @@ def test_sources_of_different_units_are_refused():
 # -- range and precision ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scale=st.floats(1e-6, 1e6), shift=st.floats(-10, 10))
 def test_pearson_ignores_scale_and_shift(scale, shift):
     a, b = related(5, 20, 20)
@@ -274,7 +274,7 @@ def test_bfloat16_products_are_right_to_their_rounding(rows):
 # -- ties ------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6), n=st.integers(1, 30), m=st.integers(1, 30), k=st.integers(1, 6), side=st.integers(1, 31)
 )
@@ -308,7 +308,7 @@ def test_equal_candidates_go_to_the_lower_index_whatever_the_tiling():
 
 
 @pytest.mark.slow(0.5)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(n=st.integers(1, 10**5), m=st.integers(1, 10**5), budget=st.integers(10**7, 10**10))
 def test_tiles_fit_the_budget_and_fewer_would_not(n, m, budget):
     try:

@@ -9,7 +9,7 @@ from rosetta_scaling.nulls.calibration import Competition, add_excess, add_q_val
 from rosetta_scaling.schemas.names import UNMARKED
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(-1, 1)), min_size=1, max_size=25), st.integers(1, 3))
 def test_q_values_are_the_smallest_rate_at_any_least_r(entries, draws):
     r, winner = (np.array(x) for x in zip(*entries, strict=True))
@@ -113,7 +113,7 @@ def test_local_fdr_by_hand():
     np.testing.assert_allclose(found, [first] * 4 + [1, then, 1, 1, last, 1, np.nan])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(-1, 4)), min_size=1, max_size=25))
 def test_local_fdr_never_rises_with_the_excess(entries):
     excess, winner = (np.array(x) for x in zip(*entries, strict=True))

@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 import torch
 import transformers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_networks import tiny_model
 
@@ -37,7 +37,6 @@ from rosetta_scaling.store.tables import write_json
 CPU = torch.device("cpu")
 
 
-@settings(deadline=None)
 @given(a=st.integers(1, 5000), b=st.integers(1, 5000), megabytes=st.integers(2, 500))
 def test_tiles_cover_every_pair_of_neurons_once_and_fit(a, b, megabytes):
     found = tiles(a, b, megabytes * 10**6)

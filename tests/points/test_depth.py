@@ -25,7 +25,7 @@ def test_depth_goes_from_the_first_layer_to_the_last():
     assert relative_depth(np.zeros(3, int), 1).tolist() == [0, 0, 0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(a=st.integers(1, 40), b=st.integers(1, 40))
 def test_the_same_depth_is_the_nearest_one(a, b):
     distance = np.abs(relative_depth(np.arange(a), a)[:, None] - relative_depth(np.arange(b), b))

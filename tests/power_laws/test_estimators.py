@@ -49,7 +49,7 @@ def design(points: int) -> np.ndarray:
 # -- what all have in common -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(alpha=st.floats(-1.5, 2), first=st.floats(1, 300), points=st.integers(3, 8))
 def test_noise_free_counts_give_the_exponent_back(alpha, first, points):
     x = SIZES[:points]

@@ -78,7 +78,7 @@ def test_information_of_known_neurons():
     np.testing.assert_allclose(found, [0, -np.log2(0.625), 3, np.nan, half], atol=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(activity=activities(), scale=st.sampled_from([1e-8, 3.0, 1e8]))
 def test_information_is_bounded_and_ignores_the_scale(activity, scale):
     sums, share = activity
@@ -93,7 +93,7 @@ def test_information_is_bounded_and_ignores_the_scale(activity, scale):
 # -- entropy and selectivity -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(activity=activities())
 def test_entropy_and_selectivity_are_those_of_mean_activities(activity):
     sums, share = activity

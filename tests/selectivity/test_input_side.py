@@ -151,7 +151,7 @@ def test_the_last_digit_of_a_float_is_no_variance():
     assert found.activation_kurtosis.isna().tolist() == [True, False]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cuts=st.lists(st.integers(1, UNITS), max_size=6))
 @example(cuts=[48])
 def test_chunks_do_not_matter(values, found, cuts):

@@ -164,7 +164,7 @@ def test_a_study_is_judged_on_its_strongest_criterion_too():
 # -- fits ------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(alpha=st.floats(-2, 2), c=st.floats(1e-3, 1e3))
 def test_a_noise_free_law_comes_back_exactly(alpha, c):
     x = np.array([192, 384, 768, 1536, 3072])

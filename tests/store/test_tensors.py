@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -136,7 +136,6 @@ def written(tmp_path_factory):
     return write_in_parts(tmp_path_factory.mktemp("parts") / "t.safetensors", blocks(torch.bfloat16))
 
 
-@settings(deadline=None)
 @given(block=st.integers(0, 2), ends=st.tuples(st.integers(0, 1099), st.integers(0, 1099)))
 def test_any_rows_of_any_block_are_read(written, block, ends):
     start, stop = min(ends), max(ends) + 1

@@ -26,7 +26,6 @@ def fuzz(examples: int = EXAMPLES, shrink: bool = True, slow: bool = False) -> s
     phases = PHASES if shrink else PHASES[:-1]
     return settings(
         max_examples=examples,
-        deadline=None,
         suppress_health_check=checks,
         phases=phases,
         derandomize=not NEW_EXAMPLES,

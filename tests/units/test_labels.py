@@ -82,7 +82,7 @@ def corpora(draw):
     return doc, np.repeat([flat[i][1] for i in order], [flat[i][0] for i in order])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(corpus=corpora())
 def test_blocks_are_whole_documents_of_one_domain_and_even(corpus):
     doc, domain = corpus
@@ -102,7 +102,7 @@ def test_blocks_are_whole_documents_of_one_domain_and_even(corpus):
             assert size[one] - smallest <= size[blocks].min(), "else its last document belonged elsewhere"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(corpus=corpora())
 def test_both_halves_exist_in_every_domain_of_two_documents(corpus):
     doc, domain = corpus

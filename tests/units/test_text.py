@@ -72,7 +72,7 @@ def test_units_equal_the_reference(tokenizers):
     assert units.unit.tolist() == list(range(len(units)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=4), size=st.integers(32, 100))
 def test_any_text_is_covered_once(texts, size):
     tokenizers = {name: train_tokenizer(TEXTS, family) for name, family in list(FAMILIES.items())[:2]}
@@ -231,7 +231,7 @@ def test_units_of_normalising_tokenizers_hold_what_their_tokens_stand_for(name, 
     assert_units_hold_what_their_tokens_stand_for(name, SCRIPTS[script])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from(list(NORMALIZERS)),
     text=st.text(st.sampled_from(sorted(set("".join(SCRIPTS.values())))), min_size=1, max_size=30),

@@ -31,7 +31,7 @@ def test_closed_form_for_beta_of_two():
 
 
 @given(BETAS, NEURONS, st.floats(0.01, 100))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_allocation_spends_the_budget(beta, neurons, kappa):
     r0 = theory.last_represented(neurons, beta, kappa)
     # The integral of s dr over 1 <= r <= r0, over the logarithm of r so that it is smooth.
@@ -79,7 +79,7 @@ def test_a_general_optimiser_finds_nothing_better(beta):
 
 
 @given(BETAS, NEURONS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_marginal_utility_is_equal_where_something_is_spent_and_not_larger_elsewhere(beta, neurons):
     r0 = theory.last_represented(neurons, beta, 1)
     rank = np.geomspace(1, 10 * r0, 500)

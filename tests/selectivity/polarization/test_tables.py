@@ -44,7 +44,7 @@ ADJUSTED = ["adjusted", "adjusted_low", "adjusted_high"]
 samples = st.lists(st.integers(0, 8), min_size=2, max_size=25).map(np.array)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rosetta=samples, others=samples)
 def test_rank_biserial_is_the_mean_sign_over_all_pairs(rosetta, others):
     effect, low, high = rank_biserial(rosetta, others, 0.95)
@@ -54,7 +54,7 @@ def test_rank_biserial_is_the_mean_sign_over_all_pairs(rosetta, others):
     assert effect - 1e-8 <= high <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rosetta=samples, others=samples, data=st.data())
 def test_whole_weights_are_as_many_neurons(rosetta, others, data):
     weights = np.array(data.draw(st.lists(st.integers(0, 4), min_size=len(others), max_size=len(others))))
@@ -66,7 +66,7 @@ def test_whole_weights_are_as_many_neurons(rosetta, others, data):
     assert equal == pytest.approx(rank_biserial(rosetta, others, 0.95))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rosetta=samples, others=samples)
 def test_only_ranks_and_sides_matter(rosetta, others):
     effect, low, high = rank_biserial(rosetta, others, 0.95)
@@ -141,7 +141,7 @@ def test_placebo_sets_have_the_layers_of_the_rosetta_neurons_and_none_of_them():
     assert placebo_sets(np.zeros(130, bool), layer, 7, rng).shape == (7, 0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6))
 def test_the_effect_of_every_placebo_set_is_that_against_the_rest_of_the_others(seed):
     rng = np.random.default_rng(seed)
