@@ -8,7 +8,7 @@ BIN = .venv/bin
 # with as many as there are cores, the two would wait for each other.
 TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study matches companions plan status power verify bench style check test networks slurm-test slurm docs lint clean
+.PHONY: study matches companions plan status power verify bench style check test networks slurm-test debian docs lint clean
 
 study: .venv/.ready       ## run or resume a study: make study STUDY=smoke
 	@$(BIN)/python -m rosetta_scaling run $(STUDY) --profile $(PROFILE)
@@ -45,19 +45,21 @@ style: .venv/.ready       ## check format, floors between rooms, and types
 check: style              ## check style and run the quick tests, those of single rooms: minutes
 	$(TESTS) -m "not slow and not study"
 
-test: style slurm         ## check style and run every test
+test: style debian        ## check style and run every test
 	$(TESTS)
 
 networks: .venv/.ready    ## print which types of text networks are read, and why others are refused
 	$(BIN)/python -m pytest tests/networks/test_architectures.py --capture=no
 
-slurm-test: .venv/.ready slurm  ## run a small study on a real SLURM of one node
+slurm-test: .venv/.ready debian  ## run a small study on a real SLURM of one node
 	$(BIN)/python -m pytest tests/studies/test_slurm.py
 
-# Debian's packages, when they are missing and root may install them; else the tests of SLURM say why they are skipped.
-slurm:
-	@command -v slurmctld >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-	  --no-install-recommends slurmctld slurmd slurm-client munge; } >/dev/null || echo "SLURM could not be installed"
+# Debian's packages, when they are missing and root may install them; else the tests of SLURM and of pages in a browser
+# say why they are skipped.
+debian:
+	@{ command -v slurmctld && command -v chromium || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -qq -y --no-install-recommends slurmctld slurmd slurm-client munge chromium; }; } >/dev/null \
+	  || echo "SLURM and Chromium could not be installed"
 
 docs: .venv/.ready       ## the pages of docs/ as a site in results/docs, offline
 	$(BIN)/mkdocs build --quiet

@@ -92,8 +92,9 @@ class Page:
 
     def downloaded(self, name: str) -> str:
         """The text of a file that the page has saved; the name is free again after it."""
-        end = time.monotonic() + PATIENCE
-        while not (path := self.downloads / name).exists():
+        end, path = time.monotonic() + PATIENCE, self.downloads / name
+        # The browser makes an empty file of that name, and moves the whole one over it.
+        while not (path.exists() and path.stat().st_size):
             assert time.monotonic() < end, f"{name} was not saved; there are {os.listdir(self.downloads)}"
             self.run("1")
             time.sleep(0.02)
