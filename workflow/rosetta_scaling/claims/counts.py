@@ -1,11 +1,9 @@
 """Claims about counts: what the paper says, and what this study's numbers say of it (see verdicts.py)."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims.decisions import Regions, above, decide
+from rosetta_scaling.claims.decisions import Regions, about, above, decide
 from rosetta_scaling.claims.estimates import count_error, exponentiated, log_ratio
 from rosetta_scaling.claims.growth import PAPER, judge_growth
 from rosetta_scaling.claims.verdicts import NOT_SUPPORTED, SUPPORTED, Claim, span
@@ -25,7 +23,7 @@ def judge_counts(tables: dict[str, pd.DataFrame], criteria: list[str]) -> list[C
         rows = counts[counts.criterion == criterion]
         judged = judge_growth(rows, main=criterion == criteria[0])
         judged += [_null(rows, null) for null in ("untrained", "permute")] + [_not_an_artefact(rows)]
-        claims += [one if one.main else replace(one, words=f"{one.words} ({criterion})") for one in judged]
+        claims += [one if one.main else about(one, criterion) for one in judged]
     if models.validation_loss.notna().any():
         claims.append(_well_trained(models))
     return claims

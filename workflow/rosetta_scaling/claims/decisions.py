@@ -84,6 +84,11 @@ def study_of(factor: float, networks: int) -> str:
     return f"about {times:.1f} times as many networks{count}, if the effect is as large as it looks here"
 
 
+def about(claim: Claim, criterion: str) -> Claim:
+    """The claim, said to be about the Rosetta neurons by this criterion."""
+    return replace(claim, words=f"{claim.words} ({criterion})", criterion=criterion)
+
+
 def withheld(claim: Claim, why: str) -> Claim:
     """The claim, but inconclusive in place of supported, since a null does the same; `why` is a sentence."""
     if claim.verdict != SUPPORTED:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from rosetta_scaling.claims.decisions import above, decide, withheld
+from rosetta_scaling.claims.decisions import about, above, decide, withheld
 from rosetta_scaling.claims.estimates import mean_over
 from rosetta_scaling.claims.growth import MARGIN, PAPER, is_drowned
 from rosetta_scaling.claims.theory import isolation_claim, ranks_claim, simulation_claim
@@ -45,7 +45,7 @@ def judge_fits(tables: dict[str, pd.DataFrame], criteria: list[str]) -> list[Cla
             judged = [withheld(one, DROWNED) for one in judged]
         judged += [isolation_claim(rows["isolation"], rows["counts"]), ranks_claim(rows["theory"], curves)]
         judged[-2] = replace(judged[-2], main=criterion == criteria[0])
-        claims += [one if one.main else replace(one, words=f"{one.words} ({criterion})") for one in judged]
+        claims += [one if one.main else about(one, criterion) for one in judged]
     claims.append(simulation_claim(tables["theory_exponents"], tables["theory_simulation"]))
     return [replace(one, topic=FIT) for one in claims]
 

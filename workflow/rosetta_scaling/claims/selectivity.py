@@ -116,6 +116,7 @@ def polarizes(rows: pd.DataFrame, metric: str, name: str) -> Claim:
         sentence="The slope over all networks has to lie surely above zero, or surely below "
         f"{FLAT:g} per decade, which is called none. As measured, less placebo: {words_of(raw)}.",
         column=f"polarizes ({name})",
+        criterion=name,
         **decide(found, above(FLAT), "rank-biserial effect per decade of neurons"),
     )
 

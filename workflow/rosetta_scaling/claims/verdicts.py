@@ -31,6 +31,7 @@ class Claim:
     sentence: str  # the rule, and how often it is met
     caveat: str = ""  # what the verdict does not say
     topic: str = GENERAL
+    criterion: str = ""  # the set of Rosetta neurons that the claim is about, unless it is that of the first criterion
     metric: str = ""  # of claims about a metric of selectivity: its row in the table of verdicts ...
     column: str = ""  # ... and its column
     main: bool = False  # one of the few claims that answer the question of the study; at most ten
@@ -55,7 +56,9 @@ class Claim:
         """
         made: dict[str, Any] = {"claim": self.words, "source": self.source, "verdict": self.verdict}
         made |= {"statistic": self.statistic, "sentence": self.sentence}
-        made |= {key: getattr(self, key) for key in ("caveat", "column", "metric", *WORDS) if getattr(self, key)}
+        made |= {
+            key: getattr(self, key) for key in ("caveat", "column", "metric", "criterion", *WORDS) if getattr(self, key)
+        }
         made |= {key: float(getattr(self, key)) for key in NUMBERS if _is_known(getattr(self, key))}
         if self.threshold is not None:
             made["threshold"] = [float(end) if np.isfinite(end) else None for end in self.threshold]

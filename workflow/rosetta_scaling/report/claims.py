@@ -147,6 +147,7 @@ def claim_parts(claim: Claim) -> dict[str, str | list[str]]:
         "source": claim.source,
         "topic": TOPICS[claim.topic],
         "metric": claim.metric,
+        "criterion": claim.criterion,
     }
 
 

@@ -1,6 +1,6 @@
 """The tables of counts, of what they consist of, and of their exponents, as formatted cells."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -39,14 +39,10 @@ def points_of_curves(counts: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
     return points
 
 
-def points_behind(counts: pd.DataFrame, sets: Collection[str], claim: Mapping) -> dict[str, list[tuple[str, str]]]:
-    """As points_of_curves, for the parts of a claim: sorted by its metric, if any.
-
-    A claim whose words end with one of the `sets` in brackets is about this set of Rosetta neurons, others about the
-    first criterion of the counts.
-    """
-    first, named = counts["criterion"].iloc[0], claim["words"].split()[-1].strip("()")
-    rows = counts[counts["criterion"] == first].assign(criterion=named if named in sets else first)
+def points_behind(counts: pd.DataFrame, claim: Mapping) -> dict[str, list[tuple[str, str]]]:
+    """As points_of_curves, for the parts of a claim: the neurons that it is about, sorted by its metric, if any."""
+    first = counts["criterion"].iloc[0]
+    rows = counts[counts["criterion"] == first].assign(criterion=claim["criterion"] or first)
     order = f"&s={claim['metric']}&d=1" if claim["metric"] else ""
     return {
         curve: [(point, address + order) for point, address in points]

@@ -73,9 +73,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         "figures_path": os.path.relpath(results / "figures", folder),
         "tables_path": os.path.relpath(results / "tables", folder),
         "viewer_path": viewer_path(results, folder, provenance),
-        "points_behind": partial(
-            points_behind, tables["counts"], {*tables["counts"]["criterion"], *tables["polarization"]["set"]}
-        ),
+        "points_behind": partial(points_behind, tables["counts"]),
         "minus": MINUS,
         "verdict_names": VERDICTS,
     }
