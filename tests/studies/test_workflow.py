@@ -2,19 +2,22 @@
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hub_mirror import Mirror, Trouble
 from scipy import stats
-from study_runs import checkout, local_families, one_sentence, run, snakemake, study, tables
+from study_runs import SUPPORT, checkout, local_families, one_sentence, run, snakemake, study, tables
 from transformers import AutoModelForCausalLM
 
 from rosetta_scaling.activations.sources import StoredActivations
@@ -242,6 +245,32 @@ def test_the_crate_names_what_is_there(finished):
     assert {name for name, entity in graph.items() if "sha256" in entity} >= {"tables/counts.csv", "tables/claims.json"}
     assert {entity["@id"] for entity in graph["./"]["hasPart"]} == {entity["@id"] for entity in files}
     assert graph["#run"]["startTime"] < graph["#run"]["endTime"]
+
+
+@pytest.fixture(scope="module")
+def validate(tmp_path_factory) -> Callable[[Path], subprocess.CompletedProcess]:
+    """Validates a crate, with packages in a folder of their own: they do not go with ours."""
+    home = tmp_path_factory.mktemp("validator")
+
+    def python(*words: object) -> subprocess.CompletedProcess:
+        command, environment = [sys.executable, *map(str, words)], {**os.environ, "PYTHONPATH": str(home)}
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    for wanted in (["roc-validator==0.13.0"], ["--no-deps", "rocrate==0.13.0"]):
+        done = python("-m", "pip", "install", "--quiet", "--no-compile", "--target", home, *wanted)
+        if done.returncode:
+            pytest.skip(f"{wanted[-1]} cannot be installed: {done.stderr[-300:]}")
+    done = python(SUPPORT / "crate_context.py", home / "cache")
+    assert done.returncode == 0, done.stderr
+    options = ["--no-interactive", "--disable-color", "validate", "--offline", "--cache-path", home / "cache"]
+    return partial(
+        python, home / "bin/rocrate-validator", *options, "--profile-identifier", "workflow-run-crate", "--verbose"
+    )
+
+
+def test_the_crate_is_a_workflow_run_crate(finished, validate):
+    done = validate(finished / "results/smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_page_of_findings_is_made_from_its_numbers(finished):

@@ -9,6 +9,7 @@ from pathlib import Path
 RUN_PROFILES = ("process/0.5", "workflow/0.5")
 WORKFLOW_PROFILE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
 BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+SHA256 = "https://w3id.org/ro/terms/workflow-run#sha256"  # the crate's own vocabulary has no such word
 FORMATS = {
     ".csv": "text/csv",
     ".json": "application/json",
@@ -60,7 +61,7 @@ def run_crate(provenance: dict, folder: Path, *, workflow: Path, results: Iterab
             "agent": {"@id": "#who"},
             "startTime": provenance["started"] or provenance["finished"],
             "endTime": provenance["finished"],
-            "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+            "actionStatus": "http://schema.org/CompletedActionStatus",
             "object": [{"@id": "#configuration"}, {"@id": "#corpus"}],
             "result": _links(str(file["@id"]) for file in files),
         },
@@ -69,7 +70,7 @@ def run_crate(provenance: dict, folder: Path, *, workflow: Path, results: Iterab
         _value("#corpus", "corpus, sha256", provenance["corpus"]["sha256"]),
         *files,
     ]
-    return {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph}
+    return {"@context": ["https://w3id.org/ro/crate/1.1/context", {"sha256": SHA256}], "@graph": graph}
 
 
 def _software(main: str, provenance: dict) -> list[Entity]:
@@ -80,6 +81,7 @@ def _software(main: str, provenance: dict) -> list[Entity]:
             "name": "rosetta-scaling",
             "description": "The workflow of the study; its rules lie beside it in the commit that `version` names.",
             "version": provenance["code"]["commit"],
+            "encodingFormat": "text/plain",
             "programmingLanguage": {"@id": "#snakemake"},
             "conformsTo": {"@id": BIOSCHEMAS},
         },
