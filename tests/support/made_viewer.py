@@ -147,7 +147,7 @@ def small_networks(units: pd.DataFrame, rng: np.random.Generator) -> list[Networ
             windows.read(in_chunks(values[own]), scales[own], np.arange(len(table))),
             windows.read(in_chunks(values[other]), scales[other], partner),
         ]
-        promoted = made_tokens(len(table), rng)
+        promoted = made_tokens(0 if patches else len(table), rng)  # networks that see promote none
         details = Details(table, examples, codes, sampled.histogram, Tokens.of(promoted, len(table)))
         fires = index_words(contexts.neuron.to_numpy(), units.text.iloc[contexts.unit])
         promotes = index_words(promoted.neuron.to_numpy(), promoted.text)

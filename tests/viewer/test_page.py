@@ -349,6 +349,13 @@ def test_every_image_is_shown_once_in_a_set_and_its_examples_are_framed(pictures
     assert frames == [[int(network.details.examples[20, number]) % SIDE**2 for number in same] for same in wanted]
 
 
+TITLES = "[...document.querySelectorAll('#neuron h3')].filter(one => !one.hidden).map(one => one.textContent)"
+
+
+def test_networks_that_see_have_no_tokens_on_their_page(pictures):
+    assert not any(title.startswith("Tokens") for title in pictures.run(TITLES))
+
+
 def test_heat_maps_are_the_z_of_all_patches_in_both_networks(pictures, of_images):
     network = of_images[1][0]
     told = pictures.run("""[...document.querySelectorAll('.pictures')].map(one => [...one.querySelectorAll('svg')].map(

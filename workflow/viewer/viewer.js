@@ -534,7 +534,10 @@ async function showNeuron(net, i, at) {
   $("contexts").style.setProperty("--networks", seen.side ? 0 : heads.length);
   $("contexts").replaceChildren(...contexts(seen, heads));
   $("histogram").innerHTML = histogram(one); // made of numbers and names of sets only
-  for (const side of ["promoted", "suppressed"]) $(side).replaceChildren(...chips(one[side]));
+  for (const side of ["promoted", "suppressed"]) {
+    $(side).replaceChildren(...chips(one[side]));
+    $(side).previousElementSibling.hidden = !one[side].length; // networks that see promote no tokens
+  }
   $("metrics").replaceChildren(metrics(one));
   document.body.dataset.milliseconds = (performance.now() - began).toFixed(1);
 }
