@@ -38,6 +38,7 @@ from rosetta_scaling.report.pages import write_report
 from rosetta_scaling.schemas.names import FIT_TABLES
 from rosetta_scaling.schemas.nulls import NULLS, drawn_nulls
 from rosetta_scaling.schemas.tables.continued import CONTINUED
+from rosetta_scaling.schemas.tables.transport import COUNTED, TRANSPORT
 from rosetta_scaling.selectivity.polarization.confounds import adjust
 from rosetta_scaling.selectivity.polarization.effects import mean_against_placebo, placebo_sets, polarization, slope
 from rosetta_scaling.stages.fits import write_fits
@@ -843,6 +844,31 @@ def test_what_becomes_of_neurons_is_told_where_a_family_goes_on(page, results, t
     cells = ("further-r1", "2.500, 2.125", "stays", "40", "90.0% [80.0%, 95.0%]", "0.20 [0.10, 0.30]", "3.0%")
     assert len(rows_with(told, *cells)) == 1
     assert "further (neox, trained further on 50,000 tokens of code)" in text_of(told)
+
+
+def test_what_is_matched_one_to_one_is_shown_where_it_is_asked_for(page, results, tmp_path):
+    assert "optimal transport" not in text_of(page)
+    shutil.copytree(results, tmp_path / "results")
+    about = provenance()
+    about["configuration"]["matching"]["transport_min_r"] = 0.3
+    write_json(tmp_path / "results/tables/provenance.json", about)
+    row = {"model_b": "bloom-r1", "transported": 31, "null_rotate_pre": 20.5, "null_rotate_pre_low": 17}
+    row |= {
+        "null_rotate_pre_high": 24,
+        "excess": 10.5,
+        "excess_low": 6.5,
+        "excess_high": 14.5,
+        "both": 22,
+        "mutual": 25,
+    }
+    large = dict.fromkeys(COUNTED, np.nan) | {"model_b": "bloom-r9", "note": "too large"}
+    table = pd.concat([rows_of(TRANSPORT, 1, **row, note=""), rows_of(TRANSPORT, 1, **large)])
+    write_table(tmp_path / "results/tables/transport.csv", table)
+    write_report(tmp_path / "results", tmp_path / "results/report", {})
+    told = Page((tmp_path / "results/report/index.html").read_text())
+    cells = ("bloom-r1", "7 and 7", "0.50", "31", "22", "20.5 [17, 24]", "10.5 [6.5, 14.5]", "25", "0.5")
+    assert len(rows_with(told, *cells)) == 1
+    assert len(rows_with(told, "bloom-r9", "not measured", "too large")) == 1
 
 
 def test_every_figure_is_on_its_page_with_caption_and_data(page, fits_page, results):

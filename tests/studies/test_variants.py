@@ -77,6 +77,26 @@ def test_nulls_on_a_sample_of_all_neurons_are_those_of_all(copied):
     pd.testing.assert_frame_equal(found[columns], expected[columns])
 
 
+def test_neurons_are_matched_one_to_one_where_it_is_asked_for(copied):
+    """Beside mutual best partners, which are those that the engine finds in real networks and in draws of the null."""
+    matching, least = yaml.safe_load((copied / "workflow/studies/small.yaml").read_text())["matching"], 0.2
+    small_study(copied, matching=matching | {"transport_min_r": least})
+    code, printed = run(copied, "small", "results/small/report/index.html")
+    assert code == 0, printed
+    assert "Match the neurons of neox-r1--bloom-r1 one to one" in printed
+    assert "Nulls of" not in printed, "nothing that is there already is made anew"
+    (row,) = read_table(copied / "results/small/tables/transport.csv").to_dict("records")
+    known = [
+        read_table(copied / f"results/small/{path}.parquet").query(f"rank_a == 1 and rank_b == 1 and r > {least}")
+        for path in ("matches/neox-r1--bloom-r1/matches", "nulls/neox-r1--bloom-r1/rotate_pre")
+    ]
+    assert row["mutual"] == len(known[0])
+    assert row["mutual_null"] == len(known[1]) / 4
+    assert row["transported"] >= row["mutual"] >= row["both"] > 0
+    assert row["excess"] == pytest.approx(row["transported"] - row["null_rotate_pre"])
+    assert "one to one by partial optimal transport" in (copied / "results/small/report/index.html").read_text()
+
+
 def test_the_same_networks_from_a_folder_and_from_a_hub_by_units_of_their_own(copied, monkeypatch):
     """One downloaded, one from a folder, with units that only the pair shares: the counts are those of the networks
     that were trained here. A fresh one is made and audited beside them."""

@@ -5,6 +5,7 @@ from rosetta_scaling.stages.continued import continued_inputs
 from rosetta_scaling.stages.fits import fit_inputs
 from rosetta_scaling.stages.points import point_inputs
 from rosetta_scaling.stages.tables import table_inputs
+from rosetta_scaling.stages.transport import transport_inputs
 
 
 rule rosetta_neurons:
@@ -83,6 +84,31 @@ if layout.continued:
             "What becomes of neurons when networks are trained further"
         script:
             "../scripts/continued.py"
+
+
+if layout.transport_tables:
+
+    rule transport:
+        input:
+            declared(transport_inputs),
+        output:
+            layout.transport_tables,
+        log:
+            f"{layout.results}/logs/transport.log",
+        group:
+            "tables"
+        conda:
+            "../../envs/cpu.yaml"
+        resources:
+            mem_mb=needs.memory(needs.SMALL),
+            runtime=needs.runtime(needs.SMALL),
+        params:
+            confidence=study.polarization.confidence,
+            version=versions.TABLES,
+        message:
+            "How many neurons are matched one to one"
+        script:
+            "../scripts/transport.py"
 
 
 rule simulate_theory:

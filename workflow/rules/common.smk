@@ -17,8 +17,9 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.planning import companion_needs, needs
 from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.planning.transport import transporting
 from rosetta_scaling.schemas.names import READ_FIRST
-from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
 from rosetta_scaling.schemas.tables.catalogue import STUDY
 from rosetta_scaling.stages.corpus import corpus_key
 from rosetta_scaling.stages.networks import check_models, check_paths

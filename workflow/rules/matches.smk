@@ -11,6 +11,7 @@ from rosetta_scaling.stages.sketches import (
     sketch_inputs,
 )
 from rosetta_scaling.stages.stability import stability_inputs
+from rosetta_scaling.stages.transport import transport_pair_inputs
 
 
 rule match_tile:
@@ -254,6 +255,35 @@ rule stability:
         "Stability of {wildcards.pair}"
     script:
         "../scripts/stability.py"
+
+
+if layout.transport_tables:
+
+    rule transport_pair:
+        input:
+            declared(transport_pair_inputs, "pair"),
+        output:
+            layout.transported("{pair}"),
+        log:
+            f"{layout.results}/logs/transport_pair/{{pair}}.log",
+        conda:
+            "../../envs/torch.yaml"
+        resources:
+            mem_mb=needs.memory(to_transport),
+            runtime=needs.runtime(to_transport),
+            gpu=needs.gpu(to_transport),
+            gpu_mb=needs.gpu_memory(to_transport),
+        params:
+            min_r=study.matching.transport_min_r,
+            draws=study.nulls.draws(CENTRAL),
+            seed=study.nulls.seed,
+            dtype=study.activations.dtype,
+            network_dtype=study.networks.dtype,
+            version=versions.TRANSPORT,
+        message:
+            "Match the neurons of {wildcards.pair} one to one"
+        script:
+            "../scripts/transport_pair.py"
 
 
 # `make plan` prints what the matching will take, before it runs.

@@ -70,6 +70,10 @@ def to_match(wildcards):
     return needs.matching(plan, wildcards.pair)
 
 
+def to_transport(wildcards):
+    return transporting(plan, wildcards.pair)
+
+
 def to_sketch(wildcards):
     return needs.sketching(plan, wildcards.model)
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from rosetta_scaling.config.section import Section
 
 NEAREST = 10  # number of nearest partners that a hub-corrected score ranks
+TRANSPORT_NEURONS = 4096  # of the larger network of a pair, at most, where partial optimal transport is calculated
 
 
 class Criterion(Section):
@@ -59,6 +60,10 @@ class Matching(Section):
         min_length=1,
     )
     """What counts as a match; claims are judged by the first criterion."""
+    transport_min_r: float | None = Field(None, ge=0, lt=1)
+    """Neurons are also matched one to one, by partial optimal transport of pairs whose r is above this
+    (tables/transport.csv); null: they are not. This takes the whole correlation matrix, so pairs with a network of
+    more than 4,096 neurons are left out."""
     engine: Literal["auto", "exact", "sketch"] = "auto"
     """`exact` correlates all pairs of neurons over all units; `sketch` finds candidates first and correlates only
     those; `auto` takes the cheaper one."""

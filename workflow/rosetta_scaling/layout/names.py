@@ -79,6 +79,11 @@ class Names:
     def pairs_of_point(self, curve: str, rung: str) -> list[tuple[str, str]]:
         return [self.pair(a, b) for a, b in itertools.combinations(self.points[curve, rung], 2)]
 
+    @property
+    def pairs_of_points(self) -> list[str]:
+        """Names of the pairs that share a point, each once, in the order of curves and points."""
+        return list(dict.fromkeys("--".join(pair) for point in self.points for pair in self.pairs_of_point(*point)))
+
     # -- models ------------------------------------------------------------------------------------------------------
 
     def family(self, model: str) -> str:

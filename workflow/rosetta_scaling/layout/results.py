@@ -100,6 +100,10 @@ class ResultPaths(CachePaths):
     def replicate(self, kind: str, a: str, b: str) -> str:
         return f"{self.results}/stability/{self.pair_name(a, b)}/{kind}.parquet"
 
+    def transported(self, pair: str) -> str:
+        """Pairs of neurons that partial optimal transport matches, as they are and in draws of the central null."""
+        return f"{self.results}/transport/{pair}.parquet"
+
     # -- points and curves -------------------------------------------------------------------------------------------
 
     def summaries(self, curve: str, rung: str) -> list[str]:
@@ -140,6 +144,11 @@ class ResultPaths(CachePaths):
     def continued_tables(self) -> list[str]:
         """What becomes of neurons when networks are trained further; none where no network is."""
         return [self.tables("continued.csv")] if self.study.trains_further else []
+
+    @property
+    def transport_tables(self) -> list[str]:
+        """What partial optimal transport matches; none where it is not asked for."""
+        return [self.tables("transport.csv")] if self.study.matching.transport_min_r is not None else []
 
     def tables(self, name: str) -> str:
         return f"{self.results}/tables/{name}"

@@ -50,6 +50,16 @@ def of_mean(values: np.ndarray, confidence: float) -> tuple[float, float]:
     return values.mean() - half, values.mean() + half
 
 
+def of_excess(count: float, draws: np.ndarray, confidence: float) -> Estimate:
+    """A count less the mean of two draws of its null or more, with Student's interval.
+
+    The interval holds zero where the count may be one more draw.
+    """
+    half = stats.t.ppf((1 + confidence) / 2, len(draws) - 1) * draws.std(ddof=1) * np.sqrt(1 + 1 / len(draws))
+    excess = count - draws.mean()
+    return Estimate(excess, excess - half, excess + half)
+
+
 def of_draws(draws: np.ndarray, confidence: float) -> tuple[float, float]:
     """Equal-tailed quantiles of the draws that are not NaN."""
     low, high = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -6,7 +6,7 @@ import pandas as pd
 
 from rosetta_scaling.formatting import fixed, interval, number, percent
 from rosetta_scaling.report.cells import SIZES, cells, label_of, rosetta_address, to_rosetta
-from rosetta_scaling.schemas.nulls import NULLS, NullKind
+from rosetta_scaling.schemas.nulls import CENTRAL, NULLS, NullKind
 
 
 def counts_cells(counts: pd.DataFrame, first: dict[str, str]) -> dict:
@@ -155,6 +155,21 @@ def recurrence_cells(recurrence: pd.DataFrame) -> dict:
         "decoys": lambda r: percent(r["again_decoys"]),
     }
     return cells(recurrence, columns)
+
+
+def transport_cells(transport: pd.DataFrame) -> dict:
+    """How many neurons partial optimal transport matches, beside its null and beside mutual best partners."""
+    columns = {"point": "point", "network": "model_a", "and": "model_b"} | {
+        "neurons": lambda r: f"{number(r['neurons_a'])} and {number(r['neurons_b'])}",
+        "r above": lambda r: fixed(r["min_r"]),
+        "one to one": lambda r: number(r["transported"]),
+        "of these mutual": lambda r: number(r["both"]),
+        "null: rotate pre": lambda r: interval(r, *NULLS[CENTRAL].columns, form=number),
+        "excess": lambda r: interval(r, "excess", "excess_low", "excess_high", form=number),
+        "mutual best partners": lambda r: number(r["mutual"]),
+        "null of these": lambda r: number(r["mutual_null"]),
+    }
+    return cells(transport.assign(note=transport["note"].fillna("")), columns | {"note": "note"})
 
 
 def fits_cells(fits: pd.DataFrame, first: dict[str, str]) -> dict:

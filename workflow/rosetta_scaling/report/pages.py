@@ -38,6 +38,7 @@ from rosetta_scaling.schemas.metrics import METRICS
 from rosetta_scaling.schemas.names import COMPANION_TITLES, FIT_TABLES
 from rosetta_scaling.schemas.nulls import CENTRAL, NULLS, chance_nulls
 from rosetta_scaling.schemas.tables.continued import CONTINUED
+from rosetta_scaling.schemas.tables.transport import TRANSPORT
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, read_table
@@ -61,6 +62,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
     tables["continued"] = read_continued(results, provenance)
+    tables["transport"] = read_transport(results, provenance)
     shared = {
         "provenance": provenance,
         "figures": {name: figure_parts(results / "figures", name) for name in FIGURES},
@@ -116,6 +118,13 @@ def read_continued(results: Path, provenance: dict) -> pd.DataFrame:
     if all(family["source"] != "continued" for family in families):
         return CONTINUED.empty()
     return read_table(results / "tables" / "continued.csv")
+
+
+def read_transport(results: Path, provenance: dict) -> pd.DataFrame:
+    """What partial optimal transport matches; no rows where it is not asked for."""
+    if provenance["configuration"]["matching"]["transport_min_r"] is None:
+        return TRANSPORT.empty()
+    return read_table(results / "tables" / "transport.csv")
 
 
 def viewer_path(results: Path, folder: Path, provenance: dict) -> str:

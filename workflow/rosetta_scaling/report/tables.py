@@ -15,6 +15,7 @@ from rosetta_scaling.report.counts import (
     recurrence_cells,
     seeds_cells,
     stability_cells,
+    transport_cells,
 )
 from rosetta_scaling.report.figures.data import anchor_rows
 from rosetta_scaling.report.selectivity import (
@@ -50,6 +51,7 @@ def table_cells(tables: dict[str, pd.DataFrame], provenance: dict) -> dict[str, 
         ),
         "lists": lists_cells(tables["lists"]),
         "recurrence": recurrence_cells(tables["recurrence"]),
+        "transport": transport_cells(tables["transport"]),
         "seeds": seeds_cells(tables["seeds"][tables["seeds"]["criterion"] == main]),
         "fits": fits_cells(fits[fits["criterion"] == main], {"curve": "curve"}),
         "fits_others": fits_cells(fits[fits["criterion"] != main], {"curve": "curve", "criterion": "criterion"}),

@@ -43,7 +43,7 @@ def report_inputs(plan: StudyPlan) -> Inputs:
     written = [*tables["tables"], *tables["fits"], *tables["claims"]]
     return {
         "figures": [layout.figures],
-        "tables": [*written, layout.tables("power.csv"), *layout.continued_tables],
+        "tables": [*written, layout.tables("power.csv"), *layout.continued_tables, *layout.transport_tables],
         "audit": [layout.audit_table],
         "corpus": [layout.corpus_manifest],
         "units": layout.units_tables,

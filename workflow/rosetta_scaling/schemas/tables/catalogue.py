@@ -12,6 +12,7 @@ from rosetta_scaling.schemas.tables import (
     points,
     selectivity,
     sources,
+    transport,
     viewer,
 )
 from rosetta_scaling.schemas.tables.schema import TableSchema
@@ -26,10 +27,10 @@ COMPANIONS: dict[str, dict[str, TableSchema]] = {
     "filtering": filtering.TABLES_OF_STUDY,
 }
 CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
-    "What people read": (*STUDY.values(), continued.CONTINUED, sources.AUDIT),
+    "What people read": (*STUDY.values(), continued.CONTINUED, transport.TRANSPORT, sources.AUDIT),
     "Documents, units and contexts": (sources.DOCUMENTS, sources.UNITS, sources.TOKENS, selectivity.CONTEXTS),
     "The same where networks see": tuple(images.OF_IMAGES.values()),
-    "Matches": matching.TABLES,
+    "Matches": (*matching.TABLES, transport.TRANSPORTED),
     "Points": (points.ROSETTA, *points.OF_POINT.values(), fits.SIMULATED),
     "Selectivity": (
         selectivity.NEURON_TABLE,
