@@ -278,9 +278,15 @@ def test_the_page_of_findings_is_made_from_its_numbers(finished):
     page = filled(f"# Findings\n{BEGIN}{END}The end.\n", found)
     main = [claim for claim in read_json(finished / "results/smoke/tables/claims.json")["claims"] if claim.get("main")]
     counts = tables(finished, names=["counts"])["counts"].query("criterion == 'mutual_top1'")
+    power = tables(finished, names=["power"])["power"]
     for claim in main:
-        (row,) = [line for line in page.splitlines() if line.startswith(f"| {claim['claim']} |")]
+        row, chances = [line for line in page.splitlines() if line.startswith(f"| {claim['claim']} |")]
         assert f"*{claim['verdict']}" in row
+        of = power[power.claim == claim["claim"]]
+        assert [cell.strip() for cell in chances.split("|")[3:6]] == [
+            f"{row.supported:.0%} / {row.not_supported:.0%}" for row in of.itertuples()
+        ]
+        assert f"- {claim['claim']}: " in page
     for point in counts.itertuples():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {point.curve} {point.point} |")]
         assert [cell.strip() for cell in row.split("|")[2:4]] == [number(point.anchor_neurons), number(point.count)]
