@@ -1,6 +1,7 @@
 """Plans: tiles that fit, sizes that are those of the real networks, and choices that respect the budgets."""
 
 import multiprocessing
+from math import inf
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from rosetta_scaling.config.matching import Matching
 from rosetta_scaling.config.parsing import load, parse
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.config.units import Units
+from rosetta_scaling.formatting import duration
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.matching.tiles import Tile, tiles
 from rosetta_scaling.networks.loading import load_model
@@ -26,11 +28,11 @@ from rosetta_scaling.networks.manifests import describe
 from rosetta_scaling.networks.model_sizes import folder_size, trained_size, transformer_size
 from rosetta_scaling.networks.towers import model_class
 from rosetta_scaling.numerics.devices import claim, product_rate, sketch_dtype
-from rosetta_scaling.planning.costs import training_work
+from rosetta_scaling.planning.costs import pair_work, training_work
 from rosetta_scaling.planning.plan import make_plan
 from rosetta_scaling.planning.rates import H100, Rates, rates_of_card
 from rosetta_scaling.planning.study_plan import StudyPlan
-from rosetta_scaling.planning.tables import model_plans, pair_plans, plan_table
+from rosetta_scaling.planning.tables import hours_in_all, model_plans, pair_plans, plan_table
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import write_json
 
@@ -190,8 +192,20 @@ def test_training_counts_in_the_plan_of_networks_that_are_trained_here():
     assert slow.training_seconds(work) == pytest.approx(work.operations / 1e9 + 118)
     assert model_plans(smoke).training_flops.min() > 0
     hours = sum(slow.training_seconds(training_work(smoke, model)) for model in smoke.layout.models) / 3600
-    assert f"In all {hours:.2f} hours of one job here" in plan_table(smoke, slow, slow)
+    assert f"all takes {duration(3600 * hours)} of one job here" in plan_table(smoke, slow, slow)
     assert training_work(planned(load(WORKFLOW / "studies/pretrained.yaml")), "mpnet-base") == (0, 0)
+
+
+def test_forward_passes_of_narrow_networks_are_slower_on_a_card():
+    smoke = planned(load(WORKFLOW / "studies/smoke.yaml"))
+    work = pair_work(smoke, "neox-r3--bloom-r3")
+    assert work.hidden == 16
+    measured = Rates("a card", products=1e12, forward=1e12, passes=2, wide=64)
+    assert measured.parts(work)["forward pass"] == pytest.approx(4 * 2 * work.forward / 1e12)
+    assert measured._replace(wide=8).parts(work)["forward pass"] == pytest.approx(2 * work.forward / 1e12)
+    none = Rates("nothing else", products=inf, forward=1e6, training=inf)
+    seconds = model_plans(smoke).pass_flops.sum() * 2 + sum(pair_work(smoke, p).forward for p in smoke.layout.pairs)
+    assert hours_in_all(smoke, none) == pytest.approx(seconds / 1e6 / 3600)
 
 
 def test_rates_are_those_of_the_card_that_was_measured_last(tmp_path):

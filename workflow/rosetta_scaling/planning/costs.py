@@ -15,6 +15,7 @@ class Work(NamedTuple):
     forward: float = 0.0  # floating-point operations of forward passes
     products: float = 0.0  # of products of large matrices
     read: float = 0.0  # bytes of stored activations
+    hidden: int = 1  # size of the narrowest network whose forward passes these are
 
 
 def pair_work(plan: StudyPlan, pair: str) -> Work:
@@ -40,7 +41,7 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
         once = sum(tile.a1 - tile.a0 + tile.b1 - tile.b0 for tile in tiles)
         times = 2 + sum(study.nulls.draws(null) for null in NULLS)  # the pair, its halves, and nulls
         read = (times * once + 2 * sum(neurons)) * matching.units * activation_bytes(study)
-    return Work(forward, real + own + draws * products, read)
+    return Work(forward, real + own + draws * products, read, min(size.hidden for size in sizes))
 
 
 class TrainingWork(NamedTuple):

@@ -17,12 +17,15 @@ class Rates(NamedTuple):
     passes: int = 1  # over activations: a GPU settles in a second one what rounding leaves open
     training: float = 3e10  # floating-point operations in training: of a core, in the largest default networks
     step: float = 0.0  # seconds to start the kernels of a training step
+    wide: int = (
+        1  # hidden size of the network whose forward passes were measured; narrower ones are slower in proportion
+    )
 
     def parts(self, work: Work) -> dict[str, float]:
         """Seconds of every kind of work, by its name for people."""
         return {
             "products": work.products / self.products,  # a second pass included
-            "forward pass": self.passes * work.forward / self.forward,
+            "forward pass": self.passes * self.forward_seconds(work.forward, work.hidden),
             "disk": self.passes * work.read / self.reading,
         }
 
@@ -30,6 +33,10 @@ class Rates(NamedTuple):
         """Activations are read while the chunk before is multiplied."""
         parts = self.parts(work)
         return parts["forward pass"] + max(parts["products"], parts["disk"])
+
+    def forward_seconds(self, operations: float, hidden: int) -> float:
+        """Of forward passes of a network with this hidden size."""
+        return operations / (self.forward * min(1.0, hidden / self.wide))
 
     def training_seconds(self, work: TrainingWork) -> float:
         return work.operations / self.training + work.steps * self.step
@@ -42,9 +49,10 @@ class Rates(NamedTuple):
 
 # The means of two runs with torch 2.11.0+cu130 (see docs/performance.md): match_tile of 65,536 neurons, a network of
 # 1.4 billion parameters, activations in the page cache.
-# Training is not measured: of networks with a few hundred channels, a twentieth of the peak is expected.
-TRAINING, STEP = 5e13, 0.005
-H100 = Rates("NVIDIA H100 80GB HBM3, measured on 2026-11-26", 5.44e14, 4.95e14, 9.9e9, 2, TRAINING, STEP)
+# Training is not measured: of networks with a few hundred channels, a twentieth of the peak is expected. Neither are
+# forward passes of networks that are narrower than the one that was measured.
+TRAINING, STEP, WIDE = 5e13, 0.005, 2048
+H100 = Rates("NVIDIA H100 80GB HBM3, measured on 2026-11-26", 5.44e14, 4.95e14, 9.9e9, 2, TRAINING, STEP, WIDE)
 
 
 def rates_of_card(folder: Path) -> Rates:
@@ -72,4 +80,5 @@ def _measured(found: dict) -> Rates:
         passes=2,
         training=TRAINING,
         step=STEP,
+        wide=WIDE,
     )
