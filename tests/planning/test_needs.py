@@ -129,6 +129,19 @@ def test_the_jobs_of_a_pair_ask_for_the_budget_of_the_study_and_for_the_time_of_
         assert need(paper, "opt-s30b--qwen-s30b").minutes > 5 * need(paper, pair).minutes, need.__name__
 
 
+def test_the_tables_of_a_point_ask_for_the_partners_of_every_two_of_its_networks():
+    large = planned("ladder-large")
+    two, three = (resources.comparing(large, curve).memory_mb - resources.TABLES_MB for curve in CURVES)
+    rows = (1 + 10 / 3) * 2 * 49_152 * (1 + 2 + 40 + 30)  # the real pair, halves, resamples, draws of nulls
+    assert two == pytest.approx(100 * rows / 1e6)
+    assert two < three < 3 * two
+    sampled = planned("ladder-large", nulls={"rows": 1000}, matching={"criteria": [{"k": 1, "min_r": 0.0}]})
+    assert resources.comparing(sampled, CURVES[0]).memory_mb - resources.TABLES_MB < 0.3 * two
+
+
+CURVES = ("neox-bloom", "neox-bloom-llama")
+
+
 def test_networks_that_do_not_fit_one_gpu_ask_for_several():
     paper = planned("language-paper")
     assert resources.reading(paper, "opt-s125m").gpus == 1

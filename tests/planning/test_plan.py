@@ -184,6 +184,16 @@ def test_the_plan_as_text_names_every_pair_and_its_work():
     assert "61.4 MB" in text
 
 
+@pytest.mark.parametrize(("k", "share"), [(1, 40 / 128), (5, 120 / 128), (7, 1)])
+def test_nulls_of_some_neurons_are_planned_with_all_partners_of_their_partners(k, share):
+    values = load(WORKFLOW / "studies/smoke.yaml").model_dump(mode="json")
+    values["nulls"]["rows"], values["matching"]["criteria"] = 10, [{"k": k, "min_r": 0.0}]
+    sampled = planned(parse(values))
+    draws = 1 + 2 + 1 + 11 * share  # the real pair, each model with itself, halves, nulls
+    products = pair_work(sampled, "neox-r3--bloom-r3").products
+    assert products == pytest.approx(draws * 2 * 128 * 128 * sampled.matching.units)
+
+
 def test_training_counts_in_the_plan_of_networks_that_are_trained_here():
     smoke = planned(load(WORKFLOW / "studies/smoke.yaml"))
     size, work = smoke.size("neox-r3"), training_work(smoke, "neox-r3")

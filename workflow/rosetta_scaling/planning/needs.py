@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rosetta_scaling.activations.chunks import CHUNK_UNITS, SLOTS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
-from rosetta_scaling.planning.costs import pair_work, probe_tokens, training_work
+from rosetta_scaling.planning.costs import pair_work, partner_rows, probe_tokens, training_work
 from rosetta_scaling.planning.rates import H100
 from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
@@ -273,10 +273,12 @@ def _gpus_of_pair(plan: StudyPlan, pair: str) -> int:
 
 
 def comparing(plan: StudyPlan, curve: str) -> Need:
-    """Tables of the models of a curve, one after the other; placebo sets of all their neurons."""
-    models = {model for (name, _), point in plan.layout.points.items() for model in point if name == curve}
-    neurons = max(plan.size(model).neurons for model in models)
-    return Need(TABLES_MB + COMPARED_BYTES * neurons / 1e6, neurons * NEURON_SECONDS / 60)
+    """Placebo sets of all neurons of the models of a curve, one after the other; or all partners of a point."""
+    points = [point for (name, _), point in plan.layout.points.items() if name == curve]
+    neurons = max(plan.size(model).neurons for point in points for model in point)
+    rows = max(partner_rows(plan, point) for point in points)
+    memory_mb = max(COMPARED_BYTES * neurons, PARTNER_BYTES * rows) / 1e6
+    return Need(TABLES_MB + memory_mb, neurons * NEURON_SECONDS / 60)
 
 
 @functools.cache
