@@ -190,8 +190,11 @@ def test_nulls_of_some_neurons_are_planned_with_all_partners_of_their_partners(k
     values["nulls"]["rows"], values["matching"]["criteria"] = 10, [{"k": k, "min_r": 0.0}]
     sampled = planned(parse(values))
     draws = 1 + 2 + 1 + 11 * share  # the real pair, each model with itself, halves, nulls
-    products = pair_work(sampled, "neox-r3--bloom-r3").products
-    assert products == pytest.approx(draws * 2 * 128 * 128 * sampled.matching.units)
+    work, whole = pair_work(sampled, "neox-r3--bloom-r3"), planned(load(WORKFLOW / "studies/smoke.yaml"))
+    assert work.products == pytest.approx(draws * 2 * 128 * 128 * sampled.matching.units)
+    inside = 6 / 3  # passes of a draw that is made inside a network: two before it, and one for each reading
+    assert work.forward == pytest.approx(inside * pair_work(whole, "neox-r3--bloom-r3").forward)
+    assert work.read > 2 * pair_work(whole, "neox-r3--bloom-r3").read, "each draw is read four times"
 
 
 def test_training_counts_in_the_plan_of_networks_that_are_trained_here():

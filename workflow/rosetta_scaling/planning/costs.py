@@ -24,16 +24,18 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
     matching, study = plan.matching, plan.study
     sizes = [plan.size(model) for model in plan.layout.pairs[pair]]
     neurons, tiles = [size.neurons for size in sizes], matching.tiles[pair]
-    # Of the neurons that nulls look at, and of the k best partners of each, all partners are looked for.
-    share = min(1.0, 2 * (1 + study.matching.k) * study.nulls.rows / min(neurons)) if study.nulls.rows else 1.0
-    draws = share * sum(study.nulls.draws(null) for null in NULLS) + 1  # the halves of the text make one more
+    drawn = sum(study.nulls.draws(null) for null in NULLS)
+    share, readings = 1.0, len(tiles)
+    if study.nulls.rows:  # of some neurons and of the k best partners of each, all partners are looked for, one by one
+        share = min(1.0, 2 * (1 + study.matching.k) * study.nulls.rows / min(neurons))
+        readings = 4
     passes = 0.0
     if matching.placement != "stored":
-        passes = len(tiles) * draws + 5  # a model with itself, subsets, and planted pairs
+        passes = readings * drawn + len(tiles) + 5  # the halves, a model with itself, subsets, and planted pairs
         passes += 2 if matching.engine == "sketch" else len(tiles)
     # One of two networks is read for every draw that changes it inside, and its means and variances are, twice before.
-    inside = share * sum(study.nulls.draws(null.name) for null in NULLS.values() if null.inside)
-    passes += inside * (2 if matching.placement != "stored" else 2 + len(tiles)) / 2
+    inside = sum(study.nulls.draws(null.name) for null in NULLS.values() if null.inside)
+    passes += inside * (2 if matching.placement != "stored" else 2 + readings) / 2
     products = exact_flops(neurons[0], neurons[1], matching.units)
     own = sum(exact_flops(count, count, matching.units) for count in neurons)
     real = exact_flops(neurons[0], neurons[1], study.matching.sketch_slots) if matching.engine == "sketch" else products
@@ -41,9 +43,9 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
     read = 0.0
     if matching.placement == "stored":
         once = sum(tile.a1 - tile.a0 + tile.b1 - tile.b0 for tile in tiles)
-        times = 2 + sum(study.nulls.draws(null) for null in NULLS)  # the pair, its halves, and nulls
+        times = 2 + drawn * (readings if study.nulls.rows else 1)  # the pair, its halves, and nulls
         read = (times * once + 2 * sum(neurons)) * matching.units * activation_bytes(study)
-    return Work(forward, real + own + draws * products, read, min(size.hidden for size in sizes))
+    return Work(forward, real + own + (share * drawn + 1) * products, read, min(size.hidden for size in sizes))
 
 
 def partner_rows(plan: StudyPlan, models: list[str]) -> float:
