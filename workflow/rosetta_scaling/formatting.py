@@ -16,7 +16,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def fixed(value: float, decimals: int = 2) -> str:
-    return "\N{EN DASH}" if pd.isna(value) else f"{value:.{decimals}f}".replace("-", MINUS)
+    return "\N{EN DASH}" if pd.isna(value) else f"{value:z.{decimals}f}".replace("-", MINUS)  # z: no minus before zero
 
 
 def percent(value: float) -> str:
