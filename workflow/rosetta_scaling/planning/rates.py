@@ -17,9 +17,7 @@ class Rates(NamedTuple):
     passes: int = 1  # over activations: a GPU settles in a second one what rounding leaves open
     training: float = 3e10  # floating-point operations in training: of a core, in the largest default networks
     step: float = 0.0  # seconds to start the kernels of a training step
-    wide: int = (
-        1  # hidden size of the network whose forward passes were measured; narrower ones are slower in proportion
-    )
+    wide: int = 1  # hidden size of the network whose passes were measured; narrower ones are slower in proportion
 
     def parts(self, work: Work) -> dict[str, float]:
         """Seconds of every kind of work, by its name for people."""
