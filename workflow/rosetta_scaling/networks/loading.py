@@ -14,6 +14,7 @@ import torch
 from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.folders import NEEDED, model_files
 from rosetta_scaling.networks.mlps import shape_of
+from rosetta_scaling.networks.norms import settle_norms
 from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.towers import config_to_read, model_class, with_positions
@@ -172,7 +173,10 @@ def untrained_model(
     *,
     modality: str = "text",
 ) -> torch.nn.Module:
-    """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value."""
+    """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value.
+
+    Where it has batch norms, these have seen drawn images: see norms.py.
+    """
     from transformers import AutoConfig
 
     config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
@@ -183,6 +187,7 @@ def untrained_model(
     if modality == "image":
         model = with_positions(model)
         model.preprocessing = read_preprocessing(folder)
+        settle_norms(model.eval())
     return model.to(device, getattr(torch, dtype)).eval()
 
 

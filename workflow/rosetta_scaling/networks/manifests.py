@@ -7,7 +7,7 @@ import torch
 
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.sizes import size_of_model
-from rosetta_scaling.networks.towers import architecture, config_of
+from rosetta_scaling.networks.towers import architecture
 from rosetta_scaling.store.digests import file_sha256, require_unchanged
 from rosetta_scaling.store.tables import read_json, write_json
 
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 
 def describe(model: torch.nn.Module) -> dict:
     """What is recorded of the sizes of a network, or of the part of it that is read; `neurons` is one per layer."""
-    size, config = size_of_model(model), config_of(model)
+    size = size_of_model(model)
     return {
         "architecture": architecture(model),
         "parameters": size.parameters,
         "non_embedding_parameters": size.non_embedding_parameters,
         "neurons": list(size.widths),
         "layers": size.layers,
-        "hidden_size": config.hidden_size,
+        "hidden_size": size.hidden,
         "vocabulary": size.vocabulary,
     }
 

@@ -1,10 +1,13 @@
 """Find the MLP of every transformer block by the structure of its modules, and read what flows into its way back.
 
 A neuron is a coordinate of the input of the down-projection: the activation after the non-linearity, the gated product
-in gated MLPs. What is found by structure is to be checked by arithmetic before it is used: see self_check.py.
+in gated MLPs. In a convolutional network it is a channel of the expansion of an inverted residual (Sandler et al.
+2018), after norm and non-linearity: the same MLP at every place of a map, whose way back begins with a convolution of
+every channel by itself. What is found by structure is to be checked by arithmetic before it is used: see self_check.py.
 """
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -21,15 +24,18 @@ CROSS_ATTENTION = re.compile(r"cross_?att|encoder_att|encdec_?att", re.IGNORECAS
 
 
 class Mlp(NamedTuple):
-    """down(act(up(x))), or down(act(gate(x)) * up(x)) if it is gated."""
+    """down(act(up(x))), or down(act(gate(x)) * up(x)) if it is gated, or down(act(norm(up(x)))) with a norm."""
 
     ups: tuple[torch.nn.Module, ...]  # up; gate and up; or one map twice as wide: the gate's half, then the other
     act: Callable[[torch.Tensor], torch.Tensor]
     down: torch.nn.Module
+    norm: Any = None  # a BatchNorm2d
 
     def pre_activations(self, x: torch.Tensor) -> list[torch.Tensor]:
         """What the input x (..., hidden) becomes before the non-linearity: (..., n), or gate and up if it is gated."""
         up = [linear_map(module, x) for module in self.ups]
+        if self.norm is not None:
+            return [(up[0] - self.norm.running_mean) * _scale(self.norm) + self.norm.bias]
         return list(up[0].chunk(2, -1)) if up[0].shape[-1] == 2 * neurons_of(self.down) else up
 
     def lengths(self) -> list[torch.Tensor]:
@@ -40,6 +46,8 @@ class Mlp(NamedTuple):
         for module in self.ups:
             with align_module_device(module):
                 found.append(weight_out(module).detach().float().norm(dim=1))
+        if self.norm is not None:
+            return [found[0] * _scale(self.norm).detach().abs()]
         return list(found[0].chunk(2)) if len(found[0]) == 2 * neurons_of(self.down) else found
 
     def neurons(self, pre_activations: list[torch.Tensor]) -> torch.Tensor:
@@ -67,6 +75,8 @@ def _shape(module: torch.nn.Module) -> tuple[int, int]:
 
 def weight_out(module: Any) -> torch.Tensor:
     """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons)."""
+    if isinstance(module, torch.nn.Conv2d):  # of single places
+        return module.weight[:, :, 0, 0]
     return module.weight if isinstance(module, torch.nn.Linear) else module.weight.T
 
 
@@ -79,9 +89,21 @@ def linear_map(module: Any, x: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.linear(x.to(weight.device), weight, module.bias)
 
 
+def _scale(norm: Any) -> torch.Tensor:
+    """What a norm multiplies every channel by (channels,)."""
+    return norm.weight / (norm.running_var + norm.eps).sqrt()
+
+
 def neurons_of(module: torch.nn.Module) -> int:
     """Number of neurons that feed a down-projection."""
-    return _shape(module)[0]
+    convolution = _only_convolution(module)
+    return convolution.in_channels if convolution else _shape(module)[0]
+
+
+def _only_convolution(module: torch.nn.Module) -> torch.nn.Conv2d | None:
+    """The module's convolution if it is one or holds just one."""
+    convolutions = [inner for inner in module.modules() if isinstance(inner, torch.nn.Conv2d)]
+    return convolutions[0] if len(convolutions) == 1 else None
 
 
 def _only_linear(module: torch.nn.Module) -> torch.nn.Module | None:
@@ -178,14 +200,41 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
     )
 
 
+def _expansions(model: torch.nn.Module) -> list[Mlp]:
+    """The expansions of inverted residuals, in depth order.
+
+    They are modules next to each other: the first makes more channels of every place, the second reads each by itself.
+    Raises StudyError when there is none.
+    """
+    found = []
+    for parent in model.modules():
+        for before, after in itertools.pairwise(parent.children()):
+            up, deep, act = _only_convolution(before), _only_convolution(after), _activation([before])
+            norms = [module for module in before.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+            if not (up and deep and act and len(norms) == 1):
+                continue
+            of_places = up.kernel_size == (1, 1) and up.groups == 1
+            if of_places and deep.groups == deep.in_channels == up.out_channels:
+                found.append(Mlp((up,), act, after, norms[0]))
+    if not found:
+        raise StudyError(
+            f"{type(model).__name__}: found neither a linear map nor an expansion with a norm before a convolution of "
+            "every channel by itself; this architecture is not supported, choose another network"
+        )
+    return found
+
+
 def find_mlps(model: torch.nn.Module) -> list[Mlp]:
-    """The MLP of every transformer block, in depth order."""
+    """The MLP of every transformer block, or the expansions of a convolutional network, in depth order."""
+    require_known_input(model)
+    if not any(shape_of(module) for module in model.modules()):
+        return _expansions(model)
     blocks, hidden = find_blocks(model), config_of(model).hidden_size
     return [_mlps(block, hidden)[0] for block in blocks]
 
 
 def find_down_projections(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The MLP down-projection of every transformer block, in depth order."""
+    """The way back of every MLP, in depth order."""
     return [mlp.down for mlp in find_mlps(model)]
 
 
@@ -195,12 +244,18 @@ class _Enough(Exception):
 
 @contextlib.contextmanager
 def read_inputs(modules: dict[int, torch.nn.Module], receive: Callable[[int, torch.Tensor], None]) -> Iterator[None]:
-    """Inside the block, a forward pass calls receive(layer, input of its module) and ends after the last layer."""
+    """Inside the block, a forward pass calls receive(layer, input of its module) and ends after the last layer.
+
+    The neurons of a place stand beside each other, also in what enters a convolution: (images, rows, columns, neurons).
+    """
     last = max(modules)
 
     def hook_of(layer):
+        is_map = _only_convolution(modules[layer]) is not None
+
         def hook(_module, arguments):
-            receive(layer, arguments[0].detach())
+            values = arguments[0].detach()
+            receive(layer, values.movedim(1, -1) if is_map else values)
             if layer == last:
                 raise _Enough
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
+from rosetta_scaling.networks.mlps import find_mlps, neurons_of, weight_out
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.networks.towers import config_of, config_to_read, model_class
 from rosetta_scaling.store.errors import StudyError
@@ -53,8 +53,9 @@ def size_of_model(model: torch.nn.Module) -> ModelSize:
 
     The vocabulary is 0 where its configuration names none, as in networks of images.
     """
-    widths, config = tuple(neurons_of(down) for down in find_down_projections(model)), config_of(model)
-    return ModelSize(widths, config.hidden_size, getattr(config, "vocab_size", 0), *count_parameters(model))
+    mlps = find_mlps(model)
+    widths, hidden = tuple(neurons_of(mlp.down) for mlp in mlps), weight_out(mlps[-1].ups[0]).shape[1]
+    return ModelSize(widths, hidden, getattr(config_of(model), "vocab_size", 0), *count_parameters(model))
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

@@ -19,6 +19,9 @@ from rosetta_scaling.store.foreign import reading_network
 # The first argument of a network, by its name in transformers, and what it holds.
 INPUTS = {"input_ids": "tokens", "pixel_values": "an image"}
 MODALITIES = {"input_ids": "text", "pixel_values": "image"}
+COARSEST = (
+    32  # pixels along a side for every place of the last map of EfficientNet and MobileNet, which halve five times
+)
 
 
 def config_to_read(config: Any, modality: str) -> Any:
@@ -143,9 +146,9 @@ def probe_inputs(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def patches_along(model: torch.nn.Module) -> int:
-    """Patches along a side of an image as a network reads it."""
+    """Patches along a side of an image as a network reads it; of a convolutional one, places of its coarsest map."""
     network: Any = model
-    return network.preprocessing.side // _along(config_of(model).patch_size)
+    return _patches(network.preprocessing.side, config_of(model))
 
 
 def grid_of(folder: str | Path) -> int:
@@ -154,7 +157,12 @@ def grid_of(folder: str | Path) -> int:
 
     with reading_network(folder):
         config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), "image")
-    return read_preprocessing(folder).side // _along(config.patch_size)
+    return _patches(read_preprocessing(folder).side, config)
+
+
+def _patches(side: int, config: Any) -> int:
+    patch = getattr(config, "patch_size", None)
+    return -(-side // COARSEST) if patch is None else side // _along(patch)
 
 
 def _along(size: int | list[int] | tuple[int, ...]) -> int:

@@ -1,8 +1,10 @@
 """Images as inputs of a network: pixels as it was made to see them, values of its patches resampled to the units.
 
-What stands before the patches (class tokens, registers) is dropped.
+What stands before the patches (class tokens, registers) is dropped. The maps of a convolutional network differ in size
+from layer to layer, and every layer is resampled by itself.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +25,12 @@ class ImageBatch:
     arguments: dict[str, torch.Tensor]
     units: np.ndarray  # (images * side of the common grid squared,)
     own: int  # patches along a side of the network's grid
-    weights: torch.Tensor  # (side of the common grid, own)
+    side: int  # of the common grid
 
     def _patches(self, values: torch.Tensor) -> torch.Tensor:
-        """Values (images, own, own, neurons), float32, of the patches alone."""
+        """Values (images, rows, columns, neurons), float32, of the patches alone, or of the places of a map."""
+        if values.ndim == 4:
+            return values.float()
         images, patches = len(self.arguments["pixel_values"]), self.own**2
         rows = values.reshape(images, -1, values.shape[-1])
         if rows.shape[1] < patches:
@@ -48,10 +52,22 @@ class ImageBatch:
     def rows(self, values: torch.Tensor) -> torch.Tensor:
         """The patches of the common grid, float32, to which those of the network are resampled."""
         patches = self._patches(values)
-        if len(self.weights) == self.own:
+        weights = resampling(patches.shape[1], self.side, is_map=values.ndim == 4).to(patches.device)
+        if len(weights) == patches.shape[1]:
             return patches.flatten(0, 2)
-        weights = self.weights.to(patches.device)
         return torch.einsum("ry,cx,iyxn->ircn", weights, weights, patches).flatten(0, 2)
+
+
+@functools.cache
+def resampling(own: int, side: int, *, is_map: bool) -> torch.Tensor:
+    """Weights (side, own), float32, that bring what a network says of `own` places to `side` patches.
+
+    A patch of a transformer is a point (units/images.py). So is a place of a map, unless several of them lie in a
+    patch: then the patch is the mean over as many points as there are whole places along its side.
+    """
+    points = max(1, own // side) if is_map else 1
+    weights = interpolation(own, side * points).reshape(side, points, own).mean(1)
+    return torch.from_numpy(weights).float()
 
 
 class ImageInputs:
@@ -60,7 +76,6 @@ class ImageInputs:
     def __init__(self, model: torch.nn.Module, samples: pd.DataFrame, device: torch.device):
         self.model, self.device, self.images = model, device, samples.image.to_numpy()
         self.side, self.own = int(samples.side.iloc[0]), patches_along(model)
-        self.weights = torch.from_numpy(interpolation(self.own, self.side)).float()
         self.units = len(samples) * self.side**2
         self.ends = (np.arange(len(samples)) + 1) * self.side**2
         self.lengths = np.full(len(samples), self.own**2)
@@ -68,4 +83,4 @@ class ImageInputs:
     def batch(self, samples: np.ndarray) -> ImageBatch:
         pixels = [decode(self.images[number], f"image {number} of the probe") for number in samples]
         units = (samples[:, None] * self.side**2 + np.arange(self.side**2)).flatten()
-        return ImageBatch(image_arguments(self.model, pixels, samples, self.device), units, self.own, self.weights)
+        return ImageBatch(image_arguments(self.model, pixels, samples, self.device), units, self.own, self.side)

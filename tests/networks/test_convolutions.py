@@ -1,0 +1,176 @@
+"""Convolutional networks: the channels of their expansions, against modules named by hand and numbers in float64."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import transformers
+
+from rosetta_scaling.activations.forward import ForwardPass, Reading
+from rosetta_scaling.activations.inputs.images import resampling
+from rosetta_scaling.activations.inputs.opening import open_inputs
+from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
+from rosetta_scaling.corpora.pixels import encode
+from rosetta_scaling.networks.loading import load_model, untrained_model
+from rosetta_scaling.networks.mlps import find_mlps, neurons_of, read_inputs
+from rosetta_scaling.networks.model_sizes import folder_size
+from rosetta_scaling.networks.preprocessing import Preprocessing
+from rosetta_scaling.networks.self_check import check_neurons
+from rosetta_scaling.networks.sizes import size_of_model
+from rosetta_scaling.networks.towers import grid_of
+from rosetta_scaling.store.errors import StudyError
+
+CPU = torch.device("cpu")
+SMALL = transformers.EfficientNetConfig(
+    image_size=64, width_coefficient=1.0, depth_coefficient=1.0, hidden_dim=1280, hidden_act="relu6",
+    kernel_sizes=[3, 3, 5], in_channels=[32, 8, 16], out_channels=[8, 16, 24], strides=[1, 2, 2],
+    num_block_repeats=[1, 2, 1], expand_ratios=[1, 6, 6],
+)  # fmt: skip
+MOBILE = transformers.MobileNetV2Config(image_size=64, depth_multiplier=0.25)
+# The convolution that expands, its norm, and the module that its channels enter, by block.
+PLACES = {
+    "efficientnet": [
+        (f"{block}.expansion.expand_conv", f"{block}.expansion.expand_bn", f"{block}.depthwise_conv")
+        for block in (f"encoder.blocks.{i}" for i in (1, 2, 3))
+    ],
+    "mobilenet": [
+        (f"{block}.expand_1x1.convolution", f"{block}.expand_1x1.normalization", f"{block}.conv_3x3")
+        for block in (f"layer.{i}" for i in range(16))
+    ],
+}
+IMAGES = [np.random.default_rng(i).integers(0, 256, (64, 64, 3)).astype(np.uint8) for i in range(3)]
+SIDE = 4
+SAMPLES = pd.DataFrame({"passage": range(3), "image": [encode(image) for image in IMAGES], "side": SIDE})
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Networks whose norms have learned something."""
+    found = {}
+    for name, config in {"efficientnet": SMALL, "mobilenet": MOBILE}.items():
+        torch.manual_seed(0)
+        model = transformers.AutoModel.from_config(config)
+        with torch.no_grad():
+            for module in model.modules():
+                if isinstance(module, torch.nn.Conv2d):
+                    module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5)
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    for values in (module.weight, module.bias, module.running_mean):
+                        values.normal_()
+                    module.running_var.uniform_(0.5, 2)
+        found[name] = tmp_path_factory.mktemp(name)
+        model.save_pretrained(found[name])
+        Preprocessing(64).save(found[name])
+    return found
+
+
+@pytest.fixture(scope="module")
+def models(folders):
+    return {name: load_model(folder, CPU, modality="image") for name, folder in folders.items()}
+
+
+def source(model, kind=ForwardPass, batch: int = 2, **options):
+    return kind(model, open_inputs(model, SAMPLES, CPU), Reading(batch, "float32", CPU, chunk=32), **options)
+
+
+def activations(model, kind=ForwardPass, **options) -> torch.Tensor:
+    """(units, neurons)."""
+    return torch.cat([rows.clone() for rows in source(model, kind, **options).rows()])
+
+
+def maps_of(model, images: list[np.ndarray]) -> list[torch.Tensor]:
+    """Maps (images, rows, columns, channels) of every expansion, as they are read."""
+    maps = {}
+    with torch.no_grad(), read_inputs({i: mlp.down for i, mlp in enumerate(find_mlps(model))}, maps.__setitem__):
+        model(pixel_values=model.preprocessing(images, np.arange(len(images))))
+    return list(maps.values())
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_neurons_are_the_channels_of_expansions_after_their_non_linearity(name, models, folders):
+    model, entered = models[name], {}
+    mlps, places = find_mlps(model), PLACES[name]
+    assert [mlp.down for mlp in mlps] == [model.get_submodule(after) for _, _, after in places]
+    for i, (up, _, _) in enumerate(places):
+        model.get_submodule(up).register_forward_pre_hook(lambda _, x, i=i: entered.__setitem__(i, x[0].double()))
+    for i, (found, (up, norm, _)) in enumerate(zip(maps_of(model, IMAGES), places, strict=True)):
+        weight, norm = model.get_submodule(up).weight.double()[:, :, 0, 0], model.get_submodule(norm)
+        expanded = torch.einsum("nc,icyx->iyxn", weight, entered[i])
+        expanded = (expanded - norm.running_mean.double()) / (norm.running_var.double() + norm.eps).sqrt()
+        expected = (expanded * norm.weight.double() + norm.bias.double()).clamp(0, 6)
+        assert found.shape[1] == found.shape[2], "what is padded for the convolution behind it is not read"
+        assert 0.05 < (expected > 0).float().mean() < 0.95
+        torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=1e-4)
+    widths = tuple(neurons_of(mlp.down) for mlp in mlps)
+    assert widths == size_of_model(model).widths == folder_size(folders[name], "image").widths
+    assert grid_of(folders[name]) == 2, "places of the last map"
+
+
+def test_what_does_not_add_up_is_refused(models):
+    model = models["efficientnet"]
+    block = model.get_submodule("encoder.blocks.2.expansion")
+    handle = block.expand_bn.register_forward_hook(lambda _module, _x, y: 1.01 * y)
+    with pytest.raises(StudyError, match="the input of the down-projection in layer 1 is not what the weights"):
+        check_neurons(model)
+    handle.remove()
+    check_neurons(model)
+    with pytest.raises(StudyError, match=r"ResNetModel: found neither a linear map nor an expansion"):
+        find_mlps(transformers.AutoModel.from_config(transformers.ResNetConfig(depths=[1], hidden_sizes=[8])))
+
+
+def test_maps_of_every_size_come_to_the_common_grid(models):
+    model = models["efficientnet"]
+    found = activations(model)
+    torch.testing.assert_close(activations(model, batch=3), found)
+    start, sides = 0, []
+    for own in maps_of(model, IMAGES):
+        sides.append(own.shape[1])
+        if own.shape[1] >= SIDE:  # 32 and 16 places on 4 patches: plain means
+            step = own.shape[1] // SIDE
+            expected = own.reshape(3, SIDE, step, SIDE, step, -1).mean((2, 4)).flatten(0, 2)
+            torch.testing.assert_close(found[:, start : start + own.shape[-1]], expected, atol=1e-4, rtol=1e-4)
+        start += own.shape[-1]
+    assert sides == [32, 16, 16]
+
+
+@pytest.mark.parametrize("own", [1, 7, 9, 14, 28, 33, 56, 65, 112])
+@pytest.mark.parametrize("side", [1, 7, 14, 16])
+def test_what_is_linear_over_a_map_comes_out_exactly(own, side):
+    middles, wanted = (np.arange(own) + 0.5) / own, (np.arange(side) + 0.5) / side
+    found = resampling(own, side, is_map=True).double() @ torch.from_numpy(3 * middles - 1)
+    if own > 1:
+        np.testing.assert_allclose(found, 3 * wanted - 1, atol=1e-5)
+    torch.testing.assert_close(resampling(own, side, is_map=True).sum(1), torch.ones(side))
+
+
+def test_patches_of_transformers_are_points_on_any_grid():
+    assert (resampling(16, 4, is_map=False) != 0).sum(1).tolist() == [2] * 4
+    assert (resampling(16, 4, is_map=True) != 0).sum(1).tolist() == [4] * 4
+
+
+def test_random_neurons_have_the_moments_of_the_expansion(models):
+    model = models["efficientnet"]
+    plain = activations(model)
+    same = activations(model, RotatedBeforeNonlinearity, seed=1, rotation=lambda _size, _random: lambda x: x)
+    torch.testing.assert_close(same, plain, atol=1e-4, rtol=1e-4)
+    turned = activations(model, RotatedBeforeNonlinearity, seed=1)
+    assert turned.min() >= 0
+    assert turned.max() <= 6
+    alive = (plain.std(0) > 0) & (turned.std(0) > 0)
+    assert alive.float().mean() > 0.5
+    r = np.corrcoef(plain[:, alive].T, turned[:, alive].T)[: alive.sum(), alive.sum() :]
+    assert np.abs(np.diag(r)).mean() < 0.7, "the neurons themselves are gone"
+    for mlp in find_mlps(model):
+        inputs = torch.eye(mlp.ups[0].in_channels)
+        with torch.no_grad():
+            (of_each,), (of_none,) = mlp.pre_activations(inputs), mlp.pre_activations(torch.zeros(1, len(inputs)))
+        torch.testing.assert_close(mlp.lengths(), [(of_each - of_none).norm(dim=0)], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_maps_of_an_untrained_network_do_not_fade(name, folders):
+    model = untrained_model(folders[name], 1, CPU, modality="image")
+    assert torch.equal(activations(model), activations(untrained_model(folders[name], 1, CPU, modality="image")))
+    for own in maps_of(model, IMAGES):
+        assert 0.05 < own.std() < 6
+        assert (own.flatten(0, 2).std(0) > 0.01).float().mean() > 0.5
