@@ -5,7 +5,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZipFile
 
 import gguf
 import numpy as np
@@ -13,6 +13,7 @@ import onnx
 import pytest
 import torch
 import yaml
+from made_wheels import make_wheel
 from onnx.reference import ReferenceEvaluator
 from tiny_networks import tiny_model
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
@@ -36,21 +37,6 @@ PARAPHRASES = [
     ("The company reported higher profits this quarter.", "Earnings of the firm rose in the last three months."),
     ("How do I reset my password?", "What should I do if I forgot my login credentials?"),
 ]
-
-
-def make_wheel(folder: Path, name: str, files: dict[str, bytes], version: str = "1.0") -> dict:
-    """A wheel that pip accepts, and the registry's entry for it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    plain = name.replace("-", "_")
-    path, info = folder / f"{plain}-{version}-py3-none-any.whl", f"{plain}-{version}.dist-info"
-    with ZipFile(path, "w") as wheel:
-        for file, content in files.items():
-            wheel.writestr(ZipInfo(file), content)  # without the time of day
-        wheel.writestr(ZipInfo(f"{info}/METADATA"), f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        wheel.writestr(ZipInfo(f"{info}/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(ZipInfo(f"{info}/RECORD"), "")
-    about = {"name": name, "version": version, "sha256": file_sha256(path), "bytes": path.stat().st_size}
-    return about | {"path": next(iter(files))}
 
 
 @pytest.fixture
