@@ -3,4 +3,4 @@ from rosetta_scaling.jobs.job import job
 with job(snakemake) as this:
     from rosetta_scaling.stages.corpus import assemble_corpus
 
-    assemble_corpus(this.study, snakemake.output.documents)
+    assemble_corpus(this.layout, snakemake.output.documents)

@@ -8,9 +8,9 @@ from rosetta_scaling.config.section import Section
 
 
 class Corpus(Section):
-    kind: Literal["embedded", "folder", "jsonl", "huggingface", "procedural", "idx"] = "embedded"
+    kind: Literal["embedded", "folder", "jsonl", "huggingface", "procedural", "idx", "photographs"] = "embedded"
     """Where documents come from; `embedded` takes texts from installed packages, `procedural` draws images; neither
-    needs a network."""
+    needs a network. `photographs` takes images from packages that are downloaded (workflow/images/photographs.yaml)."""
     path: str | None = None
     """Folder of text files, or of images with a subfolder per class; one .jsonl/.jsonl.zst file or a folder of them; a
     folder of idx files of images; or a data set name on the hub."""
@@ -39,12 +39,12 @@ class Corpus(Section):
     @property
     def most_domains(self) -> int:
         """Largest number of domains that the configuration allows; plans use it."""
-        known = {"embedded": 6, "procedural": 16, "idx": 10}
+        known = {"embedded": 6, "procedural": 16, "idx": 10, "photographs": 4}
         return len(self.domains) if self.domains else known.get(self.kind, 22)  # the Pile has 22
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.kind not in ("embedded", "procedural") and not self.path:
+        if self.kind not in ("embedded", "procedural", "photographs") and not self.path:
             raise ValueError(f"corpus.kind is '{self.kind}', which needs corpus.path")
         if self.kind == "huggingface" and not self.revision:
             raise ValueError("corpus.kind is 'huggingface', which needs corpus.revision: the 40-digit commit to pin")

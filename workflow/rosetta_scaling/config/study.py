@@ -86,7 +86,7 @@ class Study(Section):
     @property
     def most_patches(self) -> int:
         """Largest number of patches of all images that are compared; plans use it."""
-        known = self.corpus.domains or self.corpus.kind in ("procedural", "idx")
+        known = self.corpus.domains or self.corpus.kind in ("procedural", "idx", "photographs")
         classes = self.corpus.most_domains if known else 1000  # ImageNet has 1000
         return self.images.probe_per_class * classes * self.units.max_tokens
 
@@ -169,7 +169,7 @@ class Study(Section):
         if len({family.modality for family in self.families.values()}) > 1:
             modalities = {name: family.modality for name, family in self.families.items()}
             raise ValueError(f"families mix modalities {modalities}; a study has one corpus, of text or of images")
-        own = {"text": ("embedded", "jsonl"), "image": ("procedural", "idx")}
+        own = {"text": ("embedded", "jsonl"), "image": ("procedural", "idx", "photographs")}
         if any(self.corpus.kind in kinds for name, kinds in own.items() if name != self.modality):
             raise ValueError(
                 f"corpus.kind is '{self.corpus.kind}', but the families read {self.modality}; choose folder, "

@@ -16,6 +16,7 @@ import pandas as pd
 from rosetta_scaling import versions
 from rosetta_scaling.corpora.documents import fingerprints
 from rosetta_scaling.corpora.image_readers import Picture, idx_files, image_files, pictures
+from rosetta_scaling.corpora.photographs import photographs, registry
 from rosetta_scaling.corpora.pixels import decode
 from rosetta_scaling.corpora.readers import check_revision
 from rosetta_scaling.schemas.tables.images import IMAGE_DOCUMENTS
@@ -29,17 +30,21 @@ SOURCE_SETTINGS = ("kind", "path", "revision", "domains", "seed")  # of the sect
 OF_IMAGES = ("size", "objects", "per_class", "probe_per_class", "image_column", "label_column")  # of `images`
 
 
-def build_image_corpus(corpus: SimpleNamespace, images: SimpleNamespace, out_dir: str | Path) -> dict:
+def build_image_corpus(
+    corpus: SimpleNamespace, images: SimpleNamespace, out_dir: str | Path, wheels: str | Path = "."
+) -> dict:
     """Write out_dir/documents.parquet and out_dir/manifest.json, and return the manifest.
 
     documents.parquet has one row per image, classes interleaved: doc (0, 1, ...), domain (its class), split ("train"
-    or "probe"), image (the file), source, bytes, sha256 (of the file), objects (JSON: see procedural.py).
+    or "probe"), image (the file), source, bytes, sha256 (of the file), objects (JSON: see procedural.py). Packages that
+    photographs are read from are kept in the folder `wheels`.
 
     Raises StudyError for a file that is no image, and for a class with too few images for its probe.
     """
     counts: dict[str, Counter] = defaultdict(Counter)
     rows = []
-    for domain, held in sorted(_sample(pictures(corpus, images), corpus, images.per_class, counts).items()):
+    found = photographs(wheels) if corpus.kind == "photographs" else pictures(corpus, images)
+    for domain, held in sorted(_sample(found, corpus, images.per_class, counts).items()):
         rows += _split(held, domain, images.probe_per_class, counts[domain])
     if not rows or (missing := sorted(set(corpus.domains or ()) - set(counts))):
         raise StudyError(
@@ -98,8 +103,6 @@ def _manifest(
     corpus: SimpleNamespace, images: SimpleNamespace, table: pd.DataFrame, counts: dict[str, Counter]
 ) -> dict:
     domains = {domain: {name: int(counts[domain][name]) for name in COUNTS} for domain in sorted(counts)}
-    drawn = corpus.kind == "procedural"
-    licence = "none needed: drawn by this project" if drawn else "not recorded"
     return {
         "name": corpus.path or corpus.kind,
         "kind": corpus.kind,
@@ -107,9 +110,16 @@ def _manifest(
         "version": versions.IMAGE_CORPUS,
         "totals": {name: sum(domain[name] for domain in domains.values()) for name in COUNTS},
         "domains": domains,
-        "sources": [{"name": corpus.path or corpus.kind, "version": corpus.revision, "licence": licence}],
+        "sources": _sources(corpus),
         "settings": _settings(corpus, images),
     }
+
+
+def _sources(corpus: SimpleNamespace) -> list[dict]:
+    if corpus.kind == "photographs":
+        return [{"name": p.wheel.name, "version": p.wheel.version, "licence": p.licence} for p in registry()]
+    licence = "none needed: drawn by this project" if corpus.kind == "procedural" else "not recorded"
+    return [{"name": corpus.path or corpus.kind, "version": corpus.revision, "licence": licence}]
 
 
 def _settings(corpus: SimpleNamespace, images: SimpleNamespace) -> dict:
@@ -126,6 +136,8 @@ def image_corpus_identity(corpus: SimpleNamespace, images: SimpleNamespace, memo
     }
     if corpus.kind == "huggingface":
         check_revision(corpus)
+    if corpus.kind == "photographs":
+        return identity | {"photographs": [(p.wheel.sha256, p.images) for p in registry()]}
     if corpus.kind in ("folder", "idx"):
         root = Path(str(corpus.path))
         if not root.exists():

@@ -49,7 +49,7 @@ class CachePaths(Keys):
 
     @property
     def wheels(self) -> str:
-        """Folder of fetched packages that ship networks."""
+        """Folder of fetched packages that ship networks or photographs."""
         return f"{self.cache}/wheels"
 
     @property

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rosetta_scaling.config.study import Study
+from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.store.digests import digest
 
 
@@ -20,14 +21,15 @@ def corpus_key(study: Study) -> str:
     return digest(corpus_identity(settings, memo))
 
 
-def assemble_corpus(study: Study, documents: str) -> None:
+def assemble_corpus(layout: Layout, documents: str) -> None:
     """Write documents.parquet, and manifest.json beside it."""
     from rosetta_scaling.corpora.documents import build_corpus
     from rosetta_scaling.corpora.images import build_image_corpus
 
+    study = layout.study
     settings: Any = study.corpus  # a namespace of settings
     images: Any = study.images
     if study.modality == "image":
-        build_image_corpus(settings, images, Path(documents).parent)
+        build_image_corpus(settings, images, Path(documents).parent, layout.wheels)
     else:
         build_corpus(settings, Path(documents).parent)

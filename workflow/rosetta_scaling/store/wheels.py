@@ -22,12 +22,13 @@ ATTEMPTS = 3
 
 
 class Wheel(NamedTuple):
-    """One file of the index: its package and version, its sha256, its size in bytes."""
+    """One file of the index."""
 
     name: str
     version: str
     sha256: str
     bytes: int
+    built_for: str | None = None  # interpreter and platform, cp311-manylinux_2_28_x86_64; None: any
 
 
 class DownloadError(StudyError):
@@ -71,7 +72,11 @@ def check_wheel(wheel: Wheel, path: Path) -> None:
 def _download(wheel: Wheel, folder: Path) -> Path:
     """Download into a folder beside, so that half a download is never taken for a wheel."""
     wanted = f"{wheel.name}=={wheel.version}"
+    options: tuple[str, ...]
     options = ("--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--retries", "2")
+    if wheel.built_for:  # whatever runs here
+        interpreter, _, platform = wheel.built_for.partition("-")
+        options += ("--python-version", interpreter.removeprefix("cp"), "--platform", platform)
     log.info("downloading %s (%.0f MB)", wanted, wheel.bytes / 1e6)
     for attempt in range(1, ATTEMPTS + 1):
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as part:
