@@ -133,7 +133,7 @@ def plan_table(plan: StudyPlan, here: Rates, card: Rates) -> str:
     here_in_all, card_in_all = (hours_text(hours_in_all(plan, rates)) for rates in (here, card))
     return (
         f"Networks of study {study.study}\n{models.to_string(index=False, formatters=forms)}\n"
-        f"To download: {data_size(models.download.sum())}.\n"
+        f"To download: {data_size(models.drop_duplicates('network').download.sum())}.\n"
         f"Training takes {models.training_flops.sum():.1e} operations: {trained_here} of one job here, about "
         f"{trained_on_card} of the GPU.\n\n"
         f"Matching of study {study.study}: {matching.engine} engine, activations {matching.placement}, "
