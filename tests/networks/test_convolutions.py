@@ -133,6 +133,13 @@ def test_maps_of_every_size_come_to_the_common_grid(models):
     assert sides == [32, 16, 16]
 
 
+def test_moments_are_taken_from_places_all_over_a_large_map(models):
+    batch = open_inputs(models["efficientnet"], SAMPLES, CPU).batch(np.arange(2))
+    for side, rows in ((7, 7), (28, 28), (112, 28)):
+        values = torch.arange(2 * side**2).float().reshape(2, side, side, 1)
+        assert torch.equal(batch.inside(values), values[:, :: side // rows, :: side // rows].flatten(0, 2))
+
+
 @pytest.mark.parametrize("own", [1, 7, 9, 14, 28, 33, 56, 65, 112])
 @pytest.mark.parametrize("side", [1, 7, 14, 16])
 def test_what_is_linear_over_a_map_comes_out_exactly(own, side):

@@ -20,7 +20,8 @@ class Batch(Protocol):
         """Numbers (n,) of the units that begin in these samples, in the order of `bags`."""
 
     def inside(self, values: torch.Tensor) -> torch.Tensor:
-        """The rows (positions, neurons), float32, of a layer's values that lie inside the units of these samples."""
+        """The rows (positions, neurons), float32, of a layer's values that lie inside the units of these samples; of a
+        large map some, evenly spread."""
 
     @property
     def bags(self) -> Bags:

@@ -17,6 +17,8 @@ from rosetta_scaling.networks.towers import image_arguments, patches_along
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.units.images import interpolation
 
+ENOUGH = 28  # places along a side of a map that tell the moments of its channels: the finest maps have 16 times as many
+
 
 @dataclass(frozen=True)
 class ImageBatch:
@@ -42,7 +44,8 @@ class ImageBatch:
         return rows[:, rows.shape[1] - patches :].unflatten(1, (self.own, self.own)).float()
 
     def inside(self, values: torch.Tensor) -> torch.Tensor:
-        return self._patches(values).flatten(0, 2)
+        step = max(1, values.shape[1] // ENOUGH) if values.ndim == 4 else 1
+        return self._patches(values)[:, ::step, ::step].flatten(0, 2)
 
     @property
     def bags(self) -> Bags:
