@@ -19,9 +19,8 @@ from rosetta_scaling.store.foreign import reading_network
 # The first argument of a network, by its name in transformers, and what it holds.
 INPUTS = {"input_ids": "tokens", "pixel_values": "an image"}
 MODALITIES = {"input_ids": "text", "pixel_values": "image"}
-COARSEST = (
-    32  # pixels along a side for every place of the last map of EfficientNet and MobileNet, which halve five times
-)
+# Pixels along a side for every place of the last map of EfficientNet and MobileNet, which halve five times.
+COARSEST = 32
 
 
 def config_to_read(config: Any, modality: str) -> Any:
