@@ -122,6 +122,19 @@ def test_positions_by_formula_are_nothing_in_common(saved):
     assert (row.verdict, row.identical_tensors) == ("shared weights", 1)
 
 
+def test_filters_of_single_channels_are_nothing_in_common(saved):
+    """Two networks that share nothing but the kinds of filters that their depthwise convolutions have learned."""
+    kinds = torch.randn(6, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    tables = []
+    for seed in (1, 2):
+        rng = torch.Generator().manual_seed(seed)
+        filters = kinds[torch.randint(6, (96,), generator=rng)] + 0.1 * torch.randn(96, 1, 3, 3, generator=rng)
+        expansion = torch.randn(96, 32, 1, 1, generator=rng)
+        weights = {"blocks.0.expand.weight": expansion, "blocks.0.depthwise.weight": filters}
+        tables.append(saved(weights, f"network{seed}"))
+    assert compare(*tables).verdict == "independent"
+
+
 def test_the_sample_estimates_the_cosine_of_the_whole(saved):
     torch.manual_seed(0)
     shape = (700, 300)

@@ -149,7 +149,7 @@ def _moments(piece: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def _role(weight: _Weight) -> str:
-    if len(weight.shape) < 2:
+    if len(weight.shape) < 2 or weight.shape[1] == 1:  # filters of single channels: all networks have a few alike
         return "other"
     if re.search(r"(^|\.)\d+\.", weight.name):
         return "other" if "att" in weight.name.lower() else "mlp"
