@@ -102,3 +102,34 @@ def test_real_networks_from_packages(tmp_path):
     assert neurons.vocab_kurtosis.isna().all(), "an encoder without a head writes no tokens"
     assert neurons.token_information.notna().mean() > 0.9
     assert "shared embeddings" in (folder / "results/real/report/index.html").read_text()
+
+
+def test_real_networks_that_see_from_packages(tmp_path):
+    """The study of pretrained networks that see, with its two smallest, on half of the photographs."""
+    folder = checkout(tmp_path)
+    ready = yaml.safe_load((ROOT / "workflow/studies/pretrained-vision.yaml").read_text())
+    models = {"zero": "efficientnet-lite0", "one": "efficientnet-lite1"}
+    seeing = {"modality": "image", "source": "package"}
+    ready["families"] = {name: seeing | {"models": {"base": model}} for name, model in models.items()}
+    ready |= {
+        "curves": {"zero-one": ["zero", "one"]},
+        "images": {"per_class": 4, "probe_per_class": 4},
+        "stability": {"bootstrap": 10, "subset_draws": 2, "planted": 10, "snapshots": [0.5]},
+        "selectivity": {"detection_neurons": 10, "shuffles": 20},
+        "polarization": {"draws": 100},
+        "fits": {"coverage_draws": 50, "power_draws": 4},
+        "theory": {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]},
+    }
+    ready["nulls"] |= {"rows": 200, "rotate_pre_draws": 2}
+    (folder / "workflow/studies/seen.yaml").write_text(yaml.safe_dump(ready | {"study": "seen"}))
+    code, printed = run(folder, "seen")
+    assert code == 0, printed
+    found = tables(folder, "seen")
+    assert found["models"].set_index("model").neurons.to_dict() == {"zero-base": 8928, "one-base": 11616}
+    assert len(read_table(folder / "results/seen/units/study/units.parquet")) == 16 * 8**2, "the grid of the larger one"
+    strong = found["counts"].set_index("criterion").loc["mutual_top1_r0.7"]
+    nulls = ("null_rotate_pre", "null_untrained", "null_shift", "null_gaussian")
+    assert strong["count"] > 2 * max(strong[name] for name in nulls)
+    (pair,) = read_table(folder / "results/seen/tables/audit.csv").to_dict("records")
+    assert pair["verdict"] == "independent"
+    assert (folder / "results/seen/report/images.html").exists()
