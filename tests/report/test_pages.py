@@ -758,10 +758,12 @@ def test_what_cannot_be_decided_and_how_often_rules_are_right_is_told_where_it_i
     write_json(tmp_path / "results/tables/claims.json", {"claims": CLAIMS, "undecidable": why})
     power = {"claim": "More match", "truth": "paper", "effect": 1.0, "effect_name": "of shared neurons", "draws": 100}
     power |= {"supported": 0.87, "not_supported": 0.0, "inconclusive": 0.13}
-    write_table(tmp_path / "results/tables/power.csv", pd.DataFrame([power]))
+    none = power | {"truth": "null", "effect": 0.0, "supported": 0.0, "not_supported": 0.98, "inconclusive": 0.02}
+    write_table(tmp_path / "results/tables/power.csv", pd.DataFrame([none, power]))
     write_report(tmp_path / "results", tmp_path / "results/report", {})
     made = Page((tmp_path / "results/report/index.html").read_text())
     assert "gini : the confounds explain 92% of it" in text_of(made)
+    assert ["More match", "no effect", "of shared neurons", "0.00", "0%", "98%", "2%"] in made.rows
     assert ["More match", "the paper's effect", "of shared neurons", "1.00", "87%", "0%", "13%"] in made.rows
 
 

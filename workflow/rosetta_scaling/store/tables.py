@@ -34,8 +34,9 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
             table.to_parquet(part, index=False, write_page_checksum=True)
 
 
-# Columns of names that users choose. In a csv file a curve called 007, nan or true would be read as something else.
-NAMES = ("curve", "point", "rung", "model", "models", "family", "anchor", "domain", "name", "of")
+# Columns of names that users choose, and of truths. In a csv file a curve called 007, nan or true would be read as
+# something else, and so would the truth called null.
+NAMES = ("curve", "point", "rung", "model", "models", "family", "anchor", "domain", "name", "of", "truth")
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
