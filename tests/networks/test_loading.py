@@ -152,7 +152,7 @@ def test_every_package_has_what_a_plan_needs():
     for name, entry in yaml.safe_load((WORKFLOW / "models/packages.yaml").read_text()).items():
         size = config_size(entry["config"], name)
         assert size.neurons > 4000, name
-        assert size.vocabulary > 30_000, name
+        assert size.vocabulary > 30_000 or "preprocessing" in entry, f"{name} neither reads nor sees"
         layout = study(a={"source": "package", "models": {"r0": name}}, b=hub("facebook/opt-125m@main"))
         assert download_bytes(layout, "a-r0", 0) == sum(package["bytes"] for package in entry["packages"])
 

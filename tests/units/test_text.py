@@ -6,7 +6,8 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+import regex
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
@@ -238,7 +239,17 @@ def test_units_of_normalising_tokenizers_hold_what_their_tokens_stand_for(name, 
 )
 @pytest.mark.slow(0.1)
 def test_any_mixture_of_scripts_too(name, text):
+    assume(not LOOSE_JAMO.search(text))
     assert_units_hold_what_their_tokens_stand_for(name, text)
+
+
+# A jamo of the compatibility or half-width block, and a combining mark behind it or behind the jamo that follow.
+LOOSE_JAMO = regex.compile(r"[\u3130-\u318f\uffa0-\uffdc][\u1160-\u11ff]*\p{M}")
+
+
+@pytest.mark.xfail(strict=True, reason="NFKC joins these jamo, and the mark takes one of them along")
+def test_a_mark_behind_jamo_that_only_compatibility_joins():
+    assert_units_hold_what_their_tokens_stand_for("nfkc", "\u1100\uffc2\u093c")
 
 
 def unit_texts(tokenizer: Tokenizer, text: str) -> list[str]:
