@@ -82,7 +82,8 @@ class Names:
     @property
     def pairs_of_points(self) -> list[str]:
         """Names of the pairs that share a point, each once, in the order of curves and points."""
-        return list(dict.fromkeys("--".join(pair) for point in self.points for pair in self.pairs_of_point(*point)))
+        pairs = itertools.chain.from_iterable(itertools.starmap(self.pairs_of_point, self.points))
+        return list(dict.fromkeys(itertools.starmap(self.pair_name, pairs)))
 
     # -- models ------------------------------------------------------------------------------------------------------
 
