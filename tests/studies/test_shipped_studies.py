@@ -68,19 +68,23 @@ def test_every_study_is_planned_without_a_network(tmp_path, no_network, name):
     assert ("To download: 0 bytes" in printed) == (name in TRAINED_HERE), printed
 
 
+FEW_DRAWS = {  # so that a study of real networks ends within minutes
+    "stability": {"bootstrap": 10, "subset_draws": 2, "planted": 10, "snapshots": [0.5]},
+    "selectivity": {"detection_neurons": 10, "shuffles": 20},
+    "polarization": {"draws": 100},
+    "fits": {"coverage_draws": 50, "power_draws": 4},
+    "theory": {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]},
+}
+
+
 def test_real_networks_from_packages(tmp_path):
     """The study of pretrained networks, with its two smallest: encoders, one point, no exponent, a common origin."""
     folder = checkout(tmp_path)
     ready = yaml.safe_load((ROOT / "workflow/studies/pretrained.yaml").read_text())
     ready["families"] = {name: {"source": "package", "models": {"base": f"minilm-{name}"}} for name in ("l6", "l3")}
-    ready |= {
+    ready |= FEW_DRAWS | {
         "curves": {"l6-l3": ["l6", "l3"]},
         "corpus": {"domains": ["docs", "scripture"], "probe_bytes_per_domain": 2000},
-        "stability": {"bootstrap": 10, "subset_draws": 2, "planted": 10, "snapshots": [0.5]},
-        "selectivity": {"detection_neurons": 10, "shuffles": 20},
-        "polarization": {"draws": 100},
-        "fits": {"coverage_draws": 50, "power_draws": 4},
-        "theory": {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]},
     }
     ready["nulls"] |= {"rows": 200, "rotate_pre_draws": 2}
     (folder / "workflow/studies/real.yaml").write_text(yaml.safe_dump(ready | {"study": "real"}))
@@ -111,14 +115,9 @@ def test_real_networks_that_see_from_packages(tmp_path):
     models = {"zero": "efficientnet-lite0", "one": "efficientnet-lite1"}
     seeing = {"modality": "image", "source": "package"}
     ready["families"] = {name: seeing | {"models": {"base": model}} for name, model in models.items()}
-    ready |= {
+    ready |= FEW_DRAWS | {
         "curves": {"zero-one": ["zero", "one"]},
         "images": {"per_class": 4, "probe_per_class": 4},
-        "stability": {"bootstrap": 10, "subset_draws": 2, "planted": 10, "snapshots": [0.5]},
-        "selectivity": {"detection_neurons": 10, "shuffles": 20},
-        "polarization": {"draws": 100},
-        "fits": {"coverage_draws": 50, "power_draws": 4},
-        "theory": {"betas": [2.0], "runs": 1, "inputs": 500, "sizes": [64, 128, 256]},
     }
     ready["nulls"] |= {"rows": 200, "rotate_pre_draws": 2}
     (folder / "workflow/studies/seen.yaml").write_text(yaml.safe_dump(ready | {"study": "seen"}))
