@@ -318,16 +318,33 @@ def test_verdicts_are_derived_again_from_the_tables(finished):
     assert len(printed.splitlines()) == 3
 
 
+def test_every_verdict_says_what_fewer_draws_of_the_nulls_would_have_said(finished):
+    results = finished / "results/smoke"
+    settled, claims = read_table(results / "tables/settled.csv"), read_json(results / "tables/claims.json")["claims"]
+    assert set(settled.draws) == {2, 4}
+    of_two, of_all = (settled[settled.draws == draws].set_index("claim") for draws in (2, 4))
+    assert of_all.verdict.to_dict() == {claim["claim"]: claim["verdict"] for claim in claims}
+    assert set(of_two.index) == set(of_all.index)
+    effects = of_two.effect.compare(of_all.effect.reindex(of_two.index))
+    beyond = {claim["claim"] for claim in claims if "beyond the decoys" in claim["claim"]}
+    assert beyond <= set(effects.index), "what competes with decoys depends on how many there are"
+    metrics = {claim["claim"] for claim in claims if "metric" in claim}
+    assert metrics
+    assert not metrics & set(effects.index), "no null of matches decides about selectivity"
+    page = html.unescape((results / "report/index.html").read_text())
+    assert page.count("draws of the nulls") >= sum("fit" not in claim for claim in claims)
+
+
 def test_the_status_tells_what_is_done_and_what_waits(finished):
     def status() -> str:
         command = [sys.executable, "-m", "rosetta_scaling.jobs.status", "smoke"]
         return subprocess.run(command, cwd=finished, capture_output=True, text=True, check=True).stdout
 
-    assert "98 of 98 jobs are done." in status()
+    assert "99 of 99 jobs are done." in status()
     report = finished / "results/smoke/report/index.html"
     report.rename(report.with_suffix(".kept"))
     try:
-        assert "97 of 98 jobs are done; about 0.00 hours with 1 at a time." in status()
+        assert "98 of 99 jobs are done; about 0.00 hours with 1 at a time." in status()
     finally:
         report.with_suffix(".kept").rename(report)
 
@@ -337,7 +354,7 @@ def test_the_status_tells_what_is_done_and_what_waits(finished):
     [
         ({"activations": {"batch_passages": 7}, "matching": {"memory_mb": 200}, "device": "cpu"}, set()),
         ({"matching": {"scratch_gb": 7, "sketch_slots": 4096}}, set()),
-        ({"fits": {"coverage_draws": 60}}, {"fits", "claims", "figures", "report"}),
+        ({"fits": {"coverage_draws": 60}}, {"fits", "claims", "settled", "figures", "report"}),
         ({"theory": {"runs": 3}}, {"simulate_theory", "fits", "claims", "figures", "report"}),
         ({"polarization": {"draws": 200}}, {"polarization", "tables", "fits", "claims", "figures", "report"}),
         ({"selectivity": {"shuffles": 30}}, {"selectivity", "polarization", "tables", "figures", "report"}),

@@ -4,6 +4,7 @@ from rosetta_scaling.stages.claims import claim_inputs, power_inputs
 from rosetta_scaling.stages.continued import continued_inputs
 from rosetta_scaling.stages.fits import fit_inputs
 from rosetta_scaling.stages.points import point_inputs
+from rosetta_scaling.stages.settled import settled_inputs
 from rosetta_scaling.stages.tables import table_inputs
 from rosetta_scaling.stages.transport import transport_inputs
 
@@ -197,3 +198,26 @@ rule claims:
         "Claims and verdicts"
     script:
         "../scripts/claims.py"
+
+
+rule settled:
+    input:
+        declared(settled_inputs),
+    output:
+        layout.tables("settled.csv"),
+    log:
+        f"{layout.results}/logs/settled.log",
+    group:
+        "tables"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=needs.memory(to_settle),
+        runtime=needs.runtime(to_settle),
+    params:
+        study=study.deciding(),
+        version=versions.CLAIMS,
+    message:
+        "Verdicts with fewer draws of the nulls"
+    script:
+        "../scripts/settled.py"

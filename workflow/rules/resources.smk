@@ -97,6 +97,10 @@ def to_follow(wildcards):
     )
 
 
+def to_settle(wildcards):
+    return needs.settling(plan)
+
+
 def to_view(wildcards):
     return needs.viewing(plan)
 

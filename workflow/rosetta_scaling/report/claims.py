@@ -1,6 +1,6 @@
 """Claims for people: which are shown first, and a claim in words and numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -129,8 +129,26 @@ def votes_words(votes: int) -> str:
     return f"{power_of_votes(votes):.0%} if each of {votes} votes has 80%" if votes > 1 else ""
 
 
-def claim_parts(claim: Claim) -> dict[str, str | list[str]]:
-    """What cards and tables show of a claim, all of it as words; what is not known is empty."""
+def settled_words(path: Path) -> dict[str, str]:
+    """Claim -> with how few draws of the nulls its verdict is the same, from a settled.csv."""
+    table, words = read_table(path), {}
+    most = table.draws.max()
+    for claim, rows in table.sort_values("draws", ascending=False).groupby("claim", sort=False):
+        others = rows[rows.verdict != rows.verdict.iloc[0]]
+        if others.empty:
+            words[claim] = f"The verdict is the same with {rows.draws.min()} to {most} draws of the nulls."
+        else:
+            last = others.iloc[0]
+            words[claim] = f"With {last.draws} draws of the nulls in place of {most} it would be: {last.verdict}."
+    return words
+
+
+def claim_parts(claim: Claim, settled: Mapping[str, str]) -> dict[str, str | list[str]]:
+    """What cards and tables show of a claim, all of it as words; what is not known is empty.
+
+    `settled` has, by claim, what fewer draws of the nulls would have said.
+    """
+    caveat = f"Caveat: {claim.caveat}" if claim.caveat else ""
     return {
         "words": claim.words,
         "verdict": claim.verdict,
@@ -143,7 +161,7 @@ def claim_parts(claim: Claim) -> dict[str, str | list[str]]:
         "power": power_words(claim.power) or votes_words(claim.votes),
         "p": "" if claim.p_adjusted is None else f"{claim.p_adjusted:.2g}",
         "sentence": claim.sentence,
-        "details": [words for words in (claim.statistic, f"Caveat: {claim.caveat}" if claim.caveat else "") if words],
+        "details": [words for words in (claim.statistic, caveat, settled.get(claim.words, "")) if words],
         "source": claim.source,
         "topic": TOPICS[claim.topic],
         "metric": claim.metric,
@@ -151,9 +169,9 @@ def claim_parts(claim: Claim) -> dict[str, str | list[str]]:
     }
 
 
-def claim_table(claims: Sequence[Claim]) -> dict:
+def claim_table(claims: Sequence[Claim], settled: Mapping[str, str]) -> dict:
     """The table of claims: its parts, and what it can be filtered by."""
-    parts = {group: [claim_parts(claim) for claim in claims if group_of(claim) == group] for group in GROUPS}
+    parts = {group: [claim_parts(claim, settled) for claim in claims if group_of(claim) == group] for group in GROUPS}
     topics = [TOPICS[topic] for topic in TOPICS if any(claim.topic == topic for claim in claims)]
     return {
         "rows": len(claims),
@@ -164,13 +182,15 @@ def claim_table(claims: Sequence[Claim]) -> dict:
     }
 
 
-def shown_first(claims: Sequence[Claim], undecidable: Sequence[dict[str, str]] = ()) -> dict:
+def shown_first(
+    claims: Sequence[Claim], undecidable: Sequence[dict[str, str]] = (), settled: Mapping[str, str] | None = None
+) -> dict:
     """What every page says of its claims: cards of the leading ones, a table of the others, and what is no claim."""
-    first = leading(claims)
+    first, settled = leading(claims), settled or {}
     return {
-        "cards": [claim_parts(claim) for claim in first],
+        "cards": [claim_parts(claim, settled) for claim in first],
         "undecidable": undecidable,
-        "others": claim_table([claim for claim in claims if all(claim is not one for one in first)]),
+        "others": claim_table([claim for claim in claims if all(claim is not one for one in first)], settled),
     }
 
 

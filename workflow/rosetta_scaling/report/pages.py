@@ -24,6 +24,7 @@ from rosetta_scaling.report.claims import (
     power_cells,
     read_claims,
     read_undecidable,
+    settled_words,
     shown_first,
     verdict_words,
 )
@@ -58,7 +59,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
     judged = results / "tables" / "claims.json"
-    claims = read_claims(judged)
+    claims, settled = read_claims(judged), settled_words(results / "tables" / "settled.csv")
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
     tables["continued"] = read_continued(results, provenance)
@@ -83,7 +84,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     pages = {
         "index.html": {
             **table_cells(tables, provenance),
-            **shown_first(claims, read_undecidable(judged)),
+            **shown_first(claims, read_undecidable(judged), settled),
             "power": power_cells(results / "tables" / "power.csv"),
             "answer": answer(tables, claims, provenance),
             "criterion": tables["counts"]["criterion"].iloc[0],
@@ -96,7 +97,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
         },
         "fits.html": {
             **fit_cells(tables, fits),
-            "fit_claims": claim_table(of_fits),
+            "fit_claims": claim_table(of_fits, settled),
             "fit_verdicts": verdict_words(of_fits),
         },
     }

@@ -27,7 +27,7 @@ def read_point(plan: StudyPlan, curve: str, rung: str) -> Point:
     models = layout.points[curve, rung]
     read = partial(read_partners, layout, models)
     widths = read_widths(layout, curve, rung)
-    nulls = {null: read(partial(layout.null, null)) for null in NULLS}
+    nulls = {null: first_draws(read(partial(layout.null, null)), study.nulls.draws(null)) for null in NULLS}
     sizes = {model: sum(of_model) for model, of_model in widths.items()}
     return Point(
         study=study,
@@ -41,6 +41,11 @@ def read_point(plan: StudyPlan, curve: str, rung: str) -> Point:
         planted=read(partial(layout.replicate, "planted")),
         snapshots=read(layout.snapshots),
     )
+
+
+def first_draws(null: PartnerTables, draws: int) -> PartnerTables:
+    """The draws that the study asks for; a table may have more (see settled.py)."""
+    return null.map(lambda table: table[table.draw < draws])
 
 
 def read_widths(layout: Layout, curve: str, rung: str) -> dict[str, list[int]]:

@@ -41,9 +41,10 @@ def draw_figures(layout: Layout, folder: str) -> None:
 def report_inputs(plan: StudyPlan) -> Inputs:
     layout, tables = plan.layout, figure_inputs(plan)
     written = [*tables["tables"], *tables["fits"], *tables["claims"]]
+    written += [layout.tables("power.csv"), layout.tables("settled.csv")]
     return {
         "figures": [layout.figures],
-        "tables": [*written, layout.tables("power.csv"), *layout.continued_tables, *layout.transport_tables],
+        "tables": [*written, *layout.continued_tables, *layout.transport_tables],
         "audit": [layout.audit_table],
         "corpus": [layout.corpus_manifest],
         "units": layout.units_tables,

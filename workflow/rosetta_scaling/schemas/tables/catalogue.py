@@ -17,9 +17,8 @@ from rosetta_scaling.schemas.tables import (
 )
 from rosetta_scaling.schemas.tables.schema import TableSchema
 
-STUDY: dict[str, TableSchema] = (
-    points.OF_STUDY | selectivity.OF_STUDY | sources.OF_STUDY | fits.FIT_TABLES | {"power": fits.POWER}
-)
+STUDY: dict[str, TableSchema] = points.OF_STUDY | selectivity.OF_STUDY | sources.OF_STUDY | fits.FIT_TABLES
+STUDY |= {"power": fits.POWER, "settled": fits.SETTLED}
 COMPANIONS: dict[str, dict[str, TableSchema]] = {
     "lottery": lottery.TABLES_OF_STUDY,
     "depth": depth.STUDENTS,

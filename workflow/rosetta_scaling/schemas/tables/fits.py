@@ -185,6 +185,19 @@ POWER = TableSchema(
         whole("draws", "simulated studies", "studies"),
     ),
 )
+SETTLED = TableSchema(
+    name="settled",
+    file="tables/settled.csv",
+    rule="settled",
+    rows="a claim and a number of draws",
+    columns=(
+        text("claim", "the claim"),
+        whole("draws", "draws of the central null; of other nulls as small a share, but two at least", "draws"),
+        text("verdict", "the verdict with so many draws"),
+        number("effect", "the estimate that decides"),
+        *bounds("effect", "effect_low", "effect_high"),
+    ),
+)
 SIMULATED = THEORY_SIMULATION.after(
     file="CACHE/theory/KEY/beta_BETA.csv", rule="simulate_theory", rows="a pair of simulated networks of one beta"
 )

@@ -1,0 +1,96 @@
+"""How many draws of the nulls each verdict needs: the study is judged again with a half, a quarter ... of them.
+
+Points, fits and claims are made again as for a study that asks for fewer draws. The competition with decoys is then
+another one, with fewer of them, so estimates move by more than an average over fewer draws does.
+"""
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from rosetta_scaling.config.study import Study
+from rosetta_scaling.layout.layout import Layout
+from rosetta_scaling.planning.study_plan import StudyPlan
+from rosetta_scaling.schemas.names import POINT_TABLES
+from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
+from rosetta_scaling.schemas.tables.fits import SETTLED
+from rosetta_scaling.schemas.tables.schema import write_checked_table
+from rosetta_scaling.stages.claims import claim_inputs, judge
+from rosetta_scaling.stages.fits import fit_inputs, write_fits
+from rosetta_scaling.stages.inputs import Inputs
+from rosetta_scaling.stages.points import point_inputs, write_rosetta
+from rosetta_scaling.stages.tables import table_inputs, write_tables
+from rosetta_scaling.store.tables import read_json
+
+log = logging.getLogger(__name__)
+
+LEAST = 2  # draws of a null: one for each network of a pair
+
+
+def settled_inputs(plan: StudyPlan) -> Inputs:
+    """All that claims are made from, and all that points are made from."""
+    parts = [claim_inputs(plan), table_inputs(plan), fit_inputs(plan)]
+    parts += [point_inputs(plan, *point) for point in plan.layout.points]
+    files = {path for part in parts for paths in part.values() for path in paths}
+    return {"claims": [plan.layout.tables("claims.json")], "files": sorted(files)}
+
+
+def write_settled(plan: StudyPlan, tables: Path, out: Path) -> None:
+    """Write the verdicts of all claims with all draws, which are in `tables`, and with fewer."""
+    all_draws = plan.study.nulls.draws(CENTRAL)
+    judged = {draws: judge_with(plan, draws, tables) for draws in fewer_draws(all_draws)}
+    judged[all_draws] = read_json(tables / "claims.json")["claims"]
+    rows = [
+        {"claim": claim["claim"], "draws": draws, "verdict": claim["verdict"]}
+        | {name: claim.get(name) for name in ("effect", "effect_low", "effect_high")}
+        for draws, claims in judged.items()
+        for claim in claims
+    ]
+    write_checked_table(out, pd.DataFrame(rows, columns=SETTLED.names), SETTLED)
+
+
+def fewer_draws(draws: int) -> list[int]:
+    """A half, a quarter ... of a number of draws, even and at least LEAST, rising."""
+    halves = []
+    while (draws := 2 * (draws // 4)) >= LEAST:
+        halves.append(draws)
+    return halves[::-1]
+
+
+def with_draws(study: Study, draws: int) -> Study:
+    """The study with so many draws of the central null, and with as small a share of those of the others."""
+    share = draws / study.nulls.draws(CENTRAL)
+    fewer = {null: max(LEAST, 2 * round(share * study.nulls.draws(null) / 2)) for null in NULLS}
+    update = {f"{null}_draws": min(number, study.nulls.draws(null)) for null, number in fewer.items()}
+    return study.model_copy(update={"nulls": study.nulls.model_copy(update=update)})
+
+
+class PointsElsewhere(Layout):
+    """The layout of a study whose tables of points lie in another folder."""
+
+    def __init__(self, study: Study, corpus_key: str, folder: str):
+        super().__init__(study, corpus_key)
+        self.folder = folder
+
+    def point_table(self, name: str, curve: str, rung: str) -> str:
+        return f"{self.folder}/{curve}.{rung}.{name}.csv"
+
+
+def judge_with(plan: StudyPlan, draws: int, tables: Path) -> list[dict]:
+    """The entries of claims.json with so many draws of the central null; `tables` are those of all draws."""
+    with tempfile.TemporaryDirectory() as folder:
+        layout = PointsElsewhere(with_draws(plan.study, draws), plan.layout.corpus_key, folder)
+        fewer = StudyPlan(layout)
+        for point in layout.points:
+            paths = {name: layout.point_table(name, *point) for name in POINT_TABLES}
+            write_rosetta(fewer, *point, f"{folder}/rosetta.parquet", tables=paths)
+        write_tables(layout, Path(folder))
+        write_fits(layout, Path(folder))
+        for unchanged in ("power.csv", "continued.csv"):
+            if (tables / unchanged).exists():
+                shutil.copy(tables / unchanged, folder)
+        log.info("judged with %d of %d draws", draws, plan.study.nulls.draws(CENTRAL))
+        return judge(layout.study, Path(folder))["claims"]
