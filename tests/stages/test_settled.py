@@ -41,3 +41,8 @@ def test_a_claim_says_down_to_which_number_of_draws_its_verdict_is_the_same(tmp_
         "sure": "The verdict is the same with 2 to 8 draws of the nulls.",
         "late": "With 4 draws of the nulls in place of 8 it would be: inconclusive.",
     }
+
+
+def test_nothing_is_said_where_no_smaller_number_of_draws_was_tried(tmp_path):
+    pd.DataFrame({"claim": ["only"], "draws": 2, "verdict": "supported"}).to_csv(tmp_path / "settled.csv", index=False)
+    assert settled_words(tmp_path / "settled.csv") == {}

@@ -130,13 +130,15 @@ def votes_words(votes: int) -> str:
 
 
 def settled_words(path: Path) -> dict[str, str]:
-    """Claim -> with how few draws of the nulls its verdict is the same, from a settled.csv."""
+    """Claim -> what its verdict would be with fewer draws of the nulls; empty where settled.csv has no fewer."""
     table, words = read_table(path), {}
-    most = table.draws.max()
+    least, most = table.draws.min(), table.draws.max()
+    if least == most:
+        return {}
     for claim, rows in table.sort_values("draws", ascending=False).groupby("claim", sort=False):
         others = rows[rows.verdict != rows.verdict.iloc[0]]
         if others.empty:
-            words[claim] = f"The verdict is the same with {rows.draws.min()} to {most} draws of the nulls."
+            words[claim] = f"The verdict is the same with {least} to {most} draws of the nulls."
         else:
             last = others.iloc[0]
             words[claim] = f"With {last.draws} draws of the nulls in place of {most} it would be: {last.verdict}."
