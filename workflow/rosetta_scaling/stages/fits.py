@@ -34,6 +34,13 @@ def write_fits(layout: Layout, folder: Path) -> None:
     """Write every one of FIT_TABLES, and fits.json, from the other tables in `folder`."""
     from rosetta_scaling.fits.checklist import write_checked
     from rosetta_scaling.fits.report import report_fits
+
+    tables = write_fit_tables(layout, folder)
+    write_checked(folder / "fits.json", report_fits(layout.study, tables, read_facts(layout)))
+
+
+def write_fit_tables(layout: Layout, folder: Path) -> dict[str, pd.DataFrame]:
+    """Write every one of FIT_TABLES from the other tables in `folder`; the tables, and those that they are made from."""
     from rosetta_scaling.fits.study import fit_tables
 
     read = {name: read_table(folder / f"{name}.csv") for name in READ}
@@ -41,7 +48,7 @@ def write_fits(layout: Layout, folder: Path) -> None:
     tables = fit_tables(layout.study, read, simulated)
     for name, table in tables.items():
         write_checked_table(folder / f"{name}.csv", table, FIT_TABLES[name])
-    write_checked(folder / "fits.json", report_fits(layout.study, {**read, **tables}, read_facts(layout)))
+    return {**read, **tables}
 
 
 def read_facts(layout: Layout) -> "FitFacts":

@@ -19,7 +19,7 @@ from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
 from rosetta_scaling.schemas.tables.fits import SETTLED
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.claims import claim_inputs, judge
-from rosetta_scaling.stages.fits import fit_inputs, write_fits
+from rosetta_scaling.stages.fits import fit_inputs, write_fit_tables
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.stages.points import point_inputs, write_rosetta
 from rosetta_scaling.stages.tables import table_inputs, write_tables
@@ -61,11 +61,18 @@ def fewer_draws(draws: int) -> list[int]:
 
 
 def with_draws(study: Study, draws: int) -> Study:
-    """The study with so many draws of the central null, and with as small a share of those of the others."""
+    """The study with so many draws of the central null, and with as small a share of those of the others.
+
+    What no verdict needs is left out, since it takes most of the time: criteria that are not judged, and the coverage of
+    intervals.
+    """
     share = draws / study.nulls.draws(CENTRAL)
     fewer = {null: max(LEAST, 2 * round(share * study.nulls.draws(null) / 2)) for null in NULLS}
     update = {f"{null}_draws": min(number, study.nulls.draws(null)) for null, number in fewer.items()}
-    return study.model_copy(update={"nulls": study.nulls.model_copy(update=update)})
+    nulls, fits = study.nulls.model_copy(update=update), study.fits.model_copy(update={"coverage_draws": 2})
+    judged = [criterion for criterion in study.matching.criteria if criterion.name in study.judged]
+    matching = study.matching.model_copy(update={"criteria": judged})
+    return study.model_copy(update={"nulls": nulls, "matching": matching, "fits": fits})
 
 
 class PointsElsewhere(Layout):
@@ -88,7 +95,7 @@ def judge_with(plan: StudyPlan, draws: int, tables: Path) -> list[dict]:
             paths = {name: layout.point_table(name, *point) for name in POINT_TABLES}
             write_rosetta(fewer, *point, f"{folder}/rosetta.parquet", tables=paths)
         write_tables(layout, Path(folder))
-        write_fits(layout, Path(folder))
+        write_fit_tables(layout, Path(folder))
         for unchanged in ("power.csv", "continued.csv"):
             if (tables / unchanged).exists():
                 shutil.copy(tables / unchanged, folder)
