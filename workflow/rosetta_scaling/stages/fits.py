@@ -40,7 +40,7 @@ def write_fits(layout: Layout, folder: Path) -> None:
 
 
 def write_fit_tables(layout: Layout, folder: Path) -> dict[str, pd.DataFrame]:
-    """Write every one of FIT_TABLES from the other tables in `folder`; the tables, and those that they are made from."""
+    """Write every one of FIT_TABLES from the other tables in `folder`; these tables, and what they are made from."""
     from rosetta_scaling.fits.study import fit_tables
 
     read = {name: read_table(folder / f"{name}.csv") for name in READ}

@@ -63,8 +63,8 @@ def fewer_draws(draws: int) -> list[int]:
 def with_draws(study: Study, draws: int) -> Study:
     """The study with so many draws of the central null, and with as small a share of those of the others.
 
-    What no verdict needs is left out, since it takes most of the time: criteria that are not judged, and the coverage of
-    intervals.
+    What no verdict needs is left out, since it takes most of the time: criteria that are not judged, and the coverage
+    of intervals.
     """
     share = draws / study.nulls.draws(CENTRAL)
     fewer = {null: max(LEAST, 2 * round(share * study.nulls.draws(null) / 2)) for null in NULLS}
