@@ -11,8 +11,9 @@ from rosetta_scaling.activations.inputs.images import resampling
 from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
 from rosetta_scaling.corpora.pixels import encode
+from rosetta_scaling.networks.linear import neurons_of
 from rosetta_scaling.networks.loading import load_model, untrained_model
-from rosetta_scaling.networks.mlps import find_mlps, neurons_of, read_inputs
+from rosetta_scaling.networks.mlps import find_mlps, read_inputs
 from rosetta_scaling.networks.model_sizes import folder_size
 from rosetta_scaling.networks.preprocessing import Preprocessing
 from rosetta_scaling.networks.self_check import check_neurons

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from rosetta_scaling.networks.mlps import find_mlps, neurons_of, weight_out
+from rosetta_scaling.networks.linear import neurons_of, weight_out
+from rosetta_scaling.networks.mlps import find_mlps
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.networks.towers import config_of, config_to_read, model_class
 from rosetta_scaling.store.errors import StudyError
