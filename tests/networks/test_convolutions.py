@@ -1,4 +1,4 @@
-"""Convolutional networks: the channels of their expansions, against modules named by hand and numbers in float64."""
+"""Convolutional networks: the channels that are their neurons, against modules named by hand and numbers in float64."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from rosetta_scaling.activations.inputs.images import resampling
 from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
 from rosetta_scaling.corpora.pixels import encode
-from rosetta_scaling.networks.linear import neurons_of
+from rosetta_scaling.networks.convolutions import mlps_of_maps
+from rosetta_scaling.networks.linear import neurons_of, weight_out
 from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.networks.mlps import find_mlps, read_inputs
 from rosetta_scaling.networks.model_sizes import folder_size
@@ -39,6 +40,28 @@ PLACES = {
         for block in (f"layer.{i}" for i in range(16))
     ],
 }
+STAGES = {"image_size": 64, "hidden_sizes": [8, 16, 24, 32], "depths": [1, 2, 1, 1]}
+BLOCKS = [(0, 0), (1, 0), (1, 1), (2, 0), (3, 0)]  # stage, and layer in it
+# The linear map up, and the module that its channels enter, by block.
+CONVNEXT = {
+    "convnext": [
+        (f"{block}.pwconv1", f"{block}.pwconv2") for block in (f"encoder.stages.{i}.layers.{j}" for i, j in BLOCKS)
+    ],
+    "convnextv2": [
+        (f"{block}.pwconv1", f"{block}.grn") for block in (f"encoder.stages.{i}.layers.{j}" for i, j in BLOCKS)
+    ],
+    "dinov3_convnext": [
+        (f"{block}.pointwise_conv1", f"{block}.pointwise_conv2")
+        for block in (f"model.stages.{i}.layers.{j}" for i, j in BLOCKS)
+    ],
+}
+CONFIGS = {
+    "efficientnet": SMALL,
+    "mobilenet": MOBILE,
+    "convnext": transformers.ConvNextConfig(**STAGES),
+    "convnextv2": transformers.ConvNextV2Config(**STAGES),
+    "dinov3_convnext": transformers.DINOv3ConvNextConfig(**STAGES),
+}
 IMAGES = [np.random.default_rng(i).integers(0, 256, (64, 64, 3)).astype(np.uint8) for i in range(3)]
 SIDE = 4
 SAMPLES = pd.DataFrame({"passage": range(3), "image": [encode(image) for image in IMAGES], "side": SIDE})
@@ -46,12 +69,14 @@ SAMPLES = pd.DataFrame({"passage": range(3), "image": [encode(image) for image i
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Networks whose norms have learned something."""
+    """Networks whose norms, and scales of layers, have learned something."""
     found = {}
-    for name, config in {"efficientnet": SMALL, "mobilenet": MOBILE}.items():
+    for name, config in CONFIGS.items():
         torch.manual_seed(0)
         model = transformers.AutoModel.from_config(config)
         with torch.no_grad():
+            for values in model.parameters() if name in CONVNEXT else ():
+                values.normal_(0, 0.5)
             for module in model.modules():
                 if isinstance(module, torch.nn.Conv2d):
                     module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5)
@@ -107,6 +132,57 @@ def test_neurons_are_the_channels_of_expansions_after_their_non_linearity(name, 
     assert grid_of(folders[name]) == 2, "places of the last map"
 
 
+@pytest.mark.parametrize("name", CONVNEXT)
+def test_neurons_are_what_convnext_makes_of_every_place(name, models, folders):
+    """They are what enters the response normalisation of the second version, which reads all places of a channel."""
+    model, entered = models[name], {}
+    mlps, places = find_mlps(model), CONVNEXT[name]
+    assert [mlp.down for mlp in mlps] == [model.get_submodule(after) for _, after in places]
+    for i, (up, _) in enumerate(places):
+        model.get_submodule(up).register_forward_pre_hook(lambda _, x, i=i: entered.__setitem__(i, x[0].double()))
+    found = maps_of(model, IMAGES)
+    assert [own.shape for own in found] == [(3, 16, 16, 32), *[(3, 8, 8, 64)] * 2, (3, 4, 4, 96), (3, 2, 2, 128)]
+    for i, (own, (up, _)) in enumerate(zip(found, places, strict=True)):
+        up = model.get_submodule(up)
+        expected = torch.nn.functional.gelu(entered[i] @ up.weight.double().T + up.bias.double())
+        assert 0.05 < (expected > 0.1).float().mean() < 0.95
+        torch.testing.assert_close(own.double(), expected, atol=1e-4, rtol=1e-4)
+    planned = folder_size(folders[name], "image")
+    assert planned == size_of_model(model)
+    assert (planned.widths, planned.hidden) == ((32, 64, 64, 96, 128), 32)
+    assert grid_of(folders[name]) == 2, "places of the last map"
+
+
+def test_a_classifier_s_folder_is_read_without_its_head(tmp_path):
+    torch.manual_seed(0)
+    whole = transformers.ConvNextV2ForImageClassification(CONFIGS["convnextv2"])
+    whole.save_pretrained(tmp_path)
+    Preprocessing(64).save(tmp_path)
+    model = load_model(tmp_path, CPU, modality="image")
+    assert type(model).__name__ == "ConvNextV2Model"
+    for name, weight in whole.convnextv2.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weight)
+
+
+def test_what_convnext_s_weights_do_not_make_is_refused(models):
+    model = models["convnextv2"]
+    handle = model.encoder.stages[1].layers[1].pwconv1.register_forward_hook(lambda _module, _x, y: 1.01 * y)
+    with pytest.raises(StudyError, match="the input of the down-projection in layer 2 is not what the weights"):
+        check_neurons(model)
+    handle.remove()
+    check_neurons(model)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "found"), [(8, 8, True), (8, 1, False), (32, 32, False)], ids=["convnext", "full", "mix-ffn"]
+)
+def test_an_mlp_stands_behind_a_convolution_of_every_channel_that_enters_it(channels, groups, found):
+    block = torch.nn.Module()
+    block.convolution = torch.nn.Conv2d(channels, channels, 3, groups=groups)
+    block.up, block.act, block.down = torch.nn.Linear(8, 32), torch.nn.GELU(), torch.nn.Linear(32, 8)
+    assert [mlp.down for mlp in mlps_of_maps(block)] == [block.down] * found
+
+
 def test_what_does_not_add_up_is_refused(models):
     model = models["efficientnet"]
     block = model.get_submodule("encoder.blocks.2.expansion")
@@ -119,8 +195,9 @@ def test_what_does_not_add_up_is_refused(models):
         find_mlps(transformers.AutoModel.from_config(transformers.ResNetConfig(depths=[1], hidden_sizes=[8])))
 
 
-def test_maps_of_every_size_come_to_the_common_grid(models):
-    model = models["efficientnet"]
+@pytest.mark.parametrize("name", ["efficientnet", "convnextv2"])
+def test_maps_of_every_size_come_to_the_common_grid(name, models):
+    model = models[name]
     found = activations(model)
     torch.testing.assert_close(activations(model, batch=3), found)
     start, sides = 0, []
@@ -131,7 +208,7 @@ def test_maps_of_every_size_come_to_the_common_grid(models):
             expected = own.reshape(3, SIDE, step, SIDE, step, -1).mean((2, 4)).flatten(0, 2)
             torch.testing.assert_close(found[:, start : start + own.shape[-1]], expected, atol=1e-4, rtol=1e-4)
         start += own.shape[-1]
-    assert sides == [32, 16, 16]
+    assert sides == {"efficientnet": [32, 16, 16], "convnextv2": [16, 8, 8, 4, 2]}[name]
 
 
 def test_moments_are_taken_from_places_all_over_a_large_map(models):
@@ -156,29 +233,32 @@ def test_patches_of_transformers_are_points_on_any_grid():
     assert (resampling(16, 4, is_map=True) != 0).sum(1).tolist() == [4] * 4
 
 
-def test_random_neurons_have_the_moments_of_the_expansion(models):
-    model = models["efficientnet"]
+@pytest.mark.parametrize(("name", "least", "most"), [("efficientnet", 0, 6), ("convnextv2", -0.2, np.inf)])
+def test_random_neurons_have_the_moments_of_a_layer(name, least, most, models):
+    model = models[name]
     plain = activations(model)
     same = activations(model, RotatedBeforeNonlinearity, seed=1, rotation=lambda _size, _random: lambda x: x)
     torch.testing.assert_close(same, plain, atol=1e-4, rtol=1e-4)
     turned = activations(model, RotatedBeforeNonlinearity, seed=1)
-    assert turned.min() >= 0
-    assert turned.max() <= 6
+    fine = sum(own.shape[-1] for own in maps_of(model, IMAGES) if own.shape[1] >= SIDE)  # others are extrapolated
+    assert turned[:, :fine].min() >= least
+    assert turned[:, :fine].max() <= most
     alive = (plain.std(0) > 0) & (turned.std(0) > 0)
     assert alive.float().mean() > 0.5
     r = np.corrcoef(plain[:, alive].T, turned[:, alive].T)[: alive.sum(), alive.sum() :]
     assert np.abs(np.diag(r)).mean() < 0.7, "the neurons themselves are gone"
     for mlp in find_mlps(model):
-        inputs = torch.eye(mlp.ups[0].in_channels)
+        inputs = torch.eye(weight_out(mlp.ups[0]).shape[1])
         with torch.no_grad():
             (of_each,), (of_none,) = mlp.pre_activations(inputs), mlp.pre_activations(torch.zeros(1, len(inputs)))
         torch.testing.assert_close(mlp.lengths(), [(of_each - of_none).norm(dim=0)], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_maps_of_an_untrained_network_do_not_fade(name, folders):
     model = untrained_model(folders[name], 1, CPU, modality="image")
     assert torch.equal(activations(model), activations(untrained_model(folders[name], 1, CPU, modality="image")))
+    least = 0.02 if name in CONVNEXT else 0.05  # weights of ConvNeXt are drawn with a deviation of 0.02
     for own in maps_of(model, IMAGES):
-        assert 0.05 < own.std() < 6
+        assert least < own.std() < 6
         assert (own.flatten(0, 2).std(0) > 0.01).float().mean() > 0.5

@@ -81,10 +81,11 @@ def _scale(norm: Any) -> torch.Tensor:
     return norm.weight / (norm.running_var + norm.eps).sqrt()
 
 
-def neurons_of(module: torch.nn.Module) -> int:
-    """Number of neurons that feed a down-projection."""
-    convolution = only_convolution(module)
-    return convolution.in_channels if convolution else features_of(module)[0]
+def neurons_of(module: Any) -> int:
+    """Number of neurons that feed a down-projection: a linear map, a convolution, or a norm before either."""
+    if convolution := only_convolution(module):
+        return convolution.in_channels
+    return features_of(module)[0] if shape_of(module) else module.weight.shape[-1]
 
 
 def only_convolution(module: torch.nn.Module) -> torch.nn.Conv2d | None:

@@ -1,9 +1,9 @@
 """Find the MLP of every transformer block by the structure of its modules, and read what flows into its way back.
 
 A neuron is a coordinate of the input of the down-projection: the activation after the non-linearity, the gated product
-in gated MLPs. In a convolutional network it is a channel of the expansion of an inverted residual (Sandler et al.
-2018), after norm and non-linearity: the same MLP at every place of a map, whose way back begins with a convolution of
-every channel by itself. What is found by structure is to be checked by arithmetic before it is used: see self_check.py.
+in gated MLPs. In a convolutional network it is a channel of what its blocks make of every place of a map, after the
+non-linearity: see convolutions.py. What is found by structure is to be checked by arithmetic before it is used: see
+self_check.py.
 """
 
 import contextlib
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from rosetta_scaling.networks.convolutions import find_expansions
-from rosetta_scaling.networks.linear import Mlp, activation_of, features_of, only_convolution, only_linear, shape_of
+from rosetta_scaling.networks.convolutions import mlps_of_maps
+from rosetta_scaling.networks.linear import Mlp, activation_of, features_of, only_convolution, only_linear
 from rosetta_scaling.networks.towers import config_of, require_known_input, tower_of
 from rosetta_scaling.store.errors import StudyError
 
@@ -101,10 +101,10 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
 
 
 def find_mlps(model: torch.nn.Module) -> list[Mlp]:
-    """The MLP of every transformer block, or the expansions of a convolutional network, in depth order."""
+    """The MLP of every transformer block, or those of a convolutional network, in depth order."""
     require_known_input(model)
-    if not any(shape_of(module) for module in model.modules()):
-        return find_expansions(model)
+    if mlps := mlps_of_maps(model):
+        return mlps
     blocks, hidden = find_blocks(model), config_of(model).hidden_size
     return [_mlps(block, hidden)[0] for block in blocks]
 

@@ -161,7 +161,9 @@ def grid_of(folder: str | Path) -> int:
 
 def _patches(side: int, config: Any) -> int:
     patch = getattr(config, "patch_size", None)
-    return -(-side // COARSEST) if patch is None else side // _along(patch)
+    if patch is None:
+        return -(-side // COARSEST)
+    return side // (_along(patch) * 2 ** (getattr(config, "num_stages", 1) - 1))  # the maps of ConvNeXt halve
 
 
 def _along(size: int | list[int] | tuple[int, ...]) -> int:
