@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 import transformers
+from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 
 from rosetta_scaling.activations.forward import ForwardPass, Reading
 from rosetta_scaling.activations.inputs.images import resampling
@@ -12,7 +13,7 @@ from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
 from rosetta_scaling.corpora.pixels import encode
 from rosetta_scaling.networks.convolutions import mlps_of_maps
-from rosetta_scaling.networks.linear import neurons_of, weight_out
+from rosetta_scaling.networks.linear import neurons_of
 from rosetta_scaling.networks.loading import load_model, untrained_model
 from rosetta_scaling.networks.mlps import find_mlps, read_inputs
 from rosetta_scaling.networks.model_sizes import folder_size
@@ -40,6 +41,7 @@ PLACES = {
         for block in (f"layer.{i}" for i in range(16))
     ],
 }
+RESNET = transformers.ResNetConfig(hidden_sizes=[32, 48, 64, 80], depths=[1, 2, 1, 1], embedding_size=8)
 STAGES = {"image_size": 64, "hidden_sizes": [8, 16, 24, 32], "depths": [1, 2, 1, 1]}
 BLOCKS = [(0, 0), (1, 0), (1, 1), (2, 0), (3, 0)]  # stage, and layer in it
 # The linear map up, and the module that its channels enter, by block.
@@ -58,6 +60,10 @@ CONVNEXT = {
 CONFIGS = {
     "efficientnet": SMALL,
     "mobilenet": MOBILE,
+    "resnet": RESNET,
+    "regnet": transformers.RegNetConfig(
+        hidden_sizes=[32, 48, 64, 80], depths=[1, 2, 1, 1], embedding_size=8, groups_width=16, layer_type="x"
+    ),
     "convnext": transformers.ConvNextConfig(**STAGES),
     "convnextv2": transformers.ConvNextV2Config(**STAGES),
     "dinov3_convnext": transformers.DINOv3ConvNextConfig(**STAGES),
@@ -132,6 +138,44 @@ def test_neurons_are_the_channels_of_expansions_after_their_non_linearity(name, 
     assert grid_of(folders[name]) == 2, "places of the last map"
 
 
+@pytest.mark.parametrize(("name", "narrower"), [("resnet", 4), ("regnet", 1)])
+def test_neurons_are_the_channels_that_leave_a_bottleneck(name, narrower, models, folders):
+    """They enter the convolution of single places with which a block ends, and have seen the places around."""
+    model, entered, left = models[name], {}, {}
+    blocks = [model.get_submodule(f"encoder.stages.{i}.layers.{j}.layer") for i, j in BLOCKS]
+    mlps = find_mlps(model)
+    assert [mlp.down for mlp in mlps] == [block[2] for block in blocks]
+    for i, block in enumerate(blocks):
+        block[1].register_forward_pre_hook(lambda _, x, i=i: entered.__setitem__(i, x[0].double()))
+        block[2].convolution.register_forward_pre_hook(lambda _, x, i=i: left.__setitem__(i, x[0].movedim(1, -1)))
+    found = maps_of(model, IMAGES)
+    for i, block in enumerate(blocks):
+        filters, norm = block[1].convolution, block[1].normalization
+        stride, groups = filters.stride, filters.groups
+        made = torch.nn.functional.conv2d(entered[i], filters.weight.double(), None, stride, 1, 1, groups)
+        made = made.movedim(1, -1) - norm.running_mean.double()
+        made = made * norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt() + norm.bias.double()
+        torch.testing.assert_close(found[i].double(), made.clamp(min=0), atol=1e-4, rtol=1e-4)
+        if i in left:  # reading ends before the last
+            assert torch.equal(found[i], left[i])
+    planned = folder_size(folders[name], "image")
+    assert planned == size_of_model(model)
+    assert planned.widths == tuple(width // narrower for width in (32, 48, 48, 64, 80))
+    assert planned.hidden == planned.widths[-1]
+    assert grid_of(folders[name]) == found[-1].shape[1] == 2, "places of the last map"
+
+
+def test_lengths_of_filters_that_read_the_places_around(models):
+    for mlp in find_mlps(models["regnet"]):
+        channels = neurons_of(mlp.ups[0])
+        ones = torch.eye(9 * channels).view(-1, 3, 3, channels)  # a one at each of nine places, in each channel
+        maps = torch.nn.functional.pad(torch.cat([0 * ones[:1], ones]), (0, 0, 1, 1, 1, 1))
+        (made,) = mlp.pre_activations(maps)
+        middle = made[:, made.shape[1] // 2, made.shape[2] // 2]
+        steps = middle[1:] - middle[0]
+        torch.testing.assert_close(mlp.lengths(), [steps.norm(dim=0)], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", CONVNEXT)
 def test_neurons_are_what_convnext_makes_of_every_place(name, models, folders):
     """They are what enters the response normalisation of the second version, which reads all places of a channel."""
@@ -191,8 +235,16 @@ def test_what_does_not_add_up_is_refused(models):
         check_neurons(model)
     handle.remove()
     check_neurons(model)
-    with pytest.raises(StudyError, match=r"ResNetModel: found neither a linear map nor an expansion"):
-        find_mlps(transformers.AutoModel.from_config(transformers.ResNetConfig(depths=[1], hidden_sizes=[8])))
+    basic = transformers.ResNetConfig(depths=[1], hidden_sizes=[8], layer_type="basic")
+    with pytest.raises(StudyError, match=r"ResNetModel: found no linear map, .* and no bottleneck that ends"):
+        find_mlps(transformers.AutoModel.from_config(basic))
+
+
+def test_a_bottleneck_ends_without_a_non_linearity():
+    filters, back = ResNetConvLayer(8, 8), ResNetConvLayer(8, 32, kernel_size=1, activation=None)
+    assert [mlp.down for mlp in mlps_of_maps(torch.nn.Sequential(filters, back))] == [back]
+    with pytest.raises(StudyError, match="found no linear map"):
+        mlps_of_maps(torch.nn.Sequential(filters, ResNetConvLayer(8, 32, kernel_size=1)))
 
 
 @pytest.mark.parametrize("name", ["efficientnet", "convnextv2"])
@@ -233,7 +285,9 @@ def test_patches_of_transformers_are_points_on_any_grid():
     assert (resampling(16, 4, is_map=True) != 0).sum(1).tolist() == [4] * 4
 
 
-@pytest.mark.parametrize(("name", "least", "most"), [("efficientnet", 0, 6), ("convnextv2", -0.2, np.inf)])
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("efficientnet", 0, 6), ("resnet", 0, np.inf), ("convnextv2", -0.2, np.inf)]
+)
 def test_random_neurons_have_the_moments_of_a_layer(name, least, most, models):
     model = models[name]
     plain = activations(model)
@@ -248,7 +302,9 @@ def test_random_neurons_have_the_moments_of_a_layer(name, least, most, models):
     r = np.corrcoef(plain[:, alive].T, turned[:, alive].T)[: alive.sum(), alive.sum() :]
     assert np.abs(np.diag(r)).mean() < 0.7, "the neurons themselves are gone"
     for mlp in find_mlps(model):
-        inputs = torch.eye(weight_out(mlp.ups[0]).shape[1])
+        if name == "resnet":  # whose filters read the places around
+            continue
+        inputs = torch.eye(neurons_of(mlp.ups[0]))
         with torch.no_grad():
             (of_each,), (of_none,) = mlp.pre_activations(inputs), mlp.pre_activations(torch.zeros(1, len(inputs)))
         torch.testing.assert_close(mlp.lengths(), [(of_each - of_none).norm(dim=0)], atol=1e-4, rtol=1e-4)

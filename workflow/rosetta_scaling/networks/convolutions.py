@@ -1,6 +1,12 @@
-"""The MLPs of convolutional networks, at every place of a map: found by structure, as in mlps.py."""
+"""The MLPs of convolutional networks, at every place of a map: found by structure, as in mlps.py.
+
+A neuron is a channel of an expansion (EfficientNet, MobileNetV2), of a block's MLP (ConvNeXt), or of what leaves the
+filters of a bottleneck (ResNet): after norm and non-linearity, before whatever comes next in the block.
+"""
 
 import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 
@@ -15,30 +21,52 @@ def mlps_of_maps(model: torch.nn.Module) -> list[Mlp]:
     """
     if any(shape_of(module) for module in model.modules()):
         return _of_places(model)
-    if not (found := _expansions(model)):
+    if not (found := _expansions(model) or _bottlenecks(model)):
         raise StudyError(
-            f"{type(model).__name__}: found neither a linear map nor an expansion with a norm before a convolution of "
-            "every channel by itself; this architecture is not supported, choose another network"
+            f"{type(model).__name__}: found no linear map, no expansion before a convolution of every channel by "
+            "itself, and no bottleneck that ends in a convolution of single places; this architecture is not "
+            "supported, choose another network"
         )
     return found
+
+
+class _Pair(NamedTuple):
+    """Two modules next to each other: the first is a convolution with a norm and a non-linearity."""
+
+    mlp: Mlp  # whose way back is the second
+    up: torch.nn.Conv2d
+    then: torch.nn.Conv2d  # the convolution of the second
+
+
+def _pairs(model: torch.nn.Module) -> Iterator[_Pair]:
+    """All such pairs, in depth order."""
+    for parent in model.modules():
+        for before, after in itertools.pairwise(parent.children()):
+            up, then, act = only_convolution(before), only_convolution(after), activation_of([before])
+            norms = [module for module in before.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+            if up and then and act and len(norms) == 1 and up.out_channels == then.in_channels:
+                yield _Pair(Mlp((up,), act, after, norms[0]), up, then)
 
 
 def _expansions(model: torch.nn.Module) -> list[Mlp]:
     """The expansions of inverted residuals (Sandler et al. 2018).
 
-    They are modules next to each other: the first makes more channels of every place, the second reads each by itself.
+    The first module makes more channels of every place, the second reads each by itself.
     """
-    found = []
-    for parent in model.modules():
-        for before, after in itertools.pairwise(parent.children()):
-            up, deep, act = only_convolution(before), only_convolution(after), activation_of([before])
-            norms = [module for module in before.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-            if not (up and deep and act and len(norms) == 1):
-                continue
-            of_places = up.kernel_size == (1, 1) and up.groups == 1
-            if of_places and _reads_channels(deep) and deep.in_channels == up.out_channels:
-                found.append(Mlp((up,), act, after, norms[0]))
-    return found
+    return [pair.mlp for pair in _pairs(model) if _reads_places(pair.up) and _reads_channels(pair.then)]
+
+
+def _bottlenecks(model: torch.nn.Module) -> list[Mlp]:
+    """The bottlenecks of residual networks (He et al. 2016).
+
+    The second module ends a block: it leads from few channels back to many, at every place by itself, without a
+    non-linearity. The first is what reads the places around.
+    """
+    return [
+        pair.mlp
+        for pair in _pairs(model)
+        if _reads_places(pair.then) and isinstance(activation_of([pair.mlp.down]), torch.nn.Identity | None)
+    ]
 
 
 def _of_places(model: torch.nn.Module) -> list[Mlp]:
@@ -61,6 +89,11 @@ def _of_places(model: torch.nn.Module) -> list[Mlp]:
             norms = [child for child in between if child is not act and next(child.parameters(), None) is not None]
             found.append(Mlp((up,), act, norms[0] if norms else back))
     return found
+
+
+def _reads_places(convolution: torch.nn.Conv2d) -> bool:
+    """Whether it reads every place by itself."""
+    return convolution.kernel_size == (1, 1) and convolution.groups == 1
 
 
 def _reads_channels(convolution: torch.nn.Conv2d) -> bool:

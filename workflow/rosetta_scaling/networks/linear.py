@@ -61,19 +61,27 @@ def features_of(module: torch.nn.Module) -> tuple[int, int]:
 
 
 def weight_out(module: Any) -> torch.Tensor:
-    """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons)."""
-    if isinstance(module, torch.nn.Conv2d):  # of single places
-        return module.weight[:, :, 0, 0]
+    """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons).
+
+    Of a convolution that reads the places around, `in` counts the channels of all of them.
+    """
+    if isinstance(module, torch.nn.Conv2d):
+        return module.weight.flatten(1)
     return module.weight if isinstance(module, torch.nn.Linear) else module.weight.T
 
 
 def linear_map(module: Any, x: torch.Tensor) -> torch.Tensor:
-    """What a linear map makes of x (..., in), from its weights, wherever these are."""
+    """What a linear map makes of x (..., in), from its weights, wherever these are.
+
+    For a convolution that reads the places around, x is a map (images, rows, columns, in).
+    """
     from accelerate.utils import align_module_device
 
     with align_module_device(module):  # fetches weights that wait on the disk or in the memory of the machine
-        weight = weight_out(module)
-        return torch.nn.functional.linear(x.to(weight.device), weight, module.bias)
+        x = x.to(module.weight.device)
+        if isinstance(module, torch.nn.Conv2d) and module.kernel_size != (1, 1):
+            return module.forward(x.movedim(-1, 1)).movedim(1, -1)  # not called, since a call is read: see read_inputs
+        return torch.nn.functional.linear(x, weight_out(module), module.bias)
 
 
 def _scale(norm: Any) -> torch.Tensor:
@@ -82,7 +90,7 @@ def _scale(norm: Any) -> torch.Tensor:
 
 
 def neurons_of(module: Any) -> int:
-    """Number of neurons that feed a down-projection: a linear map, a convolution, or a norm before either."""
+    """Number of neurons, or features, that feed a linear map, a convolution, or a norm before either."""
     if convolution := only_convolution(module):
         return convolution.in_channels
     return features_of(module)[0] if shape_of(module) else module.weight.shape[-1]
