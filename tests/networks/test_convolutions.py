@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 import transformers
+from architecture_cases import CASES
 from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 
 from rosetta_scaling.activations.forward import ForwardPass, Reading
@@ -215,6 +216,14 @@ def test_what_convnext_s_weights_do_not_make_is_refused(models):
         check_neurons(model)
     handle.remove()
     check_neurons(model)
+
+
+def test_the_tower_that_reads_is_read_beside_a_convnext_that_sees():
+    seeing = transformers.ConvNextConfig(**STAGES, hidden_size=32)
+    config = transformers.LlavaConfig(vision_config=seeing, text_config=CASES["llama"].config())
+    model = transformers.AutoModel.from_config(config)
+    assert mlps_of_maps(model.vision_tower)
+    assert [mlp.down for mlp in find_mlps(model)] == [layer.mlp.down_proj for layer in model.language_model.layers]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rosetta_scaling.store.errors import StudyError
 
 
 def mlps_of_maps(model: torch.nn.Module) -> list[Mlp]:
-    """The MLPs of a convolutional network, in depth order; none for a network of another kind.
+    """The MLPs of a convolutional network, or of a tower of one, in depth order; none for one of another kind.
 
     Raises StudyError for one that has no linear map and none of these either.
     """

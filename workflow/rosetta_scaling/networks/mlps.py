@@ -103,7 +103,7 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
 def find_mlps(model: torch.nn.Module) -> list[Mlp]:
     """The MLP of every transformer block, or those of a convolutional network, in depth order."""
     require_known_input(model)
-    if mlps := mlps_of_maps(model):
+    if mlps := mlps_of_maps(tower_of(model)):
         return mlps
     blocks, hidden = find_blocks(model), config_of(model).hidden_size
     return [_mlps(block, hidden)[0] for block in blocks]
