@@ -234,6 +234,10 @@ def test_an_mlp_stands_behind_a_convolution_of_every_channel_that_enters_it(chan
     block.convolution = torch.nn.Conv2d(channels, channels, 3, groups=groups)
     block.up, block.act, block.down = torch.nn.Linear(8, 32), torch.nn.GELU(), torch.nn.Linear(32, 8)
     assert [mlp.down for mlp in mlps_of_maps(block)] == [block.down] * found
+    head, other = torch.nn.Linear(8, 5), torch.nn.Linear(8, 8)
+    assert len(mlps_of_maps(torch.nn.Sequential(block, head))) == found
+    assert not mlps_of_maps(torch.nn.Sequential(other, block)), "a network that does something else besides"
+    assert not mlps_of_maps(torch.nn.Sequential(block, other, head))
 
 
 def test_what_does_not_add_up_is_refused(models):
@@ -254,6 +258,9 @@ def test_a_bottleneck_ends_without_a_non_linearity():
     assert [mlp.down for mlp in mlps_of_maps(torch.nn.Sequential(filters, back))] == [back]
     with pytest.raises(StudyError, match="found no linear map"):
         mlps_of_maps(torch.nn.Sequential(filters, ResNetConvLayer(8, 32, kernel_size=1)))
+    filters.convolution = torch.nn.Conv2d(8, 8, 3, groups=8)  # of every channel by itself
+    with pytest.raises(StudyError, match="found no linear map"):
+        mlps_of_maps(torch.nn.Sequential(filters, back))
 
 
 @pytest.mark.parametrize("name", ["efficientnet", "convnextv2"])

@@ -60,12 +60,14 @@ def _bottlenecks(model: torch.nn.Module) -> list[Mlp]:
     """The bottlenecks of residual networks (He et al. 2016).
 
     The second module ends a block: it leads from few channels back to many, at every place by itself, without a
-    non-linearity. The first is what reads the places around.
+    non-linearity. The first reads several channels at the places around.
     """
     return [
         pair.mlp
         for pair in _pairs(model)
-        if _reads_places(pair.then) and isinstance(activation_of([pair.mlp.down]), torch.nn.Identity | None)
+        if _reads_places(pair.then)
+        and not _reads_channels(pair.up)
+        and isinstance(activation_of([pair.mlp.down]), torch.nn.Identity | None)
     ]
 
 
@@ -74,21 +76,24 @@ def _of_places(model: torch.nn.Module) -> list[Mlp]:
 
     Convolution, linear maps and non-linearity stand side by side in a block. Between the two maps ConvNeXt V2 has a
     module with weights, its response normalisation, which reads all places of a channel: neurons are what enters it.
+    A network that has other linear maps, but for a head behind all, is of another kind: it has attention, for example.
     """
-    found = []
+    found, maps = [], []
     for block in model.modules():
         children, act = list(block.children()), activation_of([block])
         filters = [child for child in children if isinstance(child, torch.nn.Conv2d)]
-        maps = [child for child in children if shape_of(child)]
-        if act is None or len(filters) != 1 or len(maps) != 2 or not _reads_channels(filters[0]):
+        linears = [child for child in children if shape_of(child)]
+        if act is None or len(filters) != 1 or len(linears) != 2 or not _reads_channels(filters[0]):
             continue
-        up, back = maps
+        up, back = linears
         hidden, width = features_of(up)
         if hidden == filters[0].out_channels and features_of(back) == (width, hidden):
             between = children[children.index(up) + 1 : children.index(back)]
             norms = [child for child in between if child is not act and next(child.parameters(), None) is not None]
             found.append(Mlp((up,), act, norms[0] if norms else back))
-    return found
+            maps += linears
+    every = [module for module in model.modules() if shape_of(module)]
+    return found if maps in (every, every[:-1]) else []
 
 
 def _reads_places(convolution: torch.nn.Conv2d) -> bool:
