@@ -256,11 +256,15 @@ def test_what_does_not_add_up_is_refused(models):
 def test_a_bottleneck_ends_without_a_non_linearity():
     filters, back = ResNetConvLayer(8, 8), ResNetConvLayer(8, 32, kernel_size=1, activation=None)
     assert [mlp.down for mlp in mlps_of_maps(torch.nn.Sequential(filters, back))] == [back]
-    with pytest.raises(StudyError, match="found no linear map"):
-        mlps_of_maps(torch.nn.Sequential(filters, ResNetConvLayer(8, 32, kernel_size=1)))
-    filters.convolution = torch.nn.Conv2d(8, 8, 3, groups=8)  # of every channel by itself
-    with pytest.raises(StudyError, match="found no linear map"):
-        mlps_of_maps(torch.nn.Sequential(filters, back))
+    of_channels = ResNetConvLayer(8, 8)
+    of_channels.convolution = torch.nn.Conv2d(8, 8, 3, groups=8)
+    for others in (
+        (filters, ResNetConvLayer(8, 32, kernel_size=1)),  # with a non-linearity
+        (of_channels, back),  # which read every channel by itself
+        (ResNetConvLayer(8, 8, activation=None), back),  # without a non-linearity
+    ):
+        with pytest.raises(StudyError, match="found no linear map"):
+            mlps_of_maps(torch.nn.Sequential(*others))
 
 
 @pytest.mark.parametrize("name", ["efficientnet", "convnextv2"])

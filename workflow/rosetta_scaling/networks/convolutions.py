@@ -67,6 +67,7 @@ def _bottlenecks(model: torch.nn.Module) -> list[Mlp]:
         for pair in _pairs(model)
         if _reads_places(pair.then)
         and not _reads_channels(pair.up)
+        and not isinstance(pair.mlp.act, torch.nn.Identity)
         and isinstance(activation_of([pair.mlp.down]), torch.nn.Identity | None)
     ]
 
