@@ -23,9 +23,10 @@ from rosetta_scaling.activations.inputs.text import TextInputs
 from rosetta_scaling.activations.sources import StoredActivations, copied
 from rosetta_scaling.activations.statistics import LabelMatrix, NeuronStatistics, WorkSpace
 from rosetta_scaling.config.activations import Activations
+from rosetta_scaling.networks.linear import neurons_of, weight_out
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.manifests import describe
-from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, neurons_of, read_inputs, weight_out
+from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, read_inputs
 from rosetta_scaling.selectivity.input_side import input_metrics
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table

@@ -121,7 +121,7 @@ def test_a_generator_is_read_on_images_with_the_same_noise_every_time():
 
 
 def test_networks_without_patches_of_one_size_are_refused(tmp_path):
-    config = transformers.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], image_size=32)
+    config = transformers.SwinConfig(embed_dim=8, depths=[1, 1], num_heads=[1, 1], window_size=4, image_size=32)
     with pytest.raises(StudyError, match="this architecture is not supported"):
         saved(tmp_path, config)
 

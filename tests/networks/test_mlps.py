@@ -8,15 +8,9 @@ from architecture_cases import CASES, GPT, GROUPED, HIDDEN, IMAGE, SIZES, TEXT, 
 from transformers.pytorch_utils import Conv1D
 
 from rosetta_scaling.networks import self_check
+from rosetta_scaling.networks.linear import neurons_of, weight_out
 from rosetta_scaling.networks.loading import load_model
-from rosetta_scaling.networks.mlps import (
-    find_blocks,
-    find_down_projections,
-    find_mlps,
-    neurons_of,
-    read_inputs,
-    weight_out,
-)
+from rosetta_scaling.networks.mlps import find_blocks, find_down_projections, find_mlps, read_inputs
 from rosetta_scaling.networks.model_sizes import config_size, public_models
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.sizes import size_of_config

@@ -94,7 +94,7 @@ def test_sizes_by_other_names_are_those_of_the_network(kind, sizes, tmp_path):
         ({"model_type": "gpt9"}, r"names the model_type 'gpt9'; expected one that transformers knows"),
         ({"model_type": "gpt2", "n_layer": "two"}, r"config.json is no configuration of a gpt2 \(.*expected int"),
         ({"model_type": "distilbert", "dim": 30, "n_heads": 4}, r"cannot build a distilbert of this configuration"),
-        ({"model_type": "resnet"}, r"ResNetModel: found neither a linear map nor an expansion"),
+        ({"model_type": "resnet", "layer_type": "basic"}, r"ResNetModel: found no linear map, no expansion"),
         ({"model_type": "gemma3n_text"}, r"found 2 MLP down-projections per block"),
     ],
 )

@@ -8,8 +8,9 @@ import transformers
 from scipy import stats
 from tiny_networks import tiny_model
 
+from rosetta_scaling.networks.linear import weight_out
 from rosetta_scaling.networks.manifests import describe
-from rosetta_scaling.networks.mlps import find_down_projections, weight_out
+from rosetta_scaling.networks.mlps import find_down_projections
 from rosetta_scaling.networks.unembedding import measure_final_norm, require_comparable
 from rosetta_scaling.selectivity import output_side as vocabulary
 from rosetta_scaling.selectivity.output_side import METRICS, output_metrics

@@ -24,7 +24,8 @@ from rosetta_scaling.activations.sources import StoredActivations
 from rosetta_scaling.fits.checklist import read_checked
 from rosetta_scaling.fits.report import MEANING
 from rosetta_scaling.formatting import number
-from rosetta_scaling.networks.mlps import find_down_projections, weight_out
+from rosetta_scaling.networks.linear import weight_out
+from rosetta_scaling.networks.mlps import find_down_projections
 from rosetta_scaling.points.rosetta import orient
 from rosetta_scaling.report.findings import BEGIN, END, filled, of_study
 from rosetta_scaling.schemas.nulls import NULLS

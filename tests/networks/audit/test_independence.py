@@ -16,7 +16,8 @@ from transformers import ViTMAEConfig, ViTMAEForPreTraining
 from rosetta_scaling.networks.audit import fingerprints
 from rosetta_scaling.networks.audit.fingerprints import fingerprint
 from rosetta_scaling.networks.audit.independence import audit, refusals, require_independent
-from rosetta_scaling.networks.mlps import find_down_projections, neurons_of
+from rosetta_scaling.networks.linear import neurons_of
+from rosetta_scaling.networks.mlps import find_down_projections
 from rosetta_scaling.networks.towers import with_positions
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table, write_table

@@ -15,7 +15,8 @@ from rosetta_scaling.activations.chunks import CHUNK_UNITS, WINDOW_BATCHES, WIND
 from rosetta_scaling.activations.inputs.contract import Batch, Inputs
 from rosetta_scaling.activations.pooling import Filled, pool_into
 from rosetta_scaling.activations.sources import circular
-from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, read_inputs
+from rosetta_scaling.networks.linear import neurons_of
+from rosetta_scaling.networks.mlps import find_down_projections, read_inputs
 from rosetta_scaling.numerics import devices
 from rosetta_scaling.store.errors import StudyError
 

@@ -13,7 +13,7 @@ import torch
 
 from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.folders import NEEDED, model_files
-from rosetta_scaling.networks.mlps import shape_of
+from rosetta_scaling.networks.linear import shape_of
 from rosetta_scaling.networks.norms import settle_norms
 from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.networks.self_check import check_neurons

@@ -1,124 +1,24 @@
 """Find the MLP of every transformer block by the structure of its modules, and read what flows into its way back.
 
 A neuron is a coordinate of the input of the down-projection: the activation after the non-linearity, the gated product
-in gated MLPs. In a convolutional network it is a channel of the expansion of an inverted residual (Sandler et al.
-2018), after norm and non-linearity: the same MLP at every place of a map, whose way back begins with a convolution of
-every channel by itself. What is found by structure is to be checked by arithmetic before it is used: see self_check.py.
+in gated MLPs. In a convolutional network it is a channel of what its blocks make of every place of a map, after the
+non-linearity: see convolutions.py. What is found by structure is to be checked by arithmetic before it is used: see
+self_check.py.
 """
 
 import contextlib
-import itertools
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
 
 import torch
 
+from rosetta_scaling.networks.convolutions import mlps_of_maps
+from rosetta_scaling.networks.linear import Mlp, activation_of, features_of, only_convolution, only_linear
 from rosetta_scaling.networks.towers import config_of, require_known_input, tower_of
 from rosetta_scaling.store.errors import StudyError
 
-# What transformers' modules call their non-linearity: act, act_fn, activation_fn, intermediate_act_fn, gelu_impl.
-ACTIVATION = re.compile(r"(^|_)(act|activation|gelu|relu|silu)(_|$)")
 # What they call attention to the states of another network: encoder_attn, crossattention, cross_attn, EncDecAttention.
 CROSS_ATTENTION = re.compile(r"cross_?att|encoder_att|encdec_?att", re.IGNORECASE)
-
-
-class Mlp(NamedTuple):
-    """down(act(up(x))), or down(act(gate(x)) * up(x)) if it is gated, or down(act(norm(up(x)))) with a norm."""
-
-    ups: tuple[torch.nn.Module, ...]  # up; gate and up; or one map twice as wide: the gate's half, then the other
-    act: Callable[[torch.Tensor], torch.Tensor]
-    down: torch.nn.Module
-    norm: Any = None  # a BatchNorm2d
-
-    def pre_activations(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """What the input x (..., hidden) becomes before the non-linearity: (..., n), or gate and up if it is gated."""
-        up = [linear_map(module, x) for module in self.ups]
-        if self.norm is not None:
-            return [(up[0] - self.norm.running_mean) * _scale(self.norm) + self.norm.bias]
-        return list(up[0].chunk(2, -1)) if up[0].shape[-1] == 2 * neurons_of(self.down) else up
-
-    def lengths(self) -> list[torch.Tensor]:
-        """Lengths (n,), float32, of the weights that each of the pre-activations is made with."""
-        from accelerate.utils import align_module_device
-
-        found = []
-        for module in self.ups:
-            with align_module_device(module):
-                found.append(weight_out(module).detach().float().norm(dim=1))
-        if self.norm is not None:
-            return [found[0] * _scale(self.norm).detach().abs()]
-        return list(found[0].chunk(2)) if len(found[0]) == 2 * neurons_of(self.down) else found
-
-    def neurons(self, pre_activations: list[torch.Tensor]) -> torch.Tensor:
-        """Activations (..., n) of pre-activations."""
-        gate, *up = pre_activations
-        return self.act(gate) * up[0] if up else self.act(gate)
-
-
-def shape_of(module: Any) -> tuple[int, int] | None:
-    """(in, out) features of a linear map, None for other modules; Conv1D stores its weight the other way round."""
-    if isinstance(module, torch.nn.Linear):
-        return module.in_features, module.out_features
-    if type(module).__name__ == "Conv1D":
-        return tuple(module.weight.shape)
-    return None
-
-
-def _shape(module: torch.nn.Module) -> tuple[int, int]:
-    """(in, out) features of what is known to be a linear map."""
-    shape = shape_of(module)
-    if shape is None:
-        raise ValueError(f"{type(module).__name__} is no linear map")
-    return shape
-
-
-def weight_out(module: Any) -> torch.Tensor:
-    """Weights (out, in) of a linear map. Of a down-projection: what its neurons write, shape (hidden, neurons)."""
-    if isinstance(module, torch.nn.Conv2d):  # of single places
-        return module.weight[:, :, 0, 0]
-    return module.weight if isinstance(module, torch.nn.Linear) else module.weight.T
-
-
-def linear_map(module: Any, x: torch.Tensor) -> torch.Tensor:
-    """What a linear map makes of x (..., in), from its weights, wherever these are."""
-    from accelerate.utils import align_module_device
-
-    with align_module_device(module):  # fetches weights that wait on the disk or in the memory of the machine
-        weight = weight_out(module)
-        return torch.nn.functional.linear(x.to(weight.device), weight, module.bias)
-
-
-def _scale(norm: Any) -> torch.Tensor:
-    """What a norm multiplies every channel by (channels,)."""
-    return norm.weight / (norm.running_var + norm.eps).sqrt()
-
-
-def neurons_of(module: torch.nn.Module) -> int:
-    """Number of neurons that feed a down-projection."""
-    convolution = _only_convolution(module)
-    return convolution.in_channels if convolution else _shape(module)[0]
-
-
-def _only_convolution(module: torch.nn.Module) -> torch.nn.Conv2d | None:
-    """The module's convolution if it is one or holds just one."""
-    convolutions = [inner for inner in module.modules() if isinstance(inner, torch.nn.Conv2d)]
-    return convolutions[0] if len(convolutions) == 1 else None
-
-
-def _only_linear(module: torch.nn.Module) -> torch.nn.Module | None:
-    """The module's linear map if it is one or holds just one, as BERT's `intermediate` and `output` do."""
-    linears = [inner for inner in module.modules() if shape_of(inner)]
-    return linears[0] if len(linears) == 1 else None
-
-
-def _activation(owners: list[torch.nn.Module]) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """The first non-linearity, module or function, among the attributes of the owners."""
-    for owner in owners:
-        for name, value in (vars(owner) | dict(owner.named_children())).items():
-            if ACTIVATION.search(name) and callable(value) and not isinstance(value, torch.nn.Dropout):
-                return value
-    return None
 
 
 def _mlps(block: torch.nn.Module, hidden: int | None) -> list[Mlp]:
@@ -129,15 +29,15 @@ def _mlps(block: torch.nn.Module, hidden: int | None) -> list[Mlp]:
     """
     found = []
     for parent in block.modules():
-        linears = {name: only for name, child in parent.named_children() if (only := _only_linear(child))}
-        act = _activation([parent, *(parent.get_submodule(name) for name in linears)])
+        linears = {name: only for name, child in parent.named_children() if (only := only_linear(child))}
+        act = activation_of([parent, *(parent.get_submodule(name) for name in linears)])
         if act is None or len(linears) not in (2, 3):
             continue
         for back in reversed(linears):  # of maps of equal shapes the last leads back
-            width, out = _shape(linears[back])
+            width, out = features_of(linears[back])
             # The gate comes before the other map, wherever it is registered.
             ups = sorted((name for name in linears if name != back), key=lambda name: "gate" not in name)
-            shapes = [_shape(linears[name]) for name in ups]
+            shapes = [features_of(linears[name]) for name in ups]
             if out == hidden and (set(shapes) == {(hidden, width)} or shapes == [(hidden, 2 * width)]):
                 found.append(Mlp(tuple(linears[name] for name in ups), act, linears[back]))
                 break
@@ -200,35 +100,11 @@ def find_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
     )
 
 
-def _expansions(model: torch.nn.Module) -> list[Mlp]:
-    """The expansions of inverted residuals, in depth order.
-
-    They are modules next to each other: the first makes more channels of every place, the second reads each by itself.
-    Raises StudyError when there is none.
-    """
-    found = []
-    for parent in model.modules():
-        for before, after in itertools.pairwise(parent.children()):
-            up, deep, act = _only_convolution(before), _only_convolution(after), _activation([before])
-            norms = [module for module in before.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-            if not (up and deep and act and len(norms) == 1):
-                continue
-            of_places = up.kernel_size == (1, 1) and up.groups == 1
-            if of_places and deep.groups == deep.in_channels == up.out_channels:
-                found.append(Mlp((up,), act, after, norms[0]))
-    if not found:
-        raise StudyError(
-            f"{type(model).__name__}: found neither a linear map nor an expansion with a norm before a convolution of "
-            "every channel by itself; this architecture is not supported, choose another network"
-        )
-    return found
-
-
 def find_mlps(model: torch.nn.Module) -> list[Mlp]:
-    """The MLP of every transformer block, or the expansions of a convolutional network, in depth order."""
+    """The MLP of every transformer block, or those of a convolutional network, in depth order."""
     require_known_input(model)
-    if not any(shape_of(module) for module in model.modules()):
-        return _expansions(model)
+    if mlps := mlps_of_maps(tower_of(model)):
+        return mlps
     blocks, hidden = find_blocks(model), config_of(model).hidden_size
     return [_mlps(block, hidden)[0] for block in blocks]
 
@@ -251,7 +127,7 @@ def read_inputs(modules: dict[int, torch.nn.Module], receive: Callable[[int, tor
     last = max(modules)
 
     def hook_of(layer):
-        is_map = _only_convolution(modules[layer]) is not None
+        is_map = only_convolution(modules[layer]) is not None
 
         def hook(_module, arguments):
             values = arguments[0].detach()

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from rosetta_scaling.networks.mlps import find_mlps, neurons_of, weight_out
+from rosetta_scaling.networks.linear import neurons_of
+from rosetta_scaling.networks.mlps import find_mlps
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.networks.towers import config_of, config_to_read, model_class
 from rosetta_scaling.store.errors import StudyError
@@ -54,7 +55,7 @@ def size_of_model(model: torch.nn.Module) -> ModelSize:
     The vocabulary is 0 where its configuration names none, as in networks of images.
     """
     mlps = find_mlps(model)
-    widths, hidden = tuple(neurons_of(mlp.down) for mlp in mlps), weight_out(mlps[-1].ups[0]).shape[1]
+    widths, hidden = tuple(neurons_of(mlp.down) for mlp in mlps), neurons_of(mlps[-1].ups[0])
     return ModelSize(widths, hidden, getattr(config_of(model), "vocab_size", 0), *count_parameters(model))
 
 

@@ -19,8 +19,9 @@ from rosetta_scaling.store.foreign import reading_network
 # The first argument of a network, by its name in transformers, and what it holds.
 INPUTS = {"input_ids": "tokens", "pixel_values": "an image"}
 MODALITIES = {"input_ids": "text", "pixel_values": "image"}
-# Pixels along a side for every place of the last map of EfficientNet and MobileNet, which halve five times.
+# Pixels along a side for every place of the last map of EfficientNet, MobileNet and ResNet, which halve five times.
 COARSEST = 32
+PROBED = 64  # pixels along a side of the image on which a network is checked whose configuration names no size
 
 
 def config_to_read(config: Any, modality: str) -> Any:
@@ -138,7 +139,8 @@ def probe_inputs(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     device: Any = model.device
     device = "cpu" if device.type == "meta" else device  # meta: the weights wait on the disk
     if modality_of(model) == "image":
-        height, width = (config.image_size,) * 2 if isinstance(config.image_size, int) else config.image_size
+        side = getattr(config, "image_size", PROBED)
+        height, width = (side, side) if isinstance(side, int) else side
         pixels = torch.randn(1, config.num_channels, height, width, generator=generator)
         return {"pixel_values": pixels.to(device, model.dtype)}  # type: ignore[call-overload]
     return arguments(model, torch.randint(config.vocab_size, (2, 8), generator=generator).to(device))
@@ -161,7 +163,9 @@ def grid_of(folder: str | Path) -> int:
 
 def _patches(side: int, config: Any) -> int:
     patch = getattr(config, "patch_size", None)
-    return -(-side // COARSEST) if patch is None else side // _along(patch)
+    if patch is None:
+        return -(-side // COARSEST)
+    return side // (_along(patch) * 2 ** (getattr(config, "num_stages", 1) - 1))  # the maps of ConvNeXt halve
 
 
 def _along(size: int | list[int] | tuple[int, ...]) -> int:

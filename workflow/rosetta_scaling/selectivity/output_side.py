@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rosetta_scaling.networks.mlps import find_down_projections, neurons_of, weight_out
+from rosetta_scaling.networks.linear import neurons_of, weight_out
+from rosetta_scaling.networks.mlps import find_down_projections
 from rosetta_scaling.networks.towers import unembedding_of
 from rosetta_scaling.networks.unembedding import measure_final_norm, unembedding_reads_neurons
 from rosetta_scaling.numerics.ranking import strongest

@@ -13,7 +13,8 @@ from rosetta_scaling.activations import pooling
 from rosetta_scaling.activations.inputs.contract import Batch
 from rosetta_scaling.activations.inputs.opening import open_inputs
 from rosetta_scaling.config.units import Units
-from rosetta_scaling.networks.mlps import find_mlps, neurons_of, read_inputs
+from rosetta_scaling.networks.linear import neurons_of
+from rosetta_scaling.networks.mlps import find_mlps, read_inputs
 from rosetta_scaling.units.text import cut_passages, tokenize
 
 PASSAGES = 32  # read at a time
