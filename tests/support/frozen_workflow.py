@@ -11,12 +11,14 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from snakemake.api import ConfigSettings, OutputSettings, ResourceSettings, SnakemakeApi
 from snakemake.settings.types import DAGSettings, Quietness
 from study_runs import ROOT, checkout
 
 GOLDEN = Path(__file__).with_name("golden")
+PYTHON = "3.11.7"  # the key of a corpus names the Python that reads it, which the recorded plans must not depend on
 STUDIES = ("", *sorted(path.stem for path in (ROOT / "workflow/studies").glob("*.yaml")))
 
 
@@ -24,7 +26,12 @@ def planned_jobs(folder: Path, study: str) -> list[dict]:
     """Rule, inputs, outputs, params and priority of every job of a full run of a study in a checkout."""
     configured = [folder / f"workflow/studies/{study}.yaml"] if study else []
     quiet = OutputSettings(quiet={Quietness.ALL})
-    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), SnakemakeApi(quiet) as api:
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()),
+        mock.patch("platform.python_version", return_value=PYTHON),
+        SnakemakeApi(quiet) as api,
+    ):
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=1),
             config_settings=ConfigSettings(configfiles=configured),
