@@ -11,7 +11,7 @@ from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 from rosetta_scaling.activations.forward import ForwardPass, Reading
 from rosetta_scaling.activations.inputs.images import resampling
 from rosetta_scaling.activations.inputs.opening import open_inputs
-from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
+from rosetta_scaling.activations.rotated import PreActivations, RotatedBeforeNonlinearity
 from rosetta_scaling.corpora.pixels import encode
 from rosetta_scaling.networks.convolutions import mlps_of_maps
 from rosetta_scaling.networks.linear import neurons_of
@@ -109,6 +109,10 @@ def source(model, kind=ForwardPass, batch: int = 2, **options):
 def activations(model, kind=ForwardPass, **options) -> torch.Tensor:
     """(units, neurons)."""
     return torch.cat([rows.clone() for rows in source(model, kind, **options).rows()])
+
+
+def rotated(model, inputs, reading, **options) -> RotatedBeforeNonlinearity:
+    return RotatedBeforeNonlinearity(PreActivations(model, inputs, reading), **options)
 
 
 def maps_of(model, images: list[np.ndarray]) -> list[torch.Tensor]:
@@ -311,9 +315,9 @@ def test_patches_of_transformers_are_points_on_any_grid():
 def test_random_neurons_have_the_moments_of_a_layer(name, least, most, models):
     model = models[name]
     plain = activations(model)
-    same = activations(model, RotatedBeforeNonlinearity, seed=1, rotation=lambda _size, _random: lambda x: x)
+    same = activations(model, rotated, seed=1, rotation=lambda _size, _random: lambda x: x)
     torch.testing.assert_close(same, plain, atol=1e-4, rtol=1e-4)
-    turned = activations(model, RotatedBeforeNonlinearity, seed=1)
+    turned = activations(model, rotated, seed=1)
     fine = sum(own.shape[-1] for own in maps_of(model, IMAGES) if own.shape[1] >= SIDE)  # others are extrapolated
     assert turned[:, :fine].min() >= least
     assert turned[:, :fine].max() <= most

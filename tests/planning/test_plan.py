@@ -192,8 +192,9 @@ def test_nulls_of_some_neurons_are_planned_with_all_partners_of_their_partners(k
     draws = 1 + 2 + 1 + 11 * share  # the real pair, each model with itself, halves, nulls
     work, whole = pair_work(sampled, "neox-r3--bloom-r3"), planned(load(WORKFLOW / "studies/smoke.yaml"))
     assert work.products == pytest.approx(draws * 2 * 128 * 128 * sampled.matching.units)
-    inside = 6 / 3  # passes of a draw that is made inside a network: two before it, and one for each reading
-    assert work.forward == pytest.approx(inside * pair_work(whole, "neox-r3--bloom-r3").forward)
+    # Both networks once; and one of two for every draw inside it, once before it and once for each reading.
+    inside, once = 1 + 4 * (1 + 4) / 2, 1 + 4 * (1 + 1) / 2
+    assert work.forward == pytest.approx(inside / once * pair_work(whole, "neox-r3--bloom-r3").forward)
     assert work.read > 2 * pair_work(whole, "neox-r3--bloom-r3").read, "each draw is read four times"
 
 

@@ -5,7 +5,6 @@ together, so little is padded.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -146,20 +145,20 @@ class ForwardPass:
                 batch = self.inputs.batch(samples)
                 if len(batch.units):
                     rows = torch.from_numpy(batch.units - window.begin).to(self.device)
-                    self._read(batch, columns, Filled(values, rows, wrong))
+                    self._read(samples, batch, columns, Filled(values, rows, wrong))
             self._require_finite(wrong)
             yield values[max(low - window.begin, 0) : min(window.end, high) - window.begin]
 
-    def _read(self, batch: Batch, columns: Columns, filled: Filled) -> None:
-        """Write the activations of a batch to the rows of its units, all layers side by side."""
+    def _read(self, samples: np.ndarray, batch: Batch, columns: Columns, filled: Filled) -> None:
+        """Write the activations of a batch of samples to the rows of its units, all layers side by side."""
 
         def write(layer: int, neurons: torch.Tensor) -> None:
             there, own = columns[layer]
             of_layer = Filled(filled.out[:, there], filled.at, filled.wrong[layer])
             pool_into(batch.rows(neurons)[:, own], batch.bags, of_layer)
 
-        with torch.inference_mode(), self.reading(list(columns), write):
-            self.model(**batch.arguments)
+        with torch.inference_mode():
+            self.pass_on(samples, batch, list(columns), write)
 
     def _require_finite(self, wrong: torch.Tensor) -> None:
         """Raise StudyError when means of a layer were not finite: what is read from the device once per window."""
@@ -169,6 +168,7 @@ class ForwardPass:
                 "the weights are damaged, or activations.dtype must be wider"
             )
 
-    def reading(self, layers: list[int], receive: Receive) -> AbstractContextManager[None]:
-        """Inside the block, a forward pass calls receive(layer, its neurons) and ends after the last of the layers."""
-        return read_inputs({layer: self.modules[layer] for layer in layers}, receive)
+    def pass_on(self, samples: np.ndarray, batch: Batch, layers: list[int], receive: Receive) -> None:
+        """Call receive(layer, its neurons) for these layers of a batch of samples."""
+        with read_inputs({layer: self.modules[layer] for layer in layers}, receive):
+            self.model(**batch.arguments)

@@ -12,14 +12,14 @@ real neurons won a fifth more often than such decoys. Only one that varies far m
 down, or it would be a part of every decoy.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from rosetta_scaling.activations.chunks import KEPT_BYTES
 from rosetta_scaling.activations.forward import ForwardPass, Reading, Receive
-from rosetta_scaling.activations.inputs.contract import Inputs
+from rosetta_scaling.activations.inputs.contract import Batch, Inputs
 from rosetta_scaling.networks.mlps import find_mlps, read_inputs
 from rosetta_scaling.numerics.moments import Moments
 from rosetta_scaling.numerics.rotations import FastRotation
@@ -34,48 +34,56 @@ Rotation = Callable[[torch.Tensor], torch.Tensor]
 Spread = dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]]
 
 
-class RotatedBeforeNonlinearity(ForwardPass):
-    """A source whose neurons are random ones: see above. Gate and up of a gated MLP are rotated alike."""
+class PreActivations:
+    """What all rotations of a network start from: its MLPs, what enters them, and how their pre-activations vary.
 
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        inputs: Inputs,
-        reading: Reading,
-        *,
-        seed: object,
-        weights: object = None,
-        rotation: Callable[[int, torch.Generator], Rotation] = FastRotation,
-    ):
-        """`seed`, any JSON-like value, decides the rotations, which `rotation` makes from a width and a generator."""
-        super().__init__(model, inputs, reading, weights=weights)
+    What enters them is kept as far as there is room, so that further rotations need no forward pass for it.
+    """
+
+    def __init__(self, model: torch.nn.Module, inputs: Inputs, reading: Reading, room: int = KEPT_BYTES):
+        self.model, self.inputs, self.mode, self.room = model, inputs, reading, room
         self.mlps = find_mlps(model)
-        self.rotations = [rotation(width, generator(seed, layer)) for layer, width in enumerate(self.widths)]
-        self.own: Spread = self._spread(lambda layer, part, values: values)
+        self.kept: dict[bytes, dict[int, torch.Tensor]] = {}  # numbers of samples -> layer -> what enters its MLP
+        self.own: Spread = self.spread(lambda layer, part, values: values)
         self.scales = self._scales()
-        self.turned: Spread = self._spread(self._turn)
 
-    def reading(self, layers: list[int], receive: Receive) -> AbstractContextManager[None]:
-        def rotate(layer: int, entering: torch.Tensor) -> None:
-            mlp = self.mlps[layer]
-            rotated = [self._rotate(layer, part, values) for part, values in enumerate(mlp.pre_activations(entering))]
-            receive(layer, mlp.neurons(rotated))
+    def pass_on(self, samples: np.ndarray, batch: Batch, layers: Sequence[int], receive: Receive) -> None:
+        """Call receive(layer, what enters its MLP) for these layers of a batch of samples."""
+        kept = self.kept.setdefault(samples.tobytes(), {})
+        if kept.keys() >= set(layers):
+            for layer in layers:
+                receive(layer, kept[layer])
+            return
 
-        return self._entering(layers, rotate)
+        def keep(layer: int, entering: torch.Tensor) -> None:
+            if layer not in kept and entering.nbytes <= self.room:
+                kept[layer] = entering.clone()
+                self.room -= entering.nbytes
+            receive(layer, entering)
 
-    def _entering(self, layers: Iterable[int], receive: Receive) -> AbstractContextManager[None]:
-        """Inside the block, a forward pass calls receive(layer, what enters its MLP)."""
-        return read_inputs({layer: self.mlps[layer].ups[0] for layer in layers}, receive)
+        with read_inputs({layer: self.mlps[layer].ups[0] for layer in layers}, keep):
+            self.model(**batch.arguments)
 
-    def _rotate(self, layer: int, part: int, values: torch.Tensor) -> torch.Tensor:
-        """Pre-activations (..., neurons) rotated, with the mean and variance of every neuron as before."""
-        mean, deviation = self.own[layer, part]
-        turned = self._turn(layer, part, values.float()) / self.turned[layer, part][1].clamp(min=1e-30)
-        return (turned * deviation + mean).to(values.dtype)
+    def spread(self, change: Callable[[int, int, torch.Tensor], torch.Tensor]) -> Spread:
+        """Means and deviations of pre-activations after `change`, on positions inside units."""
+        moments: dict[tuple[int, int], Moments] = {}
+        for samples in self._sampled_batches():
+            batch = self.inputs.batch(samples)
 
-    def _turn(self, layer: int, part: int, values: torch.Tensor) -> torch.Tensor:
-        """Centred and scaled pre-activations (..., neurons), rotated."""
-        return self.rotations[layer]((values - self.own[layer, part][0]) * self.scales[layer, part])
+            def receive(layer: int, entering: torch.Tensor, batch=batch) -> None:
+                for part, values in enumerate(self.mlps[layer].pre_activations(entering)):
+                    columns = change(layer, part, batch.inside(values)).T  # (neurons, positions)
+                    running = moments.setdefault((layer, part), Moments(len(columns), columns.device))
+                    running.add(columns, torch.empty_like(columns))
+
+            if len(batch.units):
+                with torch.inference_mode():
+                    self.pass_on(samples, batch, range(len(self.mlps)), receive)
+        return {key: (running.mean().float(), running.deviation().float()) for key, running in moments.items()}
+
+    def scaled(self, layer: int, part: int, values: torch.Tensor) -> torch.Tensor:
+        """Pre-activations (..., neurons), centred and scaled: what is rotated."""
+        return (values - self.own[layer, part][0]) * self.scales[layer, part]
 
     def _scales(self) -> dict[tuple[int, int], torch.Tensor]:
         """What centred pre-activations are multiplied by (neurons,): one over the length of the weights (see above)."""
@@ -90,27 +98,46 @@ class RotatedBeforeNonlinearity(ForwardPass):
                 )
         return scales
 
-    def _spread(self, change: Callable[[int, int, torch.Tensor], torch.Tensor]) -> Spread:
-        """Means and deviations of pre-activations after `change`, on positions inside units."""
-        moments: dict[tuple[int, int], Moments] = {}
-        for samples in self._sampled_batches():
-            batch = self.inputs.batch(samples)
-
-            def receive(layer: int, entering: torch.Tensor, batch=batch) -> None:
-                for part, values in enumerate(self.mlps[layer].pre_activations(entering)):
-                    columns = change(layer, part, batch.inside(values)).T  # (neurons, positions)
-                    running = moments.setdefault((layer, part), Moments(len(columns), columns.device))
-                    running.add(columns, torch.empty_like(columns))
-
-            if len(batch.units):
-                with torch.inference_mode(), self._entering(range(len(self.mlps)), receive):
-                    self.model(**batch.arguments)
-        return {key: (running.mean().float(), running.deviation().float()) for key, running in moments.items()}
-
     def _sampled_batches(self) -> list[np.ndarray]:
         """Samples from all over the text with at most about SAMPLED positions, those of similar length together."""
         lengths = self.inputs.lengths
         count = int(np.ceil(len(lengths) * min(1.0, SAMPLED / lengths.sum())))
         samples = np.unique(np.linspace(0, len(lengths) - 1, count).astype(int))
         samples = samples[np.argsort(lengths[samples], kind="stable")]
-        return np.split(samples, range(self.batch_samples, len(samples), self.batch_samples))
+        return np.split(samples, range(self.mode.batch, len(samples), self.mode.batch))
+
+
+class RotatedBeforeNonlinearity(ForwardPass):
+    """A source whose neurons are random ones: see above. Gate and up of a gated MLP are rotated alike."""
+
+    def __init__(
+        self,
+        network: PreActivations,
+        *,
+        seed: object,
+        weights: object = None,
+        rotation: Callable[[int, torch.Generator], Rotation] = FastRotation,
+    ):
+        """`seed`, any JSON-like value, decides the rotations, which `rotation` makes from a width and a generator."""
+        super().__init__(network.model, network.inputs, network.mode, weights=weights)
+        self.network = network
+        self.rotations = [rotation(width, generator(seed, layer)) for layer, width in enumerate(self.widths)]
+        self.turned: Spread = network.spread(self._turn)
+
+    def pass_on(self, samples: np.ndarray, batch: Batch, layers: list[int], receive: Receive) -> None:
+        def rotate(layer: int, entering: torch.Tensor) -> None:
+            mlp = self.network.mlps[layer]
+            rotated = [self._rotate(layer, part, values) for part, values in enumerate(mlp.pre_activations(entering))]
+            receive(layer, mlp.neurons(rotated))
+
+        self.network.pass_on(samples, batch, layers, rotate)
+
+    def _rotate(self, layer: int, part: int, values: torch.Tensor) -> torch.Tensor:
+        """Pre-activations (..., neurons) rotated, with the mean and variance of every neuron as before."""
+        mean, deviation = self.network.own[layer, part]
+        turned = self._turn(layer, part, values.float()) / self.turned[layer, part][1].clamp(min=1e-30)
+        return (turned * deviation + mean).to(values.dtype)
+
+    def _turn(self, layer: int, part: int, values: torch.Tensor) -> torch.Tensor:
+        """Centred and scaled pre-activations (..., neurons), rotated."""
+        return self.rotations[layer](self.network.scaled(layer, part, values))

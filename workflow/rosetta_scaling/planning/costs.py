@@ -33,9 +33,10 @@ def pair_work(plan: StudyPlan, pair: str) -> Work:
     if matching.placement != "stored":
         passes = readings * drawn + len(tiles) + 5  # the halves, a model with itself, subsets, and planted pairs
         passes += 2 if matching.engine == "sketch" else len(tiles)
-    # One of two networks is read for every draw that changes it inside, and its means and variances are, twice before.
+    # One of two networks is read for every draw that changes it inside, and before for the means and variances of what
+    # the draw makes; those of the network itself are taken once. What is kept of earlier passes is not counted.
     inside = sum(study.nulls.draws(null.name) for null in NULLS.values() if null.inside)
-    passes += inside * (2 if matching.placement != "stored" else 2 + readings) / 2
+    passes += 1 + inside * (1 if matching.placement != "stored" else 1 + readings) / 2
     products = exact_flops(neurons[0], neurons[1], matching.units)
     own = sum(exact_flops(count, count, matching.units) for count in neurons)
     real = exact_flops(neurons[0], neurons[1], study.matching.sketch_slots) if matching.engine == "sketch" else products

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rosetta_scaling.activations.chunks import CHUNK_UNITS, SLOTS
+from rosetta_scaling.activations.chunks import CHUNK_UNITS, KEPT_BYTES, SLOTS
 from rosetta_scaling.matching.tiles import exact_flops
 from rosetta_scaling.networks.model_sizes import ModelSize
 from rosetta_scaling.planning.costs import pair_work, partner_rows, probe_tokens, training_work
@@ -219,8 +219,7 @@ def matching(plan: StudyPlan, pair: str) -> Need:
 def tiling(plan: StudyPlan, pair: str) -> Need:
     """One tile: its products, and both networks once when activations are not stored; else one of them, for a null."""
     cut, models = plan.matching, plan.layout.pairs[pair]
-    sizes = [plan.size(model) for model in models]
-    tile = max(cut.tiles[pair], key=lambda tile: tile.bytes)
+    sizes, tile = [plan.size(model) for model in models], max(cut.tiles[pair], key=lambda tile: tile.bytes)
     products = exact_flops(tile.a1 - tile.a0, tile.b1 - tile.b0, cut.units)
     work = minutes(plan, models, products=products) + sum(_minutes_to_load(plan, size) for size in sizes)
     if cut.placement != "stored":
@@ -250,9 +249,9 @@ def rescoring(plan: StudyPlan, group: str) -> Need:
 
 
 def _network_mb(plan: StudyPlan, pair: str) -> float:
-    """One network beside the budget, where activations are stored: a null reads it again."""
-    sizes = [plan.size(model) for model in plan.layout.pairs[pair]]
-    return max(reading_bytes(plan.study, size) for size in sizes) / 1e6 if plan.stores_activations else 0.0
+    """Beside the budget, what is kept of the network that a null reads, and where activations are stored, it itself."""
+    most = max(reading_bytes(plan.study, plan.size(model)) for model in plan.layout.pairs[pair])
+    return (KEPT_BYTES + (most if plan.stores_activations else 0)) / 1e6
 
 
 def _pinned_mb(plan: StudyPlan, pair: str) -> float:
@@ -283,9 +282,8 @@ def comparing(plan: StudyPlan, curve: str) -> Need:
 
 def settling(plan: StudyPlan) -> Need:
     """All points once more for every smaller number of draws, one after the other; there are few such numbers."""
-    curves = [comparing(plan, curve) for curve in plan.study.curves]
-    halvings = math.log2(plan.study.nulls.draws(CENTRAL))
-    return Need(max(need.memory_mb for need in curves), halvings * sum(need.minutes for need in curves))
+    curves, times = [comparing(plan, curve) for curve in plan.study.curves], math.log2(plan.study.nulls.draws(CENTRAL))
+    return Need(max(need.memory_mb for need in curves), times * sum(need.minutes for need in curves))
 
 
 @functools.cache

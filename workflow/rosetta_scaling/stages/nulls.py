@@ -37,18 +37,22 @@ def match_nulls(plan: StudyPlan, pair: str, device: "torch.device", *, folder: P
     draws depend on.
     """
     from rosetta_scaling.stages.null_draws import null_draw, own_partners
+    from rosetta_scaling.stages.sources import pre_activations
 
     layout, models = plan.layout, plan.layout.pairs[pair]
     draws = sum(len(layout.variants(null)) for null in NULLS)
     done, report = 0, Reporter(log, f"nulls of {pair}", draws + 1)
     for null in NULLS:
-        tables = []
-        for draw, variant in enumerate(layout.variants(null)):
-            side = "both" if NULLS[null].changes == "both" else "ab"[changed_side(models, draw)]
-            if not (saved := work_dir / f"{variant}.parquet").exists():
-                write_checked_table(saved, null_draw(plan, pair, variant, device), NULL_DRAW)
-            tables.append(read_table(saved).assign(draw=draw, changed=side))
+        variants, tables = layout.variants(null), []
+        # Those that change the same network one after the other: it stays open.
+        for draw in sorted(range(len(variants)), key=lambda draw: changed_side(models, draw)):
+            if not (saved := work_dir / f"{variants[draw]}.parquet").exists():
+                write_checked_table(saved, null_draw(plan, pair, variants[draw], device), NULL_DRAW)
             report(done := done + 1, null)
+        pre_activations.cache_clear()
+        for draw, variant in enumerate(variants):
+            side = "both" if NULLS[null].changes == "both" else "ab"[changed_side(models, draw)]
+            tables.append(read_table(work_dir / f"{variant}.parquet").assign(draw=draw, changed=side))
         write_checked_table(folder / f"{null}.parquet", pd.concat(tables, ignore_index=True), NULL_TABLE)
     write_checked_table(folder / "own.parquet", own_partners(plan, pair, device), OWN)
     report(draws + 1, "own")

@@ -1,5 +1,6 @@
 """Open the activations of a network or of both networks of a pair, as they are or as a null."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import torch
 from rosetta_scaling.activations.chunks import CHUNK_UNITS
 from rosetta_scaling.activations.forward import ForwardPass, Reading
 from rosetta_scaling.activations.inputs.opening import open_inputs
-from rosetta_scaling.activations.rotated import RotatedBeforeNonlinearity
+from rosetta_scaling.activations.rotated import PreActivations, RotatedBeforeNonlinearity
 from rosetta_scaling.activations.sources import StoredActivations, copied
+from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.config.study import Study
 from rosetta_scaling.matching.subsets import OfUnits, OnDevice
 from rosetta_scaling.networks.loading import load_model, untrained_model
@@ -33,17 +35,28 @@ def open_source(
     if files.is_stored:
         folder = Path(files.folder)
         return StoredActivations(copied(folder, settings.copy_to) if settings.copy_to else folder, places)
-    if files.seed is None:
-        network = load_model(files.checkpoint, device, study.networks, modality=study.modality)
-        weights = read_json(files.manifest)["sha256"]
-    else:
-        network = untrained_model(files.checkpoint, files.seed, device, study.networks, modality=study.modality)
-        weights = files.seed
-    inputs = open_inputs(network, read_table(files.tokens), device)
     reading = Reading(settings.batch_passages, settings.dtype, device, chunk)
+    weights = digest(read_json(files.manifest)["sha256"] if files.seed is None else files.seed)
     if files.rotation is not None:
-        return RotatedBeforeNonlinearity(network, inputs, reading, seed=files.rotation, weights=digest(weights))
-    return ForwardPass(network, inputs, reading, weights=digest(weights), displacement=places)
+        network = pre_activations(
+            files.checkpoint, files.tokens, reading, networks=study.networks, modality=study.modality
+        )
+        return RotatedBeforeNonlinearity(network, seed=files.rotation, weights=weights)
+    if files.seed is None:
+        model = load_model(files.checkpoint, device, study.networks, modality=study.modality)
+    else:
+        model = untrained_model(files.checkpoint, files.seed, device, study.networks, modality=study.modality)
+    inputs = open_inputs(model, read_table(files.tokens), device)
+    return ForwardPass(model, inputs, reading, weights=weights, displacement=places)
+
+
+@functools.lru_cache(maxsize=1)
+def pre_activations(
+    checkpoint: str, tokens: str, reading: Reading, *, networks: Networks, modality: str
+) -> PreActivations:
+    """A network and what enters its MLPs. The last one stays open, for the next draw that rotates it."""
+    model = load_model(checkpoint, reading.device, networks, modality=modality)
+    return PreActivations(model, open_inputs(model, read_table(tokens), reading.device), reading)
 
 
 def open_pair(pair: PairFacts, variant: str, device: torch.device) -> tuple:
