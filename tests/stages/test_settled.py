@@ -33,16 +33,14 @@ def test_the_first_draws_of_a_table_are_those_of_a_smaller_study():
     assert [part.neuron_a.tolist() for part in null.all()] == [[0, 1, 2], [0, 1, 2]]
 
 
-def test_a_claim_says_down_to_which_number_of_draws_its_verdict_is_the_same(tmp_path):
+def test_a_claim_says_down_to_which_number_of_draws_its_verdict_is_the_same():
     rows = [("sure", 2, "supported"), ("sure", 4, "supported"), ("sure", 8, "supported")]
     rows += [("late", 2, "supported"), ("late", 4, "inconclusive"), ("late", 8, "supported")]
-    pd.DataFrame(rows, columns=["claim", "draws", "verdict"]).to_csv(tmp_path / "settled.csv", index=False)
-    assert settled_words(tmp_path / "settled.csv") == {
+    assert settled_words(pd.DataFrame(rows, columns=["claim", "draws", "verdict"])) == {
         "sure": "The verdict is the same with 2 to 8 draws of the nulls.",
         "late": "With 4 draws of the nulls in place of 8 it would be: inconclusive.",
     }
 
 
-def test_nothing_is_said_where_no_smaller_number_of_draws_was_tried(tmp_path):
-    pd.DataFrame({"claim": ["only"], "draws": 2, "verdict": "supported"}).to_csv(tmp_path / "settled.csv", index=False)
-    assert settled_words(tmp_path / "settled.csv") == {}
+def test_nothing_is_said_where_no_smaller_number_of_draws_was_tried():
+    assert settled_words(pd.DataFrame({"claim": ["only"], "draws": 2, "verdict": "supported"}, index=[0])) == {}

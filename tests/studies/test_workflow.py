@@ -274,6 +274,11 @@ def test_the_crate_is_a_workflow_run_crate(finished, validate):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def unlike(row: dict, found: dict) -> bool:
+    """Whether a row of settled.csv says something else of a main claim than its verdict."""
+    return any(row["claim"] == claim["claim"] and row["verdict"] != claim["verdict"] for claim in found["claims"])
+
+
 def test_the_page_of_findings_is_made_from_its_numbers(finished):
     found = of_study(finished / "results/smoke/tables")
     page = filled(f"# Findings\n{BEGIN}{END}The end.\n", found)
@@ -288,6 +293,8 @@ def test_the_page_of_findings_is_made_from_its_numbers(finished):
             f"{row.supported:.0%} / {row.not_supported:.0%}" for row in of.itertuples()
         ]
         assert f"- {claim['claim']}: " in page
+    alike = len(main) - len({row["claim"] for row in found["settled"] if unlike(row, found)})
+    assert f"With 2 in place of 4 draws of the nulls {alike} of these {len(main)} verdicts would be the same" in page
     for point in counts.itertuples():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {point.curve} {point.point} |")]
         assert [cell.strip() for cell in row.split("|")[2:4]] == [number(point.anchor_neurons), number(point.count)]

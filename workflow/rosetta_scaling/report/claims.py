@@ -129,19 +129,20 @@ def votes_words(votes: int) -> str:
     return f"{power_of_votes(votes):.0%} if each of {votes} votes has 80%" if votes > 1 else ""
 
 
-def settled_words(path: Path) -> dict[str, str]:
+def other_verdicts(settled: pd.DataFrame) -> pd.DataFrame:
+    """The rows of settled.csv whose verdict is not that of all draws, by rising number of draws."""
+    of_all = settled[settled.draws == settled.draws.max()].set_index("claim").verdict
+    return settled[settled.verdict != of_all.reindex(settled.claim).to_numpy()].sort_values("draws")
+
+
+def settled_words(settled: pd.DataFrame) -> dict[str, str]:
     """Claim -> what its verdict would be with fewer draws of the nulls; empty where settled.csv has no fewer."""
-    table, words = read_table(path), {}
-    least, most = table.draws.min(), table.draws.max()
+    least, most = settled.draws.min(), settled.draws.max()
     if least == most:
         return {}
-    for claim, rows in table.sort_values("draws", ascending=False).groupby("claim", sort=False):
-        others = rows[rows.verdict != rows.verdict.iloc[0]]
-        if others.empty:
-            words[claim] = f"The verdict is the same with {least} to {most} draws of the nulls."
-        else:
-            last = others.iloc[0]
-            words[claim] = f"With {last.draws} draws of the nulls in place of {most} it would be: {last.verdict}."
+    words = dict.fromkeys(settled.claim, f"The verdict is the same with {least} to {most} draws of the nulls.")
+    for row in other_verdicts(settled).itertuples():  # the largest number of draws comes last
+        words[row.claim] = f"With {row.draws} draws of the nulls in place of {most} it would be: {row.verdict}."
     return words
 
 

@@ -17,7 +17,9 @@ from rosetta_scaling.report.claims import (
     TRUTHS,
     effect_words,
     main_claims_frame,
+    other_verdicts,
     power_words,
+    settled_words,
     verdict_with_reason,
     verdict_words,
 )
@@ -46,6 +48,7 @@ def of_study(tables: Path) -> dict:
         "run": {key: run[key] for key in ("study", "finished", "seconds")} | {"machine": run["machine"]},
         "claims": [entry for entry in read_json(tables / "claims.json")["claims"] if entry.get("main")],
         "power": read_table(tables / "power.csv").to_dict("records"),
+        "settled": read_table(tables / "settled.csv")[["claim", "draws", "verdict"]].to_dict("records"),
         "counts": first[COUNTED].astype(object).where(first[COUNTED].notna(), None).to_dict("records"),
     }
 
@@ -62,6 +65,8 @@ def made(found: dict) -> str:
         "| claim | effect | the same of a null | power | verdict |",
         "|---|---|---|---|---|",
         *map(claim_row, claims),
+        "",
+        *fewer_draws(claims, pd.DataFrame(found["settled"])),
         "",
         "What would change the conclusion:",
         "",
@@ -89,6 +94,18 @@ def claim_row(claim: Claim) -> str:
     null = f"{fixed(claim.null)} ({claim.null_name})" if claim.null is not None else ""
     power = "" if claim.power is None else fixed(claim.power)
     return f"| {claim.words} | {effect} | {null} | {power} | *{verdict_with_reason(claim)}* |"
+
+
+def fewer_draws(claims: list[Claim], settled: pd.DataFrame) -> list[str]:
+    """On how many of the main claims fewer draws of the nulls would say the same, and what they say on the others."""
+    settled = settled[settled.claim.isin([claim.words for claim in claims])]
+    words, changed = settled_words(settled), list(dict.fromkeys(other_verdicts(settled).claim))
+    *fewer, most = map(str, sorted(set(settled.draws)))
+    if not fewer:
+        return ["Fewer draws of the nulls were not tried."]
+    alike = f"{len(claims) - len(changed)} of these {len(claims)} verdicts would be the same"
+    lines = [f"With {', '.join(fewer)} in place of {most} draws of the nulls {alike}{':' if changed else '.'}"]
+    return lines + ["", *(f"- {claim}: {words[claim]}" for claim in changed)] * bool(changed)
 
 
 def what_would_change(claim: Claim) -> str:

@@ -59,7 +59,7 @@ def write_report(results_dir: str | Path, folder: str | Path, companions: Mappin
     results, folder = Path(results_dir), Path(folder)
     tables = {name: read_table(results / "tables" / f"{name}.csv") for name in TABLES}
     judged = results / "tables" / "claims.json"
-    claims, settled = read_claims(judged), settled_words(results / "tables" / "settled.csv")
+    claims, settled = read_claims(judged), settled_words(read_table(results / "tables" / "settled.csv"))
     fits = check_fits(tables["uncertainty"], read_checked(results / "tables" / "fits.json"))
     provenance = read_json(results / "tables" / "provenance.json")
     tables["continued"] = read_continued(results, provenance)
