@@ -446,9 +446,17 @@ def write_sample(results: Path) -> None:
         results / "tables" / "claims.json",
         {"claims": [*CLAIMS, *(replace(claim, main=False).as_json() for claim in about_fits)]},
     )
+    write_table(results / "tables" / "settled.csv", settled_rows())
     write_json(results / "tables" / "provenance.json", provenance())
     (results / "viewer").mkdir()
     (results / "viewer/index.html").touch()
+
+
+def settled_rows() -> pd.DataFrame:
+    """With two draws of the nulls in place of four the first claim would be inconclusive, the others as they are."""
+    rows = [(claim["claim"], draws, claim["verdict"]) for draws in (2, 4) for claim in CLAIMS]
+    rows[0] = (*rows[0][:2], "inconclusive")
+    return pd.DataFrame(rows, columns=["claim", "draws", "verdict"])
 
 
 JUDGED = ["mutual_top1", "mutual_top1_r0.8"]
@@ -765,6 +773,12 @@ def test_what_cannot_be_decided_and_how_often_rules_are_right_is_told_where_it_i
     assert "gini : the confounds explain 92% of it" in text_of(made)
     assert ["More match", "no effect", "of shared neurons", "0.00", "0%", "98%", "2%"] in made.rows
     assert ["More match", "the paper's effect", "of shared neurons", "1.00", "87%", "0%", "13%"] in made.rows
+
+
+def test_every_claim_says_what_fewer_draws_of_the_nulls_would_have_said(results):
+    first, second, *_ = cards((results / "report/index.html").read_text())
+    assert "With 2 draws of the nulls in place of 4 it would be: inconclusive." in first
+    assert "The verdict is the same with 2 to 4 draws of the nulls." in second
 
 
 def test_without_main_claims_the_first_findings_have_cards(results, tmp_path):

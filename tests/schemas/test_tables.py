@@ -184,7 +184,7 @@ def test_names_of_tables_are_those_of_the_schemas():
     assert set(names.POINT_TABLES) == set(points.OF_POINT)
     assert set(names.POLARIZATION_TABLES) == set(selectivity.OF_CURVE)
     assert tuple(FIT_TABLES) == names.FIT_TABLES
-    assert {*names.STUDY_TABLES, *names.FIT_TABLES, "power"} == set(STUDY)
+    assert {*names.STUDY_TABLES, *names.FIT_TABLES, "power", "settled"} == set(STUDY)
 
 
 def test_no_file_is_described_twice_and_no_column_lacks_its_meaning():
