@@ -5,5 +5,4 @@ with job(snakemake) as this:
 
     from rosetta_scaling.stages.settled import write_settled
 
-    out = Path(snakemake.output[0])
-    write_settled(this.plan, out.parent, out)
+    write_settled(this.plan, Path(snakemake.output[0]))

@@ -41,7 +41,7 @@ class PreActivations:
     """
 
     def __init__(self, model: torch.nn.Module, inputs: Inputs, reading: Reading, room: int = KEPT_BYTES):
-        self.model, self.inputs, self.mode, self.room = model, inputs, reading, room
+        self.model, self.inputs, self.reading, self.room = model, inputs, reading, room
         self.mlps = find_mlps(model)
         self.kept: dict[bytes, dict[int, torch.Tensor]] = {}  # numbers of samples -> layer -> what enters its MLP
         self.own: Spread = self.spread(lambda layer, part, values: values)
@@ -104,7 +104,7 @@ class PreActivations:
         count = int(np.ceil(len(lengths) * min(1.0, SAMPLED / lengths.sum())))
         samples = np.unique(np.linspace(0, len(lengths) - 1, count).astype(int))
         samples = samples[np.argsort(lengths[samples], kind="stable")]
-        return np.split(samples, range(self.mode.batch, len(samples), self.mode.batch))
+        return np.split(samples, range(self.reading.batch, len(samples), self.reading.batch))
 
 
 class RotatedBeforeNonlinearity(ForwardPass):
@@ -119,7 +119,7 @@ class RotatedBeforeNonlinearity(ForwardPass):
         rotation: Callable[[int, torch.Generator], Rotation] = FastRotation,
     ):
         """`seed`, any JSON-like value, decides the rotations, which `rotation` makes from a width and a generator."""
-        super().__init__(network.model, network.inputs, network.mode, weights=weights)
+        super().__init__(network.model, network.inputs, network.reading, weights=weights)
         self.network = network
         self.rotations = [rotation(width, generator(seed, layer)) for layer, width in enumerate(self.widths)]
         self.turned: Spread = network.spread(self._turn)

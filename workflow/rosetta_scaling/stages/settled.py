@@ -38,11 +38,11 @@ def settled_inputs(plan: StudyPlan) -> Inputs:
     return {"claims": [plan.layout.tables("claims.json")], "files": sorted(files)}
 
 
-def write_settled(plan: StudyPlan, tables: Path, out: Path) -> None:
-    """Write the verdicts of all claims with all draws, which are in `tables`, and with fewer."""
+def write_settled(plan: StudyPlan, out: Path) -> None:
+    """Write the verdicts of all claims with all draws, which are in claims.json, and with fewer."""
     all_draws = plan.study.nulls.draws(CENTRAL)
-    judged = {draws: judge_with(plan, draws, tables) for draws in fewer_draws(all_draws)}
-    judged[all_draws] = read_json(tables / "claims.json")["claims"]
+    judged = {draws: judge_with(plan, draws) for draws in fewer_draws(all_draws)}
+    judged[all_draws] = read_json(plan.layout.tables("claims.json"))["claims"]
     rows = [
         {"claim": claim["claim"], "draws": draws, "verdict": claim["verdict"]}
         | {name: claim.get(name) for name in ("effect", "effect_low", "effect_high")}
@@ -86,8 +86,8 @@ class PointsElsewhere(Layout):
         return f"{self.folder}/{curve}.{rung}.{name}.csv"
 
 
-def judge_with(plan: StudyPlan, draws: int, tables: Path) -> list[dict]:
-    """The entries of claims.json with so many draws of the central null; `tables` are those of all draws."""
+def judge_with(plan: StudyPlan, draws: int) -> list[dict]:
+    """The entries of claims.json with so many draws of the central null."""
     with tempfile.TemporaryDirectory() as folder:
         layout = PointsElsewhere(with_draws(plan.study, draws), plan.layout.corpus_key, folder)
         fewer = StudyPlan(layout)
@@ -96,8 +96,7 @@ def judge_with(plan: StudyPlan, draws: int, tables: Path) -> list[dict]:
             write_rosetta(fewer, *point, f"{folder}/rosetta.parquet", tables=paths)
         write_tables(layout, Path(folder))
         write_fit_tables(layout, Path(folder))
-        for unchanged in ("power.csv", "continued.csv"):
-            if (tables / unchanged).exists():
-                shutil.copy(tables / unchanged, folder)
+        for unchanged in (layout.tables("power.csv"), *layout.continued_tables):
+            shutil.copy(unchanged, folder)
         log.info("judged with %d of %d draws", draws, plan.study.nulls.draws(CENTRAL))
         return judge(layout.study, Path(folder))["claims"]
