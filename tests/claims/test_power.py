@@ -1,4 +1,4 @@
-"""Operating characteristics at the sizes of the default study, by the rules of the claims themselves."""
+"""Operating characteristics at the sizes of the study `ladder`, by the rules of the claims themselves."""
 
 from functools import cache
 
@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from rosetta_scaling import WORKFLOW
 from rosetta_scaling.claims.decisions import LEVEL, SMALL_POWER
 from rosetta_scaling.claims.power import PAPER, SIZES, operating_characteristics, strictest, with_power
 from rosetta_scaling.claims.verdicts import INCONCLUSIVE, SUPPORTED, Claim
@@ -23,7 +24,7 @@ WEAK = ("The difference in selectivity", "With size, Rosetta neurons fire", "The
 
 @cache
 def sizes() -> pd.DataFrame:
-    return planned_sizes(StudyPlan(Layout(load("config.yaml"), corpus_key="k")))
+    return planned_sizes(StudyPlan(Layout(load(WORKFLOW / "studies/ladder.yaml"), corpus_key="k")))
 
 
 @cache

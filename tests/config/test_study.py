@@ -153,7 +153,7 @@ def test_errors_name_key_value_and_what_is_allowed(values, key, new, sentence):
             "tasks.code names ['legal', 'math', 'scripture', 'translations'], but the",
         ),
         ("companions.filtering.rung", "r9", "companions.filtering.rung is 'r9'; expected one of ['r1', 'r2', 'r3'"),
-        ("families.neox", {"source": "local", "models": {"r1": "x"}}, "filtering trains neox, the first family of the"),
+        ("families.neox", {"source": "local", "models": {"r2": "x"}}, "filtering trains neox, the first family of the"),
     ],
 )
 def test_a_study_that_filters_has_what_that_needs(values, key, new, sentence):
@@ -318,7 +318,7 @@ def test_pairs_that_share_their_units_are_rescored_together(values):
     together, apart = layout_of(values), layout_of(change(values, "units.scope", "pair"))
     assert set(together.groups) == {"r1", "r2", "r3", "r4", "r5"}
     assert sorted(pair for group in together.groups.values() for pair in group) == list(together.pairs)
-    assert together.rescored("neox-r2--llama-r2") == "results/ladder/rescored/r2"
+    assert together.rescored("neox-r2--llama-r2") == "results/ladder-small/rescored/r2"
     assert apart.groups == {pair: [pair] for pair in apart.pairs}
 
 

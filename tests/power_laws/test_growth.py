@@ -1,4 +1,4 @@
-"""One exponent for all points of all curves, on simulated studies of the sizes of the default study."""
+"""One exponent for all points of all curves, on simulated studies of the sizes of the study `ladder`."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The page of findings says what is committed of the last run of the default study."""
+"""The page of findings says what is committed of the last run of the study `ladder`."""
 
 import shutil
 from math import inf

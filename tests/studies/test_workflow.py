@@ -488,5 +488,5 @@ def test_a_study_without_a_name_is_not_run_as_the_default_one(finished):
 def test_another_study_is_not_merged_into_the_default_one(finished):
     printed = snakemake(finished, "--dry-run", "--forceall", "--configfile", "workflow/studies/smoke.yaml").stdout
     assert "results/smoke" in printed
-    assert "results/ladder" not in printed
+    assert "results/ladder-small" not in printed
     assert printed.count("rule train_model") + printed.count("Train ") < 2 * 15

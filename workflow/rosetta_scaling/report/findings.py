@@ -1,4 +1,4 @@
-"""The numbers and figures of docs/findings.md, from what is committed of the last run of the default study.
+"""The numbers and figures of docs/findings.md, from what is committed of the last run of the study `ladder`.
 
 python -m rosetta_scaling.report.findings results/ladder    copies them from a finished study and makes the page
 """
