@@ -11,13 +11,16 @@ import torch
 
 from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.completeness import require_whole
+from rosetta_scaling.networks.diffusion import load_generator, untrained_generator, write_untrained_generator
 from rosetta_scaling.networks.folders import NEEDED, model_files
+from rosetta_scaling.networks.generators import generator_at
 from rosetta_scaling.networks.norms import settle_norms
 from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.networks.towers import config_to_read, model_class, with_positions
 from rosetta_scaling.numerics.seeds import torch_seed
 from rosetta_scaling.store.atomic import atomic
+from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network, reads_network
 from rosetta_scaling.store.tables import write_json
 
@@ -32,9 +35,11 @@ def load_model(
     device_map: dict | str | None = None,
     *,
     modality: str = "text",
+    noise_level: float = 0.0,
 ) -> torch.nn.Module:
     """A network, ready to be read: a causal language model, or an encoder without its head; of images, its `modality`
-    "image", the tower that sees, with the attribute `preprocessing` (see preprocessing.py).
+    "image", the tower that sees, with the attribute `preprocessing` (see preprocessing.py). `noise_level` is the share
+    of noise in the images that a generator of diffusers reads (see diffusion.py).
 
     What will be read is checked (see self_check.py). A network that does not fit the GPU, or the memory that `networks`
     allows, is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the accelerate library)
@@ -45,6 +50,9 @@ def load_model(
     networks = networks or Networks.model_validate({})
     files = [Path(file) for file in model_files(folder, modality)]
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
+    if modality == "image" and (generator := generator_at(folder)):
+        _require_on_one_device(folder, device_map)
+        return load_generator(generator, device, networks.dtype, noise_level=noise_level)
     limit = memory_limit(device, networks) if device_map == "auto" else None
     offload = tempfile.TemporaryDirectory(prefix="rosetta-offload-") if limit else None
     config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
@@ -70,6 +78,14 @@ def load_model(
     with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
         check_neurons(model)
     return model
+
+
+def _require_on_one_device(folder: str | Path, device_map: dict | str | None) -> None:
+    if device_map:
+        raise StudyError(
+            f"model folder {folder} fills more than half of the GPU, or more than networks.memory_gb, and generators "
+            "of diffusers are not spread over devices; take a larger GPU, networks.dtype: bfloat16, or a larger limit"
+        )
 
 
 def _is_calculated(model: torch.nn.Module, name: str) -> bool:
@@ -124,6 +140,7 @@ def untrained_model(
     networks: Networks | None = None,
     *,
     modality: str = "text",
+    noise_level: float = 0.0,
 ) -> torch.nn.Module:
     """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value.
 
@@ -131,8 +148,10 @@ def untrained_model(
     """
     from transformers import AutoConfig
 
-    config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
     dtype = (networks or Networks.model_validate({})).dtype
+    if modality == "image" and (generator := generator_at(folder)):
+        return untrained_generator(generator, seed, device, dtype, noise_level=noise_level)
+    config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
     torch.manual_seed(torch_seed(seed))
     # Always drawn in float32, since another precision would draw other weights.
     model = model_class(config).from_config(config, dtype=torch.float32)
@@ -147,10 +166,13 @@ def write_untrained(original: str | Path, seed: int, folder: str | Path, modalit
     """Write a freshly initialised network with the architecture of another, and what prepares its inputs, as a folder
     of its own.
     """
-    model = untrained_model(original, seed, torch.device("cpu"), modality=modality)
+    generator = generator_at(original) if modality == "image" else None
     with atomic(folder) as part:
-        model.save_pretrained(part)
-        for name in (*NEEDED[modality][1:], "tokenizer_config.json"):
-            if (Path(original) / name).is_file():
-                shutil.copy(Path(original) / name, part / name)
+        if generator:
+            write_untrained_generator(generator, seed, part)
+        else:
+            untrained_model(original, seed, torch.device("cpu"), modality=modality).save_pretrained(part)
+            for name in (*NEEDED[modality][1:], "tokenizer_config.json"):
+                if (Path(original) / name).is_file():
+                    shutil.copy(Path(original) / name, part / name)
         write_json(part / "manifest.json", {"source": "untrained", "of": str(original), "seed": seed})
