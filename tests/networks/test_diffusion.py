@@ -4,11 +4,13 @@ import importlib.util
 import json
 import shutil
 
+import diffusers
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import transformers
+from tiny_generators import SIZES, dit, write_dit, write_sana
 
 from rosetta_scaling.activations.forward import ForwardPass, Reading
 from rosetta_scaling.activations.inputs.opening import open_inputs
@@ -28,46 +30,16 @@ from rosetta_scaling.networks.towers import grid_of
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, write_json
 
-diffusers = pytest.importorskip("diffusers")
-
 CPU, LEVEL = torch.device("cpu"), 0.25
 ACTS = ("gelu-approximate", "gelu", "geglu", "geglu-approximate", "swiglu", "linear-silu")
-SIZES = {
-    "num_attention_heads": 2,
-    "attention_head_dim": 8,
-    "num_layers": 2,
-    "sample_size": 8,
-    "patch_size": 2,
-    "num_embeds_ada_norm": 10,
-}
 OWN = 4  # patches along a side
 IMAGES = [np.random.default_rng(i).integers(0, 256, (16, 16, 3)).astype(np.uint8) for i in range(5)]
 SAMPLES = pd.DataFrame({"passage": range(5), "image": [encode(image) for image in IMAGES], "side": OWN})
 
 
-def transformer(channels: int = 4, act: str = ACTS[0], seed: int = 0):
-    torch.manual_seed(seed)
-    return diffusers.DiTTransformer2DModel(in_channels=channels, out_channels=8, activation_fn=act, **SIZES)
-
-
-def encoder(**changes):
-    torch.manual_seed(1)
-    values = {
-        "block_out_channels": (8, 8),
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-        "norm_num_groups": 4,
-        "latent_channels": 4,
-        "scaling_factor": 0.5,
-    }
-    return diffusers.AutoencoderKL(**values | changes)
-
-
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("generator") / "pipeline"
-    diffusers.DiTPipeline(transformer(), encoder(), diffusers.DDIMScheduler()).save_pretrained(folder)
-    return folder
+    return write_dit(tmp_path_factory.mktemp("generator") / "pipeline")
 
 
 @pytest.fixture
@@ -117,7 +89,7 @@ def pixels() -> torch.Tensor:
 @pytest.mark.parametrize("act", ACTS)
 def test_neurons_are_what_enters_the_second_map_at_the_stated_noise(act, pipeline):
     """With the variances of DDPM: at the 97th step noise and image are as 1 to 3."""
-    transformer(act=act).save_pretrained(pipeline / "transformer")
+    dit(act=act).save_pretrained(pipeline / "transformer")
     model = load(pipeline)
     real = diffusers.DiTTransformer2DModel.from_pretrained(pipeline / "transformer")
     vae = diffusers.AutoencoderKL.from_pretrained(pipeline / "vae").eval()
@@ -132,7 +104,7 @@ def test_neurons_are_what_enters_the_second_map_at_the_stated_noise(act, pipelin
 
 def test_a_generator_of_pixels_that_learned_by_flow_matching(pipeline):
     shutil.rmtree(pipeline / "vae")
-    transformer(3).save_pretrained(pipeline / "transformer")
+    dit(3).save_pretrained(pipeline / "transformer")
     diffusers.FlowMatchEulerDiscreteScheduler().save_pretrained(pipeline / "scheduler")
     Preprocessing(8).save(pipeline / "transformer")
     model = load(pipeline / "transformer")
@@ -193,7 +165,7 @@ def test_positions_are_worked_out_though_no_checkpoint_holds_them(dtype, origina
         load_model(original, CPU, Networks(dtype=dtype), modality="image"),
         untrained_model(original, 1, CPU, Networks(dtype=dtype), modality="image"),
     ):
-        found, expected = model.transformer.pos_embed.pos_embed, transformer().pos_embed.pos_embed
+        found, expected = model.transformer.pos_embed.pos_embed, dit().pos_embed.pos_embed
         assert torch.equal(found, expected)
         assert model.dtype == getattr(torch, dtype)
         assert all(value.isfinite().all() for value in model.state_dict().values())
@@ -202,7 +174,7 @@ def test_positions_are_worked_out_though_no_checkpoint_holds_them(dtype, origina
 
 def test_the_encoder_is_neither_counted_nor_read(original):
     model = load(original)
-    ours = sum(parameter.numel() for parameter in transformer().parameters())
+    ours = sum(parameter.numel() for parameter in dit().parameters())
     assert describe(model)["parameters"] == ours
     assert size_of_model(model).widths == (64, 64)
     assert not any(isinstance(module, diffusers.AutoencoderKL) for module in model.modules())
@@ -223,7 +195,7 @@ def test_an_untrained_generator_sees_what_the_trained_one_sees(original, tmp_pat
 @pytest.mark.parametrize("act", ["gelu-approximate", "geglu", "swiglu"])
 def test_random_neurons_behind_the_nonlinearity(act, pipeline):
     """With the identity in place of a rotation they are the network's own."""
-    network = transformer(act=act)
+    network = dit(act=act)
     with torch.no_grad():
         for block in network.transformer_blocks:
             block.ff.net[0].proj.weight *= 20  # far from linear
@@ -251,47 +223,41 @@ def test_what_a_manifest_says(original, tmp_path):
     assert sorted(whole["sha256"].values()) == sorted(part["sha256"].values())
 
 
-def changed(path, **values):
-    write_json(path, read_json(path) | values)
+def removed(name: str):
+    return lambda folder: shutil.rmtree(folder / name)
 
 
-def without_scheduler(folder):
-    shutil.rmtree(folder / "scheduler")
+def says(name: str, **values):
+    """Other values in the configuration of a part."""
+    return lambda folder: write_json(folder / name / "config.json", read_json(folder / name / "config.json") | values)
 
 
-MISTAKES = {
-    "without scheduler/scheduler_config.json in it or beside it": without_scheduler,
-    "reads 4 channels, and there is no vae/config.json in it or beside it": lambda folder: shutil.rmtree(
-        folder / "vae"
-    ),
-    "is a pipeline of diffusers without a transformer .it has vae.; expected one": lambda folder: shutil.rmtree(
-        folder / "transformer"
-    ),
-    "is a UNet2DConditionModel of diffusers, a U-Net": lambda folder: changed(
-        folder / "transformer/config.json", _class_name="UNet2DConditionModel"
-    ),
-    "is a SanaTransformer2DModel of diffusers, which reads a text": lambda folder: changed(
-        folder / "transformer/config.json", _class_name="SanaTransformer2DModel"
-    ),
-    "is a Flux2Transformer2DModel of diffusers, which reads a text": lambda folder: changed(
-        folder / "transformer/config.json", _class_name="Flux2Transformer2DModel"
-    ),
-    "is a Transformer2DModel of diffusers; expected a DiT": lambda folder: changed(
-        folder / "transformer/config.json", _class_name="Transformer2DModel", norm_type="ada_norm_single"
-    ),
-    "gives None as sample_size, a whole number": lambda folder: changed(
-        folder / "transformer/config.json", sample_size=None
-    ),
-    "names the class AutoencoderDC with 4 latent channels; expected an AutoencoderKL with the 4": lambda folder: (
-        changed(folder / "vae/config.json", _class_name="AutoencoderDC")
-    ),
-    r"vae lacks diffusion_pytorch_model.safetensors \(weights\); expected": lambda folder: (
-        folder / "vae/diffusion_pytorch_model.safetensors"
-    ).unlink(),
-    r"lacks diffusion_pytorch_model.safetensors \(weights\) and holds diffusion.*bin, a pickle": lambda folder: (
-        folder / "transformer/diffusion_pytorch_model.safetensors"
-    ).rename(folder / "transformer/diffusion_pytorch_model.bin"),
+def unsafe(folder):
+    (folder / f"transformer/{WEIGHTS}").rename(folder / "transformer/diffusion_pytorch_model.bin")
+
+
+WEIGHTS, SANA = "diffusion_pytorch_model.safetensors", "SanaTransformer2DModel"
+LACKS = {
+    "without scheduler/scheduler_config.json in it or beside it, which says how much": removed("scheduler"),
+    "without vae/config.json in it or beside it, which makes 4 channels of an image": removed("vae"),
+    "is a pipeline of diffusers without a transformer .it has vae.; expected one": removed("transformer"),
+    "without text_encoder/config.json in it or beside it, which": says("transformer", _class_name=SANA),
+    r"vae lacks .*safetensors \(weights\); expected": lambda folder: (folder / f"vae/{WEIGHTS}").unlink(),
+    r"transformer lacks .*safetensors \(weights\) and holds diffusion.*bin, a pickle": unsafe,
 }
+OTHERS = {
+    "is a UNet2DConditionModel of diffusers, a U-Net": says("transformer", _class_name="UNet2DConditionModel"),
+    "is a SanaTransformer2DModel of diffusers; expected": says("transformer", _class_name=SANA, guidance_embeds=True),
+    "is a Flux2Transformer2DModel of .*, whose blocks make": says("transformer", _class_name="Flux2Transformer2DModel"),
+    "is a Transformer2DModel of diffusers; expected a DiT": says(
+        "transformer", _class_name="Transformer2DModel", norm_type="ada_norm_single"
+    ),
+    "gives None as sample_size, a whole number": says("transformer", sample_size=None),
+    "gives None as num_embeds_ada_norm, a whole": says("transformer", num_embeds_ada_norm=None),
+    "names the class VQModel with 4 latent channels; expected an Auto": says("vae", _class_name="VQModel"),
+    "names the class AutoencoderKL with 8 latent channels; expected": says("vae", latent_channels=8),
+}
+MISTAKES = LACKS | OTHERS
 
 
 @pytest.mark.parametrize("told", MISTAKES)
@@ -326,7 +292,7 @@ def test_what_a_checkpoint_lacks_is_told(pipeline):
     ):
         load(pipeline)
     (pipeline / "vae/config.json").write_text(json.dumps({"_class_name": "AutoencoderKL"}))
-    with pytest.raises(StudyError, match="with None latent channels; expected an AutoencoderKL"):
+    with pytest.raises(StudyError, match="with None latent channels; expected an Auto"):
         load(pipeline)
 
 
@@ -345,3 +311,65 @@ def test_text_studies_and_other_networks_know_nothing_of_it(original, tmp_path):
     Preprocessing(8).save(tmp_path)
     register("vit", "local", tmp_path, "image", out_path=tmp_path / "out.json", noise_level=LEVEL)
     assert "noise_level" not in read_json(tmp_path / "out.json")
+
+
+# -- Sana ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sana(tmp_path_factory):
+    return write_sana(tmp_path_factory.mktemp("generator") / "sana")
+
+
+def empty_text(folder) -> tuple[torch.Tensor, torch.Tensor]:
+    """The empty text as pipelines encode it, filled up to 7 tokens, and which of these count."""
+    text = transformers.Gemma2Model.from_pretrained(folder / "text_encoder").eval()
+    ids, mask = torch.tensor([[2] + [0] * 6]), torch.tensor([[1] + [0] * 6])
+    with torch.no_grad():
+        return text(ids, attention_mask=mask)[0], mask
+
+
+def test_neurons_of_sana_are_what_enters_the_way_back_of_its_gated_filters(sana):
+    model = load(sana)
+    real = diffusers.SanaTransformer2DModel.from_pretrained(sana / "transformer").eval()
+    vae = diffusers.AutoencoderDC.from_pretrained(sana / "vae").eval()
+    seen = [[] for _ in real.transformer_blocks]
+    for layer, block in enumerate(real.transformer_blocks):
+        block.ff.conv_point.register_forward_pre_hook(lambda _, given, own=seen[layer]: own.append(given[0]))
+    text, mask = empty_text(sana)
+    with torch.no_grad():
+        latents = vae.encode(pixels()).latent * 0.4
+        mixed = (1 - LEVEL) * latents + LEVEL * noise(4, 4)
+        real(mixed, text.expand(5, -1, -1), torch.full((5,), 125.0), encoder_attention_mask=mask.expand(5, -1))
+    expected = torch.cat([own[0].movedim(1, -1).flatten(0, 2) for own in seen], 1)
+    torch.testing.assert_close(activations(model), expected, atol=1e-4, rtol=1e-4)
+    assert size_of_model(model).widths == folder_size(sana, "image").widths == (40, 40)
+    assert size_of_model(model).hidden == folder_size(sana, "image").hidden == 16
+    assert grid_of(sana) == OWN
+    assert {path.split("/")[-2] for path in model_files(sana, "image")} == {
+        *("transformer", "vae", "scheduler", "text_encoder")
+    }
+
+
+def test_nulls_of_sana(sana, tmp_path):
+    model, other = load(sana), fresh(sana)
+    assert torch.equal(model.encoded(pixels()), other.encoded(pixels()))
+    assert torch.equal(model.nothing, other.nothing)
+    assert (activations(other) - activations(model)).abs().max() > 1e-3
+    write_untrained(sana, 1, tmp_path / "untrained", "image")
+    torch.testing.assert_close(activations(load(tmp_path / "untrained")), activations(other), atol=1e-6, rtol=1e-5)
+    opened, own = PreActivations(*reading(model)), activations(model).T
+    same = RotatedBeforeNonlinearity(opened, seed=1, rotation=lambda _size, _random: lambda x: x)
+    torch.testing.assert_close(torch.cat([chunk.clone() for chunk in same.chunks()], 1), own, atol=1e-4, rtol=1e-3)
+    turned = torch.cat([chunk.clone() for chunk in RotatedBeforeNonlinearity(opened, seed=1).chunks()], 1)
+    assert turned.isfinite().all()
+    assert (turned - own).abs().max() > 1e-3
+    rough = load_model(sana, CPU, Networks(dtype="bfloat16"), modality="image", noise_level=LEVEL)
+    torch.testing.assert_close(activations(rough), activations(model), atol=0.05, rtol=0.05)
+
+
+def test_a_text_encoder_without_weights_is_told(sana, tmp_path):
+    folder = shutil.copytree(sana, tmp_path / "sana")
+    (folder / "text_encoder/model.safetensors").unlink()
+    with pytest.raises(StudyError, match=r"text_encoder lacks model\.safetensors \(weights\); expected a whole text"):
+        load(folder)

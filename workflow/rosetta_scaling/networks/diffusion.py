@@ -1,14 +1,13 @@
 """Diffusion transformers of the library diffusers, which is imported only where a study names one (generators.py).
 
 An image is encoded (by the autoencoder of the pipeline, or not at all), noise is mixed in, and the transformer reads
-the result with its step and with the class that stands for no class. Noise is decided by the number of an image. The
-share t of noise means the same for all generators: noise and image stand in the ratio t : 1 - t. One that was trained
-by flow matching is shown exactly (1 - t) image + t noise; one that was trained with variances (DDPM, Ho et al. 2020) is
-shown its own mixture at the step where the ratio is nearest to that.
+the result with its step and with what stands for no class, or for no text. Noise is decided by the number of an image.
+The share t of noise means the same for all generators: noise and image stand in the ratio t : 1 - t. One that was
+trained by flow matching is shown exactly (1 - t) image + t noise; one that was trained with variances (DDPM, Ho et al.
+2020) is shown its own mixture at the step where the ratio is nearest to that.
 """
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from rosetta_scaling.networks.completeness import require_whole
-from rosetta_scaling.networks.generators import SCHEDULER, GeneratorFolder
+from rosetta_scaling.networks.generators import CONFIG, DIT, SCHEDULER, GeneratorConfig, GeneratorFolder
 from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.networks.self_check import check_neurons
 from rosetta_scaling.numerics.seeds import torch_seed
@@ -33,23 +32,6 @@ class Mixture(NamedTuple):
     step: float
 
 
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The configuration of a generator in the words of transformers; lengths are in pixels."""
-
-    model_type: str
-    hidden_size: int
-    num_hidden_layers: int
-    image_size: int
-    patch_size: int
-    num_channels: int = 3
-    is_encoder_decoder: bool = False
-    sub_configs: dict = field(default_factory=dict)
-
-    def get_text_config(self) -> "GeneratorConfig":
-        return self
-
-
 class DiffusionTransformer(torch.nn.Module):
     """A diffusion transformer as a network that sees: it is called with the pixels of images.
 
@@ -59,14 +41,18 @@ class DiffusionTransformer(torch.nn.Module):
 
     main_input_name = "pixel_values"
 
+    nothing: torch.Tensor
+
     def __init__(self, transformer: torch.nn.Module, generator: GeneratorFolder, vae: Any, mixture: Mixture):
         super().__init__()
         self.transformer, self.mixture = transformer, mixture
         self._vae = (vae,)  # modules in a tuple are not registered
-        self.no_class = generator.values["num_embeds_ada_norm"]  # behind the last class
+        self.step = mixture.step * generator.values.get("timestep_scale", 1.0)
+        self.told = "class_labels" if generator.kind == DIT else "encoder_hidden_states"
+        self.register_buffer("nothing", _nothing(generator), persistent=False)
         self.preprocessing = read_preprocessing(generator.folder)
         self.config = GeneratorConfig(
-            model_type="DiTTransformer2DModel",
+            model_type=generator.kind,
             hidden_size=generator.hidden,
             num_hidden_layers=generator.values["num_layers"],
             image_size=generator.side,
@@ -89,8 +75,8 @@ class DiffusionTransformer(torch.nn.Module):
         vae = self._vae[0]
         if vae is None:
             return pixels
-        vae, shift = vae.to(pixels.device), vae.config.shift_factor or 0.0
-        latents = torch.cat([vae.encode(image).latent_dist.mode() for image in pixels.float().split(1)])
+        vae, shift = vae.to(pixels.device), vae.config.get("shift_factor") or 0.0
+        latents = torch.cat([_latent(vae.encode(image)) for image in pixels.float().split(1)])
         return (latents - shift) * vae.config.scaling_factor
 
     def forward(self, pixel_values: torch.Tensor, image_numbers: torch.Tensor | None = None) -> Any:
@@ -103,23 +89,47 @@ class DiffusionTransformer(torch.nn.Module):
         numbers = np.arange(len(clean)) if image_numbers is None else image_numbers.cpu().numpy()
         noise = torch.stack([_noise(int(number), clean.shape[1:]) for number in numbers]).to(clean)
         mixed = (self.mixture.image * clean + self.mixture.noise * noise).to(self.dtype)
-        step = torch.full((len(clean),), self.mixture.step, device=mixed.device)
-        labels = torch.full((len(clean),), self.no_class, device=mixed.device)
-        return self.transformer(mixed, timestep=step, class_labels=labels)
+        step = torch.full((len(clean),), self.step, device=mixed.device)
+        nothing = self.nothing.to(self.dtype) if self.nothing.is_floating_point() else self.nothing
+        told = {self.told: nothing.expand(len(clean), *nothing.shape[1:])}
+        return self.transformer(mixed, timestep=step, **told)
 
 
 def _noise(number: int, shape: torch.Size) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(number))
 
 
+def _latent(encoded: Any) -> torch.Tensor:
+    """What an autoencoder makes of an image: where it gives a distribution, the most likely one."""
+    return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latent
+
+
+def _nothing(generator: GeneratorFolder) -> torch.Tensor:
+    """The label (1,) that stands for no class, behind the last class; or the empty text, encoded (1, 1, channels).
+
+    The empty text is the token that begins every text. Those with which pipelines fill it up are masked, and a decoder
+    does not look at what follows.
+    """
+    if generator.text_encoder is None:
+        return torch.tensor([generator.values["num_embeds_ada_norm"]])
+    from transformers import AutoModel
+
+    with reading_network(generator.text_encoder), torch.inference_mode():
+        text, loaded = AutoModel.from_pretrained(
+            generator.text_encoder, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+        )
+        require_whole(generator.text_encoder, text, loaded)
+        return text.eval()(input_ids=torch.tensor([[text.config.bos_token_id]])).last_hidden_state.float().clone()
+
+
 def load_generator(
     generator: GeneratorFolder, device: torch.device, dtype: str, *, noise_level: float
 ) -> DiffusionTransformer:
     """The generator in a folder, ready to be read on images with `noise_level` of noise. Its neurons are checked."""
-    from diffusers import DiTTransformer2DModel
+    import diffusers
 
     with reading_network(generator.folder):
-        transformer = _loaded(DiTTransformer2DModel, generator.folder, getattr(torch, dtype))
+        transformer = _loaded(getattr(diffusers, generator.kind), generator.folder, getattr(torch, dtype))
         model = _assembled(generator, transformer, noise_level).to(device).eval()
         check_neurons(model)
     return model
@@ -129,11 +139,13 @@ def untrained_generator(
     generator: GeneratorFolder, seed: object, device: torch.device, dtype: str, *, noise_level: float
 ) -> DiffusionTransformer:
     """The same transformer with the initial weights of torch; what encodes images is the trained one."""
-    from diffusers import DiTTransformer2DModel
+    import diffusers
 
     with reading_network(generator.folder):
         torch.manual_seed(torch_seed(seed))
-        transformer = DiTTransformer2DModel.from_config(generator.values)  # drawn in float32, whatever `dtype` is
+        transformer = getattr(diffusers, generator.kind).from_config(
+            generator.values
+        )  # drawn in float32, whatever `dtype` is
         for weight in transformer.parameters():  # positions stay as they are, as in a network that is loaded
             weight.data = weight.data.to(getattr(torch, dtype))
         return _assembled(generator, transformer, noise_level).to(device).eval()
@@ -146,17 +158,18 @@ def write_untrained_generator(original: GeneratorFolder, seed: int, folder: Path
     model.preprocessing.save(folder)
     (folder / "scheduler").mkdir()
     shutil.copy(original.scheduler, folder / "scheduler" / SCHEDULER)
-    if original.vae is not None:
-        shutil.copytree(original.vae, folder / original.vae.name)
+    for part in filter(None, (original.vae, original.text_encoder)):
+        shutil.copytree(part, folder / part.name)
 
 
 def _assembled(generator: GeneratorFolder, transformer: torch.nn.Module, noise_level: float) -> DiffusionTransformer:
-    from diffusers import AutoencoderKL
+    import diffusers
 
     vae = None
     if generator.vae is not None:
         with reading_network(generator.vae):
-            vae = _loaded(AutoencoderKL, generator.vae, torch.float32).eval()
+            kind = getattr(diffusers, read_json(generator.vae / CONFIG)["_class_name"])
+            vae = _loaded(kind, generator.vae, torch.float32).eval()
     return DiffusionTransformer(transformer, generator, vae, mixture(generator.scheduler, noise_level))
 
 

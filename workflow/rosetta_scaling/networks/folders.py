@@ -77,4 +77,12 @@ def _generator_files(generator: GeneratorFolder) -> list[str]:
                 "writes it: load the network once and save it with save_pretrained, or download it again"
             )
         files += weights if folder == generator.folder else [folder / CONFIG, *weights]
+    if generator.text_encoder is not None:
+        weights = weight_files(generator.text_encoder)
+        if not weights or not all(file.is_file() for file in weights):
+            raise StudyError(
+                f"model folder {generator.text_encoder} lacks {WEIGHTS} (weights); expected a whole text encoder "
+                "beside the transformer: download the pipeline again"
+            )
+        files += [generator.text_encoder / CONFIG, *weights]
     return list(map(str, files))

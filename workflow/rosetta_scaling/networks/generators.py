@@ -1,32 +1,30 @@
 """Generators of images in folders as diffusers writes them: which folder is the network, and what lies beside it.
 
-A pipeline is a folder of folders: the network that is read is in `transformer`; `vae` encodes images, and `scheduler`
-says how much noise belongs to a step. These two may lie in the folder of the network or beside it, so a network whose
-folder is named by itself finds them as well. Nothing here needs diffusers or torch.
+A pipeline is a folder of folders: the network that is read is in `transformer`; `vae` encodes images, `text_encoder`
+texts, and `scheduler` says how much noise belongs to a step. These may lie in the folder of the network or beside it,
+so a network whose folder is named by itself finds them as well. Nothing here needs diffusers or torch.
 """
 
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rosetta_scaling.store.errors import StudyError
 
 PIPELINE, CONFIG, SCHEDULER = "model_index.json", "config.json", "scheduler_config.json"
+DIT, SANA = "DiTTransformer2DModel", "SanaTransformer2DModel"
 # What config.json calls them. Transformer2DModel is the name that DiT had before it had a class of its own.
-READ = ("DiTTransformer2DModel", "Transformer2DModel")
-ENCODER = "AutoencoderKL"
+READ = {DIT: DIT, "Transformer2DModel": DIT, SANA: SANA}
+# What encodes images, and which part of its configuration has an entry for every size of its maps.
+ENCODERS = {"AutoencoderKL": "block_out_channels", "AutoencoderDC": "encoder_block_out_channels"}
 COLOURS = 3
 # Why others are not, by how their names begin.
 REASONS = {
-    "Sana": "which reads a text beside the image, and has its gate behind a convolution",
-    "Flux": "which reads a text beside the image, and has blocks whose MLP and attention are one linear map",
+    "Flux": "whose blocks make attention and MLP with one linear map",
     "UNet": "a U-Net, which has no stack of blocks that are as wide as each other",
 }
-SIZES = (
-    *("in_channels", "sample_size", "patch_size", "num_layers", "num_attention_heads", "attention_head_dim"),
-    "num_embeds_ada_norm",
-)
+SIZES = ("in_channels", "sample_size", "patch_size", "num_layers", "num_attention_heads", "attention_head_dim")
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,11 @@ class GeneratorFolder:
 
     folder: Path
     values: dict  # of its config.json
+    kind: str  # the class that loads it
     vae: Path | None  # the folder of what encodes images; None for a network that sees pixels
     factor: int  # pixels along a side for every place of what the network sees
     scheduler: Path  # a file
+    text_encoder: Path | None  # a folder; None for a network that reads no text
 
     @property
     def side(self) -> int:
@@ -54,8 +54,13 @@ class GeneratorFolder:
         return self.values["num_attention_heads"] * self.values["attention_head_dim"]
 
     @property
+    def width(self) -> int:
+        """Neurons of a layer."""
+        return int((self.values.get("mlp_ratio", 2.5) if self.kind == SANA else 4) * self.hidden)
+
+    @property
     def is_gated(self) -> bool:
-        return self.values.get("activation_fn") in ("geglu", "swiglu")
+        return self.kind == SANA or self.values.get("activation_fn") in ("geglu", "swiglu")
 
 
 def generator_at(folder: str | Path) -> GeneratorFolder | None:
@@ -68,20 +73,14 @@ def generator_at(folder: str | Path) -> GeneratorFolder | None:
     if "_class_name" not in values:
         return None
     _require_read(folder, values)
-    vae, scheduler = _beside(folder, f"vae/{CONFIG}"), _beside(folder, f"scheduler/{SCHEDULER}")
-    if scheduler is None:
-        raise StudyError(
-            f"model folder {folder} is a {values['_class_name']} without scheduler/{SCHEDULER} in it or beside it, "
-            "which says how much noise belongs to a step; expected a pipeline as diffusers writes it: name its folder, "
-            "or put that file there"
-        )
-    if vae is None and values["in_channels"] != COLOURS:
-        raise StudyError(
-            f"model folder {folder} is a {values['_class_name']} that reads {values['in_channels']} channels, and "
-            f"there is no vae/{CONFIG} in it or beside it to make them of an image; expected a pipeline as diffusers "
-            "writes it: name its folder"
-        )
-    return GeneratorFolder(folder, values, vae and vae.parent, _factor(vae, values["in_channels"]), scheduler)
+    kind, channels = READ[values["_class_name"]], values["in_channels"]
+    scheduler = _required(folder, f"scheduler/{SCHEDULER}", "says how much noise belongs to a step")
+    text = _required(folder, f"text_encoder/{CONFIG}", "encodes the empty text") if kind == SANA else None
+    vae = _beside(folder, f"vae/{CONFIG}")
+    if channels != COLOURS:
+        vae = _required(folder, f"vae/{CONFIG}", f"makes {channels} channels of an image")
+    factor = _factor(vae, channels) if vae else 1
+    return GeneratorFolder(folder, values, kind, vae and vae.parent, factor, scheduler, text and text.parent)
 
 
 def network_folder(folder: str | Path) -> Path:
@@ -96,7 +95,8 @@ def network_folder(folder: str | Path) -> Path:
         parts = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
         raise StudyError(
             f"model folder {folder} is a pipeline of diffusers without a transformer (it has "
-            f"{', '.join(parts) or 'no networks'}); expected one whose generator is a {READ[0]}: choose another network"
+            f"{', '.join(parts) or 'no networks'}); expected one whose generator is a {DIT} or a {SANA}: choose "
+            "another network"
         )
     return folder / "transformer"
 
@@ -120,16 +120,27 @@ def _beside(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder.resolve().parent / name) if path.is_file()), None)
 
 
+def _required(folder: Path, name: str, purpose: str) -> Path:
+    """A file that is needed for a purpose. Raises StudyError where it is missing."""
+    if path := _beside(folder, name):
+        return path
+    raise StudyError(
+        f"model folder {folder} is a generator without {name} in it or beside it, which {purpose}; expected a pipeline "
+        "as diffusers writes it: name its folder, or put what is missing there"
+    )
+
+
 def _require_read(folder: Path, values: dict) -> None:
     """Raise StudyError for a kind of network that is not read, for wrong sizes, and where diffusers is missing."""
-    kind, norm = values["_class_name"], values.get("norm_type")
-    if kind not in READ or norm != "ada_norm_zero":
+    kind = values["_class_name"]
+    is_dit = READ.get(kind) == DIT
+    if kind not in READ or values.get("norm_type", "ada_norm_zero") != "ada_norm_zero" or values.get("guidance_embeds"):
         reason = next((f", {why}" for name, why in REASONS.items() if str(kind).startswith(name)), "")
         raise StudyError(
-            f"model folder {folder} is a {kind} of diffusers{reason}; expected a {READ[0]}, which is told a class and "
-            "a step and nothing else: choose another network"
+            f"model folder {folder} is a {kind} of diffusers{reason}; expected a {DIT} that is told a class and a "
+            f"step, or a {SANA} that is told a text and a step: choose another network"
         )
-    for name in SIZES:
+    for name in (*SIZES, *(["num_embeds_ada_norm"] if is_dit else [])):
         if not isinstance(values.get(name), int) or values[name] < 1:
             raise StudyError(
                 f"{folder / CONFIG} gives {values.get(name)!r} as {name}, a whole number from 1 on was expected: "
@@ -142,15 +153,31 @@ def _require_read(folder: Path, values: dict) -> None:
         )
 
 
-def _factor(vae: Path | None, channels: int) -> int:
+def _factor(vae: Path, channels: int) -> int:
     """Pixels along a side for every place that the network sees. Raises StudyError for what encodes in another way."""
-    if vae is None:
-        return 1
     values = _values(vae)
-    kind, latent, blocks = (values.get(name) for name in ("_class_name", "latent_channels", "block_out_channels"))
-    if kind != ENCODER or latent != channels or not isinstance(blocks, list):
+    kind, latent = values.get("_class_name"), values.get("latent_channels")
+    blocks = values.get(ENCODERS.get(str(kind), ""))
+    if latent != channels or not isinstance(blocks, list):
         raise StudyError(
-            f"{vae} names the class {kind} with {latent} latent channels; expected an {ENCODER} with the {channels} "
-            "that the transformer reads: take both from one pipeline"
+            f"{vae} names the class {kind} with {latent} latent channels; expected an {' or '.join(ENCODERS)} with the "
+            f"{channels} that the transformer reads: take both from one pipeline"
         )
     return 2 ** (len(blocks) - 1)
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The configuration of a generator in the words of transformers; lengths are in pixels."""
+
+    model_type: str
+    hidden_size: int
+    num_hidden_layers: int
+    image_size: int
+    patch_size: int
+    num_channels: int = COLOURS
+    is_encoder_decoder: bool = False
+    sub_configs: dict = field(default_factory=dict)
+
+    def get_text_config(self) -> "GeneratorConfig":
+        return self

@@ -59,8 +59,8 @@ def trained_size(family: Family, size: Size) -> ModelSize:
 def folder_size(folder: str | Path, modality: str = "text") -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
     if modality == "image" and (generator := generator_at(folder)):
-        hidden, gated = generator.hidden, generator.is_gated
-        return transformer_size(generator.values["num_layers"], 4 * hidden, hidden, 0, gated=gated)
+        layers, gated = generator.values["num_layers"], generator.is_gated
+        return transformer_size(layers, generator.width, generator.hidden, 0, gated=gated)
     path = Path(folder) / "config.json"
     with reading_network(folder):
         return config_size(json.loads(path.read_text()), str(path), modality)

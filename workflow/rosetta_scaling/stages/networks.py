@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.folders import model_files
-from rosetta_scaling.networks.generators import is_of_diffusers, network_folder
+from rosetta_scaling.networks.generators import is_of_diffusers
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.errors import StudyError
@@ -199,6 +199,6 @@ def noise_of_generators(layout: Layout) -> dict[str, float]:
     parameter, so that theirs are not made again.
     """
     study, folders = layout.study, layout.keys_of("local").values()
-    if study.modality == "text" or not any(is_of_diffusers(network_folder(layout.checkpoint(one))) for one in folders):
+    if study.modality == "text" or not any(is_of_diffusers(layout.checkpoint(one)) for one in folders):
         return {}
     return {"noise_level": study.images.noise_level}
