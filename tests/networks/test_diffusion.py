@@ -167,7 +167,7 @@ def test_positions_are_worked_out_though_no_checkpoint_holds_them(dtype, origina
     ):
         found, expected = model.transformer.pos_embed.pos_embed, dit().pos_embed.pos_embed
         assert torch.equal(found, expected)
-        assert model.dtype == getattr(torch, dtype)
+        assert model.transformer.dtype == getattr(torch, dtype)
         assert all(value.isfinite().all() for value in model.state_dict().values())
     assert not any("pos_embed.pos_embed" in name for name in load(original).state_dict())
 
@@ -253,6 +253,7 @@ OTHERS = {
         "transformer", _class_name="Transformer2DModel", norm_type="ada_norm_single"
     ),
     "gives None as sample_size, a whole number": says("transformer", sample_size=None),
+    "gives 'wide' as mlp_ratio, a positive number": says("transformer", mlp_ratio="wide"),
     "gives None as num_embeds_ada_norm, a whole": says("transformer", num_embeds_ada_norm=None),
     "names the class VQModel with 4 latent channels; expected an Auto": says("vae", _class_name="VQModel"),
     "names the class AutoencoderKL with 8 latent channels; expected": says("vae", latent_channels=8),
@@ -294,6 +295,20 @@ def test_what_a_checkpoint_lacks_is_told(pipeline):
     (pipeline / "vae/config.json").write_text(json.dumps({"_class_name": "AutoencoderKL"}))
     with pytest.raises(StudyError, match="with None latent channels; expected an Auto"):
         load(pipeline)
+
+
+def test_what_looks_like_a_second_mlp_is_refused(pipeline):
+    """At a width of 256 the embedding of the step has the shapes of an MLP."""
+    sizes = SIZES | {"num_attention_heads": 16, "attention_head_dim": 16}
+    diffusers.DiTTransformer2DModel(in_channels=4, **sizes).save_pretrained(pipeline / "transformer")
+    with pytest.raises(StudyError, match="found 0 or 2 MLP down-projections per block, expected one"):
+        load(pipeline)
+
+
+def test_images_are_encoded_in_full_precision(original):
+    rough = load_model(original, CPU, Networks(dtype="bfloat16"), modality="image", noise_level=LEVEL)
+    given = open_inputs(rough, SAMPLES, CPU).batch(np.arange(5)).arguments["pixel_values"]
+    torch.testing.assert_close(rough.encoded(given), load(original).encoded(pixels()))
 
 
 def test_a_generator_is_not_spread(original):

@@ -40,8 +40,7 @@ class DiffusionTransformer(torch.nn.Module):
     """
 
     main_input_name = "pixel_values"
-
-    nothing: torch.Tensor
+    nothing: torch.Tensor  # see _nothing
 
     def __init__(self, transformer: torch.nn.Module, generator: GeneratorFolder, vae: Any, mixture: Mixture):
         super().__init__()
@@ -65,7 +64,8 @@ class DiffusionTransformer(torch.nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        return next(self.transformer.parameters()).dtype
+        """Of the pixels that it is called with, whatever that of its weights is."""
+        return torch.float32
 
     def get_output_embeddings(self) -> None:
         """It has none."""
@@ -76,7 +76,7 @@ class DiffusionTransformer(torch.nn.Module):
         if vae is None:
             return pixels
         vae, shift = vae.to(pixels.device), vae.config.get("shift_factor") or 0.0
-        latents = torch.cat([_latent(vae.encode(image)) for image in pixels.float().split(1)])
+        latents = torch.cat([_latent(vae.encode(image)) for image in pixels.split(1)])
         return (latents - shift) * vae.config.scaling_factor
 
     def forward(self, pixel_values: torch.Tensor, image_numbers: torch.Tensor | None = None) -> Any:
@@ -88,9 +88,10 @@ class DiffusionTransformer(torch.nn.Module):
         clean = self.encoded(pixel_values)
         numbers = np.arange(len(clean)) if image_numbers is None else image_numbers.cpu().numpy()
         noise = torch.stack([_noise(int(number), clean.shape[1:]) for number in numbers]).to(clean)
-        mixed = (self.mixture.image * clean + self.mixture.noise * noise).to(self.dtype)
+        dtype = next(self.transformer.parameters()).dtype
+        mixed = (self.mixture.image * clean + self.mixture.noise * noise).to(dtype)
         step = torch.full((len(clean),), self.step, device=mixed.device)
-        nothing = self.nothing.to(self.dtype) if self.nothing.is_floating_point() else self.nothing
+        nothing = self.nothing.to(dtype) if self.nothing.is_floating_point() else self.nothing
         told = {self.told: nothing.expand(len(clean), *nothing.shape[1:])}
         return self.transformer(mixed, timestep=step, **told)
 
@@ -114,12 +115,12 @@ def _nothing(generator: GeneratorFolder) -> torch.Tensor:
         return torch.tensor([generator.values["num_embeds_ada_norm"]])
     from transformers import AutoModel
 
-    with reading_network(generator.text_encoder), torch.inference_mode():
+    with reading_network(generator.text_encoder), torch.no_grad():
         text, loaded = AutoModel.from_pretrained(
             generator.text_encoder, trust_remote_code=False, use_safetensors=True, output_loading_info=True
         )
         require_whole(generator.text_encoder, text, loaded)
-        return text.eval()(input_ids=torch.tensor([[text.config.bos_token_id]])).last_hidden_state.float().clone()
+        return text.eval()(input_ids=torch.tensor([[text.config.bos_token_id]])).last_hidden_state.float()
 
 
 def load_generator(
@@ -143,9 +144,8 @@ def untrained_generator(
 
     with reading_network(generator.folder):
         torch.manual_seed(torch_seed(seed))
-        transformer = getattr(diffusers, generator.kind).from_config(
-            generator.values
-        )  # drawn in float32, whatever `dtype` is
+        # Drawn in float32, since another precision would draw other weights.
+        transformer = getattr(diffusers, generator.kind).from_config(generator.values)
         for weight in transformer.parameters():  # positions stay as they are, as in a network that is loaded
             weight.data = weight.data.to(getattr(torch, dtype))
         return _assembled(generator, transformer, noise_level).to(device).eval()

@@ -132,7 +132,7 @@ def _required(folder: Path, name: str, purpose: str) -> Path:
 
 def _require_read(folder: Path, values: dict) -> None:
     """Raise StudyError for a kind of network that is not read, for wrong sizes, and where diffusers is missing."""
-    kind = values["_class_name"]
+    kind = str(values["_class_name"])
     is_dit = READ.get(kind) == DIT
     if kind not in READ or values.get("norm_type", "ada_norm_zero") != "ada_norm_zero" or values.get("guidance_embeds"):
         reason = next((f", {why}" for name, why in REASONS.items() if str(kind).startswith(name)), "")
@@ -146,6 +146,8 @@ def _require_read(folder: Path, values: dict) -> None:
                 f"{folder / CONFIG} gives {values.get(name)!r} as {name}, a whole number from 1 on was expected: "
                 "correct it"
             )
+    if not isinstance(ratio := values.get("mlp_ratio", 2.5), int | float) or ratio <= 0:
+        raise StudyError(f"{folder / CONFIG} gives {ratio!r} as mlp_ratio, a positive number was expected: correct it")
     if importlib.util.find_spec("diffusers") is None:
         raise StudyError(
             f"model folder {folder} is a {kind}, which the package diffusers loads; it is not installed: run "

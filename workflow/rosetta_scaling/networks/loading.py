@@ -12,7 +12,7 @@ import torch
 from rosetta_scaling.config.networks import Networks
 from rosetta_scaling.networks.completeness import require_whole
 from rosetta_scaling.networks.diffusion import load_generator, untrained_generator, write_untrained_generator
-from rosetta_scaling.networks.folders import NEEDED, model_files
+from rosetta_scaling.networks.folders import NEEDED, model_files, weight_files
 from rosetta_scaling.networks.generators import generator_at
 from rosetta_scaling.networks.norms import settle_norms
 from rosetta_scaling.networks.preprocessing import read_preprocessing
@@ -49,8 +49,11 @@ def load_model(
 
     networks = networks or Networks.model_validate({})
     files = [Path(file) for file in model_files(folder, modality)]
+    generator = generator_at(folder) if modality == "image" else None
+    if generator:  # its text encoder stays on the processor
+        files = weight_files(generator.folder)
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
-    if modality == "image" and (generator := generator_at(folder)):
+    if generator:
         _require_on_one_device(folder, device_map)
         return load_generator(generator, device, networks.dtype, noise_level=noise_level)
     limit = memory_limit(device, networks) if device_map == "auto" else None
