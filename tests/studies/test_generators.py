@@ -8,6 +8,7 @@ from tiny_generators import write_dit, write_sana
 
 from rosetta_scaling.networks.preprocessing import Preprocessing
 from rosetta_scaling.schemas.nulls import NULLS
+from rosetta_scaling.store.digests import digest
 from rosetta_scaling.store.tables import read_json
 
 pytestmark = [pytest.mark.study(2), pytest.mark.timeout(1500)]
@@ -55,6 +56,9 @@ def test_manifests_of_generators_hold_the_noise(finished):
     }
     assert manifests["dit"]["noise_level"] == 0.25
     assert "noise_level" not in manifests["vit"]
+    for name, noise in (("dit", [0.25]), ("vit", [])):  # what a killed job has left at other noise is not used
+        summary = read_json(finished / f"results/generators/activations/study/{name}-r1/summary.json")
+        assert summary["weights"] == digest([manifests[name]["sha256"], "float32", *noise])
     assert {"vae/config.json", "scheduler/scheduler_config.json"} <= manifests["dit"]["sha256"].keys()
 
 
