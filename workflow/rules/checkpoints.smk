@@ -5,6 +5,7 @@ from rosetta_scaling.networks.folders import NEEDED
 from rosetta_scaling.stages.audit import audit_inputs, audit_table_inputs
 from rosetta_scaling.stages.networks import (
     initialise_inputs,
+    noise_of_generators,
     register_inputs,
     text_inputs,
     training_inputs,
@@ -145,6 +146,7 @@ rule register_model:
         mem_mb=needs.memory(to_register),
         runtime=needs.runtime(to_register),
     params:
+        **noise_of_generators(layout),
         folder=lambda wildcards: layout.checkpoint(wildcards.model),
         source=lambda wildcards: layout.source(wildcards.model),
         modality=lambda wildcards: study.families[

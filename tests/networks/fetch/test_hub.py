@@ -28,6 +28,7 @@ from rosetta_scaling.config.families import Family
 from rosetta_scaling.networks.fetch import convert as hub_convert
 from rosetta_scaling.networks.fetch import transfer as hub_transfer
 from rosetta_scaling.networks.fetch.hub import download
+from rosetta_scaling.networks.fetch.hub_files import choose
 from rosetta_scaling.networks.folders import model_files
 from rosetta_scaling.networks.loading import load_model
 from rosetta_scaling.networks.training.architectures import new_model
@@ -685,3 +686,9 @@ def test_a_killed_download_counts_for_nothing_and_continues(mirror, saved, get, 
     assert mirror.asked(WEIGHTS) == [None, f"bytes={arrived}-"]
     assert mirror.asked("config.json") == [None]
     assert_same(get.folder, network())
+
+
+def test_a_pipeline_of_diffusers_is_left_to_the_user():
+    told = r"owner/DiT is a pipeline of diffusers, .*`hf download owner/DiT --local-dir FOLDER` .* source: local"
+    with pytest.raises(StudyError, match=told):
+        choose("owner/DiT", ["model_index.json", "README.md"])

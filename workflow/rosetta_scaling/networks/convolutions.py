@@ -5,7 +5,7 @@ filters of a bottleneck (ResNet): after norm and non-linearity, before whatever 
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -20,7 +20,7 @@ def mlps_of_maps(model: torch.nn.Module) -> list[Mlp]:
     Raises StudyError for one that has no linear map and none of these either.
     """
     if any(shape_of(module) for module in model.modules()):
-        return _of_places(model)
+        return _of_places(model) or _gated_filters(model)
     if not (found := _expansions(model) or _bottlenecks(model)):
         raise StudyError(
             f"{type(model).__name__}: found no linear map, no expansion before a convolution of every channel by "
@@ -95,6 +95,36 @@ def _of_places(model: torch.nn.Module) -> list[Mlp]:
             maps += linears
     every = [module for module in model.modules() if shape_of(module)]
     return found if maps in (every, every[:-1]) else []
+
+
+def _gated_filters(model: torch.nn.Module) -> list[Mlp]:
+    """The gated filters of a transformer (GLUMBConv of Sana, Xie et al. 2024, arXiv 2410.10629).
+
+    A convolution makes twice as many channels of every place as there are neurons, another filters every channel by
+    itself, and the second half gates the first. As in a bottleneck, neurons have seen the places around.
+    """
+    found = []
+    for block in model.modules():
+        children = list(block.children())
+        filters = [child for child in children if isinstance(child, torch.nn.Conv2d)]
+        acts = [child for child in children if next(child.parameters(), None) is None]
+        if len(filters) != 3 or len(acts) != 1 or len(children) != 4:
+            continue
+        up, depth, back = filters
+        as_wide = up.out_channels == depth.out_channels == 2 * back.in_channels
+        if as_wide and _reads_places(up) and _reads_channels(depth) and _reads_places(back):
+            found.append(Mlp((depth,), _gated_by_the_second(acts[0]), back, is_joint=True))
+    return found
+
+
+def _gated_by_the_second(act: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What makes neurons (..., n) of pre-activations (..., 2 n) whose second half is the gate."""
+
+    def neurons(both: torch.Tensor) -> torch.Tensor:
+        values, gate = both.chunk(2, -1)
+        return values * act(gate)
+
+    return neurons
 
 
 def _reads_places(convolution: torch.nn.Conv2d) -> bool:

@@ -1,5 +1,6 @@
 """Linear maps, whatever class holds them, and the MLPs that they make with a non-linearity between them."""
 
+import copy
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ class Mlp(NamedTuple):
     act: Callable[[torch.Tensor], torch.Tensor]
     down: torch.nn.Module
     norm: Any = None  # a BatchNorm2d
+    is_joint: bool = False  # whether `act` makes neurons of all pre-activations side by side, gate and product included
 
     def pre_activations(self, x: torch.Tensor) -> list[torch.Tensor]:
         """What the input x (..., hidden) becomes before the non-linearity: (..., n), or gate and up if it is gated."""
@@ -39,6 +41,8 @@ class Mlp(NamedTuple):
 
     def neurons(self, pre_activations: list[torch.Tensor]) -> torch.Tensor:
         """Activations (..., n) of pre-activations."""
+        if self.is_joint:
+            return self.act(torch.cat(pre_activations, -1))
         gate, *up = pre_activations
         return self.act(gate) * up[0] if up else self.act(gate)
 
@@ -106,6 +110,17 @@ def only_linear(module: torch.nn.Module) -> torch.nn.Module | None:
     """The module's linear map if it is one or holds just one, as BERT's `intermediate` and `output` do."""
     linears = [inner for inner in module.modules() if shape_of(inner)]
     return linears[0] if len(linears) == 1 else None
+
+
+def act_behind(module: torch.nn.Module, linear: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What a module does behind the linear map that it holds: its own forward pass, with the map taken out.
+
+    diffusers has non-linearities that are no attribute of any module, and gates before or behind what they multiply.
+    """
+    name = next(name for name, child in module.named_children() if child is linear)
+    without = copy.copy(module)
+    without._modules = {**module._modules, name: torch.nn.Identity()}
+    return without.forward
 
 
 def activation_of(owners: list[torch.nn.Module]) -> Callable[[torch.Tensor], torch.Tensor] | None:

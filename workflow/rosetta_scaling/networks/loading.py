@@ -1,19 +1,19 @@
 """Load networks from `save_pretrained` folders. No remote code is executed, no pickle is read."""
 
 import copy
-import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rosetta_scaling.config.networks import Networks
-from rosetta_scaling.networks.folders import NEEDED, model_files
-from rosetta_scaling.networks.linear import shape_of
+from rosetta_scaling.networks.completeness import require_whole
+from rosetta_scaling.networks.diffusion import load_generator, untrained_generator, write_untrained_generator
+from rosetta_scaling.networks.folders import NEEDED, model_files, weight_files
+from rosetta_scaling.networks.generators import generator_at
 from rosetta_scaling.networks.norms import settle_norms
 from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.networks.self_check import check_neurons
@@ -35,9 +35,11 @@ def load_model(
     device_map: dict | str | None = None,
     *,
     modality: str = "text",
+    noise_level: float = 0.0,
 ) -> torch.nn.Module:
     """A network, ready to be read: a causal language model, or an encoder without its head; of images, its `modality`
-    "image", the tower that sees, with the attribute `preprocessing` (see preprocessing.py).
+    "image", the tower that sees, with the attribute `preprocessing` (see preprocessing.py). `noise_level` is the share
+    of noise in the images that a generator of diffusers reads (see diffusion.py).
 
     What will be read is checked (see self_check.py). A network that does not fit the GPU, or the memory that `networks`
     allows, is spread over all GPUs, the memory of the machine, and its disk; `device_map` (of the accelerate library)
@@ -47,7 +49,13 @@ def load_model(
 
     networks = networks or Networks.model_validate({})
     files = [Path(file) for file in model_files(folder, modality)]
+    generator = generator_at(folder) if modality == "image" else None
+    if generator:  # its text encoder stays on the processor
+        files = weight_files(generator.folder)
     device_map = device_map or spread(sum(file.stat().st_size for file in files), device, networks)
+    if generator:
+        _require_on_one_device(folder, device_map)
+        return load_generator(generator, device, networks.dtype, noise_level=noise_level)
     limit = memory_limit(device, networks) if device_map == "auto" else None
     offload = tempfile.TemporaryDirectory(prefix="rosetta-offload-") if limit else None
     config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
@@ -65,12 +73,7 @@ def load_model(
     # transformers fills missing weights with random numbers; what is measured then would be noise.
     absent = [name for name in sorted(loaded["missing_keys"]) if not name.startswith(UNREAD)]
     absent = [name for name in absent if not _is_calculated(model, name)]
-    if absent := absent + sorted(map(str, loaded["mismatched_keys"])):
-        raise StudyError(
-            f"model folder {folder} lacks {len(absent)} weights of {type(model).__name__} (first: {absent[0]}); "
-            f"{_why_absent(absent[0], loaded['unexpected_keys'])}"
-        )
-    _require_used(folder, model, loaded["unexpected_keys"])
+    require_whole(folder, model, loaded | {"missing_keys": absent})
     model = model.eval() if device_map else model.to(device).eval()
     model.offload_folder = offload  # lives as long as the model, and is deleted with it
     if modality == "image":
@@ -78,6 +81,14 @@ def load_model(
     with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
         check_neurons(model)
     return model
+
+
+def _require_on_one_device(folder: str | Path, device_map: dict | str | None) -> None:
+    if device_map:
+        raise StudyError(
+            f"model folder {folder} fills more than half of the GPU, or more than networks.memory_gb, and generators "
+            "of diffusers are not spread over devices; take a larger GPU, networks.dtype: bfloat16, or a larger limit"
+        )
 
 
 def _is_calculated(model: torch.nn.Module, name: str) -> bool:
@@ -98,46 +109,6 @@ def _is_calculated(model: torch.nn.Module, name: str) -> bool:
         if not getattr(fresh, attribute).equal(held):
             return False
     return True
-
-
-def _require_used(folder: str | Path, model: torch.nn.Module, unexpected: Iterable[str]) -> None:
-    """Refuse a checkpoint that holds more of a linear map than the network does: scales of quantised weights, adapters.
-
-    What else nobody asked for are heads, and parts that are not read.
-    """
-    maps = {name for name, module in model.named_modules() if shape_of(module)}
-    for name in sorted(unexpected):
-        if any(owner in maps for owner in itertools.accumulate(name.split("."), "{}.{}".format)):
-            raise StudyError(
-                f"model folder {folder} holds {name}, which {type(model).__name__} does not use and which changes what "
-                "its weights mean; expected plain weights: take the unquantised repository, or merge what was added "
-                "and save the network"
-            )
-
-
-def _why_absent(name: str, others: Iterable[str]) -> str:
-    """What was expected in place of a checkpoint without the weight `name`, but with `others` that nobody asked for."""
-    if any("lora_" in other or ".base_layer." in other for other in others):
-        return "it was saved with an adapter in it: merge the adapter (merge_and_unload), then save the network"
-    others = sorted(others)
-    if held := next((other for other in others if _is_wrapped(name, other)), None):
-        return (
-            f"it holds {held}, so it was saved inside a wrapper (torch.compile, DataParallel ...): save what is in the "
-            "wrapper with save_pretrained, or take what the wrapper added off its names"
-        )
-    module = name.rpartition(".")[0]
-    if held := next((other for other in others if other.startswith(f"{module}.")), None):
-        return (
-            f"it holds {held} in its place, as pruning, quantisation and the like write it: undo that and save the "
-            "network, or take the original repository"
-        )
-    return "expected a whole network, a causal language model with its head"
-
-
-def _is_wrapped(name: str, other: str) -> bool:
-    """Whether `other` is `name` with the names of wrappers before or between its parts."""
-    parts = iter(other.split("."))
-    return all(part in parts for part in name.split(".")) and next(parts, None) is None
 
 
 def spread(file_bytes: int, device: torch.device, networks: Networks) -> str | None:
@@ -172,6 +143,7 @@ def untrained_model(
     networks: Networks | None = None,
     *,
     modality: str = "text",
+    noise_level: float = 0.0,
 ) -> torch.nn.Module:
     """The same architecture with a fresh initialisation of its own kind; `seed` is any JSON-like value.
 
@@ -179,8 +151,10 @@ def untrained_model(
     """
     from transformers import AutoConfig
 
-    config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
     dtype = (networks or Networks.model_validate({})).dtype
+    if modality == "image" and (generator := generator_at(folder)):
+        return untrained_generator(generator, seed, device, dtype, noise_level=noise_level)
+    config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), modality)
     torch.manual_seed(torch_seed(seed))
     # Always drawn in float32, since another precision would draw other weights.
     model = model_class(config).from_config(config, dtype=torch.float32)
@@ -195,10 +169,13 @@ def write_untrained(original: str | Path, seed: int, folder: str | Path, modalit
     """Write a freshly initialised network with the architecture of another, and what prepares its inputs, as a folder
     of its own.
     """
-    model = untrained_model(original, seed, torch.device("cpu"), modality=modality)
+    generator = generator_at(original) if modality == "image" else None
     with atomic(folder) as part:
-        model.save_pretrained(part)
-        for name in (*NEEDED[modality][1:], "tokenizer_config.json"):
-            if (Path(original) / name).is_file():
-                shutil.copy(Path(original) / name, part / name)
+        if generator:
+            write_untrained_generator(generator, seed, part)
+        else:
+            untrained_model(original, seed, torch.device("cpu"), modality=modality).save_pretrained(part)
+            for name in (*NEEDED[modality][1:], "tokenizer_config.json"):
+                if (Path(original) / name).is_file():
+                    shutil.copy(Path(original) / name, part / name)
         write_json(part / "manifest.json", {"source": "untrained", "of": str(original), "seed": seed})

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from rosetta_scaling.networks.convolutions import mlps_of_maps
-from rosetta_scaling.networks.linear import Mlp, activation_of, features_of, only_convolution, only_linear
+from rosetta_scaling.networks.linear import Mlp, act_behind, activation_of, features_of, only_convolution, only_linear
 from rosetta_scaling.networks.towers import config_of, require_known_input, tower_of
 from rosetta_scaling.store.errors import StudyError
 
@@ -30,6 +30,9 @@ def _mlps(block: torch.nn.Module, hidden: int | None) -> list[Mlp]:
     found = []
     for parent in block.modules():
         linears = {name: only for name, child in parent.named_children() if (only := only_linear(child))}
+        if mlp := _mlp_of_steps(parent, list(linears.values()), hidden):
+            found.append(mlp)
+            continue
         act = activation_of([parent, *(parent.get_submodule(name) for name in linears)])
         if act is None or len(linears) not in (2, 3):
             continue
@@ -42,6 +45,20 @@ def _mlps(block: torch.nn.Module, hidden: int | None) -> list[Mlp]:
                 found.append(Mlp(tuple(linears[name] for name in ups), act, linears[back]))
                 break
     return found
+
+
+def _mlp_of_steps(parent: torch.nn.Module, linears: list[torch.nn.Module], hidden: int | None) -> Mlp | None:
+    """The MLP of a list of steps, as the feed-forward layers of diffusers are: a module that leads up and holds the
+    non-linearity, gate included, and a linear map that leads back.
+    """
+    steps = list(parent.children())
+    if not isinstance(parent, torch.nn.ModuleList) or len(linears) != 2 or linears[0] in steps:
+        return None
+    (up, back), holder = linears, next(step for step in steps if linears[0] in step.children())
+    width, out = features_of(back)
+    if back not in steps or out != hidden or features_of(up) not in ((hidden, width), (hidden, 2 * width)):
+        return None
+    return Mlp((up,), act_behind(holder, up), back, is_joint=True)
 
 
 def _refuse_experts(model: torch.nn.Module, stack: torch.nn.ModuleList) -> None:

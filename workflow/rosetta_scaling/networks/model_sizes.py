@@ -11,6 +11,7 @@ import yaml
 from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.families import Family
 from rosetta_scaling.config.ladder import Size
+from rosetta_scaling.networks.generators import generator_at
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network
 
@@ -57,6 +58,9 @@ def trained_size(family: Family, size: Size) -> ModelSize:
 
 def folder_size(folder: str | Path, modality: str = "text") -> ModelSize:
     """The network of a `save_pretrained` folder, by its config.json."""
+    if modality == "image" and (generator := generator_at(folder)):
+        layers, gated = generator.values["num_layers"], generator.is_gated
+        return transformer_size(layers, generator.width, generator.hidden, 0, gated=gated)
     path = Path(folder) / "config.json"
     with reading_network(folder):
         return config_size(json.loads(path.read_text()), str(path), modality)

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from rosetta_scaling.corpora.pixels import resized
+from rosetta_scaling.networks.generators import generator_at, network_folder
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_json, write_json
 
 FILE = "preprocessor_config.json"
-BILINEAR = 2  # Pillow's number of the filter
+BILINEAR, LANCZOS = 2, 1  # Pillow's numbers of the filters
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,13 @@ def with_time(values: torch.Tensor, level: torch.Tensor, frequencies: int) -> to
 
 
 def read_preprocessing(folder: str | Path) -> Preprocessing:
-    """What a folder says of how its network sees. Raises StudyError when it says nothing that is known."""
-    path = Path(folder) / FILE
+    """What a folder says of how its network sees. Raises StudyError when it says nothing that is known.
+
+    A generator of diffusers needs no such file: its configuration names the size, and pipelines scale alike.
+    """
+    path = network_folder(folder) / FILE
+    if not path.is_file() and (generator := generator_at(folder)):
+        return Preprocessing(generator.side, resample=LANCZOS)
     values = read_json(path)
     size = values.get("crop_size") if values.get("do_center_crop") else values.get("size")
     if isinstance(size, dict):

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from rosetta_scaling.networks.generators import GeneratorConfig
 from rosetta_scaling.networks.linear import neurons_of
 from rosetta_scaling.networks.mlps import find_mlps
 from rosetta_scaling.networks.model_sizes import ModelSize
@@ -55,7 +56,8 @@ def size_of_model(model: torch.nn.Module) -> ModelSize:
     The vocabulary is 0 where its configuration names none, as in networks of images.
     """
     mlps = find_mlps(model)
-    widths, hidden = tuple(neurons_of(mlp.down) for mlp in mlps), neurons_of(mlps[-1].ups[0])
+    widths, config = tuple(neurons_of(mlp.down) for mlp in mlps), config_of(model)
+    hidden = config.hidden_size if isinstance(config, GeneratorConfig) else neurons_of(mlps[-1].ups[0])
     return ModelSize(widths, hidden, getattr(config_of(model), "vocab_size", 0), *count_parameters(model))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from rosetta_scaling.networks.batches import arguments
+from rosetta_scaling.networks.generators import generator_at
 from rosetta_scaling.networks.preprocessing import read_preprocessing
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import reading_network
@@ -156,6 +157,8 @@ def grid_of(folder: str | Path) -> int:
     """Patches along a side of an image as the network in a folder reads it."""
     from transformers import AutoConfig
 
+    if generator := generator_at(folder):
+        return read_preprocessing(folder).side // generator.patch
     with reading_network(folder):
         config = config_to_read(AutoConfig.from_pretrained(folder, trust_remote_code=False), "image")
     return _patches(read_preprocessing(folder).side, config)
@@ -180,6 +183,8 @@ def image_arguments(
     network: Any = model
     called_with: dict[str, Any] = {"pixel_values": network.preprocessing(images, numbers).to(device, network.dtype)}
     known = inspect.signature(network.forward).parameters
+    if "image_numbers" in known:  # which decide over the noise that a generator of diffusers is shown
+        called_with["image_numbers"] = torch.from_numpy(numbers)
     if "noise" in known:  # by which a masked autoencoder orders its patches: as they are
         called_with["noise"] = torch.arange(patches_along(model) ** 2, device=device).float().expand(len(images), -1)
     if "interpolate_pos_encoding" in known and network.preprocessing.side != _along(config_of(model).image_size):

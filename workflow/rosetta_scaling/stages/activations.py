@@ -32,14 +32,16 @@ def extract_activations(
     from rosetta_scaling.networks.model_sizes import require_planned
 
     layout, study = plan.layout, plan.study
+    manifest = read_json(layout.checkpoint_manifest(model))
     units = read_table(layout.units(scope))
     plan.matching.check_scratch(len(units), study.matching.scratch_gb)
-    network = load_model(layout.checkpoint(model), device, study.networks, modality=study.modality)
+    seeing = {"modality": study.modality, "noise_level": study.images.noise_level}
+    network = load_model(layout.checkpoint(model), device, study.networks, **seeing)
     require_planned(model, sum(describe(network)["neurons"]), plan.size(model).neurons)
     job = Extraction(
         model,
         study.activations,
-        weights=[read_json(layout.checkpoint_manifest(model))["sha256"], study.networks.dtype],
+        weights=[manifest["sha256"], study.networks.dtype, *noise_of(manifest)],
         out_dir=Path(summary).parent,
         work_dir=work_dir,
         store=plan.stores_activations,
@@ -62,16 +64,24 @@ def extract_untrained(
 
     layout, study = plan.layout, plan.study
     tokens, units = read_table(layout.tokens(scope, model)), read_table(layout.units(scope))
+    seeing = {"modality": study.modality, "noise_level": study.images.noise_level}
+    noise = noise_of(read_json(layout.checkpoint_manifest(model)))
     for draw, (summary, work_dir) in enumerate(zip(summaries, work_dirs, strict=True)):
         seed = untrained_seed(study, model, draw)
         job = Extraction(
             f"{model}.untrained{draw}",
             study.activations,
-            weights=[seed, study.networks.dtype],
+            weights=[seed, study.networks.dtype, *noise],
             out_dir=Path(summary).parent,
             work_dir=work_dir,
             measure=False,
         )
-        folder, modality = layout.checkpoint(model), study.modality
-        network = untrained_model(folder, seed, device, study.networks, modality=modality)
+        network = untrained_model(layout.checkpoint(model), seed, device, study.networks, **seeing)
         extract(job, network, tokens, units, device=device)
+
+
+def noise_of(manifest: dict) -> list[float]:
+    """The share of noise in the images that a generator of diffusers reads, as the manifest of a network says it; of
+    other networks, which read the images themselves, nothing.
+    """
+    return [manifest["noise_level"]] if "noise_level" in manifest else []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.networks.folders import model_files
+from rosetta_scaling.networks.generators import is_of_diffusers
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.errors import StudyError
@@ -189,3 +190,15 @@ def register_inputs(plan: StudyPlan, model: str) -> Inputs:
     folder = plan.layout.checkpoint(model)
     is_local = plan.layout.source(model) == "local"
     return {"files": model_files(folder, plan.study.modality) if is_local else [f"{folder}/manifest.json"]}
+
+
+def noise_of_generators(layout: Layout) -> dict[str, float]:
+    """The parameter `noise_level` for jobs that register networks, in studies with local generators of diffusers.
+
+    When it changes, their manifests do, and with these all that was measured on them. Other studies have no such
+    parameter, so that theirs are not made again.
+    """
+    study, folders = layout.study, layout.keys_of("local").values()
+    if study.modality == "text" or not any(is_of_diffusers(layout.checkpoint(one)) for one in folders):
+        return {}
+    return {"noise_level": study.images.noise_level}

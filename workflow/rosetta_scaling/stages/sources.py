@@ -37,25 +37,24 @@ def open_source(
         return StoredActivations(copied(folder, settings.copy_to) if settings.copy_to else folder, places)
     reading = Reading(settings.batch_passages, settings.dtype, device, chunk)
     weights = digest(read_json(files.manifest)["sha256"] if files.seed is None else files.seed)
+    seeing = {"modality": study.modality, "noise_level": study.images.noise_level}
     if files.rotation is not None:
-        network = pre_activations(
-            files.checkpoint, files.tokens, reading, networks=study.networks, modality=study.modality
-        )
+        network = pre_activations(files.checkpoint, files.tokens, reading, networks=study.networks, **seeing)
         return RotatedBeforeNonlinearity(network, seed=files.rotation, weights=weights)
     if files.seed is None:
-        model = load_model(files.checkpoint, device, study.networks, modality=study.modality)
+        model = load_model(files.checkpoint, device, study.networks, **seeing)
     else:
-        model = untrained_model(files.checkpoint, files.seed, device, study.networks, modality=study.modality)
+        model = untrained_model(files.checkpoint, files.seed, device, study.networks, **seeing)
     inputs = open_inputs(model, read_table(files.tokens), device)
     return ForwardPass(model, inputs, reading, weights=weights, displacement=places)
 
 
 @functools.lru_cache(maxsize=1)
 def pre_activations(
-    checkpoint: str, tokens: str, reading: Reading, *, networks: Networks, modality: str
+    checkpoint: str, tokens: str, reading: Reading, *, networks: Networks, modality: str, noise_level: float
 ) -> PreActivations:
     """A network and what enters its MLPs. The last one stays open, for the next draw that rotates it."""
-    model = load_model(checkpoint, reading.device, networks, modality=modality)
+    model = load_model(checkpoint, reading.device, networks, modality=modality, noise_level=noise_level)
     return PreActivations(model, open_inputs(model, read_table(tokens), reading.device), reading)
 
 

@@ -219,7 +219,8 @@ def _other_shapes(folder: Path, error: BaseException) -> str:
 
 def _code_of_its_own(folder: Path, error: BaseException) -> str:
     text = str(error)
-    kind = json.loads((folder / "config.json").read_bytes()).get("model_type")
+    values = json.loads((folder / "config.json").read_bytes())
+    kind = values.get("model_type") or values.get("_class_name")  # of a network of diffusers
     if "trust_remote_code" in text:
         return "it needs Python code of its own, which this project never runs: take another network"
     if kind and "does not recognize this architecture" in text:

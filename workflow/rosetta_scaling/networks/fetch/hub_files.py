@@ -88,6 +88,11 @@ def choose(repository: str, names: Collection[str]) -> tuple[list[str], str]:
             f"{repository} holds an adapter of another model, but a whole model is expected; merge it into its base "
             "model, save that with save_pretrained and name the folder in families.*.models"
         )
+    if "config.json" not in names and "model_index.json" in names:
+        raise StudyError(
+            f"{repository} is a pipeline of diffusers, whose parts are not fetched; run `hf download {repository} "
+            "--local-dir FOLDER` and name that folder in a family with source: local"
+        )
     if "config.json" not in names:
         raise StudyError(
             f"{repository} holds no config.json; a repository that transformers can load is expected, take another"
