@@ -14,6 +14,7 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config import parsing as config
 from rosetta_scaling.config import reference as config_reference
 from rosetta_scaling.config.ladder import Ladder
+from rosetta_scaling.config.nulls import Nulls
 from rosetta_scaling.fits.theory.simulation import recovered_exponent, simulate
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.stages.corpus import corpus_key
@@ -53,9 +54,12 @@ def test_the_default_study_shows_every_key_with_its_default(values):
             assert step in section, f"config.yaml does not show {key}"
             section = section[step]
     study = config.parse(values)
-    for name in ("corpus", "units", "activations", "matching", "nulls", "polarization"):
-        assert getattr(study, name) == type(getattr(study, name))(), f"config.yaml and the defaults of {name} differ"
-    assert study.ladder == Ladder(rungs=study.ladder.rungs)
+    assert study.nulls.rotate_pre_draws < Nulls().rotate_pre_draws, "the default study is short"
+    assert study.ladder.tokens < Ladder().tokens
+    usual = study.nulls.model_copy(update={"rotate_pre_draws": Nulls().rotate_pre_draws})
+    for section in (study.corpus, study.units, study.activations, study.matching, study.polarization, usual):
+        assert section == type(section)(), "config.yaml and the defaults differ"
+    assert study.ladder == Ladder(rungs=study.ladder.rungs, tokens=study.ladder.tokens)
 
 
 def test_every_key_of_the_default_study_says_why():
