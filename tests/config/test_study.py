@@ -55,11 +55,10 @@ def test_the_default_study_shows_every_key_with_its_default(values):
             section = section[step]
     study = config.parse(values)
     assert study.nulls.rotate_pre_draws < Nulls().rotate_pre_draws, "the default study is short"
-    assert study.ladder.tokens < Ladder().tokens
     usual = study.nulls.model_copy(update={"rotate_pre_draws": Nulls().rotate_pre_draws})
     for section in (study.corpus, study.units, study.activations, study.matching, study.polarization, usual):
         assert section == type(section)(), "config.yaml and the defaults differ"
-    assert study.ladder == Ladder(rungs=study.ladder.rungs, tokens=study.ladder.tokens)
+    assert study.ladder == Ladder(rungs=study.ladder.rungs)
 
 
 def test_every_key_of_the_default_study_says_why():
