@@ -43,7 +43,9 @@ def test_byte_level_symbols_help_only_where_text_is_written_in_them(tmp_path):
 SMOLLM2_LACKS = "ĄĆēĔĖĝñòÀÁõö÷øùúûüýþÿ"
 
 
-@pytest.mark.parametrize(("lost", "needed"), [("", False), ("z", True), ("Ċ", True), (SMOLLM2_LACKS, False), ("ó", True)])
+@pytest.mark.parametrize(
+    ("lost", "needed"), [("", False), ("z", True), ("Ċ", True), (SMOLLM2_LACKS, False), ("ó", True)]
+)
 def test_byte_level_tokenizers_need_all_bytes_of_text(tmp_path, lost, needed):
     tokenizer = trained(models.BPE(), [symbol for symbol in ALPHABET if symbol not in lost])
     tokenizer.pre_tokenizer, tokenizer.decoder = None, decoders.ByteLevel()

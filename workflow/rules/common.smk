@@ -12,10 +12,13 @@ sys.path.insert(0, str(project / "workflow"))
 from rosetta_scaling.config import parsing
 from rosetta_scaling.jobs.context import CORPUS_KEY
 from rosetta_scaling.jobs.finished import remove_unfinished
+from rosetta_scaling.jobs.forks import has_gpu
 from rosetta_scaling.jobs.job import share_library
+from rosetta_scaling.jobs.outlook import Outlook
 from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.config.literal_paths import require_literal
 from rosetta_scaling.planning import companion_needs, needs
+from rosetta_scaling.planning.expected import expected_seconds, rates_here
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.planning.transport import transporting
 from rosetta_scaling.schemas.names import READ_FIRST

@@ -37,10 +37,15 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # what
 CHECK_SECONDS = 0.5  # how often the server looks whether the launcher is still there
 
 
+def has_gpu() -> bool:
+    """Whether a driver of a GPU is here, without asking torch, whose import takes a second."""
+    return any(map(os.path.exists, GPU_DRIVERS))
+
+
 @contextlib.contextmanager
 def fork_server() -> Iterator[None]:
     """Let the jobs of the processes that are started here be forks, on machines where that is known to work."""
-    if sys.platform != "linux" or any(map(os.path.exists, GPU_DRIVERS)):
+    if sys.platform != "linux" or has_gpu():
         yield
         return
     folder = tempfile.mkdtemp(prefix="rosetta-forks-")  # nobody else may enter it

@@ -1,0 +1,59 @@
+"""About how many seconds jobs take on a core of this machine: what a run says before it starts, and while it goes on.
+
+What grows with networks is counted (costs.py). The rest are seconds of jobs of the default study on a core that
+multiplies 6e10 times a second; in larger studies they do not count for much.
+"""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from rosetta_scaling.planning.costs import pair_work, training_work
+from rosetta_scaling.planning.rates import Rates
+from rosetta_scaling.planning.study_plan import StudyPlan
+
+SECONDS = {
+    "corpus": 38,
+    "prepare_text": 11,
+    "companion_job": 35,
+    "companion_tables": 10,
+    "companion_report": 9,
+    "simulate_theory": 17,
+    "selectivity": 5,
+    "extract_activations": 2,
+    "extract_untrained": 2,
+    "rosetta_neurons": 3,
+    "polarization": 2,
+    "claim_power": 75,
+    "fits": 70,
+    "figures": 60,
+    "settled": 90,
+    "viewer": 15,
+}
+OTHERS = 1.0
+STEP = 0.025  # of training: what it takes beside products
+SHARES = {"match_pair": 0.05, "nulls": 0.8, "stability": 0.15}  # of the work of a pair
+SIDE = 1024  # of the matrices by which the core is measured
+
+
+def rates_here() -> Rates:
+    """How fast a core of this machine multiplies, measured in a tenth of a second."""
+    a = np.random.default_rng(0).standard_normal((SIDE, SIDE), dtype=np.float32)
+    a @ a  # the first one also starts the library
+    began = time.process_time()  # of all threads together
+    for _ in range(3):
+        a @ a
+    rate = 3 * 2 * SIDE**3 / max(1e-9, time.process_time() - began)
+    return Rates("a core", products=rate, forward=rate / 2, training=rate / 2)
+
+
+def expected_seconds(plan: StudyPlan, rates: Rates, rule: str, wildcards: Mapping[str, str]) -> float:
+    """Seconds of one job of a rule, also of one that another workflow brings along."""
+    model, pair = plan.layout.model_keys.get(wildcards.get("key", "")), wildcards.get("pair", "")
+    if rule == "train_model" and model:
+        work = training_work(plan, model)
+        return rates.training_seconds(work) + STEP * work.steps
+    if rule in SHARES and pair in plan.layout.pairs:
+        return SHARES[rule] * rates.seconds(pair_work(plan, pair)) + OTHERS
+    return SECONDS.get(rule, OTHERS)
