@@ -9,7 +9,7 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.parsing import load
 from rosetta_scaling.jobs.outlook import Outlook
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.planning.expected import OTHERS, SECONDS, expected_seconds, rates_here
+from rosetta_scaling.planning.expected import OTHERS, PER_POINT, SECONDS, SHARES, expected_seconds, rates_here
 from rosetta_scaling.planning.rates import Rates
 from rosetta_scaling.planning.study_plan import StudyPlan
 
@@ -59,14 +59,15 @@ def test_large_networks_take_longer(plan):
     assert training == sorted(training)
     assert nulls == sorted(nulls)
     assert nulls[-1] > 10 * nulls[-3]
-    assert expected_seconds(plan, rates, "fits", {}) == SECONDS["fits"]
+    assert expected_seconds(plan, rates, "corpus", {}) == SECONDS["corpus"]
+    assert expected_seconds(plan, rates, "fits", {}) == 26 * PER_POINT["fits"]
     of_another_workflow = [expected_seconds(plan, rates, rule, {}) for rule in ("report", "train_model", "nulls")]
     assert of_another_workflow == [OTHERS] * 3
 
 
 def test_every_rule_with_a_time_is_a_rule():
     rules = "".join(path.read_text() for path in (WORKFLOW / "rules").glob("*.smk"))
-    assert all(f"rule {name}:" in rules for name in SECONDS)
+    assert all(f"rule {name}:" in rules for name in ("train_model", *SECONDS, *PER_POINT, *SHARES))
 
 
 def test_the_rate_of_a_core_is_one_of_this_age():
