@@ -42,6 +42,7 @@ TRAINED_HERE = (
     "depth-ladder",
     "filtering",
     "filtering-codesearch",
+    "ladder",
     "ladder-large",
     "ladder-medium",
     "smoke",
