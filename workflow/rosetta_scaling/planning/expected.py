@@ -34,7 +34,10 @@ SIDE = 1024  # of the matrices by which the core is measured
 
 
 def rates_here() -> Rates:
-    """How fast a core of this machine multiplies, measured in a tenth of a second."""
+    """How fast a core of this machine multiplies, measured in a tenth of a second.
+
+    By numpy, unlike numerics/devices.py: Snakemake, which asks, would wait for the import of torch.
+    """
     a = np.random.default_rng(0).standard_normal((SIDE, SIDE), dtype=np.float32)
     a @ a  # the first one also starts the library
     began = time.process_time()  # of all threads together

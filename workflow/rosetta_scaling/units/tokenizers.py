@@ -4,12 +4,12 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from rosetta_scaling.corpora.pieces import CONTROLS
 from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.foreign import explaining, pointer
 
 NEVER_IN_UTF8 = {0xC0, 0xC1, *range(0xF5, 0x100)}
 UNASSIGNED = {0xF1, 0xF2}  # begin characters of planes 4 to 11, which Unicode has left empty
-CONTROLS = {*range(9), *range(11, 32), 127}  # which are taken out of every corpus
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
@@ -45,7 +45,8 @@ def drops_characters(tokenizer: Tokenizer) -> bool:
     if "ByteLevel" not in f"{tokenizer.pre_tokenizer} {tokenizer.normalizer}":
         return True
     # A byte-level tokenizer writes every byte as one character; those from 0xC0 on as the characters of their numbers.
-    # Where its alphabet was taken from text, as that of SmolLM2 was, bytes that no text has are missing.
+    # Where its alphabet was taken from text, as that of SmolLM2 was, bytes that no text has are missing, those of
+    # control characters among them, which are taken out of every corpus.
     write = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str
-    never = {*map(chr, NEVER_IN_UTF8 | UNASSIGNED), *(write(chr(byte))[0][0] for byte in CONTROLS)}
+    never = {*map(chr, NEVER_IN_UTF8 | UNASSIGNED), *(write(chr(byte))[0][0] for byte in CONTROLS if byte < 128)}
     return not set(pre_tokenizers.ByteLevel.alphabet()) - never <= vocabulary.keys()
