@@ -77,6 +77,8 @@ def draw_layers(data: pd.DataFrame) -> Figure:
     groups = list(data.groupby(["curve", "model_a", "model_b"], sort=False))
     figure, every_axes = style.panels(2 * len(groups), height=2.2, columns=2 if len(groups) == 1 else 4)
     bound = np.log2(np.clip(data["ratio"].max(), 2, 64))
+    layout = figure.get_layout_engine()
+    figure.set_layout_engine("none")  # seaborn draws the figure for every heatmap, which needs no layout
     for i, ((_, model_a, model_b), group) in enumerate(groups):
         matches, ratio = (layer_matrix(group, value) for value in ("matches", "ratio"))
         small = matches.size <= 36  # more numbers than that cannot be read
@@ -96,6 +98,7 @@ def draw_layers(data: pd.DataFrame) -> Figure:
             axes.set(xlabel=f"layer of {model_b}", ylabel=f"layer of {model_a}")
             axes.tick_params(rotation=0)
             axes.invert_yaxis()
+    figure.set_layout_engine(layout)
     return figure
 
 
