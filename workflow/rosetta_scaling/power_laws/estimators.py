@@ -143,9 +143,7 @@ def _dispersed_glm(x: np.ndarray, y: np.ndarray):
     fit, freedom = _glm(x, y), len(x) - 2
 
     def excess(log_dispersion: float) -> float:
-        nonlocal fit
-        fit = _glm(x, y, np.exp(log_dispersion), fit.params)  # few steps from the fit with another dispersion
-        return fit.pearson_chi2 / freedom - 1
+        return _glm(x, y, np.exp(log_dispersion)).pearson_chi2 / freedom - 1
 
     poisson = fit.pearson_chi2 / freedom - 1
     if poisson > EXACT:
@@ -154,7 +152,7 @@ def _dispersed_glm(x: np.ndarray, y: np.ndarray):
             low -= 1
         while excess(high) > 0:
             high += 1
-        fit = _glm(x, y, np.exp(optimize.brentq(excess, low, high)), fit.params)
+        fit = _glm(x, y, np.exp(optimize.brentq(excess, low, high)))
     return fit
 
 
@@ -185,7 +183,7 @@ def _no_maximum(x: np.ndarray, y: np.ndarray) -> str:
     return ""
 
 
-def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0, start: np.ndarray | None = None) -> Any:
+def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0) -> Any:
     """Counts fitted to ln x, less its mean, with log link: Poisson, or negative binomial (NB2) with a dispersion."""
     from statsmodels.genmod import families
     from statsmodels.genmod.generalized_linear_model import GLM
@@ -195,7 +193,7 @@ def _glm(x: np.ndarray, y: np.ndarray, dispersion: float = 0.0, start: np.ndarra
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PerfectSeparationWarning)  # raised by an exact fit, which does no harm here
         design = np.column_stack([np.ones_like(x), np.log(x) - np.log(x).mean()])
-        return GLM(y, design, family).fit(start_params=start, tol=1e-8, tol_criterion="params")
+        return GLM(y, design, family).fit(tol=1e-8, tol_criterion="params")
 
 
 def _glm_estimate(x: np.ndarray, fit: Any, scale: float, confidence: float) -> dict:
