@@ -73,7 +73,7 @@ def grown(words: str, source: str, found: Growth | None, regions: Regions, *, ef
     numbers = (
         interval_words(fitted.value, fitted.low, fitted.high)
         if fitted
-        else "no estimate: too few points are surely above zero"
+        else "no estimate: these points do not determine one"
     )
     base = (
         f" One exponent is fitted to {fitted.points} points of {fitted.networks} networks at once, with "

@@ -17,7 +17,9 @@ EXPONENTS = np.linspace(-2, 4, 61)  # an interval that reaches an end of these i
 STEP = EXPONENTS[1] - EXPONENTS[0]
 FIRST = 0.7  # the exponent, and ...
 SCATTER = 0.2  # ... the scatter with which the first weights are made
-ROUNDS = 3  # of exponent and weights in turn; more change the third digit
+ROUNDS = 50  # of exponent and weights in turn, at most
+WHOLE = 4  # of these rounds take the new means as they are, which settles most studies
+SETTLED = 5e-4  # the change of the exponent in a round that ends them
 LEAST = 1e-3  # of the largest mean: points with a smaller or negative one scatter like this
 
 
@@ -73,8 +75,9 @@ def fit_growth(table: pd.DataFrame, members: Sequence[Collection[str]], confiden
     crossed.py). A curve of three points counts by what it tells. The interval is that of the likelihood (exponents
     whose sum of squares exceeds the least by no more than Student's t allows), for it is not symmetric where counts
     are small; it has no end where every exponent beyond fits as well. In 150 simulated studies each of the sizes of
-    the default study, 95% intervals covered 93 to 97%, whether networks or points scattered by 5, 10 or 30%. Raises
-    StudyError where the points have no exponent, no interval, or one without either end.
+    the study `ladder`, 95% intervals covered 94 to 98%, whether networks or points scattered by 5, 10 or 30%, and 98 to
+    99% where a twentieth as much is shared. Raises StudyError where the points have no exponent, no interval, or one
+    without either end; of 150 studies with exponent 0.6 none, 2 at 30%, and 43 where a twentieth is shared.
     """
     x, y, se = (table[name].to_numpy(float) for name in ("x", "y", "se"))
     if not (np.isfinite(x) & np.isfinite(y) & np.isfinite(se) & (x > 0) & (se >= 0)).all():
@@ -88,12 +91,26 @@ def fit_growth(table: pd.DataFrame, members: Sequence[Collection[str]], confiden
         raise StudyError(f"{networks.shape[1]} networks are too few to give the exponent an interval: add rungs")
     curves = Curves(of, logs, y, np.diag(np.exp(-FIRST * logs)))
     curves = curves.weighted(np.diag(np.hypot(se, SCATTER * curves.means(FIRST))))
-    for _ in range(ROUNDS):
-        alpha = curves.best()
-        means = curves.means(alpha)
-        tangent = np.column_stack([of * np.exp(alpha * logs)[:, None], means * logs])
-        curves = curves.weighted(crossed_root(tangent, y, se**2, networks, scale=means))
+    curves = _settled(curves, se, networks)
     return _growth(curves, networks.shape[1], freedom=freedom, confidence=confidence)
+
+
+def _settled(curves: Curves, se: np.ndarray, networks: np.ndarray) -> Curves:
+    """The curves with weights that follow from their own exponent. Raises StudyError where there are none.
+
+    The weights need the means, and the means the weights. Whole steps can lead back and forth for ever, with one
+    exponent in even rounds and another in odd ones; so later rounds go half of the way, on the logarithm.
+    """
+    alpha, means = FIRST, curves.means(FIRST)
+    for number in range(ROUNDS):
+        last, alpha = alpha, curves.best()
+        if abs(alpha - last) < SETTLED:
+            return curves
+        share = 1.0 if number < WHOLE else 0.5
+        means = means ** (1 - share) * curves.means(alpha) ** share
+        tangent = np.column_stack([curves.of * np.exp(alpha * curves.logs)[:, None], means * curves.logs])
+        curves = curves.weighted(crossed_root(tangent, curves.y, se**2, networks, scale=means))
+    raise StudyError(f"exponent and weights of these points did not settle in {ROUNDS} rounds: add rungs")
 
 
 def _growth(curves: Curves, networks: int, *, freedom: int, confidence: float) -> Growth:
