@@ -14,19 +14,19 @@ from rosetta_scaling.planning.rates import Rates
 from rosetta_scaling.planning.study_plan import StudyPlan
 
 SECONDS = {
-    "corpus": 38,
+    "corpus": 35,
     "prepare_text": 11,
-    "companion_job": 35,
-    "companion_tables": 10,
+    "companion_job": 22,
+    "companion_tables": 12,
     "companion_report": 9,
-    "simulate_theory": 17,
-    "selectivity": 5,
+    "simulate_theory": 8,
+    "selectivity": 4,
     "extract_activations": 2,
     "extract_untrained": 2,
     "rosetta_neurons": 3,
     "polarization": 2,
 }
-PER_POINT = {"claim_power": 2.8, "fits": 2.8, "figures": 2.2, "settled": 3.7, "viewer": 0.6}  # of every curve
+PER_POINT = {"claim_power": 1.3, "fits": 1.9, "figures": 1.7, "settled": 3.6, "viewer": 0.5}  # of every curve
 OTHERS = 1.0  # of rules that are not named above
 STEP = 0.025  # of training: what it takes beside products
 SHARES = {"match_pair": 0.05, "nulls": 0.8, "stability": 0.15}  # of the work of a pair
