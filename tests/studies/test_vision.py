@@ -85,12 +85,23 @@ def test_rows_of_images_show_the_neurons_that_match(finished, monkeypatch, tmp_p
     monkeypatch.setattr(gallery, "read_table", lambda asked: told if asked == path else read_table(asked))
     gallery.write_gallery(StudyPlan(layout), str(tmp_path / "images.html"))
     page = (tmp_path / "images.html").read_text()
+    assert "drawn at random from those that survive" in page
     shown = min((partner >= 0).sum(), gallery.SHOWN)
     assert page.count('<div class="row">') == 2 * shown > 0
     found = re.findall(r"dit-r1, layer (\d), neuron (\d+)(?:, codes the \w+)?</p>", page)
     rows = table.set_index(["layer", "channel"]).loc[[(int(layer), int(channel)) for layer, channel in found]]
     assert (rows["partner_vit-r1"] >= 0).all()
     assert len(rows) == shown
+
+
+def test_where_no_match_survives_the_strongest_are_shown_with_a_warning(finished):
+    page = (finished / "results/vision-smoke/report/images.html").read_text()
+    assert "No Rosetta neuron survives" in page
+    assert "which of them are shared is not known" in page
+    table = read_table(finished / "results/vision-smoke/rosetta/dit-vit/r1.parquet")
+    r = table["r_vit-r1"][table.mutual_top1].nlargest(gallery.SHOWN)
+    section = page[page.index('<section id="dit-vit">') :].partition("</section>")[0]
+    assert re.findall(r"r = ([\d.]+)</p>", section) == [f"{value:.2f}" for value in r]
 
 
 def test_the_viewer_shows_what_both_networks_do_on_all_patches_of_images(finished):

@@ -11,7 +11,7 @@ from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.store.tables import read_table
 
 SHOWN = 12  # matches of a curve, drawn at random ...
-FDR = 0.05  # ... from those that survive this false-discovery rate
+FDR = 0.05  # ... from those that survive this false-discovery rate, or the strongest where none does
 IMAGES = 8  # that excite the anchor's neuron most
 
 
@@ -59,8 +59,9 @@ def write_gallery(plan: StudyPlan, out: str) -> None:
 
     curves = []
     for (curve, rung), models in largest_points(plan).items():
-        matches = _matches_of_point(plan, curve, rung, models)
-        curves.append({"curve": curve, "point": rung, "matches": [match_rows(match) for match in matches]})
+        chosen, survive = _chosen(plan, curve, read_table(plan.layout.rosetta(curve, rung)), models)
+        rows = [match_rows(match) for match in _matches_of_point(plan, curve, rung, models=models, chosen=chosen)]
+        curves.append({"curve": curve, "point": rung, "survive": survive, "matches": rows})
     made = [
         {"model": model, "image": data_uri((Path(plan.layout.checkpoint(model)) / "samples.png").read_bytes())}
         for model in generators(plan)
@@ -72,17 +73,25 @@ def write_gallery(plan: StudyPlan, out: str) -> None:
     )
 
 
-def _matches_of_point(plan: StudyPlan, curve: str, rung: str, models: list[str]) -> list:
-    """Some of the Rosetta neurons of a point that survive the false-discovery rate, with what excites them."""
-    from rosetta_scaling.corpora.pixels import decode
+def _chosen(plan: StudyPlan, curve: str, table: pd.DataFrame, models: list[str]) -> tuple[pd.DataFrame, bool]:
+    """Rows of the Rosetta neurons of a point that are shown, and whether they survive the false-discovery rate."""
     from rosetta_scaling.numerics.seeds import random_subset
+
+    name = plan.study.matching.criteria[0].name
+    if len(survive := table[table[f"{name}_fdr05"]]):
+        return survive.iloc[random_subset(len(survive), SHOWN, plan.study.nulls.seed, curve, "gallery")], True
+    rosetta = table[table[name]]
+    weakest = rosetta[[f"r_{model}" for model in models[1:]]].min(axis=1)
+    return rosetta.loc[weakest.nlargest(SHOWN).index], False
+
+
+def _matches_of_point(plan: StudyPlan, curve: str, rung: str, *, models: list[str], chosen: pd.DataFrame) -> list:
+    """The chosen Rosetta neurons of a point, with what excites them."""
+    from rosetta_scaling.corpora.pixels import decode
     from rosetta_scaling.report.gallery import Match
 
     layout = plan.layout
     scopes = [layout.scope_of_member(curve, rung, i) for i in range(len(models))]
-    table = read_table(layout.rosetta(curve, rung))
-    calibrated = table[table[f"{plan.study.matching.criteria[0].name}_fdr05"]]
-    chosen = calibrated.iloc[random_subset(len(calibrated), SHOWN, plan.study.nulls.seed, curve, "gallery")]
     units, contexts = read_table(layout.units(scopes[0])), read_table(layout.contexts(scopes[0], models[0]))
     samples = read_table(layout.tokens(scopes[0], models[0])).set_index("passage")
     neurons = [chosen.neuron, *(chosen[f"partner_{model}"] for model in models[1:])]
