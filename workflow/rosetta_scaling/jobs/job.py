@@ -45,8 +45,10 @@ def job(snakemake) -> Iterator["Job"]:
             sys.exit(code)
     # Here, since a script that runs in a fork needs none of it.
     from rosetta_scaling.jobs.context import Job
+    from rosetta_scaling.jobs.memory import keep_freed_memory
     from rosetta_scaling.jobs.opened import WATCH, watch_opened_files
 
+    keep_freed_memory()
     path, usage = Path(snakemake.log[0]), Usage()
     tracebacks = traceback_file(path)
     log = open_log(path, tracebacks)
