@@ -23,22 +23,30 @@ WRITTEN = {name: (name,) for name in ("population", "retention", "injection")} |
 
 def run_job(settings: MixtureSettings, job: str, device: "torch.device", folder: Path) -> None:
     """Train the networks of one experiment; of the one with ReLU, they are kept too."""
-    from rosetta_scaling.companions.mixture import retention as mixture_retention
-    from rosetta_scaling.companions.mixture import rosetta as mixture_rosetta
+    import torch
 
-    if job == "rosetta":
-        networks = {width: mixture_rosetta.trained(settings, width, device) for width in settings.relu.widths}
-        tensors = {f"encoder_{width}": of_width.encoder.cpu() for width, of_width in networks.items()}
-        tensors |= {f"decoder_{width}": of_width.decoder.cpu() for width, of_width in networks.items()}
-        write_tensors(folder / "networks.safetensors", tensors)
-        tables = {
-            "allocation": mixture_rosetta.allocation_table(settings, networks),
-            "rosetta": mixture_rosetta.rosetta_table(settings, networks),
-        }
-    else:
-        tables = {job: getattr(mixture_retention, job)(settings, device)}
+    from rosetta_scaling.companions.mixture import retention as mixture_retention
+
+    with torch.inference_mode():  # gradients are written out: that torch keeps no account is up to a third faster
+        if job == "rosetta":
+            tables = _rosetta_tables(settings, device, folder)
+        else:
+            tables = {job: getattr(mixture_retention, job)(settings, device)}
     for name, table in tables.items():
         write_checked_table(folder / f"{name}.csv", table, JOB_TABLES[name])
+
+
+def _rosetta_tables(settings: MixtureSettings, device: "torch.device", folder: Path) -> dict[str, pd.DataFrame]:
+    from rosetta_scaling.companions.mixture import rosetta as mixture_rosetta
+
+    networks = {width: mixture_rosetta.trained(settings, width, device) for width in settings.relu.widths}
+    tensors = {f"encoder_{width}": of_width.encoder.cpu() for width, of_width in networks.items()}
+    tensors |= {f"decoder_{width}": of_width.decoder.cpu() for width, of_width in networks.items()}
+    write_tensors(folder / "networks.safetensors", tensors)
+    return {
+        "allocation": mixture_rosetta.allocation_table(settings, networks),
+        "rosetta": mixture_rosetta.rosetta_table(settings, networks),
+    }
 
 
 def make_tables(settings: MixtureSettings, jobs: Path) -> dict[str, pd.DataFrame]:
