@@ -4,7 +4,7 @@ from rosetta_scaling.stages.claims import claim_inputs, power_inputs
 from rosetta_scaling.stages.continued import continued_inputs
 from rosetta_scaling.stages.fits import fit_inputs
 from rosetta_scaling.stages.points import point_inputs
-from rosetta_scaling.stages.settled import settled_inputs
+from rosetta_scaling.stages.settled import fewer_draws_inputs, settled_inputs
 from rosetta_scaling.stages.tables import table_inputs
 from rosetta_scaling.stages.transport import transport_inputs
 
@@ -200,6 +200,29 @@ rule claims:
         "../scripts/claims.py"
 
 
+rule fewer_draws:
+    input:
+        declared(fewer_draws_inputs),
+    output:
+        layout.settled_with("{draws}"),
+    log:
+        f"{layout.results}/logs/fewer_draws/{{draws}}.log",
+    group:
+        "tables"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=needs.memory(to_judge_again),
+        runtime=needs.runtime(to_judge_again),
+    params:
+        study=study.deciding(),
+        version=versions.CLAIMS,
+    message:
+        "Judge all claims with {wildcards.draws} draws of the nulls"
+    script:
+        "../scripts/fewer_draws.py"
+
+
 rule settled:
     input:
         declared(settled_inputs),
@@ -212,11 +235,8 @@ rule settled:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=needs.memory(to_settle),
-        runtime=needs.runtime(to_settle),
-    params:
-        study=study.deciding(),
-        version=versions.CLAIMS,
+        mem_mb=needs.memory(needs.SMALL),
+        runtime=needs.runtime(needs.SMALL),
     message:
         "Verdicts with fewer draws of the nulls"
     script:

@@ -71,6 +71,7 @@ wildcard_constraints:
     rung=NAME,
     variant=rf"real|half[01]|({any_of(NULLS)})\d+",
     tile=r"\d{5}",
+    draws=r"\d+",
     group=any_of(layout.groups),
     stage="describe|detect",
     beta=r"[0-9.]+",

@@ -97,8 +97,8 @@ def to_follow(wildcards):
     )
 
 
-def to_settle(wildcards):
-    return needs.settling(plan)
+def to_judge_again(wildcards):
+    return needs.judging_again(plan)
 
 
 def to_view(wildcards):

@@ -118,6 +118,10 @@ class ResultPaths(CachePaths):
         """One of POINT_TABLES of one point."""
         return f"{self.results}/rosetta/{curve}/{rung}.{name}.csv"
 
+    def settled_with(self, draws: int | str) -> str:
+        """All verdicts with fewer draws of the nulls; see stages/settled.py."""
+        return f"{self.results}/settled/{draws}.csv"
+
     def selectivity(self, scope: str, model: str) -> str:
         """One row per neuron, one column per metric."""
         return f"{self.results}/selectivity/{scope}/{model}.parquet"

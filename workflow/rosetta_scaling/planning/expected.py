@@ -26,7 +26,7 @@ SECONDS = {
     "rosetta_neurons": 3,
     "polarization": 2,
 }
-PER_POINT = {"claim_power": 1.3, "fits": 1.9, "figures": 1.7, "settled": 3.6, "viewer": 0.5}  # of every curve
+PER_POINT = {"claim_power": 1.3, "fits": 1.9, "figures": 1.7, "fewer_draws": 1.7, "viewer": 0.5}  # of every curve
 OTHERS = 1.0  # of rules that are not named above
 STEP = 0.025  # of training: what it takes beside products
 SHARES = {"match_pair": 0.05, "nulls": 0.8, "stability": 0.15}  # of the work of a pair

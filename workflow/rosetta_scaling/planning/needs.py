@@ -16,7 +16,7 @@ from rosetta_scaling.planning.costs import pair_work, partner_rows, probe_tokens
 from rosetta_scaling.planning.rates import H100
 from rosetta_scaling.planning.sizes import activation_bytes, reading_bytes, weight_bytes
 from rosetta_scaling.planning.study_plan import StudyPlan
-from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
+from rosetta_scaling.schemas.nulls import NULLS
 
 # Measured: two Snakemakes that SLURM runs around a job (330 MB), torch and its libraries (500 MB).
 BASE_MB = 1200
@@ -280,10 +280,10 @@ def comparing(plan: StudyPlan, curve: str) -> Need:
     return Need(TABLES_MB + memory_mb, neurons * NEURON_SECONDS / 60)
 
 
-def settling(plan: StudyPlan) -> Need:
-    """All points once more for every smaller number of draws, one after the other; there are few such numbers."""
-    curves, times = [comparing(plan, curve) for curve in plan.study.curves], math.log2(plan.study.nulls.draws(CENTRAL))
-    return Need(max(need.memory_mb for need in curves), times * sum(need.minutes for need in curves))
+def judging_again(plan: StudyPlan) -> Need:
+    """All points once more, one after the other, with fewer draws."""
+    curves = [comparing(plan, curve) for curve in plan.study.curves]
+    return Need(max(need.memory_mb for need in curves), sum(need.minutes for need in curves))
 
 
 @functools.cache

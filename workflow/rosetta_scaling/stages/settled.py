@@ -18,38 +18,58 @@ from rosetta_scaling.schemas.names import POINT_TABLES
 from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
 from rosetta_scaling.schemas.tables.fits import SETTLED
 from rosetta_scaling.schemas.tables.schema import write_checked_table
-from rosetta_scaling.stages.claims import claim_inputs, judge
+from rosetta_scaling.stages.claims import judge
 from rosetta_scaling.stages.fits import fit_inputs, write_fit_tables
 from rosetta_scaling.stages.inputs import Inputs
 from rosetta_scaling.stages.points import point_inputs, write_rosetta
 from rosetta_scaling.stages.tables import table_inputs, write_tables
-from rosetta_scaling.store.tables import read_json
+from rosetta_scaling.store.tables import read_json, read_table
 
 log = logging.getLogger(__name__)
 
 LEAST = 2  # draws of a null: one for each network of a pair
 
 
-def settled_inputs(plan: StudyPlan) -> Inputs:
-    """All that claims are made from, and all that points are made from."""
-    parts = [claim_inputs(plan), table_inputs(plan), fit_inputs(plan)]
-    parts += [point_inputs(plan, *point) for point in plan.layout.points]
+def fewer_draws_inputs(plan: StudyPlan) -> Inputs:
+    """All that points, tables and fits are made from, and what does not depend on the draws."""
+    layout = plan.layout
+    parts = [table_inputs(plan), fit_inputs(plan), *(point_inputs(plan, *point) for point in layout.points)]
     files = {path for part in parts for paths in part.values() for path in paths}
-    return {"claims": [plan.layout.tables("claims.json")], "files": sorted(files)}
+    return {"files": sorted(files), "unchanged": unchanged_tables(layout)}
+
+
+def unchanged_tables(layout: Layout) -> list[str]:
+    """The tables that claims are judged on and that do not depend on the number of draws."""
+    return [layout.tables("power.csv"), *layout.continued_tables]
+
+
+def write_fewer_draws(plan: StudyPlan, draws: int, out: Path) -> None:
+    """Write the verdicts of all claims with so many draws of the central null."""
+    write_checked_table(out, settled_table(draws, judge_with(plan, draws)), SETTLED)
+
+
+def settled_inputs(plan: StudyPlan) -> Inputs:
+    layout = plan.layout
+    fewer = [layout.settled_with(draws) for draws in fewer_draws(plan.study.nulls.draws(CENTRAL))]
+    return {"claims": [layout.tables("claims.json")], "fewer": fewer}
 
 
 def write_settled(plan: StudyPlan, out: Path) -> None:
-    """Write the verdicts of all claims with all draws, which are in claims.json, and with fewer."""
-    all_draws = plan.study.nulls.draws(CENTRAL)
-    judged = {draws: judge_with(plan, draws) for draws in fewer_draws(all_draws)}
-    judged[all_draws] = read_json(plan.layout.tables("claims.json"))["claims"]
+    """Write the verdicts of all claims with fewer draws, and with all of them, which are in claims.json."""
+    all_draws, claims = plan.study.nulls.draws(CENTRAL), read_json(plan.layout.tables("claims.json"))["claims"]
+    tables = [read_table(plan.layout.settled_with(draws)) for draws in fewer_draws(all_draws)]
+    tables.append(settled_table(all_draws, claims))
+    write_checked_table(out, pd.concat(tables, ignore_index=True), SETTLED)
+
+
+def settled_table(draws: int, claims: list[dict]) -> pd.DataFrame:
+    """The rows of settled.csv for a number of draws, from the entries of claims.json."""
     rows = [
         {"claim": claim["claim"], "draws": draws, "verdict": claim["verdict"]}
         | {name: claim.get(name) for name in ("effect", "effect_low", "effect_high")}
-        for draws, claims in judged.items()
         for claim in claims
     ]
-    write_checked_table(out, pd.DataFrame(rows, columns=SETTLED.names), SETTLED)
+    return pd.DataFrame(rows, columns=SETTLED.names)
 
 
 def fewer_draws(draws: int) -> list[int]:
@@ -96,7 +116,7 @@ def judge_with(plan: StudyPlan, draws: int) -> list[dict]:
             write_rosetta(fewer, *point, f"{folder}/rosetta.parquet", tables=paths)
         write_tables(layout, Path(folder))
         write_fit_tables(layout, Path(folder))
-        for unchanged in (layout.tables("power.csv"), *layout.continued_tables):
-            shutil.copy(unchanged, folder)
+        for path in unchanged_tables(layout):
+            shutil.copy(path, folder)
         log.info("judged with %d of %d draws", draws, plan.study.nulls.draws(CENTRAL))
         return judge(layout.study, Path(folder))["claims"]
