@@ -16,7 +16,7 @@ from rosetta_scaling.layout.layout import Layout
 from rosetta_scaling.planning.study_plan import StudyPlan
 from rosetta_scaling.schemas.names import POINT_TABLES
 from rosetta_scaling.schemas.nulls import CENTRAL, NULLS
-from rosetta_scaling.schemas.tables.fits import SETTLED
+from rosetta_scaling.schemas.tables.fits import FEWER_DRAWS, SETTLED
 from rosetta_scaling.schemas.tables.schema import write_checked_table
 from rosetta_scaling.stages.claims import judge
 from rosetta_scaling.stages.fits import fit_inputs, write_fit_tables
@@ -45,7 +45,7 @@ def unchanged_tables(layout: Layout) -> list[str]:
 
 def write_fewer_draws(plan: StudyPlan, draws: int, out: Path) -> None:
     """Write the verdicts of all claims with so many draws of the central null."""
-    write_checked_table(out, settled_table(draws, judge_with(plan, draws)), SETTLED)
+    write_checked_table(out, settled_table(draws, judge_with(plan, draws)), FEWER_DRAWS)
 
 
 def settled_inputs(plan: StudyPlan) -> Inputs:

@@ -30,7 +30,7 @@ CHAPTERS: dict[str, tuple[TableSchema, ...]] = {
     "Documents, units and contexts": (sources.DOCUMENTS, sources.UNITS, sources.TOKENS, selectivity.CONTEXTS),
     "The same where networks see": tuple(images.OF_IMAGES.values()),
     "Matches": (*matching.TABLES, transport.TRANSPORTED),
-    "Points": (points.ROSETTA, *points.OF_POINT.values(), fits.SIMULATED),
+    "Points": (points.ROSETTA, *points.OF_POINT.values(), fits.SIMULATED, fits.FEWER_DRAWS),
     "Selectivity": (
         selectivity.NEURON_TABLE,
         selectivity.TOKENS_OF_NEURONS,

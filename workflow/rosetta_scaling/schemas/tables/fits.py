@@ -198,6 +198,7 @@ SETTLED = TableSchema(
         *bounds("effect", "effect_low", "effect_high"),
     ),
 )
+FEWER_DRAWS = SETTLED.after(file="settled/DRAWS.csv", rule="fewer_draws", rows="a claim")
 SIMULATED = THEORY_SIMULATION.after(
     file="CACHE/theory/KEY/beta_BETA.csv", rule="simulate_theory", rows="a pair of simulated networks of one beta"
 )
