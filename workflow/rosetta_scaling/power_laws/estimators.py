@@ -5,6 +5,7 @@ and a note, which says why an interval or a fit is missing (NaN) and is empty ot
 not this one, can fit raise StudyError. statsmodels is imported where it is used: that takes a second.
 """
 
+import functools
 import itertools
 import math
 import warnings
@@ -142,8 +143,12 @@ def _dispersed_glm(x: np.ndarray, y: np.ndarray):
     """The negative binomial fit with the dispersion that makes Pearson's chi2 points - 2, or Poisson's without any."""
     fit, freedom = _glm(x, y), len(x) - 2
 
+    @functools.cache  # the search comes back to the ends of its bracket, and to the root
+    def dispersed(log_dispersion: float) -> Any:
+        return _glm(x, y, np.exp(log_dispersion))
+
     def excess(log_dispersion: float) -> float:
-        return _glm(x, y, np.exp(log_dispersion)).pearson_chi2 / freedom - 1
+        return dispersed(log_dispersion).pearson_chi2 / freedom - 1
 
     poisson = fit.pearson_chi2 / freedom - 1
     if poisson > EXACT:
@@ -152,7 +157,7 @@ def _dispersed_glm(x: np.ndarray, y: np.ndarray):
             low -= 1
         while excess(high) > 0:
             high += 1
-        fit = _glm(x, y, np.exp(optimize.brentq(excess, low, high)))
+        fit = dispersed(optimize.brentq(excess, low, high))
     return fit
 
 
