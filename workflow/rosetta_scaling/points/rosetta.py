@@ -18,20 +18,30 @@ def orient(matches: pd.DataFrame, swap: bool) -> pd.DataFrame:
     return matches.assign(changed=matches.changed.replace(other)) if "changed" in matches else matches
 
 
-def satisfying(matches: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
-    """The pairs that meet a criterion, from a table of partners (see neighbours.partner_table); side a is the anchor.
+def meets(matches: pd.DataFrame, criterion: Criterion) -> np.ndarray:
+    """Which pairs of a table of partners (see neighbours.partner_table) meet a criterion; side a is the anchor.
 
     Ranks found at a larger k decide for a smaller one.
     """
     rank = "csls_rank" if criterion.score == "csls" else "rank"
-    met = matches[f"{rank}_a"].between(1, criterion.k) & (matches.r >= criterion.min_r)
+
+    def near(side: str) -> np.ndarray:
+        ranks = matches[f"{rank}_{side}"].to_numpy()
+        return (ranks >= 1) & (ranks <= criterion.k)
+
+    met = near("a") & (matches.r.to_numpy() >= criterion.min_r)
     if criterion.mutual:
-        met &= matches[f"{rank}_b"].between(1, criterion.k)
+        met &= near("b")
     if criterion.min_margin:
-        met &= matches[["margin_a", "margin_b"]].min(axis=1, skipna=False) >= criterion.min_margin
+        met &= np.minimum(matches.margin_a.to_numpy(), matches.margin_b.to_numpy()) >= criterion.min_margin
     if criterion.min_excess:
-        met &= matches.excess_a >= criterion.min_excess
-    return matches[met]
+        met &= matches.excess_a.to_numpy() >= criterion.min_excess
+    return met
+
+
+def satisfying(matches: pd.DataFrame, criterion: Criterion) -> pd.DataFrame:
+    """The pairs that meet a criterion; see meets."""
+    return matches[meets(matches, criterion)]
 
 
 def rosetta_table(
@@ -72,14 +82,17 @@ def rosetta_neurons(
     With `outer`, their partners must match each other too. `by` are columns that keep tables apart which are counted
     at once, such as the draws of a null.
     """
-    chosen = {model: satisfying(matches, criterion) for model, matches in partners.items()}
     keys = [*by, "neuron_a"]
+
+    def chosen(matches: pd.DataFrame, *columns: str) -> pd.DataFrame:
+        return matches[[*keys, *columns]][meets(matches, criterion)]
+
     if not outer:
-        return reduce(lambda x, y: x.merge(y, on=keys), [m[keys].drop_duplicates() for m in chosen.values()])
-    columns = [matches[[*keys, "neuron_b"]].set_axis([*keys, model], axis=1) for model, matches in chosen.items()]
-    tuples = reduce(lambda x, y: x.merge(y, on=keys), columns)
+        return reduce(lambda x, y: x.merge(y, on=keys), [chosen(m).drop_duplicates() for m in partners.values()])
+    pairs = [chosen(matches, "neuron_b").set_axis([*keys, model], axis=1) for model, matches in partners.items()]
+    tuples = reduce(lambda x, y: x.merge(y, on=keys), pairs)
     for (first, second), matches in outer.items():
-        edges = satisfying(matches, criterion)[[*by, "neuron_a", "neuron_b"]].set_axis([*by, first, second], axis=1)
+        edges = chosen(matches, "neuron_b").set_axis([*by, first, second], axis=1)
         tuples = tuples.merge(edges, on=[*by, first, second])
     return tuples[keys].drop_duplicates()
 
