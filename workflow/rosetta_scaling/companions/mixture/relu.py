@@ -67,19 +67,16 @@ def loss_and_gradient(networks: Networks, targets: Targets) -> tuple[torch.Tenso
 
     The total is the sum over features of frequency times loss, so it is 1 for networks that have learned nothing.
     """
-    u, d = networks.encoder, networks.decoder
-    wanted = targets.directions.expand(len(u), -1, -1)
-    inner, inner_own, inner_other = covariance(u, u)
-    cross, cross_own, cross_other = covariance(u, wanted)  # (networks, width, features)
-    moved = d @ inner
-    told = targets.amplitudes[:, None] * cross.mT
+    u, d, width = networks.encoder, networks.decoder, networks.encoder.shape[1]
+    all_neurons = torch.cat([u, targets.directions.expand(len(u), -1, -1)], 1)  # its own, then those of the features
+    value, own, other = covariance(u, all_neurons)  # (networks, width, width + features)
+    moved, told = d @ value[:, :, :width], targets.amplitudes[:, None] * value[:, :, width:].mT
     losses = VARIANCE * targets.amplitudes**2 + (d * (moved - 2 * told)).sum(2)
-    weighted = targets.frequencies[:, None] * d
+    weighted = 2 * targets.frequencies[:, None] * d
     to_decoder = 2 * targets.frequencies[:, None] * (moved - told)
-    pairs = 2 * d.mT @ weighted  # of neurons, each pair from both sides
-    reached = 2 * weighted.mT * targets.amplitudes
-    scale = (pairs * inner_own).sum(2) - (reached * cross_own).sum(2)
-    to_encoder = scale[:, :, None] * u + (pairs * inner_other) @ u - (reached * cross_other) @ wanted
+    # How the total changes with each covariance; those of two neurons of the network stand in both rows.
+    slopes = torch.cat([d.mT @ weighted, -targets.amplitudes * weighted.mT], 2)
+    to_encoder = (slopes * own).sum(2)[:, :, None] * u + (slopes * other) @ all_neurons
     return losses, to_encoder, to_decoder
 
 
