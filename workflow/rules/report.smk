@@ -22,6 +22,7 @@ rule figures:
         ),
     log:
         f"{layout.results}/logs/figures.log",
+    priority: 1  # the last long job of a study: it does not wait for others
     group:
         "tables"
     conda:
