@@ -184,6 +184,7 @@ rule claims:
         layout.tables("claims.json"),
     log:
         f"{layout.results}/logs/claims.log",
+    priority: 1  # the figures wait for it
     group:
         "tables"
     conda:
