@@ -14,22 +14,23 @@ from rosetta_scaling.planning.rates import Rates
 from rosetta_scaling.planning.study_plan import StudyPlan
 
 SECONDS = {
-    "corpus": 35,
+    "corpus": 36,
     "prepare_text": 11,
-    "companion_job": 22,
-    "companion_tables": 12,
-    "companion_report": 9,
-    "simulate_theory": 8,
+    "companion_job": 18,
+    "companion_tables": 9,
+    "companion_report": 8,
+    "simulate_theory": 5,
     "selectivity": 4,
-    "extract_activations": 2,
-    "extract_untrained": 2,
-    "rosetta_neurons": 3,
-    "polarization": 2,
+    "extract_activations": 1.5,
+    "extract_untrained": 1.5,
+    "rosetta_neurons": 2,
+    "polarization": 2.5,
 }
-PER_POINT = {"claim_power": 1.3, "fits": 1.9, "figures": 1.7, "fewer_draws": 1.7, "viewer": 0.5}  # of every curve
-OTHERS = 1.0  # of rules that are not named above
-STEP = 0.025  # of training: what it takes beside products
-SHARES = {"match_pair": 0.05, "nulls": 0.8, "stability": 0.15}  # of the work of a pair
+PER_POINT = {"claim_power": 1.2, "fits": 1.8, "figures": 1.7, "fewer_draws": 1.4, "viewer": 0.5}  # of every curve
+OTHERS = 0.5  # of rules that are not named above
+STARTED = 0.5  # of every job: what Snakemake does about it
+STEP = 0.02  # of training: what it takes beside products
+SHARES = {"match_pair": 0.05, "nulls": 1.4, "stability": 0.25}  # of the products of a pair; nulls run networks, too
 SIDE = 1024  # of the matrices by which the core is measured
 
 
@@ -49,6 +50,10 @@ def rates_here() -> Rates:
 
 def expected_seconds(plan: StudyPlan, rates: Rates, rule: str, wildcards: Mapping[str, str]) -> float:
     """Seconds of one job of a rule, also of one that another workflow brings along."""
+    return STARTED + _seconds_of_work(plan, rates, rule, wildcards)
+
+
+def _seconds_of_work(plan: StudyPlan, rates: Rates, rule: str, wildcards: Mapping[str, str]) -> float:
     model, pair = plan.layout.model_keys.get(wildcards.get("key", "")), wildcards.get("pair", "")
     if rule == "train_model" and model:
         work = training_work(plan, model)
