@@ -9,7 +9,7 @@ from rosetta_scaling import WORKFLOW
 from rosetta_scaling.config.parsing import load
 from rosetta_scaling.jobs.outlook import Outlook
 from rosetta_scaling.layout.layout import Layout
-from rosetta_scaling.planning.expected import OTHERS, PER_POINT, SECONDS, SHARES, expected_seconds, rates_here
+from rosetta_scaling.planning.expected import OTHERS, PER_POINT, SECONDS, SHARES, STARTED, expected_seconds, rates_here
 from rosetta_scaling.planning.rates import Rates
 from rosetta_scaling.planning.study_plan import StudyPlan
 
@@ -59,10 +59,10 @@ def test_large_networks_take_longer(plan):
     assert training == sorted(training)
     assert nulls == sorted(nulls)
     assert nulls[-1] > 10 * nulls[-3]
-    assert expected_seconds(plan, rates, "corpus", {}) == SECONDS["corpus"]
-    assert expected_seconds(plan, rates, "fits", {}) == 26 * PER_POINT["fits"]
+    assert expected_seconds(plan, rates, "corpus", {}) == STARTED + SECONDS["corpus"]
+    assert expected_seconds(plan, rates, "fits", {}) == STARTED + 26 * PER_POINT["fits"]
     of_another_workflow = [expected_seconds(plan, rates, rule, {}) for rule in ("report", "train_model", "nulls")]
-    assert of_another_workflow == [OTHERS] * 3
+    assert of_another_workflow == [STARTED + OTHERS] * 3
 
 
 def test_every_rule_with_a_time_is_a_rule():
