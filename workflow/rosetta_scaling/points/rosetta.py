@@ -59,7 +59,7 @@ def rosetta_table(
     """
     table = pd.DataFrame({"neuron": np.arange(neurons)})
     for model, matches in partners.items():
-        decides = matches.index.isin(satisfying(matches, criteria[0]).index)
+        decides = meets(matches, criteria[0])
         best = matches.assign(other=~decides)[decides | ((matches.rank_a > 0) & (matches.rank_b > 0))]
         best = best.sort_values(["neuron_a", "other", "rank_a"]).drop_duplicates("neuron_a").set_index("neuron_a")
         table[f"partner_{model}"] = best.neuron_b.reindex(table.neuron).fillna(-1).astype(int).to_numpy()

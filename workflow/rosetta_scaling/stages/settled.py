@@ -57,8 +57,7 @@ def settled_inputs(plan: StudyPlan) -> Inputs:
 def write_settled(plan: StudyPlan, out: Path) -> None:
     """Write the verdicts of all claims with fewer draws, and with all of them, which are in claims.json."""
     all_draws, claims = plan.study.nulls.draws(CENTRAL), read_json(plan.layout.tables("claims.json"))["claims"]
-    tables = [read_table(plan.layout.settled_with(draws)) for draws in fewer_draws(all_draws)]
-    tables.append(settled_table(all_draws, claims))
+    tables = [*map(read_table, settled_inputs(plan)["fewer"]), settled_table(all_draws, claims)]
     write_checked_table(out, pd.concat(tables, ignore_index=True), SETTLED)
 
 

@@ -72,8 +72,8 @@ def loss_and_gradient(networks: Networks, targets: Targets) -> tuple[torch.Tenso
     value, own, other = covariance(u, all_neurons)  # (networks, width, width + features)
     moved, told = d @ value[:, :, :width], targets.amplitudes[:, None] * value[:, :, width:].mT
     losses = VARIANCE * targets.amplitudes**2 + (d * (moved - 2 * told)).sum(2)
-    weighted = 2 * targets.frequencies[:, None] * d
-    to_decoder = 2 * targets.frequencies[:, None] * (moved - told)
+    twice = 2 * targets.frequencies[:, None]
+    weighted, to_decoder = twice * d, twice * (moved - told)
     # How the total changes with each covariance; that of two neurons of the network counts in the rows of both.
     slopes = torch.cat([d.mT @ weighted, -targets.amplitudes * weighted.mT], 2)
     to_encoder = (slopes * own).sum(2)[:, :, None] * u + (slopes * other) @ all_neurons
