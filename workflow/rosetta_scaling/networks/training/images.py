@@ -25,8 +25,8 @@ from rosetta_scaling.store.errors import StudyError
 from rosetta_scaling.store.tables import read_table
 
 FREQUENCIES = 4  # sines and cosines of the noise level
-# Standard deviation of initial weights, times the root of the width: 0.02 at widths of about 1,000, as usual. With 0.08 at
-# every width, classifiers of width 32 ended at 16 to 42% by seed and learning rate; like this they are within 3%.
+# Standard deviation of initial weights, times the root of the width: 0.02 at widths of about 1,000, as usual. With 0.08
+# at every width it was luck how well small classifiers learned (docs/images.md).
 INITIAL_SCALE = 0.7
 DECODER: dict[str, Any] = {"decoder_num_hidden_layers": 1, "decoder_num_attention_heads": 2, "decoder_hidden_size": 32}
 DECODER |= {"decoder_intermediate_size": 64}  # of masked autoencoders: small, so that the encoder does the work
