@@ -69,6 +69,16 @@ def test_every_place_of_an_image_is_told_from_every_other(documents, tmp_path, a
             assert len(rows.unique(dim=0)) == len(rows) == 1 + (IMAGES.size // IMAGES.patch) ** 2
 
 
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("architecture", OF_IMAGES)
+def test_initial_weights_pass_on_as_much_at_every_width(documents, architecture, width):
+    family = Family(modality="image", architecture=architecture, seed=1)
+    size = SIZE.model_copy(update={"hidden_size": width})
+    model = ImageTask(family, size, SETTINGS, IMAGES, documents).new_model()
+    (down,) = find_down_projections(model)
+    assert down.weight.std().item() * width**0.5 == pytest.approx(0.7, rel=0.1)
+
+
 def test_the_accuracy_is_that_of_the_probe(documents, tmp_path):
     task, folder, manifest = trained(documents, tmp_path, "vit")
     probe = task._pictures("probe")
