@@ -175,7 +175,7 @@ def test_how_well_networks_predict_is_judged_once_and_only_where_it_was_measured
     assert judged(counts_of(), modality="image")["Larger networks of a family have a lower loss on held-out images"]
 
 
-@pytest.mark.filterwarnings("error", "ignore:Implicitly cleaning up:ResourceWarning")  # what another test left
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "columns",
     [{"count": 0.0, "count_low": 0.0, "count_high": 0.0, "calibrated_05": 0.0, "equal_n_count": 0.0},
