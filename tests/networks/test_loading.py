@@ -1,9 +1,12 @@
 """Networks that are not trained here: where they are from, what they are called, how they are loaded."""
 
+import gc
 import os
 import re
 import subprocess
 import sys
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +210,19 @@ def test_a_network_larger_than_its_memory_is_spread_and_read_the_same(neox):
     torch.testing.assert_close(neurons(spread, tokens, 4), neurons(whole, tokens, 4), atol=0, rtol=0)
     roomy = load_model(neox, CPU, Networks(memory_gb=1))
     assert {parameter.device.type for parameter in roomy.parameters()} == {"cpu"}
+
+
+def test_what_is_on_disk_of_a_network_goes_with_it(neox, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    weights = sum(file.stat().st_size for file in neox.glob("*.safetensors"))
+    spread = load_model(neox, CPU, Networks.model_construct(memory_gb=weights / 2 / 1e9))
+    assert any(tmp_path.glob("rosetta-offload-*"))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        del spread
+        gc.collect()
+    assert not any(tmp_path.glob("rosetta-offload-*"))
+    assert not [one for one in warned if one.category is ResourceWarning]
 
 
 def test_lower_precision_is_close(neox):

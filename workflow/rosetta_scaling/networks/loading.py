@@ -4,6 +4,7 @@ import copy
 import os
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def load_model(
     absent = [name for name in absent if not _is_calculated(model, name)]
     require_whole(folder, model, loaded | {"missing_keys": absent})
     model = model.eval() if device_map else model.to(device).eval()
-    model.offload_folder = offload  # lives as long as the model, and is deleted with it
+    if offload:
+        weakref.finalize(model, offload.cleanup)  # it lives as long as the network
     if modality == "image":
         model.preprocessing = read_preprocessing(folder)
     with reading_network(folder, f"a {type(model).__name__} cannot be read here: take a network of text or of images"):
